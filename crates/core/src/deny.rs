@@ -1,0 +1,165 @@
+//! Why a request is refused. Decisions carry facts; the one place that turns them into an HTTP answer is `proxy::refuse`.
+
+use crate::ids::BudgetId;
+use crate::money::NanoUsd;
+use crate::policy::Access;
+use crate::time::Micros;
+
+/// What was wrong with a request's form: the strict front door.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Malformed {
+    /// No `Host`, more than one, or one that is not an authority.
+    Host,
+    /// The request target is not origin-form, or its authority is not ours.
+    Target,
+    /// The path holds something ambiguous: `//`, a dot segment, an encoded slash, backslash or dot, a control character, a
+    /// bad percent sequence, raw non-ASCII.
+    Path,
+    /// The path does not have the form `/v1/<provider>/…`.
+    Route,
+    /// A header name or value is not allowed.
+    Header,
+    /// `Transfer-Encoding` other than `chunked` alone, or together with `Content-Length`.
+    Framing,
+    /// An upgrade that the operation does not support.
+    Upgrade,
+    /// The body ended early or broke its framing.
+    Body,
+    /// The body of a metered operation is not the JSON object it must be, or names a member twice.
+    Json,
+}
+
+/// Which rate limit was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateKind {
+    /// Requests per minute.
+    Rpm,
+    /// Requests per UTC day.
+    Rpd,
+}
+
+impl RateKind {
+    /// The value of `limitType`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rpm => "rpm",
+            Self::Rpd => "rpd",
+        }
+    }
+}
+
+/// A rate limit that was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimited {
+    /// Which limit.
+    pub kind: RateKind,
+    /// Requests allowed in the window.
+    pub limit: u32,
+    /// The first time at which a request may be admitted again; `None` when the limit is 0, which never admits.
+    pub resets_at: Option<Micros>,
+}
+
+/// A budget that does not afford a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BudgetExceeded {
+    /// The budget.
+    pub budget: BudgetId,
+    /// Its limit in this window.
+    pub limit: NanoUsd,
+    /// What is settled in this window.
+    pub spent: NanoUsd,
+    /// What running calls hold.
+    pub held: NanoUsd,
+    /// What this call would have had to hold.
+    pub needed: NanoUsd,
+    /// When the window ends; `None` for a total budget.
+    pub resets_at: Option<Micros>,
+}
+
+/// A refusal, with the facts that its answer states.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Deny {
+    /// The request's form.
+    Malformed(Malformed),
+    /// A method that is not served.
+    MethodNotAllowed,
+    /// A target of more than 8 KiB.
+    UriTooLong,
+    /// A valid `Host` that is not one of ours.
+    Misdirected,
+    /// More than 64 headers or 32 KiB of them.
+    HeadersTooLarge,
+    /// An `Expect` other than `100-continue`.
+    ExpectationFailed,
+    /// No token, several, or one that is unknown, expired or revoked. All alike.
+    InvalidToken,
+    /// The agent is paused.
+    AgentPaused,
+    /// The caller's address is outside the agent's `allowedIps`.
+    AddressNotAllowed,
+    /// No provider has this slug.
+    UnknownProvider {
+        /// What stood in the path.
+        slug: String,
+    },
+    /// The agent has no grant for the provider.
+    ProviderNotGranted {
+        /// The provider.
+        provider: String,
+    },
+    /// The provider's credential policy has no such host.
+    UnknownHost {
+        /// The provider.
+        provider: String,
+        /// What stood after `~`.
+        alias: String,
+    },
+    /// The grant's scopes do not cover the operation.
+    ScopeDenied {
+        /// The provider.
+        provider: String,
+        /// What the operation needs.
+        access: Access,
+    },
+    /// The operation makes credentials, or is closed for another reason that no grant opens.
+    OperationDenied {
+        /// The provider.
+        provider: String,
+        /// The operation's name.
+        operation: String,
+    },
+    /// The model is not in the agent's `allowedModels`.
+    ModelNotAllowed {
+        /// What the body named.
+        model: String,
+    },
+    /// The grant's credential does not exist (any more).
+    CredentialMissing {
+        /// The provider.
+        provider: String,
+    },
+    /// A rate limit.
+    RateLimited(RateLimited),
+    /// A budget.
+    BudgetExceeded(BudgetExceeded),
+    /// Under a budget, an operation or model without a price.
+    UnpricedOperation {
+        /// The provider.
+        provider: String,
+        /// The model, or the operation's name.
+        what: String,
+    },
+    /// A body larger than is taken.
+    BodyTooLarge {
+        /// The most that is taken, in bytes.
+        limit_bytes: u64,
+    },
+    /// A request body with a `Content-Encoding` on a metered operation.
+    UnsupportedEncoding,
+    /// The key-encryption keys cannot be unwrapped.
+    Sealed,
+    /// The journal cannot be written.
+    AuditUnavailable,
+    /// The authority over tokens cannot be confirmed.
+    AuthStale,
+}

@@ -1,0 +1,178 @@
+//! Where a credential may go: the destination policy.
+//!
+//! A policy is drawn up from the catalog when a credential version is sealed, stored beside the ciphertext, and bound into it
+//! (its SHA-256 is part of the associated data). Routing, dialling and injection use that stored copy, so neither a newer
+//! catalog nor a change in the database can send a credential elsewhere.
+
+use serde::{Deserialize, Serialize};
+
+/// How the connection to a host is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scheme {
+    /// TLS.
+    Https,
+    /// Plain text, for loopback and private upstreams only.
+    Http,
+}
+
+impl Scheme {
+    /// The name in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Https => "https",
+            Self::Http => "http",
+        }
+    }
+
+    /// The port when a URL names none.
+    pub const fn default_port(self) -> u16 {
+        match self {
+            Self::Https => 443,
+            Self::Http => 80,
+        }
+    }
+}
+
+/// One host that a credential may be sent to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destination {
+    /// The name after `~` in the proxy path; empty for the base host.
+    pub alias: String,
+    /// How to connect.
+    pub scheme: Scheme,
+    /// A DNS name in lower case or an IP address (IPv6 without brackets); never a pattern.
+    pub host: String,
+    /// The TCP port, 1 to 65,535.
+    pub port: u16,
+    /// What stands before every upstream path: empty, or begins with `/` and does not end with one.
+    pub base_path: String,
+}
+
+impl Destination {
+    /// `host`, or `host:port` where the port is not the scheme's own; IPv6 in brackets. The `Host` of upstream requests.
+    pub fn authority(&self) -> String {
+        let host = if self.host.contains(':') {
+            format!("[{}]", self.host)
+        } else {
+            self.host.clone()
+        };
+        if self.port == self.scheme.default_port() {
+            host
+        } else {
+            format!("{host}:{}", self.port)
+        }
+    }
+}
+
+/// One place in the request into which secret fields are written. In a template, `{name}` stands for the secret field or the
+/// parameter of that name; the main secret is the field `key`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Injection {
+    /// `Authorization: Bearer <template>`.
+    Bearer {
+        /// What stands after `Bearer `, usually `{key}`.
+        template: String,
+    },
+    /// A header of its own.
+    Header {
+        /// The header's name in lower case.
+        name: String,
+        /// Its value.
+        template: String,
+    },
+    /// `Authorization: Basic <base64(username:password)>` (RFC 7617).
+    Basic {
+        /// The user name.
+        username: String,
+        /// The password; may be empty.
+        password: String,
+    },
+    /// A query parameter.
+    Query {
+        /// The parameter's name.
+        name: String,
+        /// Its value before percent-encoding.
+        template: String,
+    },
+    /// A segment put before the upstream path, such as `/bot{key}`.
+    Path {
+        /// The segment; begins with `/`.
+        template: String,
+    },
+}
+
+/// Hosts, injection and rules that a credential version is sealed for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationPolicy {
+    /// The format of this record: 1.
+    pub version: u32,
+    /// The hosts; the first is the base host (empty alias).
+    pub hosts: Vec<Destination>,
+    /// What is injected, in order.
+    pub injections: Vec<Injection>,
+    /// Whether the operator listed these hosts by hand (`baseUrl` of a self-hosted provider or `--allow-upstream`).
+    pub self_hosted: bool,
+}
+
+impl DestinationPolicy {
+    /// The one byte form: compact JSON with the fields in the order of declaration. What is stored is exactly what was hashed.
+    pub fn canonical(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The host with this alias.
+    pub fn host(&self, alias: &str) -> Option<&Destination> {
+        self.hosts.iter().find(|host| host.alias == alias)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> DestinationPolicy {
+        DestinationPolicy {
+            version: 1,
+            hosts: vec![Destination {
+                alias: String::new(),
+                scheme: Scheme::Https,
+                host: "api.openai.com".into(),
+                port: 443,
+                base_path: String::new(),
+            }],
+            injections: vec![Injection::Bearer {
+                template: "{key}".into(),
+            }],
+            self_hosted: false,
+        }
+    }
+
+    #[test]
+    fn the_canonical_form_is_fixed() {
+        assert_eq!(
+            String::from_utf8(policy().canonical()).unwrap(),
+            concat!(
+                r#"{"version":1,"hosts":[{"alias":"","scheme":"https","host":"api.openai.com","port":443,"base_path":""}],"#,
+                r#""injections":[{"kind":"bearer","template":"{key}"}],"self_hosted":false}"#
+            )
+        );
+        assert_eq!(
+            serde_json::from_slice::<DestinationPolicy>(&policy().canonical()).unwrap(),
+            policy()
+        );
+    }
+
+    #[test]
+    fn an_authority_names_the_port_only_where_it_must() {
+        let mut host = policy().hosts.remove(0);
+        assert_eq!(host.authority(), "api.openai.com");
+        host.port = 8443;
+        assert_eq!(host.authority(), "api.openai.com:8443");
+        host.host = "::1".into();
+        assert_eq!(host.authority(), "[::1]:8443");
+    }
+}

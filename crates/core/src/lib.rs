@@ -1,0 +1,25 @@
+//! Words, numbers and decisions.
+//!
+//! This crate holds what every other crate talks about: ids, money, usage, prices, policies, limits, and the pure
+//! decisions over them. It does no I/O, starts no task, asks neither for the time nor for randomness, and knows no SQL and
+//! no HTTP library: it is handed `now` and ids, and gives decisions back.
+
+pub mod budget;
+pub mod deny;
+pub mod destination;
+pub mod ids;
+pub mod money;
+pub mod policy;
+pub mod price;
+pub mod rate;
+pub mod record;
+pub mod time;
+pub mod token;
+pub mod usage;
+pub mod window;
+
+pub use deny::Deny;
+pub use ids::IdSource;
+pub use money::NanoUsd;
+pub use time::{Clock, Micros};
+pub use usage::{Bucket, Usage};

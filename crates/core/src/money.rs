@@ -1,0 +1,164 @@
+//! Money: an integer of nano-dollars, with checked arithmetic, everywhere.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An amount of US dollars in units of 10⁻⁹ dollar. The range is about ±9.2 billion dollars.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, minicbor::Encode, minicbor::Decode)]
+#[cbor(transparent)]
+pub struct NanoUsd(#[n(0)] pub i64);
+
+const PER_DOLLAR: i64 = 1_000_000_000;
+const PER_CENT: i64 = 10_000_000;
+
+impl NanoUsd {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// The largest amount.
+    pub const MAX: Self = Self(i64::MAX);
+
+    /// `cents` as an amount; `None` outside the range.
+    pub const fn from_cents(cents: i64) -> Option<Self> {
+        match cents.checked_mul(PER_CENT) {
+            Some(nanos) => Some(Self(nanos)),
+            None => None,
+        }
+    }
+
+    /// Whole cents, rounded down towards negative infinity.
+    pub const fn cents_floor(self) -> i64 {
+        self.0.div_euclid(PER_CENT)
+    }
+
+    /// The sum; `None` outside the range.
+    #[must_use]
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(nanos) => Some(Self(nanos)),
+            None => None,
+        }
+    }
+
+    /// The difference; `None` outside the range.
+    #[must_use]
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(nanos) => Some(Self(nanos)),
+            None => None,
+        }
+    }
+}
+
+impl fmt::Display for NanoUsd {
+    /// Decimal dollars without an exponent, at least two and at most nine decimals: `12.50`, `0.000125`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let nanos = self.0.unsigned_abs();
+        let per_dollar = PER_DOLLAR.unsigned_abs();
+        let fraction = format!("{:09}", nanos % per_dollar);
+        let kept = fraction.trim_end_matches('0').len().max(2);
+        write!(f, "{sign}{}.{}", nanos / per_dollar, &fraction[..kept])
+    }
+}
+
+impl fmt::Debug for NanoUsd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${self}")
+    }
+}
+
+/// A text is not an amount of dollars.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected dollars as a decimal with at most nine decimals, such as 12.50")]
+pub struct InvalidAmount;
+
+impl FromStr for NanoUsd {
+    type Err = InvalidAmount;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAmount> {
+        let (negative, digits) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
+            return Err(InvalidAmount);
+        }
+        let whole: i64 = whole.parse().map_err(|_| InvalidAmount)?;
+        let fraction: i64 = format!("{fraction:0<9}").parse().map_err(|_| InvalidAmount)?;
+        let nanos = whole
+            .checked_mul(PER_DOLLAR)
+            .and_then(|nanos| nanos.checked_add(fraction))
+            .ok_or(InvalidAmount)?;
+        Ok(Self(if negative { -nanos } else { nanos }))
+    }
+}
+
+impl serde::Serialize for NanoUsd {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for NanoUsd {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_are_written_as_people_write_dollars() {
+        for (nanos, text) in [
+            (0, "0.00"),
+            (12_500_000_000, "12.50"),
+            (125_000, "0.000125"),
+            (1, "0.000000001"),
+            (-1_500_000_000, "-1.50"),
+            (i64::MIN, "-9223372036.854775808"),
+        ] {
+            assert_eq!(NanoUsd(nanos).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_amount_is_refused() {
+        for text in [
+            "",
+            ".",
+            "1.",
+            ".5",
+            "1e3",
+            "+1",
+            "1.0000000001",
+            "9223372037",
+            "1 ",
+            "--1",
+            "1_0",
+        ] {
+            assert_eq!(text.parse::<NanoUsd>(), Err(InvalidAmount), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_edges_do_not_wrap() {
+        assert_eq!(NanoUsd::MAX.checked_add(NanoUsd(1)), None);
+        assert_eq!(NanoUsd(i64::MIN).checked_sub(NanoUsd(1)), None);
+        assert_eq!(NanoUsd::from_cents(i64::MAX), None);
+        assert_eq!(NanoUsd::from_cents(5_000), Some(NanoUsd(50_000_000_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn text_goes_round(nanos in -i64::MAX..) {
+            prop_assert_eq!(NanoUsd(nanos).to_string().parse(), Ok(NanoUsd(nanos)));
+        }
+    }
+}

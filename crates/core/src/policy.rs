@@ -1,0 +1,357 @@
+//! What an agent may do: its policy, and the decision over one request.
+
+use crate::deny::Deny;
+use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, TokenId};
+use crate::time::Micros;
+use crate::token::TokenHash;
+
+/// Whose credential is used. Chosen per grant, never changed silently.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Source {
+    /// The customer's own credential.
+    #[n(0)]
+    Byok,
+    /// The operator's pool.
+    #[n(1)]
+    Marketplace,
+}
+
+impl Source {
+    /// The name in the API and in `x-keystore-source`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Byok => "byok",
+            Self::Marketplace => "marketplace",
+        }
+    }
+}
+
+/// Whether an operation reads or writes, for scopes.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum Access {
+    /// Does not change anything at the vendor and costs nothing worth a limit.
+    #[n(0)]
+    Read,
+    /// Everything else.
+    #[n(1)]
+    Write,
+}
+
+/// What a scope allows on its provider: `provider:<slug>:read`, `:write` or `:*`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, minicbor::Encode, minicbor::Decode)]
+#[cbor(index_only)]
+pub enum ScopeAction {
+    /// Operations that read.
+    #[n(0)]
+    Read,
+    /// Operations that write.
+    #[n(1)]
+    Write,
+    /// Both. Not credential-minting operations: those are denied to everyone.
+    #[n(2)]
+    All,
+}
+
+impl ScopeAction {
+    /// Whether this action covers `access`.
+    pub const fn covers(self, access: Access) -> bool {
+        matches!(
+            (self, access),
+            (Self::All, _) | (Self::Read, Access::Read) | (Self::Write, Access::Write)
+        )
+    }
+
+    /// The last part of a scope.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::All => "*",
+        }
+    }
+
+    /// The action of the scope `text`, which must be `provider:<provider>:<action>`.
+    pub fn of_scope(text: &str, provider: &str) -> Option<Self> {
+        let action = text
+            .strip_prefix("provider:")?
+            .strip_prefix(provider)?
+            .strip_prefix(':')?;
+        match action {
+            "read" => Some(Self::Read),
+            "write" => Some(Self::Write),
+            "*" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+/// One provider that an agent may use. At most one per agent and provider.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Grant {
+    /// The provider's slug.
+    #[n(0)]
+    pub provider: String,
+    /// Whose credential is used.
+    #[n(1)]
+    pub source: Source,
+    /// The credential; always set for `byok` (chosen when the grant is made).
+    #[n(2)]
+    pub credential: Option<CredentialId>,
+    /// What is allowed; empty means every operation except credential-minting ones.
+    #[n(3)]
+    pub scopes: Vec<ScopeAction>,
+}
+
+impl Grant {
+    /// Whether an operation of this kind is allowed.
+    pub fn allows(&self, access: Access) -> bool {
+        self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.covers(access))
+    }
+}
+
+/// The state of an agent.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum AgentStatus {
+    /// Serves requests.
+    #[n(0)]
+    Active,
+    /// Refused with `agent_paused` until it is resumed.
+    #[n(1)]
+    Paused,
+    /// Refused for good, as an unknown token is.
+    #[n(2)]
+    Revoked,
+}
+
+impl AgentStatus {
+    /// The name in the API and in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// Everything about an agent that decides over its requests. Its CBOR form is what is stored and authenticated by a MAC, so
+/// that somebody who can only write to the database cannot widen it.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct AgentPolicy {
+    /// The agent.
+    #[n(0)]
+    pub agent: AgentId,
+    /// Its organization.
+    #[n(1)]
+    pub org: OrgId,
+    /// Its project.
+    #[n(2)]
+    pub project: ProjectId,
+    /// Active, paused or revoked.
+    #[n(3)]
+    pub status: AgentStatus,
+    /// From this time on the agent is refused as an unknown token is.
+    #[n(4)]
+    pub expires_at: Option<Micros>,
+    /// The providers it may use.
+    #[n(5)]
+    pub grants: Vec<Grant>,
+    /// Requests a minute per provider; `None` is the deployment's default, 0 blocks.
+    #[n(6)]
+    pub rpm_limit: Option<u32>,
+    /// Requests a UTC day per provider; `None` is the deployment's default, 0 blocks.
+    #[n(7)]
+    pub rpd_limit: Option<u32>,
+    /// The budgets that its spending counts against, each of which must admit a call.
+    #[n(8)]
+    pub budgets: Vec<BudgetId>,
+    /// Models it may name; empty means all.
+    #[n(9)]
+    pub allowed_models: Vec<String>,
+    /// Networks it may call from, as `address/prefix`; empty means all.
+    #[n(10)]
+    pub allowed_ips: Vec<String>,
+    /// Labels.
+    #[n(11)]
+    pub labels: Vec<String>,
+}
+
+impl AgentPolicy {
+    /// The one byte form that is stored and authenticated.
+    pub fn canonical(&self) -> Vec<u8> {
+        minicbor::to_vec(self).unwrap_or_default()
+    }
+
+    /// The grant for a provider.
+    pub fn grant(&self, provider: &str) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.provider == provider)
+    }
+
+    /// Whether the agent may be served at `now`, before anything else about the request is known.
+    pub fn check_status(&self, now: Micros) -> Result<(), Deny> {
+        let expired = self.expires_at.is_some_and(|at| now >= at);
+        match self.status {
+            AgentStatus::Revoked => Err(Deny::InvalidToken),
+            _ if expired => Err(Deny::InvalidToken),
+            AgentStatus::Paused => Err(Deny::AgentPaused),
+            AgentStatus::Active => Ok(()),
+        }
+    }
+}
+
+/// What decides over one token of an agent. Stored and authenticated as `AgentPolicy` is.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct TokenPolicy {
+    /// The token.
+    #[n(0)]
+    pub token: TokenId,
+    /// SHA-256 of the `ks_` value.
+    #[n(1)]
+    #[cbor(with = "minicbor::bytes")]
+    pub hash: [u8; 32],
+    /// The agent it speaks for.
+    #[n(2)]
+    pub agent: AgentId,
+    /// From this time on it is refused as an unknown token is.
+    #[n(3)]
+    pub expires_at: Option<Micros>,
+    /// Whether it was revoked.
+    #[n(4)]
+    pub revoked: bool,
+}
+
+impl TokenPolicy {
+    /// The one byte form that is stored and authenticated.
+    pub fn canonical(&self) -> Vec<u8> {
+        minicbor::to_vec(self).unwrap_or_default()
+    }
+
+    /// The hash it is found by.
+    pub fn token_hash(&self) -> TokenHash {
+        TokenHash(self.hash)
+    }
+
+    /// Whether the token may be used at `now`.
+    pub fn check(&self, now: Micros) -> Result<(), Deny> {
+        if self.revoked || self.expires_at.is_some_and(|at| now >= at) {
+            return Err(Deny::InvalidToken);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn policy() -> AgentPolicy {
+        AgentPolicy {
+            agent: AgentId::new(Uuid::from_u128(1)),
+            org: OrgId::new(Uuid::from_u128(2)),
+            project: ProjectId::new(Uuid::from_u128(3)),
+            status: AgentStatus::Active,
+            expires_at: None,
+            grants: vec![Grant {
+                provider: "openai".into(),
+                source: Source::Byok,
+                credential: None,
+                scopes: vec![ScopeAction::Read],
+            }],
+            rpm_limit: None,
+            rpd_limit: Some(0),
+            budgets: vec![],
+            allowed_models: vec![],
+            allowed_ips: vec![],
+            labels: vec![],
+        }
+    }
+
+    #[test]
+    fn status_and_expiry_decide_first() {
+        let now = Micros(1_000);
+        let mut agent = policy();
+        assert_eq!(agent.check_status(now), Ok(()));
+        agent.status = AgentStatus::Paused;
+        assert_eq!(agent.check_status(now), Err(Deny::AgentPaused));
+        agent.expires_at = Some(now);
+        assert_eq!(
+            agent.check_status(now),
+            Err(Deny::InvalidToken),
+            "expired wins over paused"
+        );
+        agent.status = AgentStatus::Revoked;
+        agent.expires_at = None;
+        assert_eq!(agent.check_status(now), Err(Deny::InvalidToken));
+    }
+
+    #[test]
+    fn scopes_cover_what_they_name() {
+        let mut grant = policy().grants.remove(0);
+        assert!(grant.allows(Access::Read) && !grant.allows(Access::Write));
+        grant.scopes = vec![ScopeAction::All];
+        assert!(grant.allows(Access::Read) && grant.allows(Access::Write));
+        grant.scopes.clear();
+        assert!(grant.allows(Access::Write));
+        assert_eq!(
+            ScopeAction::of_scope("provider:openai:*", "openai"),
+            Some(ScopeAction::All)
+        );
+        for text in [
+            "provider:openai:admin",
+            "provider:open:read",
+            "openai:read",
+            "provider:openai:",
+        ] {
+            assert_eq!(ScopeAction::of_scope(text, "openai"), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_stored_form_goes_round() {
+        let agent = policy();
+        assert_eq!(
+            minicbor::decode::<AgentPolicy>(&agent.canonical()).unwrap(),
+            agent
+        );
+    }
+}

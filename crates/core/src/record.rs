@@ -1,0 +1,228 @@
+//! What the journal records: the intent before a request goes out, the outcome after it, and refusals.
+//!
+//! The CBOR form of these types is durable. Fields have numbers; a number is never reused, and a new field is optional.
+
+use crate::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
+use crate::money::NanoUsd;
+use crate::policy::Source;
+use crate::time::Micros;
+use crate::usage::Usage;
+
+/// A budget that a hold counts against, and the window it was admitted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct HeldBudget {
+    /// The budget.
+    #[n(0)]
+    pub budget: BudgetId,
+    /// When the window that admitted the hold began; a settlement counts in that window.
+    #[n(1)]
+    pub window_start: Micros,
+}
+
+/// Durable before the first byte goes to an upstream: who calls what with which credential, and what is held for it.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Intent {
+    /// The billing identity of this physical attempt.
+    #[n(0)]
+    pub attempt: AttemptId,
+    /// The request it belongs to.
+    #[n(1)]
+    pub request: RequestId,
+    /// When it was admitted.
+    #[n(2)]
+    pub at: Micros,
+    /// The tenant.
+    #[n(3)]
+    pub org: OrgId,
+    /// The agent's project.
+    #[n(4)]
+    pub project: ProjectId,
+    /// The agent.
+    #[n(5)]
+    pub agent: AgentId,
+    /// The token it came with.
+    #[n(6)]
+    pub token: TokenId,
+    /// The provider's slug.
+    #[n(7)]
+    pub provider: String,
+    /// The operation's name in the catalog, or `other`.
+    #[n(8)]
+    pub operation: String,
+    /// The HTTP method.
+    #[n(9)]
+    pub method: String,
+    /// The upstream path without its query and without credential slots; at most 512 bytes.
+    #[n(10)]
+    pub path: String,
+    /// The model that the body named.
+    #[n(11)]
+    pub model: Option<String>,
+    /// Whose credential.
+    #[n(12)]
+    pub source: Source,
+    /// The credential.
+    #[n(13)]
+    pub credential: CredentialId,
+    /// Its version.
+    #[n(14)]
+    pub credential_version: u32,
+    /// What is held against each of `budgets`; without a budget, the estimate that a crash would settle at.
+    #[n(15)]
+    pub hold: NanoUsd,
+    /// The budgets that the hold counts against; empty without a budget.
+    #[n(16)]
+    pub budgets: Vec<HeldBudget>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, minicbor::Encode, minicbor::Decode)]
+#[serde(rename_all = "snake_case")]
+#[cbor(index_only)]
+pub enum Ending {
+    /// The answer came to its end.
+    #[n(0)]
+    Complete,
+    /// The upstream broke off, timed out, or answered with something that is not HTTP.
+    #[n(1)]
+    UpstreamError,
+    /// The client left; metering went on.
+    #[n(2)]
+    ClientGone,
+    /// A deadline ended it.
+    #[n(3)]
+    Deadline,
+    /// Provably nothing was sent: no charge.
+    #[n(4)]
+    NotSent,
+    /// The process ended before the outcome was written; settled at the full hold on the next start.
+    #[n(5)]
+    Crash,
+}
+
+impl Ending {
+    /// The name in the API and in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::UpstreamError => "upstream_error",
+            Self::ClientGone => "client_gone",
+            Self::Deadline => "deadline",
+            Self::NotSent => "not_sent",
+            Self::Crash => "crash",
+        }
+    }
+}
+
+/// Marks on a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, minicbor::Encode, minicbor::Decode)]
+pub struct ChargeFlags {
+    /// The vendor reported no usage; it was estimated from the relayed bytes.
+    #[n(0)]
+    pub estimated: bool,
+    /// There was no price; the cost is zero because it is unknown.
+    #[n(1)]
+    pub unpriced: bool,
+    /// The vendor reported more than was held.
+    #[n(2)]
+    pub over_hold: bool,
+    /// The vendor bills this operation in another way; the cost is an explicit zero.
+    #[n(3)]
+    pub external: bool,
+}
+
+/// After the request: what it used and what it cost.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Outcome {
+    /// The attempt that this ends. The first outcome of an attempt counts; later ones are ignored.
+    #[n(0)]
+    pub attempt: AttemptId,
+    /// When it ended.
+    #[n(1)]
+    pub at: Micros,
+    /// How it ended.
+    #[n(2)]
+    pub ending: Ending,
+    /// The upstream's status; 0 when there was none.
+    #[n(3)]
+    pub status: u16,
+    /// The model that the vendor says it served.
+    #[n(4)]
+    pub served_model: Option<String>,
+    /// What was used.
+    #[n(5)]
+    pub usage: Usage,
+    /// What it cost.
+    #[n(6)]
+    pub cost: NanoUsd,
+    /// Marks.
+    #[n(7)]
+    pub flags: ChargeFlags,
+    /// Microseconds from the intent to the first byte of the answer's body; 0 when there was none.
+    #[n(8)]
+    pub first_byte_us: u64,
+    /// Microseconds from the intent to the end.
+    #[n(9)]
+    pub total_us: u64,
+    /// Bytes of the request's body.
+    #[n(10)]
+    pub request_bytes: u64,
+    /// Bytes of the answer's body.
+    #[n(11)]
+    pub response_bytes: u64,
+    /// The error code that the client was given in place of the upstream's answer.
+    #[n(12)]
+    pub refusal: Option<String>,
+}
+
+/// Requests of an agent that were refused, coalesced by second and code when there are many.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Refusal {
+    /// The first request that was refused.
+    #[n(0)]
+    pub request: RequestId,
+    /// When it was refused.
+    #[n(1)]
+    pub at: Micros,
+    /// The tenant.
+    #[n(2)]
+    pub org: OrgId,
+    /// The agent's project.
+    #[n(3)]
+    pub project: ProjectId,
+    /// The agent.
+    #[n(4)]
+    pub agent: AgentId,
+    /// The token it came with.
+    #[n(5)]
+    pub token: TokenId,
+    /// The provider's slug, as far as it was known.
+    #[n(6)]
+    pub provider: String,
+    /// The stable code of the refusal.
+    #[n(7)]
+    pub code: String,
+    /// The status of the answer.
+    #[n(8)]
+    pub status: u16,
+    /// How many requests this stands for, at least 1.
+    #[n(9)]
+    pub count: u32,
+    /// The model that the body named, where it was read.
+    #[n(10)]
+    pub model: Option<String>,
+}
+
+/// One record of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub enum Record {
+    /// Before.
+    #[n(0)]
+    Intent(#[n(0)] Intent),
+    /// After.
+    #[n(1)]
+    Outcome(#[n(0)] Outcome),
+    /// Instead.
+    #[n(2)]
+    Refusal(#[n(0)] Refusal),
+}
