@@ -1,1 +1,56 @@
-//! config
+//! What the proxy is told at start. Read from files and the environment by the server; plain data here.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of the data plane.
+#[derive(Debug, Clone)]
+pub struct ProxyConfig {
+    /// The authorities (`host` or `host:port`) that a request may name; empty accepts any valid one, for loopback use.
+    pub hosts: Vec<String>,
+    /// Requests a minute per agent and provider where the agent sets none. Default 60.
+    pub default_rpm: u32,
+    /// Requests a UTC day per agent and provider where the agent sets none. Default 10,000.
+    pub default_rpd: u32,
+    /// Whether providers meant for development (the sandbox) are reachable.
+    pub dev: bool,
+    /// How long to wait for a TCP and TLS connection to an upstream.
+    pub connect_timeout: Duration,
+    /// How long to wait for the head of an upstream's answer.
+    pub head_timeout: Duration,
+    /// How long a silence within an upstream's answer may last.
+    pub idle_timeout: Duration,
+    /// How long metering goes on after the client has left.
+    pub drain_timeout: Duration,
+    /// How many answers may be metered without a client at the same time; beyond it they settle at once.
+    pub max_drains: usize,
+    /// `host:port` of upstreams at private or loopback addresses that may be dialled all the same.
+    pub allow_private: BTreeSet<String>,
+    /// A PEM file with further certificate authorities for upstreams.
+    pub extra_ca: Option<PathBuf>,
+    /// How long a drain at shutdown waits for running answers.
+    pub shutdown_timeout: Duration,
+    /// The most connections served at a time.
+    pub max_connections: usize,
+}
+
+impl Default for ProxyConfig {
+    fn default() -> Self {
+        Self {
+            hosts: Vec::new(),
+            default_rpm: 60,
+            default_rpd: 10_000,
+            dev: false,
+            connect_timeout: Duration::from_secs(10),
+            head_timeout: Duration::from_secs(600),
+            idle_timeout: Duration::from_secs(300),
+            drain_timeout: Duration::from_secs(60),
+            max_drains: 64,
+            allow_private: BTreeSet::new(),
+            extra_ca: None,
+            shutdown_timeout: Duration::from_secs(300),
+            max_connections: 16_384,
+        }
+    }
+}
