@@ -75,3 +75,48 @@ pub struct ModelPrice {
     /// In force until this time (exclusive), in seconds since the epoch; `None` is until further notice.
     pub effective_to: Option<i64>,
 }
+
+/// The smallest output cap that is worth a call: below it a request is refused rather than cut short.
+pub const MIN_OUTPUT_CAP: u64 = 256;
+
+/// Something was used that the row has no price for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unpriced {
+    /// The first bucket without a price.
+    pub bucket: Bucket,
+    /// What the buckets with a price cost: never more than the true cost.
+    pub priced: NanoUsd,
+}
+
+/// What a request can use at most, read off its body before it is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BoundInput<'a> {
+    /// No more input tokens than this can come from the body itself (see `RequestFacts::input_tokens`).
+    pub input_tokens: u64,
+    /// The body refers to input that it does not contain: the context window bounds it instead.
+    pub unbounded_input: bool,
+    /// How many answers are made.
+    pub n: u64,
+    /// The output cap that the upstream will see, per answer; `None` is the model's own maximum.
+    pub max_output: Option<u64>,
+    /// The service tier that the request asks for.
+    pub service_tier: Option<&'a str>,
+    /// Fees per call: the bucket and the most calls, `None` where nothing bounds them.
+    pub calls: &'a [(Bucket, Option<u64>)],
+}
+
+impl ModelPrice {
+    /// What `usage` costs, at the prices of the service tier that the vendor says it served.
+    pub fn charge(&self, usage: &Usage, service_tier: Option<&str>) -> Result<NanoUsd, Unpriced> {
+        todo!()
+    }
+    /// The most that a request can cost; `None` if that is not known, which makes it unpriced under a budget.
+    pub fn bound(&self, request: &BoundInput<'_>) -> Option<NanoUsd> {
+        todo!()
+    }
+    /// The largest output cap per answer with which the request costs at most `headroom`; `None` if not even its input
+    /// fits, or nothing bounds it.
+    pub fn affordable_output(&self, request: &BoundInput<'_>, headroom: NanoUsd) -> Option<u64> {
+        todo!()
+    }
+}
