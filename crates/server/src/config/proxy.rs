@@ -1,0 +1,45 @@
+//! `[proxy]`: the data plane's listener.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::tls::TlsFiles;
+
+/// The listener that agents reach.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProxySection {
+    /// Where it listens. Default `127.0.0.1:8400`.
+    pub addr: SocketAddr,
+    /// The authorities (`host` or `host:port`) that a request may name. Empty accepts any, and is for loopback only.
+    pub hosts: Vec<String>,
+    /// Its certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls: Option<TlsFiles>,
+    /// Whether something in front of it terminates TLS.
+    pub behind_tls: bool,
+    /// How long a drain at shutdown waits for running answers. Default 5 minutes.
+    #[serde(with = "super::duration")]
+    pub drain_timeout: Duration,
+    /// How long `/readyz` says no before the listener closes, so that a balancer can look away. Default none.
+    #[serde(with = "super::duration")]
+    pub drain_delay: Duration,
+    /// The most connections served at a time. Default 16,384.
+    pub max_connections: usize,
+}
+
+impl Default for ProxySection {
+    fn default() -> Self {
+        Self {
+            addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8400)),
+            hosts: Vec::new(),
+            tls: None,
+            behind_tls: false,
+            drain_timeout: Duration::from_secs(300),
+            drain_delay: Duration::ZERO,
+            max_connections: 16_384,
+        }
+    }
+}

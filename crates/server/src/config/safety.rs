@@ -1,0 +1,140 @@
+//! Settings that `serve` refuses, each with its reason and the way out. `dev` makes its own settings and does not ask.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::{Config, SignUp};
+
+pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root key \
+     nothing can be sealed or opened";
+
+/// Every reason not to serve with `config`.
+pub(super) fn reasons(config: &Config) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let (proxy, api) = (&config.proxy, &config.api);
+    if !proxy.addr.ip().is_loopback() && proxy.tls.is_none() && !proxy.behind_tls {
+        reasons.push(plain_text("proxy", "agents would send their tokens"));
+    }
+    if !proxy.addr.ip().is_loopback() && proxy.hosts.is_empty() {
+        reasons.push(
+            "`proxy.hosts` is empty while `proxy.addr` is not a loopback address: name the hosts that agents use, so that \
+             requests meant for another host are refused"
+                .to_owned(),
+        );
+    }
+    if !api.addr.ip().is_loopback() && api.tls.is_none() && !api.behind_tls {
+        reasons.push(plain_text("api", "people would send passwords and provider keys"));
+    }
+    if !api.addr.ip().is_loopback() && api.signup == SignUp::Open {
+        reasons.push(
+            "`api.signup = \"open\"` on an address that is not loopback: anyone who reaches it could make an account, and \
+             addresses cannot be verified without mail; set it to \"closed\""
+                .to_owned(),
+        );
+    }
+    if config.kms.ways() != 1 {
+        reasons.push(ONE_ROOT_KEY.to_owned());
+    }
+    if let Some(key) = &config.kms.key_file
+        && is_inside(key, &config.store.data_dir)
+    {
+        reasons.push(format!(
+            "`kms.key_file` ({}) lies inside the data directory ({}): a copy of the data would carry the key that opens it; \
+             keep the key elsewhere",
+            key.display(),
+            config.store.data_dir.display()
+        ));
+    }
+    for (name, limit) in [
+        ("limits.default_rpm", config.limits.default_rpm),
+        ("limits.default_rpd", config.limits.default_rpd),
+    ] {
+        if limit > 1_000_000 {
+            reasons.push(format!("`{name}` is {limit}; the most is 1000000"));
+        }
+    }
+    reasons
+}
+
+fn plain_text(section: &str, danger: &str) -> String {
+    format!(
+        "`{section}.addr` is not a loopback address and there is no TLS: {danger} in plain text; set `{section}.tls`, or \
+         `{section}.behind_tls = true` if something in front of it terminates TLS"
+    )
+}
+
+/// Whether `file` lies in `dir`, links followed as far as the paths exist.
+fn is_inside(file: &Path, dir: &Path) -> bool {
+    resolved(file).starts_with(resolved(dir))
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    if let Ok(real) = path.canonicalize() {
+        return real;
+    }
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::Normal(name))) if !parent.as_os_str().is_empty() => {
+            resolved(parent).join(name)
+        }
+        _ => std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAFE: &str = "[kms]\nkey_file = \"/etc/keystore/root.key\"\n";
+
+    fn reasons_of(text: &str) -> Vec<String> {
+        reasons(&Config::parse(text).unwrap())
+    }
+
+    #[test]
+    fn loopback_with_a_key_elsewhere_is_safe() {
+        assert_eq!(reasons_of(SAFE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_danger_is_named_alone() {
+        let cases = [
+            ("[proxy]\naddr = \"0.0.0.0:8400\"\nhosts = [\"a\"]\n", "proxy.tls"),
+            (
+                "[proxy]\naddr = \"[::]:8400\"\nbehind_tls = true\n",
+                "proxy.hosts",
+            ),
+            ("[api]\naddr = \"192.0.2.1:8401\"\n", "api.tls"),
+            (
+                "[api]\naddr = \"192.0.2.1:8401\"\nbehind_tls = true\nsignup = \"open\"\n",
+                "api.signup",
+            ),
+            ("[limits]\ndefault_rpm = 1000001\n", "limits.default_rpm"),
+            (
+                "[store]\ndata_dir = \"/etc/keystore\"\n",
+                "inside the data directory",
+            ),
+        ];
+        for (text, word) in cases {
+            let found = reasons_of(&format!("{SAFE}{text}"));
+            assert_eq!(found.len(), 1, "{text}: {found:?}");
+            assert!(found[0].contains(word), "{text}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn a_root_key_is_given_in_exactly_one_way() {
+        assert_eq!(reasons_of("").len(), 1);
+        assert_eq!(reasons_of("[kms]\nkey = \"a\"\npassphrase = \"b\"\n").len(), 1);
+        assert_eq!(reasons_of("[kms]\npassphrase = \"b\"\n").len(), 0);
+    }
+
+    #[test]
+    fn a_link_does_not_hide_that_the_key_is_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = dir.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::symlink(&data, dir.path().join("elsewhere")).unwrap();
+        assert!(is_inside(&dir.path().join("elsewhere/root.key"), &data));
+        assert!(is_inside(&data.join("../data/root.key"), &data));
+        assert!(!is_inside(&dir.path().join("root.key"), &data));
+    }
+}
