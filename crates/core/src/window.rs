@@ -2,9 +2,8 @@
 //!
 //! Days are civil days: 23 or 25 hours long where the clocks change. It does not know what is spent; `budget` does.
 
-use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan, Unit, Zoned, ZonedRound};
+use jiff::{Timestamp, ToSpan};
 
 use crate::time::Micros;
 
