@@ -1,8 +1,6 @@
 //! Step 3: what a clean request is for. `/v1/<slug>[~<alias>]/<rest>` becomes a [`Target`]; `/healthz` and `/readyz` are
 //! the listener's own. It splits and checks the form of names; it looks nothing up, so an unknown provider passes here.
 
-use core::ops::Range;
-
 use http::Method;
 use http::uri::PathAndQuery;
 use keystore_core::Deny;
@@ -24,43 +22,17 @@ pub enum Route {
     Provider(Target),
 }
 
-/// A provider, one of its hosts, and the path there. Owns a reference to the request's bytes, so it outlives the request
-/// without a copy.
+/// A provider, one of its hosts, and the path there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    path_and_query: PathAndQuery,
-    slug: Range<u16>,
-    alias: Range<u16>,
-}
-
-impl Target {
     /// The provider's slug: `[a-z0-9][a-z0-9-]{0,62}`.
-    pub fn slug(&self) -> &str {
-        self.part(&self.slug)
-    }
-
+    pub slug: String,
     /// The host alias after `~`, of the same form; empty for the base host.
-    pub fn alias(&self) -> &str {
-        self.part(&self.alias)
-    }
-
+    pub alias: String,
     /// What the upstream is asked for; begins with `/`, percent-encoding as received.
-    pub fn upstream_path(&self) -> &str {
-        let path = self.path_and_query.path();
-        path.get(usize::from(self.alias.end)..).unwrap_or("/")
-    }
-
+    pub upstream_path: String,
     /// What stands after `?`, as received; `None` without a `?`.
-    pub fn query(&self) -> Option<&str> {
-        self.path_and_query.query()
-    }
-
-    fn part(&self, range: &Range<u16>) -> &str {
-        self.path_and_query
-            .path()
-            .get(usize::from(range.start)..usize::from(range.end))
-            .unwrap_or_default()
-    }
+    pub query: Option<String>,
 }
 
 /// Splits the path of `request`.
@@ -68,8 +40,8 @@ impl Target {
 /// # Errors
 ///
 /// [`Malformed::Route`] for every other path, [`Deny::MethodNotAllowed`] for a probe that is neither `GET` nor `HEAD`.
-pub fn route<B>(request: &CleanRequest<B>) -> Result<Route, Deny> {
-    split(request.method(), request.path_and_query())
+pub fn route(request: &CleanRequest) -> Result<Route, Deny> {
+    split(&request.method, &request.path_and_query)
 }
 
 fn split(method: &Method, target: &PathAndQuery) -> Result<Route, Deny> {
@@ -88,23 +60,18 @@ fn split(method: &Method, target: &PathAndQuery) -> Result<Route, Deny> {
 }
 
 fn provider(target: &PathAndQuery) -> Option<Target> {
-    const PREFIX: &str = "/v1/";
-    let rest = target.path().strip_prefix(PREFIX)?;
-    let end = rest.find('/')?;
-    let named = &rest[..end];
+    let rest = target.path().strip_prefix("/v1/")?;
+    let (named, upstream_path) = rest.split_at(rest.find('/')?);
     let (slug, alias) = match named.split_once('~') {
-        Some((slug, alias)) => (slug, Some(alias)),
-        None => (named, None),
+        Some((slug, alias)) if is_name(alias) => (slug, alias),
+        Some(_) => return None,
+        None => (named, ""),
     };
-    if !is_name(slug) || alias.is_some_and(|alias| !is_name(alias)) {
-        return None;
-    }
-    let at = |offset: usize| u16::try_from(PREFIX.len() + offset).ok();
-    let alias_start = end - alias.map_or(0, str::len);
-    Some(Target {
-        slug: at(0)?..at(slug.len())?,
-        alias: at(alias_start)?..at(end)?,
-        path_and_query: target.clone(),
+    is_name(slug).then(|| Target {
+        slug: slug.to_owned(),
+        alias: alias.to_owned(),
+        upstream_path: upstream_path.to_owned(),
+        query: target.query().map(str::to_owned),
     })
 }
 
@@ -135,22 +102,22 @@ mod tests {
     #[test]
     fn a_path_is_split_into_slug_alias_and_upstream_path() {
         let plain = target("/v1/openai/v1/chat/completions?a=1&b=%2F");
-        assert_eq!(plain.slug(), "openai");
-        assert_eq!(plain.alias(), "");
-        assert_eq!(plain.upstream_path(), "/v1/chat/completions");
-        assert_eq!(plain.query(), Some("a=1&b=%2F"));
+        assert_eq!(plain.slug, "openai");
+        assert_eq!(plain.alias, "");
+        assert_eq!(plain.upstream_path, "/v1/chat/completions");
+        assert_eq!(plain.query.as_deref(), Some("a=1&b=%2F"));
 
         let other_host = target("/v1/openai~eu-1/v1/models");
-        assert_eq!((other_host.slug(), other_host.alias()), ("openai", "eu-1"));
-        assert_eq!(other_host.upstream_path(), "/v1/models");
-        assert_eq!(other_host.query(), None);
-
-        assert_eq!(target("/v1/9/").upstream_path(), "/");
         assert_eq!(
-            target("/v1/stripe/v1/x~y/%C3%A4").upstream_path(),
-            "/v1/x~y/%C3%A4"
+            (other_host.slug.as_str(), other_host.alias.as_str()),
+            ("openai", "eu-1")
         );
-        assert_eq!(target("/v1/a/b?").query(), Some(""));
+        assert_eq!(other_host.upstream_path, "/v1/models");
+        assert_eq!(other_host.query.as_deref(), None);
+
+        assert_eq!(target("/v1/9/").upstream_path, "/");
+        assert_eq!(target("/v1/stripe/v1/x~y/%C3%A4").upstream_path, "/v1/x~y/%C3%A4");
+        assert_eq!(target("/v1/a/b?").query.as_deref(), Some(""));
     }
 
     #[test]
@@ -183,7 +150,7 @@ mod tests {
             assert_eq!(of(text), Err(Deny::Malformed(Malformed::Route)), "{text}");
         }
         assert_eq!(
-            target(&format!("/v1/{}/x", "a".repeat(MAX_NAME))).slug().len(),
+            target(&format!("/v1/{}/x", "a".repeat(MAX_NAME))).slug.len(),
             MAX_NAME
         );
     }
@@ -204,9 +171,9 @@ mod tests {
             slug in "[a-z0-9][a-z0-9-]{0,62}", alias in "(~[a-z0-9][a-z0-9-]{0,62})?", rest in "/[a-zA-Z0-9/._~%20-]{0,40}",
         ) {
             let found = target(&format!("/v1/{slug}{alias}{rest}"));
-            prop_assert_eq!(found.slug(), slug);
-            prop_assert_eq!(found.alias(), alias.trim_start_matches('~'));
-            prop_assert_eq!(found.upstream_path(), rest);
+            prop_assert_eq!(found.slug, slug);
+            prop_assert_eq!(found.alias, alias.trim_start_matches('~'));
+            prop_assert_eq!(found.upstream_path, rest);
         }
     }
 }
