@@ -47,6 +47,8 @@ pub enum ModelMatch {
     All(Cow<'static, [ModelMatch]>),
     /// One of these.
     Any(Cow<'static, [ModelMatch]>),
+    /// None of these.
+    Not(Cow<'static, [ModelMatch]>),
 }
 
 /// The price of one model (or of one priced thing, such as a search) of one provider in one period.
