@@ -16,9 +16,8 @@ mod target;
 use std::net::SocketAddr;
 
 use http::header::{self, HeaderName, HeaderValue};
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, Method, Request, Version};
 use keystore_core::Deny;
 use keystore_core::deny::Malformed;
 
@@ -36,26 +35,25 @@ pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Headers that ask a server to treat a request as one with another method.
 const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
-/// A request head that passed every rule.
+/// A request whose head passed every rule, with its body (`B`) untouched.
 #[derive(Debug)]
-pub struct CleanRequest {
-    /// One of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`.
-    pub method: Method,
-    /// The path, beginning with `/`, and the query, both as received: percent-encoding is unchanged.
-    pub path_and_query: PathAndQuery,
-    /// HTTP/1.0, HTTP/1.1 or HTTP/2.
-    pub version: Version,
-    /// The headers, at most [`MAX_HEADERS`]; hop-by-hop headers are still among them.
-    pub headers: HeaderMap,
-    /// The other end of the connection. Forwarding headers never change it.
-    pub peer: SocketAddr,
-    /// The path holds `//`, `%2f`, `%5c` or `%2e`: refuse it ([`Malformed::Path`]) unless the provider's file says
-    /// `path.encoded_slash = true`. Dot segments, in whatever encoding, never come this far.
-    pub has_encoded_slash: bool,
+pub struct CleanRequest<B> {
+    method: Method,
+    path_and_query: PathAndQuery,
+    version: Version,
+    headers: HeaderMap,
+    peer: SocketAddr,
+    encoded_slash: bool,
+    body: B,
 }
 
-impl CleanRequest {
-    /// The path as received; begins with `/`.
+impl<B> CleanRequest<B> {
+    /// The method: one of `GET`, `HEAD`, `POST`, `PUT`, `PATCH`, `DELETE`, `OPTIONS`.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// The path as received, percent-encoding unchanged; begins with `/`.
     pub fn path(&self) -> &str {
         self.path_and_query.path()
     }
@@ -64,14 +62,61 @@ impl CleanRequest {
     pub fn query(&self) -> Option<&str> {
         self.path_and_query.query()
     }
+
+    /// Path and query together, as received.
+    pub fn path_and_query(&self) -> &PathAndQuery {
+        &self.path_and_query
+    }
+
+    /// HTTP/1.0, HTTP/1.1 or HTTP/2.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The headers, at most [`MAX_HEADERS`]; hop-by-hop headers are still among them.
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The headers, to be changed.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.headers
+    }
+
+    /// The other end of the connection. Forwarding headers never change it.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Whether the path holds `//`, `%2f`, `%5c` or `%2e`: refuse it ([`Malformed::Path`]) unless the provider's file says
+    /// `path.encoded_slash = true`. Dot segments, in whatever encoding, never come this far.
+    pub fn has_encoded_slash(&self) -> bool {
+        self.encoded_slash
+    }
+
+    /// The body.
+    pub fn body(&self) -> &B {
+        &self.body
+    }
+
+    /// The body alone.
+    pub fn into_body(self) -> B {
+        self.body
+    }
+
+    /// The headers and the body.
+    pub fn into_parts(self) -> (HeaderMap, B) {
+        (self.headers, self.body)
+    }
 }
 
-/// Checks a head as hyper parsed it.
+/// Checks the head of `request` as hyper parsed it.
 ///
 /// # Errors
 ///
 /// The refusal for the first rule that is broken, in the order: sizes, method, target, `Host`, path, query, headers.
-pub fn parse(head: Parts, conn: &ConnInfo, hosts: &AllowedHosts) -> Result<CleanRequest, Deny> {
+pub fn parse<B>(request: Request<B>, conn: &ConnInfo, hosts: &AllowedHosts) -> Result<CleanRequest<B>, Deny> {
+    let (head, body) = request.into_parts();
     let target_bytes = head
         .uri
         .path_and_query()
@@ -85,14 +130,14 @@ pub fn parse(head: Parts, conn: &ConnInfo, hosts: &AllowedHosts) -> Result<Clean
     }
     let authority = target::authority(&head.uri, head.version)?;
     let host = seen.host(authority, head.version)?;
-    let uri = head.uri.into_parts();
-    let path_and_query = uri.path_and_query.ok_or(Deny::Malformed(Malformed::Target))?;
+    let path_and_query = head.uri.path_and_query().cloned();
+    let path_and_query = path_and_query.ok_or(Deny::Malformed(Malformed::Target))?;
     // A probe names the address it was told to probe, which need not be a name of ours, and learns nothing from the answer.
     let is_probe = matches!(path_and_query.path(), "/healthz" | "/readyz");
     if !is_probe && !hosts.allow(host) {
         return Err(Deny::Misdirected);
     }
-    let has_encoded_slash = target::check_path(path_and_query.path().as_bytes())?;
+    let encoded_slash = target::check_path(path_and_query.path().as_bytes())?;
     target::check_query(path_and_query.query().unwrap_or_default().as_bytes())?;
     seen.check(head.version)?;
     let dropped = seen.dropped;
@@ -106,7 +151,8 @@ pub fn parse(head: Parts, conn: &ConnInfo, hosts: &AllowedHosts) -> Result<Clean
         version: head.version,
         headers,
         peer: conn.peer,
-        has_encoded_slash,
+        encoded_slash,
+        body,
     })
 }
 

@@ -1,6 +1,8 @@
 //! Step 3: what a clean request is for. `/v1/<slug>[~<alias>]/<rest>` becomes a [`Target`]; `/healthz` and `/readyz` are
 //! the listener's own. It splits and checks the form of names; it looks nothing up, so an unknown provider passes here.
 
+use std::ops::Range;
+
 use http::Method;
 use http::uri::PathAndQuery;
 use keystore_core::Deny;
@@ -22,17 +24,58 @@ pub enum Route {
     Provider(Target),
 }
 
-/// A provider, one of its hosts, and the path there.
+/// A provider, one of its hosts, and the path there. Holds a reference to the request's bytes, so it outlives the request
+/// without a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
+    path_and_query: PathAndQuery,
+    /// Where in the path the names stand.
+    slug: Range<u16>,
+    alias: Range<u16>,
+}
+
+impl Target {
     /// The provider's slug: `[a-z0-9][a-z0-9-]{0,62}`.
-    pub slug: String,
+    pub fn slug(&self) -> &str {
+        self.part(&self.slug)
+    }
+
     /// The host alias after `~`, of the same form; empty for the base host.
-    pub alias: String,
+    pub fn alias(&self) -> &str {
+        self.part(&self.alias)
+    }
+
     /// What the upstream is asked for; begins with `/`, percent-encoding as received.
-    pub upstream_path: String,
+    pub fn upstream_path(&self) -> &str {
+        let path = self.path_and_query.path();
+        path.get(usize::from(self.alias.end)..).unwrap_or("/")
+    }
+
     /// What stands after `?`, as received; `None` without a `?`.
-    pub query: Option<String>,
+    pub fn query(&self) -> Option<&str> {
+        self.path_and_query.query()
+    }
+
+    /// The same provider and host with another upstream path, which must begin with `/`, and another query. `None` when
+    /// these do not make a path and a query.
+    pub fn with(&self, upstream_path: &str, query: Option<&str>) -> Option<Self> {
+        if !upstream_path.starts_with('/') || upstream_path.contains('?') {
+            return None;
+        }
+        let names = self.path_and_query.path().get(..usize::from(self.alias.end))?;
+        let mark = if query.is_some() { "?" } else { "" };
+        let text = [names, upstream_path, mark, query.unwrap_or_default()].concat();
+        Some(Self {
+            path_and_query: text.try_into().ok()?,
+            slug: self.slug.clone(),
+            alias: self.alias.clone(),
+        })
+    }
+
+    fn part(&self, range: &Range<u16>) -> &str {
+        let range = usize::from(range.start)..usize::from(range.end);
+        self.path_and_query.path().get(range).unwrap_or_default()
+    }
 }
 
 /// Splits the path of `request`.
@@ -40,8 +83,8 @@ pub struct Target {
 /// # Errors
 ///
 /// [`Malformed::Route`] for every other path, [`Deny::MethodNotAllowed`] for a probe that is neither `GET` nor `HEAD`.
-pub fn route(request: &CleanRequest) -> Result<Route, Deny> {
-    split(&request.method, &request.path_and_query)
+pub fn route<B>(request: &CleanRequest<B>) -> Result<Route, Deny> {
+    split(request.method(), request.path_and_query())
 }
 
 fn split(method: &Method, target: &PathAndQuery) -> Result<Route, Deny> {
@@ -60,18 +103,23 @@ fn split(method: &Method, target: &PathAndQuery) -> Result<Route, Deny> {
 }
 
 fn provider(target: &PathAndQuery) -> Option<Target> {
-    let rest = target.path().strip_prefix("/v1/")?;
-    let (named, upstream_path) = rest.split_at(rest.find('/')?);
+    const PREFIX: &str = "/v1/";
+    let rest = target.path().strip_prefix(PREFIX)?;
+    let named = &rest[..rest.find('/')?];
     let (slug, alias) = match named.split_once('~') {
         Some((slug, alias)) if is_name(alias) => (slug, alias),
         Some(_) => return None,
         None => (named, ""),
     };
-    is_name(slug).then(|| Target {
-        slug: slug.to_owned(),
-        alias: alias.to_owned(),
-        upstream_path: upstream_path.to_owned(),
-        query: target.query().map(str::to_owned),
+    if !is_name(slug) {
+        return None;
+    }
+    // Names are at most 63 bytes each, so no offset comes near the end of the range.
+    let at = |offset: usize| u16::try_from(PREFIX.len() + offset).ok();
+    Some(Target {
+        slug: at(0)?..at(slug.len())?,
+        alias: at(named.len() - alias.len())?..at(named.len())?,
+        path_and_query: target.clone(),
     })
 }
 
@@ -102,22 +150,22 @@ mod tests {
     #[test]
     fn a_path_is_split_into_slug_alias_and_upstream_path() {
         let plain = target("/v1/openai/v1/chat/completions?a=1&b=%2F");
-        assert_eq!(plain.slug, "openai");
-        assert_eq!(plain.alias, "");
-        assert_eq!(plain.upstream_path, "/v1/chat/completions");
-        assert_eq!(plain.query.as_deref(), Some("a=1&b=%2F"));
+        assert_eq!(plain.slug(), "openai");
+        assert_eq!(plain.alias(), "");
+        assert_eq!(plain.upstream_path(), "/v1/chat/completions");
+        assert_eq!(plain.query(), Some("a=1&b=%2F"));
 
         let other_host = target("/v1/openai~eu-1/v1/models");
-        assert_eq!(
-            (other_host.slug.as_str(), other_host.alias.as_str()),
-            ("openai", "eu-1")
-        );
-        assert_eq!(other_host.upstream_path, "/v1/models");
-        assert_eq!(other_host.query.as_deref(), None);
+        assert_eq!((other_host.slug(), other_host.alias()), ("openai", "eu-1"));
+        assert_eq!(other_host.upstream_path(), "/v1/models");
+        assert_eq!(other_host.query(), None);
 
-        assert_eq!(target("/v1/9/").upstream_path, "/");
-        assert_eq!(target("/v1/stripe/v1/x~y/%C3%A4").upstream_path, "/v1/x~y/%C3%A4");
-        assert_eq!(target("/v1/a/b?").query.as_deref(), Some(""));
+        assert_eq!(target("/v1/9/").upstream_path(), "/");
+        assert_eq!(
+            target("/v1/stripe/v1/x~y/%C3%A4").upstream_path(),
+            "/v1/x~y/%C3%A4"
+        );
+        assert_eq!(target("/v1/a/b?").query(), Some(""));
     }
 
     #[test]
@@ -150,8 +198,25 @@ mod tests {
             assert_eq!(of(text), Err(Deny::Malformed(Malformed::Route)), "{text}");
         }
         assert_eq!(
-            target(&format!("/v1/{}/x", "a".repeat(MAX_NAME))).slug.len(),
+            target(&format!("/v1/{}/x", "a".repeat(MAX_NAME))).slug().len(),
             MAX_NAME
+        );
+    }
+
+    #[test]
+    fn a_target_takes_another_path_and_query() {
+        let target = target("/v1/bot~eu/botks_1/getMe?key=2");
+        let other = target.with("/getMe", Some("a=1")).unwrap();
+        assert_eq!((other.slug(), other.alias()), ("bot", "eu"));
+        assert_eq!((other.upstream_path(), other.query()), ("/getMe", Some("a=1")));
+        assert_eq!(target.with("/", None).unwrap().query(), None);
+        assert_eq!(target.with("getMe", None), None);
+        assert_eq!(target.with("/a b", None), None);
+        assert_eq!(
+            target
+                .with("/a?b", None)
+                .map(|target| target.upstream_path().to_owned()),
+            None
         );
     }
 
@@ -171,9 +236,9 @@ mod tests {
             slug in "[a-z0-9][a-z0-9-]{0,62}", alias in "(~[a-z0-9][a-z0-9-]{0,62})?", rest in "/[a-zA-Z0-9/._~%20-]{0,40}",
         ) {
             let found = target(&format!("/v1/{slug}{alias}{rest}"));
-            prop_assert_eq!(found.slug, slug);
-            prop_assert_eq!(found.alias, alias.trim_start_matches('~'));
-            prop_assert_eq!(found.upstream_path, rest);
+            prop_assert_eq!(found.slug(), slug);
+            prop_assert_eq!(found.alias(), alias.trim_start_matches('~'));
+            prop_assert_eq!(found.upstream_path(), rest);
         }
     }
 }
