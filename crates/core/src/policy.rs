@@ -2,8 +2,10 @@
 
 use crate::deny::Deny;
 use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, TokenId};
+use crate::money::NanoUsd;
 use crate::time::Micros;
 use crate::token::TokenHash;
+use crate::window::Window;
 
 /// Whose credential is used. Chosen per grant, never changed silently.
 #[derive(
@@ -276,6 +278,73 @@ impl TokenPolicy {
             return Err(Deny::InvalidToken);
         }
         Ok(())
+    }
+}
+
+/// How a budget holds.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    minicbor::Encode,
+    minicbor::Decode,
+)]
+#[serde(rename_all = "lowercase")]
+#[cbor(index_only)]
+pub enum BudgetMode {
+    /// The hold is an upper bound: no overshoot.
+    #[n(0)]
+    Strict,
+    /// The hold is an estimate, and the stream is cut when the metered cost reaches it.
+    #[n(1)]
+    Estimate,
+}
+
+/// What a budget allows and for whom. Stored and authenticated as `AgentPolicy` is. Each of `agent`, `project`, `provider`,
+/// `model` and `end_user` that is set narrows what counts against it; with none of them it is the organization's.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct BudgetPolicy {
+    /// The budget.
+    #[n(0)]
+    pub budget: BudgetId,
+    /// Its organization.
+    #[n(1)]
+    pub org: OrgId,
+    /// Only this project's spending.
+    #[n(2)]
+    pub project: Option<ProjectId>,
+    /// Only this agent's spending.
+    #[n(3)]
+    pub agent: Option<AgentId>,
+    /// Only spending at this provider (its slug).
+    #[n(4)]
+    pub provider: Option<String>,
+    /// Only spending on this model.
+    #[n(5)]
+    pub model: Option<String>,
+    /// Only spending for this end user.
+    #[n(6)]
+    pub end_user: Option<String>,
+    /// What may be spent in a window.
+    #[n(7)]
+    pub limit: NanoUsd,
+    /// How long the limit lasts.
+    #[n(8)]
+    pub window: Window,
+    /// How it holds.
+    #[n(9)]
+    pub mode: BudgetMode,
+}
+
+impl BudgetPolicy {
+    /// The one byte form that is stored and authenticated.
+    pub fn canonical(&self) -> Vec<u8> {
+        minicbor::to_vec(self).unwrap_or_default()
     }
 }
 

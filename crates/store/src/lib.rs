@@ -1,1 +1,44 @@
-//! store
+//! Everything that is kept: the one crate that knows SQL.
+//!
+//! One SQL text serves SQLite and PostgreSQL (the house dialect is in this crate's README). A [`Store`] gives connections
+//! for reading ([`Store::read`]) and transactions for writing ([`Store::begin`]); every resource is a module of free
+//! functions over them. What the proxy records goes through the [`Journal`]; requests, usage and spending are projections
+//! of it. The crate decides nothing: it neither checks rights nor opens what is sealed.
+
+mod column;
+mod db;
+mod error;
+mod journal;
+mod open;
+mod projections;
+mod recovery;
+mod store;
+
+pub mod agents;
+pub mod api_keys;
+pub mod budgets;
+pub mod changes;
+pub mod credentials;
+pub mod deployment;
+pub mod keks;
+pub mod login_attempts;
+pub mod members;
+pub mod orgs;
+pub mod policies;
+pub mod projects;
+pub mod requests;
+pub mod sessions;
+pub mod sign_in_codes;
+pub mod tokens;
+pub mod usage;
+pub mod users;
+
+#[cfg(any(test, feature = "failpoints"))]
+pub mod failpoints;
+
+pub use changes::{Change, Listener};
+pub use db::{Conn, Tx};
+pub use error::{OpenError, StoreError};
+pub use journal::{Durability, Journal, JournalError};
+pub use recovery::{DailyCount, Recovery};
+pub use store::{Options, Store};

@@ -1,1 +1,5 @@
-//! testkit
+//! What tests stand on: a PostgreSQL cluster of their own, a clock and ids in their hand. Not shipped.
+
+pub mod clock;
+pub mod ids;
+pub mod pg;

@@ -1,0 +1,386 @@
+//! Credentials: a provider's secret, sealed, in versions. A version is never changed except to be wrapped anew; the
+//! destination policy is stored with the version it was sealed for. What is in the sealed bytes is the vault's matter.
+
+use std::collections::BTreeMap;
+
+use keystore_core::Micros;
+use keystore_core::ids::{CredentialId, KekId, OrgId, ProjectId};
+use keystore_core::policy::Source;
+
+use crate::changes::Change;
+use crate::column::named;
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_one, fetch_optional, row, sql};
+use crate::error::{StoreError, unique};
+
+/// What is known about whether the vendor takes the credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CredentialStatus {
+    /// Not tried yet.
+    Untested,
+    /// The vendor took it.
+    Active,
+    /// The vendor refused it.
+    Invalid,
+    /// Switched off by a person: not used.
+    Disabled,
+}
+
+impl CredentialStatus {
+    /// The name in the API and in storage.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Untested => "untested",
+            Self::Active => "active",
+            Self::Invalid => "invalid",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+named!(CredentialStatus {
+    Untested = "untested",
+    Active = "active",
+    Invalid = "invalid",
+    Disabled = "disabled"
+});
+
+row! {
+    /// A credential without its secret.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Credential {
+        /// Its id.
+        pub id: CredentialId,
+        /// Its organization.
+        pub org: OrgId,
+        /// Its project.
+        pub project: ProjectId,
+        /// The provider's slug.
+        pub provider: String,
+        /// Its name; unique in the project for its provider.
+        pub name: String,
+        /// Whose it is.
+        pub source: Source,
+        /// What is known about it.
+        pub status: CredentialStatus,
+        /// The version in use; counts from 1.
+        pub current_version: u32,
+        /// URL parameters by name.
+        pub params: BTreeMap<String, String>,
+        /// The base URL of a self-hosted provider.
+        pub base_url: Option<String>,
+        /// Labels.
+        pub labels: Vec<String>,
+        /// Agreements with the vendor (`dpa`, `baa`) as the API gave them; opaque here.
+        pub agreements: serde_json::Value,
+        /// From this time on it is not used.
+        pub expires_at: Option<Micros>,
+        /// From this time on it should be rotated.
+        pub rotate_after: Option<Micros>,
+        /// When it was last used, to the minute or so.
+        pub last_used_at: Option<Micros>,
+        /// When it was last tried at the vendor.
+        pub tested_at: Option<Micros>,
+        /// When it was made.
+        pub created_at: Micros,
+        /// When it was last changed.
+        pub updated_at: Micros,
+    }
+}
+
+row! {
+    /// One version of a credential, sealed.
+    #[derive(Clone)]
+    pub struct CredentialVersion {
+        /// The credential.
+        pub credential: CredentialId,
+        /// Counts from 1.
+        pub version: u32,
+        /// The sealed field map.
+        pub sealed: Vec<u8>,
+        /// The canonical destination policy that it is bound to.
+        pub policy: Vec<u8>,
+        /// The KEK that wraps its data key.
+        pub kek: KekId,
+        /// The generation of that KEK.
+        pub kek_generation: u32,
+        /// When it was sealed.
+        pub created_at: Micros,
+    }
+}
+
+sql! {
+    INSERT = "INSERT INTO credentials (id, org, project, provider, name, source, status, current_version, params, \
+        base_url, labels, agreements, expires_at, rotate_after, last_used_at, tested_at, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+    INSERT_VERSION = "INSERT INTO credential_versions \
+        (credential, org, version, sealed, policy, kek, kek_generation, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    GET = "SELECT * FROM credentials WHERE org = $1 AND id = $2";
+    BY_NAME = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 AND name = $4";
+    OF_PROVIDER = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 ORDER BY id";
+    LIST = "SELECT * FROM credentials WHERE org = $1 AND ($2 IS NULL OR project = $2) \
+        AND ($3 IS NULL OR provider = $3) AND id > $4 ORDER BY id LIMIT $5";
+    VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
+        FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
+    CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
+        FROM credentials c JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
+        WHERE c.org = $1 AND c.id = $2";
+    PROMOTE = "UPDATE credentials SET current_version = $3, status = $4, updated_at = $5 \
+        WHERE org = $1 AND id = $2 AND current_version = $3 - 1";
+    SET_STATUS = "UPDATE credentials SET status = $3, tested_at = $4, updated_at = $4 WHERE org = $1 AND id = $2";
+    UPDATE = "UPDATE credentials SET name = $3, labels = $4, agreements = $5, expires_at = $6, rotate_after = $7, \
+        updated_at = $8 WHERE org = $1 AND id = $2";
+    TOUCH = "UPDATE credentials SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
+    DELETE = "DELETE FROM credentials WHERE org = $1 AND id = $2";
+    DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
+    USERS = "SELECT g.agent FROM agent_grants g WHERE g.org = $1 AND g.credential = $2 ORDER BY g.agent LIMIT $3";
+    REWRAP = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
+        WHERE org = $1 AND credential = $2 AND version = $3 AND kek_generation = $4";
+    UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek = $2";
+}
+
+/// Adds a credential and its version 1 (`current_version` must be that of `version`).
+///
+/// # Errors
+///
+/// `Conflict` when the name is taken.
+pub async fn insert(tx: &mut Tx, new: &Credential, version: &CredentialVersion) -> Result<(), StoreError> {
+    execute!(
+        tx, INSERT, new.id, new.org, new.project, new.provider, new.name, new.source, new.status,
+        new.current_version, new.params, new.base_url, new.labels, new.agreements, new.expires_at,
+        new.rotate_after, new.last_used_at, new.tested_at, new.created_at, new.updated_at
+    )
+    .map_err(unique("a credential of this provider with this name"))?;
+    insert_version(tx, new.org, version).await?;
+    tx.changed(Change::Credential(new.id));
+    Ok(())
+}
+
+async fn insert_version(tx: &mut Tx, org: OrgId, version: &CredentialVersion) -> Result<(), StoreError> {
+    execute!(
+        tx, INSERT_VERSION, version.credential, org, version.version, version.sealed, version.policy,
+        version.kek, version.kek_generation, version.created_at
+    )
+    .map_err(unique("this version of the credential"))?;
+    Ok(())
+}
+
+/// Adds the next version and makes it current in one step. `false` when there is no such credential.
+///
+/// # Errors
+///
+/// `Conflict` when another rotation was quicker.
+pub async fn rotate(
+    tx: &mut Tx,
+    org: OrgId,
+    version: &CredentialVersion,
+    status: CredentialStatus,
+) -> Result<bool, StoreError> {
+    if get(tx, org, version.credential).await?.is_none() {
+        return Ok(false);
+    }
+    insert_version(tx, org, version).await?;
+    let rows = execute!(
+        tx, PROMOTE, org, version.credential, version.version, status, version.created_at
+    )?;
+    if rows != 1 {
+        return Err(StoreError::Conflict { what: "another version of the credential" });
+    }
+    tx.changed(Change::Credential(version.credential));
+    Ok(true)
+}
+
+/// The credential.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn get(conn: &mut Conn, org: OrgId, id: CredentialId) -> Result<Option<Credential>, StoreError> {
+    Ok(fetch_optional!(conn, Credential, GET, org, id)?)
+}
+
+/// The credential of a provider with this name.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn by_name(
+    conn: &mut Conn,
+    org: OrgId,
+    project: ProjectId,
+    provider: &str,
+    name: &str,
+) -> Result<Option<Credential>, StoreError> {
+    Ok(fetch_optional!(conn, Credential, BY_NAME, org, project, provider, name)?)
+}
+
+/// All credentials of a provider in a project, oldest first: for choosing one when a grant is made.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn of_provider(
+    conn: &mut Conn,
+    org: OrgId,
+    project: ProjectId,
+    provider: &str,
+) -> Result<Vec<Credential>, StoreError> {
+    Ok(fetch_all!(conn, Credential, OF_PROVIDER, org, project, provider)?)
+}
+
+/// The credentials, oldest first, of one project or all, of one provider or all, from after `after` on, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn list(
+    conn: &mut Conn,
+    org: OrgId,
+    project: Option<ProjectId>,
+    provider: Option<&str>,
+    after: Option<CredentialId>,
+    limit: u32,
+) -> Result<Vec<Credential>, StoreError> {
+    let after = after.unwrap_or(CredentialId::new(uuid::Uuid::nil()));
+    Ok(fetch_all!(conn, Credential, LIST, org, project, provider, after, limit)?)
+}
+
+/// One version.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn version(
+    conn: &mut Conn,
+    org: OrgId,
+    id: CredentialId,
+    version: u32,
+) -> Result<Option<CredentialVersion>, StoreError> {
+    Ok(fetch_optional!(conn, CredentialVersion, VERSION, org, id, version)?)
+}
+
+/// The version in use.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn current(
+    conn: &mut Conn,
+    org: OrgId,
+    id: CredentialId,
+) -> Result<Option<CredentialVersion>, StoreError> {
+    Ok(fetch_optional!(conn, CredentialVersion, CURRENT, org, id)?)
+}
+
+/// Writes what a test at the vendor, or a person, found. `false` when there is no such credential.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn set_status(
+    tx: &mut Tx,
+    org: OrgId,
+    id: CredentialId,
+    status: CredentialStatus,
+    at: Micros,
+) -> Result<bool, StoreError> {
+    let rows = execute!(tx, SET_STATUS, org, id, status, at)?;
+    tx.changed(Change::Credential(id));
+    Ok(rows == 1)
+}
+
+/// Writes name, labels, agreements, `expires_at` and `rotate_after` of `changed`. `false` when there is no such credential.
+///
+/// # Errors
+///
+/// `Conflict` when the name is taken.
+pub async fn update(tx: &mut Tx, changed: &Credential) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx, UPDATE, changed.org, changed.id, changed.name, changed.labels, changed.agreements,
+        changed.expires_at, changed.rotate_after, changed.updated_at
+    )
+    .map_err(unique("a credential of this provider with this name"))?;
+    tx.changed(Change::Credential(changed.id));
+    Ok(rows == 1)
+}
+
+/// Notes a use. No cache hears of it.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn touch(tx: &mut Tx, id: CredentialId, at: Micros) -> Result<(), StoreError> {
+    execute!(tx, TOUCH, id, at)?;
+    Ok(())
+}
+
+/// Deletes the credential with all its versions. Grants that name it stay and are refused with `credential_missing`.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete(tx: &mut Tx, org: OrgId, id: CredentialId) -> Result<bool, StoreError> {
+    let rows = execute!(tx, DELETE, org, id)?;
+    tx.changed(Change::Credential(id));
+    Ok(rows == 1)
+}
+
+/// Deletes the versions below `below`. Gives how many.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete_versions(
+    tx: &mut Tx,
+    org: OrgId,
+    id: CredentialId,
+    below: u32,
+) -> Result<u64, StoreError> {
+    Ok(execute!(tx, DELETE_VERSIONS, org, id, below)?)
+}
+
+/// Agents that are granted this credential, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn users(
+    conn: &mut Conn,
+    org: OrgId,
+    id: CredentialId,
+    limit: u32,
+) -> Result<Vec<keystore_core::ids::AgentId>, StoreError> {
+    let rows = fetch_all!(conn, (uuid::Uuid,), USERS, org, id, limit)?;
+    Ok(rows.into_iter().map(|(agent,)| keystore_core::ids::AgentId::new(agent)).collect())
+}
+
+/// Puts a version under another KEK generation, if it still is under `from_generation`: the sealed bytes with the data key
+/// wrapped anew. `false` when somebody else was quicker.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn rewrap(
+    tx: &mut Tx,
+    org: OrgId,
+    rewrapped: &CredentialVersion,
+    from_generation: u32,
+) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx, REWRAP, org, rewrapped.credential, rewrapped.version, from_generation, rewrapped.sealed,
+        rewrapped.kek, rewrapped.kek_generation
+    )?;
+    tx.changed(Change::Credential(rewrapped.credential));
+    Ok(rows == 1)
+}
+
+/// How many versions are wrapped by this KEK: it may be retired at 0.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn under_kek(conn: &mut Conn, org: OrgId, kek: KekId) -> Result<u64, StoreError> {
+    let (count,) = fetch_one!(conn, (i64,), UNDER_KEK, org, kek)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}

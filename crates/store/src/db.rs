@@ -1,0 +1,204 @@
+//! The two engines behind one connection type, and the macros that run one static SQL text with the same binds on either.
+//!
+//! [`Conn`] is for reading; [`Tx`] is a write transaction that also collects the [`Change`]s it makes and delivers them
+//! when it commits. A `&mut Tx` serves wherever a `&mut Conn` is asked for. Neither may be held across a network call.
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+
+use crate::changes::{self, Change};
+use crate::error::StoreError;
+use crate::open::WriterGuard;
+use crate::store::Shared;
+
+/// A connection for reading. Give it back soon: there are few.
+pub struct Conn(Held);
+
+pub(crate) enum Held {
+    SqliteRead(PoolConnection<Sqlite>),
+    SqliteWrite(WriterGuard),
+    PostgresRead(PoolConnection<Postgres>),
+    PostgresWrite(Transaction<'static, Postgres>),
+}
+
+/// What a statement runs on.
+pub(crate) enum Handle<'c> {
+    Sqlite(&'c mut SqliteConnection),
+    Postgres(&'c mut PgConnection),
+}
+
+impl Conn {
+    pub(crate) fn new(held: Held) -> Self {
+        Self(held)
+    }
+
+    pub(crate) fn handle(&mut self) -> Handle<'_> {
+        match &mut self.0 {
+            Held::SqliteRead(connection) => Handle::Sqlite(connection),
+            Held::SqliteWrite(guard) => Handle::Sqlite(guard.connection()),
+            Held::PostgresRead(connection) => Handle::Postgres(connection),
+            Held::PostgresWrite(transaction) => Handle::Postgres(transaction),
+        }
+    }
+}
+
+/// A write transaction. Dropped without [`Tx::commit`], it leaves no trace.
+pub struct Tx {
+    conn: Conn,
+    changes: Vec<Change>,
+    shared: Arc<Shared>,
+}
+
+impl Deref for Tx {
+    type Target = Conn;
+    fn deref(&self) -> &Conn {
+        &self.conn
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.conn
+    }
+}
+
+impl Tx {
+    pub(crate) fn new(conn: Conn, shared: Arc<Shared>) -> Self {
+        Self { conn, changes: Vec::new(), shared }
+    }
+
+    /// Notes that something changed that a cache may hold.
+    pub(crate) fn changed(&mut self, change: Change) {
+        if !self.changes.contains(&change) {
+            self.changes.push(change);
+        }
+    }
+
+    /// Commits. When it returns, every listener has heard of the changes, so no cache serves the old state any more. It
+    /// runs to its end even if the caller goes away.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: the database did not confirm. Listeners are told all the same, because the commit may have happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        let tracker = self.shared.tasks.clone();
+        // In a task of its own: a client that hangs up between the commit and the delivery must not keep a cache stale.
+        let done = tracker.spawn(self.commit_and_deliver()).await;
+        done.map_err(|error| StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(error))))?
+    }
+
+    async fn commit_and_deliver(mut self) -> Result<(), StoreError> {
+        let epoch = match self.changes.is_empty() {
+            true => None,
+            false => Some(changes::record(&mut self.conn, &self.changes).await?),
+        };
+        let committed = match self.conn.0 {
+            Held::SqliteWrite(guard) => guard.commit().await,
+            Held::PostgresWrite(transaction) => transaction.commit().await,
+            Held::SqliteRead(_) | Held::PostgresRead(_) => Ok(()),
+        };
+        if let Some(epoch) = epoch {
+            self.shared.changes.deliver(&self.changes, epoch);
+        }
+        Ok(committed?)
+    }
+}
+
+/// Runs a statement; gives the number of rows it touched.
+macro_rules! execute {
+    ($conn:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $conn.handle() {
+            $crate::db::Handle::Sqlite(connection) => sqlx::query($sql)
+                $(.bind($crate::column::Bind::raw(&$bind)))*
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected()),
+            $crate::db::Handle::Postgres(connection) => sqlx::query($sql)
+                $(.bind($crate::column::Bind::raw(&$bind)))*
+                .execute(connection)
+                .await
+                .map(|done| done.rows_affected()),
+        }
+    };
+}
+
+macro_rules! fetch {
+    ($how:ident, $conn:expr, $row:ty, $sql:expr $(, $bind:expr)* $(,)?) => {
+        match $conn.handle() {
+            $crate::db::Handle::Sqlite(connection) => sqlx::query_as::<_, $row>($sql)
+                $(.bind($crate::column::Bind::raw(&$bind)))*
+                .$how(connection)
+                .await,
+            $crate::db::Handle::Postgres(connection) => sqlx::query_as::<_, $row>($sql)
+                $(.bind($crate::column::Bind::raw(&$bind)))*
+                .$how(connection)
+                .await,
+        }
+    };
+}
+
+/// The one row of a query.
+macro_rules! fetch_one {
+    ($($arguments:tt)*) => { $crate::db::fetch!(fetch_one, $($arguments)*) };
+}
+
+/// The row of a query, if there is one.
+macro_rules! fetch_optional {
+    ($($arguments:tt)*) => { $crate::db::fetch!(fetch_optional, $($arguments)*) };
+}
+
+/// The rows of a query.
+macro_rules! fetch_all {
+    ($($arguments:tt)*) => { $crate::db::fetch!(fetch_all, $($arguments)*) };
+}
+
+/// Runs a statement that is put together from a static skeleton by `$build`, which is given sqlx's `QueryBuilder`.
+macro_rules! execute_built {
+    ($conn:expr, $build:expr) => {
+        match $conn.handle() {
+            $crate::db::Handle::Sqlite(connection) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new("");
+                $build(&mut builder);
+                builder.build().persistent(false).execute(connection).await.map(|done| done.rows_affected())
+            }
+            $crate::db::Handle::Postgres(connection) => {
+                let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new("");
+                $build(&mut builder);
+                builder.build().persistent(false).execute(connection).await.map(|done| done.rows_affected())
+            }
+        }
+    };
+}
+
+/// Declares a struct that is a row of both engines; its fields are named as the columns.
+macro_rules! row {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$meta])*
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+        $crate::db::row!(@ sqlx::sqlite::SqliteRow, $name, $($field,)*);
+        $crate::db::row!(@ sqlx::postgres::PgRow, $name, $($field,)*);
+    };
+    (@ $row:ty, $name:ident, $($field:ident,)*) => {
+        impl<'r> sqlx::FromRow<'r, $row> for $name {
+            fn from_row(row: &'r $row) -> sqlx::Result<Self> {
+                Ok(Self { $($field: $crate::column::column(row, stringify!($field))?,)* })
+            }
+        }
+    };
+}
+
+/// Declares the SQL texts of a module, so that a test can prepare every one of them on both engines.
+macro_rules! sql {
+    ($($name:ident = $text:expr;)*) => {
+        $(const $name: &str = $text;)*
+        #[cfg(test)]
+        pub(crate) const SQL: &[(&str, &str)] = &[$((stringify!($name), $name)),*];
+    };
+}
+
+pub(crate) use {execute, execute_built, fetch, fetch_all, fetch_one, fetch_optional, row, sql};

@@ -1,0 +1,127 @@
+//! What the request path needs to know about one token, in few queries.
+//!
+//! Nothing here is checked: the caller verifies the MACs of token, agent and budgets and refuses the token when one is
+//! wrong, when a budget that the agent's policy names is missing, or when ids do not fit together.
+
+use std::collections::BTreeMap;
+
+use keystore_core::Micros;
+use keystore_core::ids::{AgentId, BudgetId, CredentialId, KekId, OrgId, ProjectId, TokenId};
+use keystore_core::policy::Source;
+use keystore_core::token::TokenHash;
+
+use crate::credentials::CredentialStatus;
+use crate::db::{Conn, fetch_all, fetch_optional, row, sql};
+use crate::error::StoreError;
+
+/// A token with all that decides over its requests.
+#[derive(Clone)]
+pub struct LoadedToken {
+    /// The token and its agent.
+    pub identity: LoadedIdentity,
+    /// The agent's budgets.
+    pub budgets: Vec<LoadedBudget>,
+    /// The credentials of its `byok` grants, each in its current version. A grant whose credential was deleted has none.
+    pub credentials: Vec<LoadedCredential>,
+}
+
+row! {
+    /// A token and its agent.
+    #[derive(Clone)]
+    pub struct LoadedIdentity {
+        /// The token.
+        pub token: TokenId,
+        /// The canonical bytes of its policy.
+        pub token_policy: Vec<u8>,
+        /// Their MAC.
+        pub token_mac: Vec<u8>,
+        /// The agent.
+        pub agent: AgentId,
+        /// Its organization.
+        pub org: OrgId,
+        /// Its project.
+        pub project: ProjectId,
+        /// Its name.
+        pub agent_name: String,
+        /// The canonical bytes of its policy.
+        pub agent_policy: Vec<u8>,
+        /// Their MAC.
+        pub agent_mac: Vec<u8>,
+        /// The organization's IANA time zone, for the windows of budgets.
+        pub time_zone: String,
+    }
+}
+
+row! {
+    /// A budget of the agent.
+    #[derive(Clone)]
+    pub struct LoadedBudget {
+        /// The budget.
+        pub id: BudgetId,
+        /// The canonical bytes of its policy.
+        pub policy: Vec<u8>,
+        /// Their MAC.
+        pub mac: Vec<u8>,
+    }
+}
+
+row! {
+    /// A credential in its current version, sealed, with the wrapped KEK that its data key is under.
+    #[derive(Clone)]
+    pub struct LoadedCredential {
+        /// The credential.
+        pub id: CredentialId,
+        /// Its current version.
+        pub version: u32,
+        /// The provider's slug.
+        pub provider: String,
+        /// Its name.
+        pub name: String,
+        /// Whose it is.
+        pub source: Source,
+        /// What is known about it.
+        pub status: CredentialStatus,
+        /// URL parameters by name.
+        pub params: BTreeMap<String, String>,
+        /// From this time on it is not used.
+        pub expires_at: Option<Micros>,
+        /// The sealed field map.
+        pub sealed: Vec<u8>,
+        /// The canonical destination policy that it is bound to.
+        pub policy: Vec<u8>,
+        /// The KEK.
+        pub kek: KekId,
+        /// Its generation.
+        pub kek_generation: u32,
+        /// The KEK's key, wrapped by the root key.
+        pub kek_wrapped: Vec<u8>,
+    }
+}
+
+sql! {
+    IDENTITY = "SELECT t.id AS token, t.policy AS token_policy, t.mac AS token_mac, a.id AS agent, a.org AS org, \
+            a.project AS project, a.name AS agent_name, a.policy AS agent_policy, a.mac AS agent_mac, o.time_zone \
+        FROM tokens t JOIN agents a ON a.id = t.agent JOIN orgs o ON o.id = a.org WHERE t.hash = $1";
+    BUDGETS = "SELECT id, policy, mac FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
+    CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, v.sealed, \
+            v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped \
+        FROM agent_grants g JOIN credentials c ON c.id = g.credential AND c.org = g.org \
+            JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
+            JOIN keks k ON k.id = v.kek AND k.org = c.org \
+        WHERE g.org = $1 AND g.agent = $2 AND g.source = 'byok' ORDER BY c.id";
+}
+
+/// Everything about the token with this hash; `None` when there is none. Revoked and expired ones are found too: their
+/// policies say so.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn load(conn: &mut Conn, hash: TokenHash) -> Result<Option<LoadedToken>, StoreError> {
+    let Some(identity) = fetch_optional!(conn, LoadedIdentity, IDENTITY, hash)? else {
+        return Ok(None);
+    };
+    let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, identity.org, identity.agent)?;
+    let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, identity.org, identity.agent)?;
+    Ok(Some(LoadedToken { identity, budgets, credentials }))
+}

@@ -1,0 +1,2 @@
+//! Projections of the journal.
+pub(crate) struct Projector;

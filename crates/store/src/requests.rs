@@ -1,0 +1,144 @@
+//! Traffic: one row for every attempt that ended and for every refusal, projected from the journal.
+
+use keystore_core::ids::{AgentId, AttemptId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
+use keystore_core::policy::Source;
+use keystore_core::record::Ending;
+use keystore_core::{Micros, NanoUsd};
+
+use crate::db::{Conn, row};
+use crate::error::StoreError;
+
+row! {
+    /// One attempt that ended, or a refusal.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct RequestRow {
+        /// Position in the order of endings; the key of pages and of `Last-Event-ID`. Has no gaps.
+        pub seq: i64,
+        /// The request.
+        pub id: RequestId,
+        /// The attempt; none for a refusal.
+        pub attempt: Option<AttemptId>,
+        /// When it was admitted or refused.
+        pub at: Micros,
+        /// When it ended.
+        pub ended_at: Micros,
+        /// The tenant.
+        pub org: OrgId,
+        /// The agent's project.
+        pub project: ProjectId,
+        /// The agent.
+        pub agent: AgentId,
+        /// The token.
+        pub token: TokenId,
+        /// The provider's slug.
+        pub provider: String,
+        /// The operation's name, or `other`; none for a refusal.
+        pub operation: Option<String>,
+        /// The HTTP method; none for a refusal.
+        pub method: Option<String>,
+        /// The upstream path; none for a refusal.
+        pub path: Option<String>,
+        /// The model that the body named.
+        pub model: Option<String>,
+        /// The model that the vendor says it served.
+        pub served_model: Option<String>,
+        /// Whose credential; none for a refusal.
+        pub source: Option<Source>,
+        /// The credential; none for a refusal.
+        pub credential: Option<CredentialId>,
+        /// Its version; none for a refusal.
+        pub credential_version: Option<u32>,
+        /// How the attempt ended; none for a refusal.
+        pub ending: Option<Ending>,
+        /// The status of the answer; 0 when there was none.
+        pub status: u16,
+        /// The error code that the client was given in place of an upstream's answer.
+        pub refusal: Option<String>,
+        /// How many requests this stands for; more than 1 only for coalesced refusals.
+        pub count: u32,
+        /// What was held.
+        pub hold: NanoUsd,
+        /// What it cost.
+        pub cost: NanoUsd,
+        /// The usage was estimated.
+        pub estimated: bool,
+        /// There was no price.
+        pub unpriced: bool,
+        /// The vendor reported more than was held.
+        pub over_hold: bool,
+        /// The vendor bills it in another way.
+        pub external: bool,
+        /// What was used, by bucket name.
+        pub usage: serde_json::Value,
+        /// Microseconds to the first byte of the answer's body; 0 when there was none.
+        pub first_byte_us: u64,
+        /// Microseconds to the end.
+        pub total_us: u64,
+        /// Bytes of the request's body.
+        pub request_bytes: u64,
+        /// Bytes of the answer's body.
+        pub response_bytes: u64,
+    }
+}
+
+/// Which rows.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only of this project.
+    pub project: Option<ProjectId>,
+    /// Only of this agent.
+    pub agent: Option<AgentId>,
+    /// Only at this provider.
+    pub provider: Option<String>,
+    /// Only with this model in the body.
+    pub model: Option<String>,
+    /// Only admitted at or after this time.
+    pub since: Option<Micros>,
+    /// Only admitted before this time.
+    pub until: Option<Micros>,
+    /// Only with this status.
+    pub status: Option<u16>,
+    /// Only with this error code.
+    pub refusal: Option<String>,
+    /// Only refusals and errors of ours (`true`), or only the rest (`false`).
+    pub refused: Option<bool>,
+}
+
+/// The rows that fit, the newest first, from before `before` (a `seq`) on, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn list(
+    _conn: &mut Conn,
+    _org: OrgId,
+    _filter: &Filter,
+    _before: Option<i64>,
+    _limit: u32,
+) -> Result<Vec<RequestRow>, StoreError> {
+    todo!()
+}
+
+/// The rows of a request, the newest first: one for each attempt.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn get(_conn: &mut Conn, _org: OrgId, _id: RequestId) -> Result<Vec<RequestRow>, StoreError> {
+    todo!()
+}
+
+/// The rows that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn since_seq(
+    _conn: &mut Conn,
+    _org: OrgId,
+    _filter: &Filter,
+    _after: i64,
+    _limit: u32,
+) -> Result<Vec<RequestRow>, StoreError> {
+    todo!()
+}

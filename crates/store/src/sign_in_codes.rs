@@ -1,0 +1,67 @@
+//! Codes of sign-in and reset links: found by their SHA-256, good for one use, for a short time.
+
+use keystore_core::Micros;
+use keystore_core::ids::UserId;
+
+use crate::column::named;
+use crate::db::{Tx, execute, fetch_optional, sql};
+use crate::error::StoreError;
+
+/// What a code is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Signing in by a link.
+    SignIn,
+    /// Setting a new password.
+    ResetPassword,
+    /// Proving an address.
+    VerifyEmail,
+}
+
+named!(Purpose { SignIn = "sign_in", ResetPassword = "reset_password", VerifyEmail = "verify_email" });
+
+sql! {
+    INSERT = "INSERT INTO sign_in_codes (hash, user_id, purpose, expires_at) VALUES ($1, $2, $3, $4)";
+    TAKE = "DELETE FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id";
+    DELETE_EXPIRED = "DELETE FROM sign_in_codes WHERE expires_at <= $1";
+}
+
+/// Adds a code by its hash.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn insert(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    user: UserId,
+    purpose: Purpose,
+    expires_at: Micros,
+) -> Result<(), StoreError> {
+    execute!(tx, INSERT, hash, user, purpose, expires_at)?;
+    Ok(())
+}
+
+/// Uses a code up; gives whose it was. Nobody can use it a second time once the transaction commits.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn take(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: Micros,
+) -> Result<Option<UserId>, StoreError> {
+    let row = fetch_optional!(tx, (uuid::Uuid,), TAKE, hash, purpose, now)?;
+    Ok(row.map(|(user,)| UserId::new(user)))
+}
+
+/// Deletes the codes that were not used in time.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete_expired(tx: &mut Tx, now: Micros) -> Result<u64, StoreError> {
+    Ok(execute!(tx, DELETE_EXPIRED, now)?)
+}

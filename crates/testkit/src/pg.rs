@@ -1,0 +1,1 @@
+//! A PostgreSQL cluster of the tests' own: made in a temporary folder, stopped with the test process.
