@@ -1,0 +1,277 @@
+//! What refusals say: what happened, why, and what to do. The remedy is a command where one helps. No secret, no token and
+//! nothing of another organization ever stands in these words.
+
+use std::borrow::Cow;
+
+use keystore_core::Deny;
+use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited};
+use keystore_core::policy::Access;
+
+use super::{ProxyError, Refusal, RefusalContext};
+
+/// The words of one refusal.
+pub(super) struct Words {
+    /// What and why, one or two sentences, with the remedy at the end.
+    pub(super) message: String,
+    /// What to do.
+    pub(super) remedy: Cow<'static, str>,
+}
+
+fn words(what: impl Into<String>, remedy: impl Into<Cow<'static, str>>) -> Words {
+    let remedy = remedy.into();
+    let mut message: String = what.into();
+    message.push(' ');
+    message.push_str(&remedy);
+    Words { message, remedy }
+}
+
+/// The words for `refusal`.
+pub(super) fn of(refusal: &Refusal, context: &RefusalContext<'_>) -> Words {
+    match refusal {
+        Refusal::Failed(error) => failure(error),
+        Refusal::Deny(deny) => denial(deny, context.agent.unwrap_or("<agent>")),
+    }
+}
+
+fn failure(error: &ProxyError) -> Words {
+    match error {
+        ProxyError::CredentialInvalid { provider, credential } => words(
+            format!(
+                "{provider} does not accept the stored credential `{credential}`: it was revoked, has expired or lacks a permission."
+            ),
+            format!(
+                "Store a working key with `ks provider rotate {provider}`; `ks provider test {provider}` checks it."
+            ),
+        ),
+        ProxyError::Upstream { provider, reason } => words(
+            format!("{provider} gave no valid answer: {reason}."),
+            "Try again; if it goes on, `ks doctor` checks the way to the provider.",
+        ),
+        ProxyError::UpstreamTimeout { provider } => words(
+            format!("{provider} did not answer in time; the call may have been carried out."),
+            "Try again, with a shorter request or as a stream if the provider offers one.",
+        ),
+        ProxyError::Internal => words(
+            "The request failed through a fault of Keystore, not of the request.",
+            "Try again; give the request id to whoever runs this Keystore if it goes on.",
+        ),
+    }
+}
+
+fn denial(deny: &Deny, agent: &str) -> Words {
+    match deny {
+        Deny::Malformed(malformed) => form(*malformed),
+        Deny::MethodNotAllowed
+        | Deny::UriTooLong
+        | Deny::Misdirected
+        | Deny::HeadersTooLarge
+        | Deny::ExpectationFailed
+        | Deny::BodyTooLarge { .. }
+        | Deny::UnsupportedEncoding => size_or_kind(deny),
+        Deny::InvalidToken => words(
+            "The token is missing, or it is not valid: exactly one `ks_` token is needed, in `Authorization: Bearer` or where this provider's own SDK puts its key.",
+            "Make a new one with `ks token create`, or list tokens with `ks token list`.",
+        ),
+        Deny::RateLimited(limited) => rate(limited, agent),
+        Deny::BudgetExceeded(exceeded) => budget(exceeded, agent),
+        Deny::Sealed => words(
+            "Keystore is sealed: it cannot unwrap its keys, so no credential can be opened.",
+            "Whoever runs this Keystore finds the cause with `ks doctor`.",
+        ),
+        Deny::AuditUnavailable => words(
+            "The journal cannot be written, and no call is forwarded without a record of it.",
+            "Whoever runs this Keystore finds the cause with `ks doctor`; a full disk is the usual one.",
+        ),
+        Deny::AuthStale => words(
+            "This node cannot confirm that the token still holds.",
+            "Try again in a few seconds; `ks doctor` checks the database.",
+        ),
+        _ => rights(deny, agent),
+    }
+}
+
+/// What the agent may not do.
+fn rights(deny: &Deny, agent: &str) -> Words {
+    match deny {
+        Deny::AgentPaused => words(
+            format!("The agent `{agent}` is paused."),
+            format!("Resume it with `ks agent resume {agent}`."),
+        ),
+        Deny::AddressNotAllowed => words(
+            format!("The agent `{agent}` may not be used from this address."),
+            format!("Add the address to its `allowedIps`; `ks agent show {agent}` lists them."),
+        ),
+        Deny::UnknownProvider { slug } => words(
+            format!("There is no provider `{slug}`."),
+            "`ks provider list --all` lists every provider; the path is /v1/<provider>/<the provider's own path>.",
+        ),
+        Deny::UnknownHost { provider, alias } => words(
+            format!("The credential for {provider} has no host named `{alias}`."),
+            format!("`ks provider show {provider}` lists its hosts."),
+        ),
+        Deny::ProviderNotGranted { provider } => words(
+            format!("The agent `{agent}` may not use {provider}."),
+            format!("Grant it with `ks agent update {agent} --provider {provider}:byok`."),
+        ),
+        Deny::ScopeDenied { provider, access } => {
+            let (verb, action) = match access {
+                Access::Read => ("read", "read"),
+                Access::Write => ("write", "write"),
+            };
+            words(
+                format!(
+                    "This operation of {provider} needs the right to {verb}, which the scopes of the agent `{agent}` do not give."
+                ),
+                format!(
+                    "Add the scope `provider:{provider}:{action}` to its grant; `ks agent show {agent}` lists them."
+                ),
+            )
+        }
+        Deny::OperationDenied { provider, operation } => words(
+            format!("`{operation}` of {provider} is closed to agents: it makes or reveals credentials."),
+            "Carry it out in the provider's own console.",
+        ),
+        Deny::ModelNotAllowed { model } => words(
+            format!("The agent `{agent}` may not use the model `{}`.", shown(model)),
+            format!("`ks agent show {agent}` lists the models in its `allowedModels`."),
+        ),
+        Deny::CredentialMissing { provider } => words(
+            format!("No credential for {provider} is stored for this grant."),
+            format!("Store one with `ks provider add {provider}`."),
+        ),
+        Deny::UnpricedOperation { provider, what } => words(
+            format!(
+                "`{}` of {provider} has no known price, and a budget applies to this call.",
+                shown(what)
+            ),
+            format!("Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."),
+        ),
+        // Every other refusal has its words above.
+        _ => words("The request was refused.", "`ks requests` shows why."),
+    }
+}
+
+/// A name that came with the request, short enough for a sentence.
+fn shown(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 100;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
+fn rate(limited: &RateLimited, agent: &str) -> Words {
+    let (window, option) = match limited.kind {
+        RateKind::Rpm => ("minute", "--rpm-limit"),
+        RateKind::Rpd => ("UTC day", "--rpd-limit"),
+    };
+    let limit = limited.limit;
+    match limited.resets_at {
+        None => words(
+            format!("The agent `{agent}` is blocked: its limit is 0 requests a {window}."),
+            format!("Raise it with `ks agent update {agent} {option} <requests>`."),
+        ),
+        Some(at) => words(
+            format!(
+                "The agent `{agent}` has used its {limit} requests of this {window} with this provider; the next is admitted at {at}."
+            ),
+            format!("Wait, or raise the limit with `ks agent update {agent} {option} <requests>`."),
+        ),
+    }
+}
+
+fn budget(exceeded: &BudgetExceeded, agent: &str) -> Words {
+    let BudgetExceeded {
+        limit,
+        spent,
+        held,
+        needed,
+        resets_at,
+        ..
+    } = exceeded;
+    let reset = resets_at.map_or_else(
+        || "It does not reset.".to_owned(),
+        |at| format!("It resets at {at}."),
+    );
+    words(
+        format!(
+            "This call may cost up to ${needed}, which the budget of ${limit} does not afford: ${spent} is spent and ${held} is held by running calls. {reset}"
+        ),
+        format!("Raise the budget with `ks agent update {agent} --budget <cents>`, or ask for less output."),
+    )
+}
+
+fn size_or_kind(deny: &Deny) -> Words {
+    match deny {
+        Deny::MethodNotAllowed => words(
+            "This method is not served.",
+            "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
+        ),
+        Deny::UriTooLong => words(
+            "Path and query are longer than 8 KiB.",
+            "Send long values in the body.",
+        ),
+        Deny::Misdirected => words(
+            "This Keystore does not answer to the name in `Host`.",
+            "Use one of its own names, or add this one to `proxy.hosts`.",
+        ),
+        Deny::HeadersTooLarge => words(
+            "The request has more than 64 headers, or more than 32 KiB of them.",
+            "Send fewer or shorter ones.",
+        ),
+        Deny::ExpectationFailed => words(
+            "`Expect` names something other than 100-continue.",
+            "Leave the header out.",
+        ),
+        Deny::BodyTooLarge { limit_bytes } => words(
+            format!("The body is larger than the {limit_bytes} bytes that this operation takes."),
+            "Split the request, or upload the data as a file where the provider has files.",
+        ),
+        _ => words(
+            "The request body has a `Content-Encoding`, which a metered operation does not take: what cannot be read cannot be priced.",
+            "Send the body as plain JSON.",
+        ),
+    }
+}
+
+fn form(malformed: Malformed) -> Words {
+    let (what, remedy) = match malformed {
+        Malformed::Host => (
+            "`Host` is missing, repeated, or not a host with an optional port.",
+            "Send exactly one.",
+        ),
+        Malformed::Target => (
+            "The request target is not a path, or it names another host than `Host` does.",
+            "Send the path alone, as in `GET /v1/openai/v1/models`.",
+        ),
+        Malformed::Path => (
+            "The path or query can be read in two ways: an empty or dot segment, an encoded slash, backslash or dot, a control or non-ASCII character, or a broken percent sequence.",
+            "Percent-encode data in the path, and resolve dot segments before sending.",
+        ),
+        Malformed::Route => (
+            "The path does not have the form /v1/<provider>/<the provider's own path>.",
+            "Set the SDK's base URL to {proxy}/v1/<provider>, followed by the version prefix of the provider, such as /v1.",
+        ),
+        Malformed::Header => (
+            "A header has a value outside of printable ASCII, or `TE` names something other than trailers.",
+            "Encode the value, or leave the header out.",
+        ),
+        Malformed::Framing => (
+            "The length of the body is not stated in one clear way.",
+            "Send either one decimal `Content-Length` or `Transfer-Encoding: chunked`.",
+        ),
+        Malformed::Upgrade => (
+            "Connections are not upgraded here.",
+            "Send the request without `Upgrade`.",
+        ),
+        Malformed::Body => (
+            "The body ended early or broke its framing.",
+            "Send the request again.",
+        ),
+        Malformed::Json => (
+            "The body is not one JSON object with every member named once, which a metered operation needs.",
+            "Correct the body.",
+        ),
+    };
+    words(what, remedy)
+}
