@@ -81,6 +81,33 @@ pub struct ModelPrice {
 /// The smallest output cap that is worth a call: below it a request is refused rather than cut short.
 pub const MIN_OUTPUT_CAP: u64 = 256;
 
+const UNITS_PER_PRICE: i128 = 1_000_000;
+
+/// Buckets of input tokens.
+const INPUT: [Bucket; 9] = [
+    Bucket::InputUncached,
+    Bucket::CacheRead,
+    Bucket::CacheWrite,
+    Bucket::CacheWrite5m,
+    Bucket::CacheWrite1h,
+    Bucket::AudioIn,
+    Bucket::AudioCacheRead,
+    Bucket::ImageIn,
+    Bucket::ImageCacheRead,
+];
+
+/// Buckets of output tokens.
+const OUTPUT: [Bucket; 4] = [
+    Bucket::OutputText,
+    Bucket::Reasoning,
+    Bucket::AudioOut,
+    Bucket::ImageOut,
+];
+
+/// Names under which vendors report, or clients ask for, the base prices: OpenAI `default`, Anthropic `standard` and
+/// `standard_only`, Groq `on_demand`.
+const STANDARD_TIERS: [&str; 4] = ["default", "standard", "standard_only", "on_demand"];
+
 /// Something was used that the row has no price for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpriced {
@@ -93,7 +120,7 @@ pub struct Unpriced {
 /// What a request can use at most, read off its body before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundInput<'a> {
-    /// No more input tokens than this can come from the body itself (see `RequestFacts::input_tokens`).
+    /// No more input tokens than this can come from the body itself.
     pub input_tokens: u64,
     /// The body refers to input that it does not contain: the context window bounds it instead.
     pub unbounded_input: bool,
@@ -107,18 +134,278 @@ pub struct BoundInput<'a> {
     pub calls: &'a [(Bucket, Option<u64>)],
 }
 
-impl ModelPrice {
-    /// What `usage` costs, at the prices of the service tier that the vendor says it served.
-    pub fn charge(&self, usage: &Usage, service_tier: Option<&str>) -> Result<NanoUsd, Unpriced> {
-        todo!()
+impl UnitPrices {
+    /// No price at all.
+    pub const NONE: Self = Self([None; Bucket::COUNT]);
+
+    /// The same prices with `price` for `bucket`.
+    #[must_use]
+    pub const fn with(mut self, bucket: Bucket, price: i64) -> Self {
+        self.0[bucket as usize] = Some(price);
+        self
     }
-    /// The most that a request can cost; `None` if that is not known, which makes it unpriced under a budget.
-    pub fn bound(&self, request: &BoundInput<'_>) -> Option<NanoUsd> {
-        todo!()
+
+    /// The price that is written for `bucket`.
+    pub const fn written(&self, bucket: Bucket) -> Option<i64> {
+        self.0[bucket as usize]
     }
-    /// The largest output cap per answer with which the request costs at most `headroom`; `None` if not even its input
-    /// fits, or nothing bounds it.
-    pub fn affordable_output(&self, request: &BoundInput<'_>, headroom: NanoUsd) -> Option<u64> {
-        todo!()
+
+    /// The price of `bucket`: the written one, or that of a bucket which vendors charge no less for.
+    ///
+    /// - Reasoning, audio and image output without a price cost what text output costs.
+    /// - A cache write without a price costs as the dearest kind of cache write that has one, else as uncached input.
+    /// - A cache read without a price gets no discount: it costs what the same input costs uncached.
+    /// - Audio and image input without a price cost what text input costs.
+    /// - Calls, searches, pages and the like have no substitute, and neither have uncached input and text output.
+    pub fn get(&self, bucket: Bucket) -> Option<i64> {
+        use Bucket::{
+            AudioCacheRead, AudioIn, AudioOut, CacheRead, CacheWrite, CacheWrite1h, CacheWrite5m,
+            ImageCacheRead, ImageIn, ImageOut, InputUncached, OutputText, Reasoning,
+        };
+        let substitute = || match bucket {
+            Reasoning | AudioOut | ImageOut => self.written(OutputText),
+            CacheWrite | CacheWrite5m | CacheWrite1h => [CacheWrite, CacheWrite5m, CacheWrite1h]
+                .into_iter()
+                .filter_map(|write| self.written(write))
+                .max()
+                .or(self.written(InputUncached)),
+            AudioCacheRead => self.written(AudioIn).or(self.written(InputUncached)),
+            ImageCacheRead => self.written(ImageIn).or(self.written(InputUncached)),
+            CacheRead | AudioIn | ImageIn => self.written(InputUncached),
+            _ => None,
+        };
+        self.written(bucket).or_else(substitute)
+    }
+
+    /// `over` where it says something, these prices elsewhere.
+    fn overlaid(&self, over: &Self) -> Self {
+        Self(std::array::from_fn(|index| over.0[index].or(self.0[index])))
+    }
+
+    /// The dearer price of every bucket, substitutes included.
+    fn dearest(&self, other: &Self) -> Self {
+        Self(std::array::from_fn(|index| {
+            let bucket = Bucket::ALL[index];
+            self.get(bucket).max(other.get(bucket))
+        }))
+    }
+
+    /// The dearest price of any of `buckets`; `None` if one of them has none.
+    fn dearest_of(&self, buckets: &[Bucket]) -> Option<i64> {
+        buckets
+            .iter()
+            .map(|bucket| self.get(*bucket))
+            .try_fold(0, |dearest: i64, price| Some(dearest.max(price?)))
     }
 }
+
+/// The tier for this much input.
+fn tier_for(tiers: &[Tier], input_tokens: u64) -> Option<&Tier> {
+    tiers
+        .iter()
+        .filter(|tier| tier.above_input_tokens < input_tokens)
+        .max_by_key(|tier| tier.above_input_tokens)
+}
+
+impl ModelPrice {
+    /// What `usage` costs: for every bucket `ceil(units * price / 10^6)`, at the tier that all input tokens together reach
+    /// and at the prices of the service tier that the vendor says it served.
+    ///
+    /// No service tier is the base prices. One that the row does not know is charged at the dearest prices of the row. A
+    /// variant without tiers of its own costs at least what the base prices' tier costs. A sum beyond the range of
+    /// `NanoUsd` stops at its end.
+    ///
+    /// # Errors
+    /// A bucket that was used has no price.
+    pub fn charge(&self, usage: &Usage, service_tier: Option<&str>) -> Result<NanoUsd, Unpriced> {
+        let prices = self.served_prices(service_tier, usage.input_tokens());
+        let mut sum = 0_i128;
+        let mut unpriced = None;
+        for (bucket, units) in usage.iter() {
+            match prices.get(bucket) {
+                Some(price) => sum = sum.saturating_add(line(units.into(), price)),
+                None => unpriced = unpriced.or(Some(bucket)),
+            }
+        }
+        match unpriced {
+            Some(bucket) => Err(Unpriced {
+                bucket,
+                priced: narrowed(sum),
+            }),
+            None => Ok(narrowed(sum)),
+        }
+    }
+
+    /// The most that a request can cost, whatever the vendor then reports within the bounds of `request`; `None` if that is
+    /// not known, which makes the request unpriced under a budget.
+    ///
+    /// Every input token is taken at the dearest input price (cache writes and reachable long-input tiers included), every
+    /// output token at the dearest output price, over every service tier in which the request may be served: the one it
+    /// asks for and the base prices, or all of them if it asks for none, for `auto` or for an unknown one, since vendors
+    /// then decide by the account's settings. An output cap counts as it is given; without one the model's maximum counts,
+    /// or its context window.
+    pub fn bound(&self, request: &BoundInput<'_>) -> Option<NanoUsd> {
+        let (fixed, output_price) = self.bound_parts(request)?;
+        let output = match output_price {
+            0 => 0,
+            price => {
+                let cap = request.max_output.or(self.max_output_ceiling())?;
+                line(i128::from(request.n).checked_mul(cap.into())?, price)
+            }
+        };
+        Some(narrowed(fixed.saturating_add(output)))
+    }
+
+    /// The largest output cap per answer with which the request costs at most `headroom`, and at most the model's own
+    /// maximum; `u64::MAX` if output costs nothing and no maximum is known. `None` if not even the input fits, or nothing
+    /// bounds it. What `request` says of a cap is ignored.
+    pub fn affordable_output(&self, request: &BoundInput<'_>, headroom: NanoUsd) -> Option<u64> {
+        let (fixed, output_price) = self.bound_parts(request)?;
+        let rest = i128::from(headroom.0)
+            .checked_sub(fixed)
+            .filter(|rest| *rest >= 0)?;
+        let ceiling = self.max_output_ceiling().unwrap_or(u64::MAX);
+        let per_token = i128::from(request.n).saturating_mul(output_price.into());
+        let affordable = match per_token {
+            0 => ceiling,
+            _ => u64::try_from(rest.saturating_mul(UNITS_PER_PRICE) / per_token).unwrap_or(u64::MAX),
+        };
+        Some(affordable.min(ceiling))
+    }
+
+    /// The bound without the output, and the price of an output token.
+    fn bound_parts(&self, request: &BoundInput<'_>) -> Option<(i128, i64)> {
+        let window = self.input_ceiling();
+        let input_tokens = match window {
+            _ if request.unbounded_input => window?,
+            Some(window) => request.input_tokens.min(window),
+            None => request.input_tokens,
+        };
+        let prices = self.reachable_prices(request.service_tier, input_tokens);
+        let input = line(input_tokens.into(), prices.dearest_of(&INPUT)?);
+        // A model without any output price makes no output: embeddings.
+        let output_price = match OUTPUT.iter().all(|bucket| prices.get(*bucket).is_none()) {
+            true => 0,
+            false => prices.dearest_of(&OUTPUT)?,
+        };
+        let mut fixed = input.saturating_add(ROUNDING);
+        for (bucket, most) in request.calls {
+            let fee = match prices.get(*bucket)? {
+                0 => 0,
+                price => line((*most)?.into(), price),
+            };
+            fixed = fixed.saturating_add(fee);
+        }
+        Some((fixed, output_price))
+    }
+
+    /// The most input tokens that the vendor takes. Not known if a price tier begins there or above: then the vendor takes
+    /// more than the row says (Anthropic's long-context option).
+    fn input_ceiling(&self) -> Option<u64> {
+        let ceiling = self.context_window.max(self.max_input_tokens)?;
+        let tiers = self
+            .variants
+            .iter()
+            .flat_map(|variant| variant.tiers.iter())
+            .chain(self.tiers.iter());
+        let beyond = tiers
+            .map(|tier| tier.above_input_tokens)
+            .any(|threshold| threshold >= ceiling);
+        (!beyond).then_some(ceiling)
+    }
+
+    fn max_output_ceiling(&self) -> Option<u64> {
+        self.max_output_tokens.or(self.context_window)
+    }
+
+    fn served_prices(&self, service_tier: Option<&str>, input_tokens: u64) -> UnitPrices {
+        let base = self.base_prices(input_tokens);
+        match service_tier {
+            None => base,
+            Some(name) if is_standard(name) => base,
+            Some(name) => match self.variant(name) {
+                Some(variant) => self.variant_prices(variant, input_tokens),
+                None => self.dearest_variant(base, input_tokens),
+            },
+        }
+    }
+
+    /// The dearest prices at which a request with at most this much input may be served.
+    fn reachable_prices(&self, service_tier: Option<&str>, most_input_tokens: u64) -> UnitPrices {
+        let tiers = self
+            .variants
+            .iter()
+            .flat_map(|variant| variant.tiers.iter())
+            .chain(self.tiers.iter());
+        let thresholds = tiers
+            .map(|tier| tier.above_input_tokens.saturating_add(1))
+            .filter(|tokens| *tokens <= most_input_tokens);
+        std::iter::once(0)
+            .chain(thresholds)
+            .fold(UnitPrices::NONE, |dearest, input_tokens| {
+                let base = self.base_prices(input_tokens);
+                let prices = match service_tier {
+                    Some(name) if is_standard(name) => base,
+                    Some(name) if self.variant(name).is_some() => {
+                        base.dearest(&self.served_prices(service_tier, input_tokens))
+                    }
+                    _ => self.dearest_variant(base, input_tokens),
+                };
+                dearest.dearest(&prices)
+            })
+    }
+
+    fn base_prices(&self, input_tokens: u64) -> UnitPrices {
+        match tier_for(&self.tiers, input_tokens) {
+            Some(tier) => self.prices.overlaid(&tier.prices),
+            None => self.prices,
+        }
+    }
+
+    fn variant(&self, name: &str) -> Option<&Variant> {
+        self.variants
+            .iter()
+            .find(|variant| variant.service_tier.eq_ignore_ascii_case(name))
+    }
+
+    fn variant_prices(&self, variant: &Variant, input_tokens: u64) -> UnitPrices {
+        let prices = self.prices.overlaid(&variant.prices);
+        match tier_for(&variant.tiers, input_tokens) {
+            Some(tier) => prices.overlaid(&tier.prices),
+            None if variant.tiers.is_empty() && tier_for(&self.tiers, input_tokens).is_some() => {
+                prices.dearest(&self.base_prices(input_tokens))
+            }
+            None => prices,
+        }
+    }
+
+    fn dearest_variant(&self, base: UnitPrices, input_tokens: u64) -> UnitPrices {
+        self.variants.iter().fold(base, |dearest, variant| {
+            dearest.dearest(&self.variant_prices(variant, input_tokens))
+        })
+    }
+}
+
+/// A charge rounds every line up; a bound, which has one line for all input and one for all output, leaves room for that.
+const ROUNDING: i128 = Bucket::COUNT as i128;
+
+fn is_standard(service_tier: &str) -> bool {
+    STANDARD_TIERS
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(service_tier))
+}
+
+/// `ceil(units * price / 10^6)`; a negative price is none.
+fn line(units: i128, price: i64) -> i128 {
+    units
+        .checked_mul(price.max(0).into())
+        .and_then(|product| product.checked_add(UNITS_PER_PRICE - 1))
+        .map_or(i128::MAX, |product| product / UNITS_PER_PRICE)
+}
+
+fn narrowed(nanos: i128) -> NanoUsd {
+    NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests;

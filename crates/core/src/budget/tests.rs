@@ -1,0 +1,313 @@
+use super::*;
+use proptest::prelude::*;
+use std::collections::HashMap;
+use uuid::Uuid;
+
+fn id(number: u8) -> BudgetId {
+    BudgetId::new(Uuid::from_u128(number.into()))
+}
+
+fn terms(number: u8, limit: i64, window: Window) -> BudgetTerms {
+    BudgetTerms {
+        id: id(number),
+        limit: NanoUsd(limit),
+        window,
+        zone: TimeZone::UTC,
+    }
+}
+
+fn time(text: &str) -> Micros {
+    text.parse().unwrap()
+}
+
+#[test]
+fn all_or_nothing_up_to_the_limit_exactly() {
+    let mut book = Book::default();
+    let now = time("2026-11-23T12:00:00Z");
+    let both = [terms(1, 100, Window::Month), terms(2, 30, Window::Day)];
+    let held = book.admit(now, &both, NanoUsd(30)).unwrap();
+    assert_eq!(
+        held,
+        [
+            HeldBudget {
+                budget: id(1),
+                window_start: time("2026-11-01T00:00:00Z")
+            },
+            HeldBudget {
+                budget: id(2),
+                window_start: time("2026-11-23T00:00:00Z")
+            },
+        ]
+    );
+    let refused = book.admit(now, &both, NanoUsd(1)).unwrap_err();
+    assert_eq!(
+        refused,
+        BudgetExceeded {
+            budget: id(2),
+            limit: NanoUsd(30),
+            spent: NanoUsd(0),
+            held: NanoUsd(30),
+            needed: NanoUsd(1),
+            resets_at: Some(time("2026-11-24T00:00:00Z")),
+        }
+    );
+    // The month's budget, which comes first, was not touched by the refusal.
+    assert_eq!(book.view(now, &both[0]).held, NanoUsd(30));
+    book.settle(&held, NanoUsd(30), NanoUsd(12));
+    assert_eq!(book.headroom(now, &both), Some(NanoUsd(18)));
+    assert_eq!(book.headroom(now, &[]), None);
+    let held = book.admit(now, &both, NanoUsd(18)).unwrap();
+    book.release(&held, NanoUsd(18));
+    let view = book.view(now, &both[0]);
+    assert_eq!((view.settled, view.held), (NanoUsd(12), NanoUsd(0)));
+}
+
+#[test]
+fn a_budget_named_twice_holds_once() {
+    let mut book = Book::default();
+    let twice = [terms(1, 100, Window::Total), terms(1, 100, Window::Total)];
+    let held = book.admit(Micros(1), &twice, NanoUsd(60)).unwrap();
+    assert_eq!(held.len(), 1);
+    assert_eq!(book.view(Micros(1), &twice[0]).held, NanoUsd(60));
+}
+
+#[test]
+fn a_hold_settles_in_the_window_it_began_in() {
+    let mut book = Book::default();
+    let budget = [terms(1, 100, Window::Day)];
+    let evening = time("2026-11-23T23:59:59Z");
+    let morning = time("2026-11-24T00:00:00Z");
+    let held = book.admit(evening, &budget, NanoUsd(80)).unwrap();
+    assert_eq!(book.headroom(morning, &budget), Some(NanoUsd(100)));
+    book.settle(&held, NanoUsd(80), NanoUsd(70));
+    assert_eq!(book.headroom(morning, &budget), Some(NanoUsd(100)));
+    // A clock that is set back finds yesterday as it was.
+    assert_eq!(book.headroom(evening, &budget), Some(NanoUsd(30)));
+}
+
+#[test]
+fn a_limit_bites_at_once_and_resets_nothing() {
+    let mut book = Book::default();
+    let now = time("2026-11-23T12:00:00Z");
+    let held = book
+        .admit(now, &[terms(1, 100, Window::Month)], NanoUsd(60))
+        .unwrap();
+    book.settle(&held, NanoUsd(60), NanoUsd(60));
+    let lowered = [terms(1, 50, Window::Month)];
+    assert_eq!(book.headroom(now, &lowered), Some(NanoUsd(0)));
+    assert!(book.admit(now, &lowered, NanoUsd(1)).is_err());
+    let raised = [terms(1, 61, Window::Month)];
+    assert!(book.admit(now, &raised, NanoUsd(2)).is_err());
+    assert!(book.admit(now, &raised, NanoUsd(1)).is_ok());
+}
+
+#[test]
+fn a_zone_changes_with_the_next_window() {
+    let mut book = Book::default();
+    let utc = terms(1, 100, Window::Day);
+    let honolulu = BudgetTerms {
+        zone: TimeZone::get("Pacific/Honolulu").unwrap(),
+        ..utc.clone()
+    };
+    let now = time("2026-11-23T12:00:00Z");
+    let held = book.admit(now, &[utc], NanoUsd(40)).unwrap();
+    book.settle(&held, NanoUsd(40), NanoUsd(40));
+    let view = book.view(now, &honolulu);
+    assert_eq!(view.settled, NanoUsd(40));
+    assert_eq!(view.bounds.end, Some(time("2026-11-24T00:00:00Z")));
+    // The next window begins where the last one ended and ends with the day in Honolulu.
+    let view = book.view(time("2026-11-24T00:00:00Z"), &honolulu);
+    assert_eq!(view.settled, NanoUsd(0));
+    assert_eq!(view.bounds.start, time("2026-11-24T00:00:00Z"));
+    assert_eq!(view.bounds.end, Some(time("2026-11-24T10:00:00Z")));
+    // Restored after a restart, that short window is the same.
+    let mut restarted = Book::default();
+    restarted.restore(id(1), view.bounds.start, NanoUsd(7));
+    let again = restarted.view(time("2026-11-24T09:59:59Z"), &honolulu);
+    assert_eq!((again.settled, again.bounds), (NanoUsd(7), view.bounds));
+}
+
+#[test]
+fn what_is_restored_counts() {
+    let mut book = Book::default();
+    let budget = [terms(1, 100, Window::Month)];
+    book.restore(id(1), time("2026-10-01T00:00:00Z"), NanoUsd(99));
+    book.restore(id(1), time("2026-11-01T00:00:00Z"), NanoUsd(95));
+    let now = time("2026-11-23T12:00:00Z");
+    assert_eq!(book.headroom(now, &budget), Some(NanoUsd(5)));
+    assert_eq!(
+        book.headroom(time("2026-12-01T00:00:00Z"), &budget),
+        Some(NanoUsd(100))
+    );
+    assert_eq!(
+        book.headroom(time("2026-10-31T23:00:00Z"), &budget),
+        Some(NanoUsd(1))
+    );
+    book.forget(id(1));
+    assert_eq!(book.headroom(now, &budget), Some(NanoUsd(100)));
+}
+
+#[test]
+fn sums_beyond_the_range_refuse() {
+    let mut book = Book::default();
+    let budget = [terms(1, i64::MAX, Window::Total)];
+    let held = book.admit(Micros(0), &budget, NanoUsd::MAX).unwrap();
+    assert!(book.admit(Micros(0), &budget, NanoUsd(1)).is_err());
+    book.settle(&held, NanoUsd::MAX, NanoUsd::MAX);
+    assert!(book.admit(Micros(0), &budget, NanoUsd(1)).is_err());
+    book.settle(&held, NanoUsd::MAX, NanoUsd::MAX);
+    assert_eq!(book.headroom(Micros(0), &budget), Some(NanoUsd(0)));
+    // A negative amount does not make room.
+    let tight = [terms(2, 0, Window::Total)];
+    let held = book.admit(Micros(0), &tight, NanoUsd(-5)).unwrap();
+    assert!(book.admit(Micros(0), &tight, NanoUsd(1)).is_err());
+    book.settle(&held, NanoUsd(-5), NanoUsd(-5));
+    assert_eq!(book.headroom(Micros(0), &tight), Some(NanoUsd(0)));
+}
+
+#[test]
+fn old_windows_are_dropped_and_do_not_come_back_empty() {
+    let mut book = Book::default();
+    let budget = [terms(1, 10, Window::Day)];
+    let day = |day: i64| Micros::from_seconds(day * 86_400);
+    for number in 0..100 {
+        let held = book.admit(day(number), &budget, NanoUsd(10)).unwrap();
+        book.settle(&held, NanoUsd(10), NanoUsd(10));
+    }
+    assert!(book.budgets[&id(1)].periods.len() <= KEPT_WINDOWS);
+    for number in 0..100 {
+        assert_eq!(
+            book.headroom(day(number), &budget),
+            Some(NanoUsd(0)),
+            "day {number}"
+        );
+    }
+    assert_eq!(book.headroom(day(100), &budget), Some(NanoUsd(10)));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Admit {
+        budgets: Vec<u8>,
+        amount: i64,
+    },
+    /// Settles the hold with this index at this share of it, in percent.
+    Settle {
+        index: prop::sample::Index,
+        percent: i64,
+    },
+    Release {
+        index: prop::sample::Index,
+    },
+    SetLimit {
+        budget: u8,
+        limit: i64,
+    },
+    /// Moves the clock by this many seconds, in either direction.
+    MoveClock(i64),
+}
+
+const WINDOWS: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Total];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (prop::collection::vec(0_u8..4, 0..4), 0_i64..500)
+            .prop_map(|(budgets, amount)| Step::Admit { budgets, amount }),
+        5 => (any::<prop::sample::Index>(), 0_i64..=100).prop_map(|(index, percent)| Step::Settle { index, percent }),
+        2 => any::<prop::sample::Index>().prop_map(|index| Step::Release { index }),
+        1 => (0_u8..4, 0_i64..2_000).prop_map(|(budget, limit)| Step::SetLimit { budget, limit }),
+        2 => (-100_000_i64..200_000).prop_map(Step::MoveClock),
+        1 => (-4_000_000_i64..8_000_000).prop_map(Step::MoveClock),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+#[derive(Default, Clone, Copy)]
+struct Sums {
+    settled: i64,
+    held: i64,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever the interleaving, and however the clock is moved: no admission passes a limit, no window is overspent while
+    /// no call costs more than its hold, an admission is refused only if it would pass a limit, and at the end nothing is
+    /// held.
+    #[test]
+    fn overshoot_is_zero(steps in steps()) {
+        let mut book = Book::default();
+        let mut limits = [1_000_i64; 4];
+        let mut highest_limit = limits;
+        let mut now = time("2026-11-23T12:00:00Z");
+        let mut holds: Vec<(Vec<HeldBudget>, i64)> = Vec::new();
+        let mut model: HashMap<(BudgetId, Micros), Sums> = HashMap::new();
+        for step in steps {
+            match step {
+                Step::MoveClock(seconds) => now = Micros(now.0 + seconds * 1_000_000),
+                Step::SetLimit { budget, limit } => {
+                    limits[usize::from(budget)] = limit;
+                    let highest = &mut highest_limit[usize::from(budget)];
+                    *highest = limit.max(*highest);
+                }
+                Step::Admit { budgets, amount } => {
+                    let terms: Vec<_> = budgets
+                        .iter()
+                        .map(|number| terms(*number, limits[usize::from(*number)], WINDOWS[usize::from(*number)]))
+                        .collect();
+                    let before: Vec<_> = terms.iter().map(|terms| book.view(now, terms)).collect();
+                    for (view, terms) in before.iter().zip(&terms) {
+                        let sums = model.get(&(terms.id, view.bounds.start)).copied().unwrap_or_default();
+                        prop_assert_eq!((view.settled.0, view.held.0), (sums.settled, sums.held));
+                    }
+                    let fits = before
+                        .iter()
+                        .zip(&terms)
+                        .all(|(view, terms)| view.settled.0 + view.held.0 + amount <= terms.limit.0);
+                    match book.admit(now, &terms, NanoUsd(amount)) {
+                        Ok(held) => {
+                            prop_assert!(fits);
+                            for held in &held {
+                                model.entry((held.budget, held.window_start)).or_default().held += amount;
+                            }
+                            holds.push((held, amount));
+                        }
+                        Err(_) => prop_assert!(!fits),
+                    }
+                }
+                Step::Settle { index, percent } if !holds.is_empty() => {
+                    let (held, amount) = holds.swap_remove(index.index(holds.len()));
+                    let cost = amount * percent / 100;
+                    book.settle(&held, NanoUsd(amount), NanoUsd(cost));
+                    for held in held {
+                        let sums = model.get_mut(&(held.budget, held.window_start)).unwrap();
+                        sums.held -= amount;
+                        sums.settled += cost;
+                    }
+                }
+                Step::Release { index } if !holds.is_empty() => {
+                    let (held, amount) = holds.swap_remove(index.index(holds.len()));
+                    book.release(&held, NanoUsd(amount));
+                    for held in held {
+                        model.get_mut(&(held.budget, held.window_start)).unwrap().held -= amount;
+                    }
+                }
+                Step::Settle { .. } | Step::Release { .. } => {}
+            }
+            for ((budget, _), sums) in &model {
+                let number = usize::from(budget.uuid().as_bytes()[15]);
+                prop_assert!(sums.settled + sums.held <= highest_limit[number]);
+            }
+        }
+        for (held, amount) in holds {
+            book.settle(&held, NanoUsd(amount), NanoUsd(amount));
+        }
+        for windows in book.budgets.values() {
+            for pair in windows.periods.windows(2) {
+                let end = pair[0].bounds().end.unwrap();
+                prop_assert!(pair[0].start < end && end <= pair[1].start);
+            }
+            prop_assert!(windows.periods.iter().all(|period| period.held == NanoUsd::ZERO));
+        }
+    }
+}

@@ -1,0 +1,426 @@
+use super::*;
+use proptest::prelude::*;
+
+fn row(prices: UnitPrices) -> ModelPrice {
+    ModelPrice {
+        model: "model".into(),
+        aliases: Cow::Borrowed(&[]),
+        rule: None,
+        prices,
+        tiers: Cow::Borrowed(&[]),
+        variants: Cow::Borrowed(&[]),
+        context_window: Some(200_000),
+        max_input_tokens: None,
+        max_output_tokens: Some(64_000),
+        effective_from: None,
+        effective_to: None,
+    }
+}
+
+/// $3 a million in, $0.30 cached, $15 out.
+fn base() -> UnitPrices {
+    UnitPrices::NONE
+        .with(Bucket::InputUncached, 3_000_000_000)
+        .with(Bucket::CacheRead, 300_000_000)
+        .with(Bucket::OutputText, 15_000_000_000)
+}
+
+fn long_context() -> ModelPrice {
+    let dear = UnitPrices::NONE
+        .with(Bucket::InputUncached, 6_000_000_000)
+        .with(Bucket::OutputText, 22_500_000_000);
+    ModelPrice {
+        tiers: vec![Tier {
+            above_input_tokens: 100_000,
+            prices: dear,
+        }]
+        .into(),
+        ..row(base())
+    }
+}
+
+fn with_variants() -> ModelPrice {
+    let variant = |name: &'static str, input, output| Variant {
+        service_tier: name.into(),
+        prices: UnitPrices::NONE
+            .with(Bucket::InputUncached, input)
+            .with(Bucket::OutputText, output),
+        tiers: Cow::Borrowed(&[]),
+    };
+    ModelPrice {
+        variants: vec![
+            variant("flex", 1_500_000_000, 7_500_000_000),
+            variant("priority", 6_000_000_000, 30_000_000_000),
+        ]
+        .into(),
+        ..long_context()
+    }
+}
+
+fn request() -> BoundInput<'static> {
+    BoundInput {
+        input_tokens: 1_000,
+        unbounded_input: false,
+        n: 1,
+        max_output: Some(1_000),
+        service_tier: Some("default"),
+        calls: &[],
+    }
+}
+
+#[test]
+fn lines_are_rounded_up_and_added() {
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, 25)
+        .with(Bucket::CacheRead, 12_000)
+        .with(Bucket::OutputText, 480);
+    // 75,000 + 3,600,000 + 7,200,000 nano-dollars.
+    assert_eq!(row(base()).charge(&usage, None), Ok(NanoUsd(10_875_000)));
+    let tiny = UnitPrices::NONE
+        .with(Bucket::InputUncached, 1)
+        .with(Bucket::OutputText, 1_000_001);
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, 1)
+        .with(Bucket::OutputText, 1);
+    assert_eq!(row(tiny).charge(&usage, None), Ok(NanoUsd(3)));
+    assert_eq!(row(base()).charge(&Usage::ZERO, None), Ok(NanoUsd(0)));
+}
+
+#[test]
+fn substitutes_are_never_cheaper_kinds() {
+    use Bucket::{
+        AudioCacheRead, AudioIn, CacheRead, CacheWrite, CacheWrite1h, CacheWrite5m, Reasoning, WebSearches,
+    };
+    let prices = UnitPrices::NONE
+        .with(Bucket::InputUncached, 10)
+        .with(Bucket::OutputText, 20);
+    for (bucket, price) in [
+        (CacheRead, Some(10)),
+        (CacheWrite, Some(10)),
+        (CacheWrite1h, Some(10)),
+        (AudioIn, Some(10)),
+        (Reasoning, Some(20)),
+        (Bucket::ImageOut, Some(20)),
+        (WebSearches, None),
+        (Bucket::Requests, None),
+        (Bucket::VendorCostNanos, None),
+    ] {
+        assert_eq!(prices.get(bucket), price, "{bucket:?}");
+    }
+    let writes = prices.with(CacheWrite5m, 12).with(CacheWrite1h, 20);
+    assert_eq!(writes.get(CacheWrite), Some(20));
+    assert_eq!(prices.with(CacheWrite5m, 12).get(CacheWrite1h), Some(12));
+    assert_eq!(prices.with(AudioIn, 40).get(AudioCacheRead), Some(40));
+    assert_eq!(
+        prices.with(Reasoning, 0).get(Reasoning),
+        Some(0),
+        "zero is a price"
+    );
+    assert_eq!(UnitPrices::NONE.with(AudioIn, 1).get(Bucket::InputUncached), None);
+}
+
+#[test]
+fn what_has_no_price_is_named_and_the_rest_is_known() {
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, 1_000)
+        .with(Bucket::WebSearches, 2)
+        .with(Bucket::Pages, 1);
+    assert_eq!(
+        row(base()).charge(&usage, None),
+        Err(Unpriced {
+            bucket: Bucket::WebSearches,
+            priced: NanoUsd(3_000_000)
+        })
+    );
+}
+
+#[test]
+fn all_input_together_chooses_the_tier_of_the_whole_request() {
+    let usage = |cached| {
+        Usage::ZERO
+            .with(Bucket::InputUncached, 1_000)
+            .with(Bucket::CacheRead, cached)
+            .with(Bucket::OutputText, 1_000)
+    };
+    let row = long_context();
+    assert_eq!(
+        row.charge(&usage(99_000), None),
+        Ok(NanoUsd(3_000_000 + 29_700_000 + 15_000_000))
+    );
+    // One more: uncached and output at the tier's price, cache reads keep the base price.
+    assert_eq!(
+        row.charge(&usage(99_001), None),
+        Ok(NanoUsd(6_000_000 + 29_700_300 + 22_500_000))
+    );
+}
+
+#[test]
+fn the_served_tier_chooses_the_variant() {
+    let row = with_variants();
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, 1_000)
+        .with(Bucket::OutputText, 1_000);
+    for (tier, nanos) in [
+        (None, 18_000_000),
+        (Some("default"), 18_000_000),
+        (Some("Standard"), 18_000_000),
+        (Some("flex"), 9_000_000),
+        (Some("PRIORITY"), 36_000_000),
+        (Some("scale"), 36_000_000),
+    ] {
+        assert_eq!(row.charge(&usage, tier), Ok(NanoUsd(nanos)), "{tier:?}");
+    }
+    // A variant without tiers is not cheaper than the base prices' tier.
+    let long = Usage::ZERO.with(Bucket::InputUncached, 150_000);
+    assert_eq!(row.charge(&long, Some("flex")), Ok(NanoUsd(900_000_000)));
+}
+
+#[test]
+fn sums_beyond_the_range_stop_at_its_end() {
+    let prices = UnitPrices::NONE
+        .with(Bucket::InputUncached, i64::MAX)
+        .with(Bucket::OutputText, i64::MAX);
+    let row = ModelPrice {
+        context_window: None,
+        ..row(prices)
+    };
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, u64::MAX)
+        .with(Bucket::OutputText, u64::MAX);
+    assert_eq!(row.charge(&usage, None), Ok(NanoUsd::MAX));
+    let request = BoundInput {
+        input_tokens: u64::MAX,
+        n: u64::MAX / 2,
+        max_output: Some(2),
+        ..request()
+    };
+    assert_eq!(row.bound(&request), Some(NanoUsd::MAX));
+    assert_eq!(row.affordable_output(&request, NanoUsd::MAX), None);
+}
+
+#[test]
+fn a_bound_needs_something_that_bounds() {
+    let known = row(base());
+    // 1,000 x $3 + 1,000 x $15, and the rounding of 24 lines.
+    assert_eq!(known.bound(&request()), Some(NanoUsd(18_000_024)));
+    let open = BoundInput {
+        unbounded_input: true,
+        ..request()
+    };
+    assert_eq!(known.bound(&open), Some(NanoUsd(600_000_000 + 15_000_000 + 24)));
+    let uncapped = BoundInput {
+        max_output: None,
+        ..request()
+    };
+    assert_eq!(
+        known.bound(&uncapped),
+        Some(NanoUsd(3_000_000 + 960_000_000 + 24))
+    );
+    let huge = BoundInput {
+        input_tokens: 33_554_432,
+        ..request()
+    };
+    assert_eq!(known.bound(&huge), known.bound(&open));
+
+    let unknown = ModelPrice {
+        context_window: None,
+        max_output_tokens: None,
+        ..row(base())
+    };
+    assert_eq!(unknown.bound(&request()), Some(NanoUsd(18_000_024)));
+    assert_eq!(unknown.bound(&uncapped), None);
+    assert_eq!(unknown.bound(&open), None);
+    assert_eq!(row(UnitPrices::NONE).bound(&request()), None);
+    // A tier that begins at the window says that the vendor takes more than that.
+    let more = ModelPrice {
+        context_window: Some(100_000),
+        ..long_context()
+    };
+    assert_eq!(more.bound(&open), None);
+    assert_eq!(
+        more.bound(&huge),
+        Some(NanoUsd(33_554_432 * 6_000 + 22_500_000 + 24))
+    );
+}
+
+#[test]
+fn a_bound_covers_every_tier_in_which_the_request_may_be_served() {
+    let row = with_variants();
+    let at = |service_tier| {
+        row.bound(&BoundInput {
+            service_tier,
+            ..request()
+        })
+        .unwrap()
+        .0 - 24
+    };
+    assert_eq!(at(Some("default")), 18_000_000);
+    assert_eq!(at(Some("flex")), 18_000_000, "flex may be served as default");
+    for dear in [None, Some("auto"), Some("priority"), Some("something new")] {
+        assert_eq!(at(dear), 36_000_000, "{dear:?}");
+    }
+}
+
+#[test]
+fn calls_with_a_fee_are_bounded_or_unpriced() {
+    let row = row(base().with(Bucket::WebSearches, 10_000_000_000_000));
+    let bound = |calls| row.bound(&BoundInput { calls, ..request() });
+    assert_eq!(
+        bound(&[(Bucket::WebSearches, Some(5))]),
+        Some(NanoUsd(18_000_024 + 50_000_000))
+    );
+    assert_eq!(bound(&[(Bucket::WebSearches, None)]), None);
+    assert_eq!(bound(&[(Bucket::FileSearches, Some(1))]), None);
+}
+
+#[test]
+fn embeddings_have_no_output() {
+    let row = ModelPrice {
+        max_output_tokens: None,
+        context_window: None,
+        ..row(UnitPrices::NONE.with(Bucket::InputUncached, 20_000_000))
+    };
+    let request = BoundInput {
+        max_output: None,
+        ..request()
+    };
+    assert_eq!(row.bound(&request), Some(NanoUsd(20_024)));
+    assert_eq!(row.affordable_output(&request, NanoUsd(20_024)), Some(u64::MAX));
+    assert_eq!(row.affordable_output(&request, NanoUsd(20_023)), None);
+}
+
+fn prices() -> impl Strategy<Value = UnitPrices> {
+    let price = prop_oneof![
+        3 => Just(None),
+        1 => Just(Some(0)),
+        4 => (1_i64..100_000_000_000).prop_map(Some),
+    ];
+    prop::collection::vec(price, Bucket::COUNT)
+        .prop_map(|prices| UnitPrices(std::array::from_fn(|index| prices[index])))
+}
+
+fn tiers() -> impl Strategy<Value = Vec<Tier>> {
+    prop::collection::vec(
+        (0_u64..300_000, prices()).prop_map(|(above_input_tokens, prices)| Tier {
+            above_input_tokens,
+            prices,
+        }),
+        0..3,
+    )
+}
+
+const NAMES: [&str; 4] = ["flex", "priority", "batch", "default"];
+
+fn any_row() -> impl Strategy<Value = ModelPrice> {
+    let variants = prop::collection::vec((0_usize..3, prices(), tiers()), 0..3).prop_map(|variants| {
+        variants
+            .into_iter()
+            .map(|(name, prices, tiers)| Variant {
+                service_tier: NAMES[name].into(),
+                prices,
+                tiers: tiers.into(),
+            })
+            .collect::<Vec<_>>()
+    });
+    let sizes = (
+        prop::option::of(1_u64..400_000),
+        prop::option::of(1_u64..400_000),
+        prop::option::of(1_u64..100_000),
+    );
+    (prices(), 0_i64..10_000_000_000, tiers(), variants, sizes).prop_map(
+        |(prices, input, tiers, variants, (context_window, max_input_tokens, max_output_tokens))| {
+            ModelPrice {
+                tiers: tiers.into(),
+                variants: variants.into(),
+                context_window,
+                max_input_tokens,
+                max_output_tokens,
+                ..row(prices.with(Bucket::InputUncached, input))
+            }
+        },
+    )
+}
+
+/// Splits `total` over buckets by weights.
+fn split(total: u64, weights: &[u8], buckets: &[Bucket], mut usage: Usage) -> Usage {
+    let all: u64 = weights
+        .iter()
+        .map(|weight| u64::from(*weight))
+        .sum::<u64>()
+        .max(1);
+    let mut rest = total;
+    for (bucket, weight) in buckets.iter().zip(weights) {
+        let share = total * u64::from(*weight) / all;
+        usage.set(*bucket, share);
+        rest -= share;
+    }
+    usage.set(buckets[0], usage.get(buckets[0]) + rest);
+    usage
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    /// No usage within the bounds, in no tier in which the request may be served, costs more than the bound.
+    #[test]
+    fn no_charge_passes_its_bound(
+        row in any_row(),
+        asked in prop::option::of(prop::sample::select(&["auto", "flex", "priority", "default", "unheard-of"][..])),
+        served in prop::sample::select(&["flex", "priority", "batch", "default", "scale"][..]),
+        body_tokens in 0_u64..500_000,
+        unbounded_input: bool,
+        n in 1_u64..5,
+        cap in prop::option::of(0_u64..100_000),
+        searches in 0_u64..10,
+        shares in (0_u64..=100, 0_u64..=100),
+        weights in prop::collection::vec(any::<u8>(), INPUT.len() + OUTPUT.len()),
+    ) {
+        let calls = [(Bucket::WebSearches, Some(searches))];
+        let request = BoundInput {
+            input_tokens: body_tokens, unbounded_input, n, max_output: cap, service_tier: asked, calls: &calls,
+        };
+        let Some(bound) = row.bound(&request) else { return Ok(()) };
+
+        // What the request does not contain is limited by the vendor's window, and what it contains by both.
+        let window = row.context_window.max(row.max_input_tokens);
+        let most_input = if unbounded_input { window.unwrap() } else { body_tokens };
+        let makes_output = OUTPUT.iter().any(|bucket| row.prices.get(*bucket).is_some());
+        let most_output = match makes_output {
+            true => n * cap.or(row.max_output_tokens).or(row.context_window).unwrap_or(0),
+            false => 0,
+        };
+        let beyond = row.input_ceiling().is_none();
+        let most_input = if beyond { most_input } else { most_input.min(window.unwrap_or(u64::MAX)) };
+        let usage = split(most_input * shares.0 / 100, &weights[..INPUT.len()], &INPUT, Usage::ZERO);
+        let usage = split(most_output * shares.1 / 100, &weights[INPUT.len()..], &OUTPUT, usage)
+            .with(Bucket::WebSearches, searches);
+
+        // The tiers in which the request may be served: see `bound`.
+        let named = asked.filter(|name| *name == "default" || row.variant(name).is_some());
+        let served = match named {
+            None => served,
+            Some(name) if served == name => name,
+            Some(_) => "default",
+        };
+        match row.charge(&usage, Some(served)) {
+            Ok(cost) => prop_assert!(cost <= bound, "{cost:?} > {bound:?}"),
+            Err(unpriced) => prop_assert!(unpriced.priced <= bound),
+        }
+    }
+
+    /// The affordable cap fits, and one more does not, unless the model ends there.
+    #[test]
+    fn the_affordable_cap_is_the_largest_that_fits(row in any_row(), n in 1_u64..5, headroom in 0_i64..5_000_000_000) {
+        let with_cap = |cap| BoundInput { n, max_output: Some(cap), ..request() };
+        let headroom = NanoUsd(headroom);
+        match row.affordable_output(&with_cap(0), headroom) {
+            Some(u64::MAX) => prop_assert!(row.bound(&with_cap(u64::MAX)) <= Some(headroom)),
+            Some(cap) => {
+                prop_assert!(row.bound(&with_cap(cap)).unwrap() <= headroom);
+                let at_the_end = Some(cap) == row.max_output_tokens.or(row.context_window);
+                prop_assert!(at_the_end || row.bound(&with_cap(cap + 1)).unwrap() > headroom);
+            }
+            None => prop_assert!(row.bound(&with_cap(0)).is_none_or(|bound| bound > headroom)),
+        }
+    }
+}
