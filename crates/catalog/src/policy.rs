@@ -1,4 +1,18 @@
 //! From a provider, parameters and perhaps a base URL to a destination policy.
+//!
+//! Parameters are written into the policy, so that they are sealed with it; secret fields stay placeholders. A base URL replaces
+//! the base host and drops the others: a key for a server of one's own is not sent to the vendor's further hosts. Plain HTTP,
+//! and an address that egress would refuse, need the operator's word (`self_hosted` in the policy).
+
+use std::collections::BTreeMap;
+
+use keystore_core::destination::{Destination, DestinationPolicy, Injection, Scheme};
+use regex::Regex;
+
+use crate::origin;
+use crate::provider::{InjectionTemplate, Provider};
+use crate::schema::section;
+use crate::schema::template::{self, is_header_value};
 
 /// Why no destination policy can be drawn up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -55,4 +69,134 @@ pub enum PolicyError {
         /// `host:port`.
         authority: String,
     },
+}
+
+/// Draws up the policy; see `Provider::destination_policy`.
+pub(crate) fn draw_up(
+    provider: &Provider,
+    params: &BTreeMap<String, String>,
+    base_url: Option<&str>,
+    allow_upstream: &dyn Fn(&str) -> bool,
+) -> Result<DestinationPolicy, PolicyError> {
+    check_known(provider, params)?;
+    check_values(provider, params)?;
+    let given = match base_url {
+        Some(url) => Some(parse(url)?).filter(|given| !is_own(provider, given, params)),
+        None => None,
+    };
+    let (hosts, self_hosted) = match given {
+        Some(given) => {
+            let listed = check_allowed(provider, &given, allow_upstream)?;
+            (vec![given], listed)
+        }
+        None => (own_hosts(provider, params)?, false),
+    };
+    let injections = provider
+        .injections
+        .iter()
+        .map(|injection| fill_injection(provider, injection, params))
+        .collect::<Result<_, _>>()?;
+    Ok(DestinationPolicy { version: 1, hosts, injections, self_hosted })
+}
+
+fn check_known(provider: &Provider, params: &BTreeMap<String, String>) -> Result<(), PolicyError> {
+    let names = || provider.url_params.iter().map(|param| param.name.as_ref());
+    match params.keys().find(|name| !names().any(|known| known == name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(PolicyError::UnknownParam {
+            provider: provider.slug.to_string(),
+            name: name.clone(),
+            nearest: section::nearest(name, names()).map(str::to_owned),
+        }),
+    }
+}
+
+fn check_values(provider: &Provider, params: &BTreeMap<String, String>) -> Result<(), PolicyError> {
+    for param in provider.url_params.iter() {
+        let Some(value) = params.get(param.name.as_ref()) else { continue };
+        let fits = Regex::new(&format!(r"\A(?:{})\z", param.pattern)).is_ok_and(|pattern| pattern.is_match(value));
+        // Whatever the pattern says: a brace would be taken for a placeholder of a secret later.
+        if !fits || value.contains(['{', '}']) || !is_header_value(value) {
+            return Err(PolicyError::InvalidParam {
+                name: param.name.to_string(),
+                pattern: param.pattern.to_string(),
+                description: param.description.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn parse(url: &str) -> Result<Destination, PolicyError> {
+    origin::parse("", url).map_err(|reason| PolicyError::InvalidBaseUrl { url: url.to_owned(), reason: reason.to_owned() })
+}
+
+/// Whether `given` is the catalog's own base host, which needs no permission.
+fn is_own(provider: &Provider, given: &Destination, params: &BTreeMap<String, String>) -> bool {
+    own_hosts(provider, params).is_ok_and(|hosts| hosts.first() == Some(given))
+}
+
+/// Whether a base URL is listed by the operator; an error if it must be and is not.
+fn check_allowed(
+    provider: &Provider,
+    given: &Destination,
+    allow_upstream: &dyn Fn(&str) -> bool,
+) -> Result<bool, PolicyError> {
+    let authority = origin::host_port(given);
+    let listed = allow_upstream(&authority);
+    let free = provider.self_hosted && given.scheme == Scheme::Https;
+    if listed || free {
+        return Ok(listed);
+    }
+    Err(PolicyError::BaseUrlNotAllowed { provider: provider.slug.to_string(), authority })
+}
+
+fn own_hosts(provider: &Provider, params: &BTreeMap<String, String>) -> Result<Vec<Destination>, PolicyError> {
+    let Some(base) = &provider.base_url else {
+        return Err(PolicyError::MissingBaseUrl { provider: provider.slug.to_string() });
+    };
+    let further = provider.hosts.iter().map(|host| (host.alias.as_ref(), host.url.as_ref()));
+    std::iter::once(("", base.as_ref()))
+        .chain(further)
+        .map(|(alias, url)| {
+            let url = fill(provider, url, params)?;
+            origin::parse(alias, &url).map_err(|reason| PolicyError::InvalidBaseUrl { url, reason: reason.to_owned() })
+        })
+        .collect()
+}
+
+/// `text` with every parameter replaced; secret fields stay placeholders.
+fn fill(provider: &Provider, text: &str, params: &BTreeMap<String, String>) -> Result<String, PolicyError> {
+    let names = template::placeholders(text).unwrap_or_default();
+    let missing = provider
+        .url_params
+        .iter()
+        .find(|param| names.contains(&param.name.as_ref()) && !params.contains_key(param.name.as_ref()));
+    match missing {
+        Some(param) => Err(PolicyError::MissingParam {
+            provider: provider.slug.to_string(),
+            name: param.name.to_string(),
+            description: param.description.to_string(),
+        }),
+        None => Ok(template::fill(text, |name| params.get(name).map(String::as_str))),
+    }
+}
+
+fn fill_injection(
+    provider: &Provider,
+    injection: &InjectionTemplate,
+    params: &BTreeMap<String, String>,
+) -> Result<Injection, PolicyError> {
+    let text = |text: &str| fill(provider, text, params);
+    Ok(match injection {
+        InjectionTemplate::Bearer { template } => Injection::Bearer { template: text(template)? },
+        InjectionTemplate::Header { name, template } => {
+            Injection::Header { name: name.to_string(), template: text(template)? }
+        }
+        InjectionTemplate::Basic { username, password } => {
+            Injection::Basic { username: text(username)?, password: text(password)? }
+        }
+        InjectionTemplate::Query { name, template } => Injection::Query { name: name.to_string(), template: text(template)? },
+        InjectionTemplate::Path { template } => Injection::Path { template: text(template)? },
+    })
 }

@@ -1,0 +1,237 @@
+//! Writes values down as Rust constants.
+//!
+//! A list becomes a `static` of its own, equal lists the same one; the value that holds it borrows it.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Write;
+
+use keystore_core::policy::Access;
+use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
+
+use crate::provider::{
+    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation, PriceRow, PriceTable,
+    Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+};
+
+/// The source of the tables: the providers and the places of credentials.
+pub(crate) fn tables(providers: &[Provider]) -> String {
+    let mut statics = Statics::default();
+    let rows: Vec<String> = providers.iter().map(|provider| provider.emit(&mut statics)).collect();
+    let (headers, queries) = credential_places(providers);
+    let mut source = statics.source;
+    push(&mut source, "PROVIDERS", "Provider", &rows);
+    push(&mut source, "CREDENTIAL_HEADERS", "&str", &headers);
+    push(&mut source, "CREDENTIAL_QUERIES", "&str", &queries);
+    source
+}
+
+fn push(source: &mut String, name: &str, of: &str, items: &[String]) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(source, "static {name}: [{of}; {}] = [{}];", items.len(), items.join(", "));
+}
+
+/// Every header and every query parameter that carries a credential to some vendor.
+fn credential_places(providers: &[Provider]) -> (Vec<String>, Vec<String>) {
+    let mut headers = BTreeSet::from(["authorization", "proxy-authorization"]);
+    let mut queries = BTreeSet::new();
+    for provider in providers {
+        for slot in provider.token_slots.iter() {
+            match slot {
+                Slot::Header(name) => headers.insert(name),
+                Slot::Query(name) => queries.insert(name.as_ref()),
+                Slot::BasicUsername | Slot::BasicPassword | Slot::Path(_) => false,
+            };
+        }
+        for injection in provider.injections.iter() {
+            match injection {
+                InjectionTemplate::Header { name, .. } => headers.insert(name),
+                InjectionTemplate::Query { name, .. } => queries.insert(name.as_ref()),
+                _ => false,
+            };
+        }
+    }
+    let quoted = |names: BTreeSet<&str>| names.into_iter().map(|name| format!("{name:?}")).collect();
+    (quoted(headers), quoted(queries))
+}
+
+#[derive(Default)]
+struct Statics {
+    source: String,
+    names: HashMap<String, String>,
+}
+
+trait Emit {
+    /// The type, as the table names it.
+    const TYPE: &'static str;
+
+    /// An expression for the value; its lists go to `statics`.
+    fn emit(&self, statics: &mut Statics) -> String;
+}
+
+impl<T: Emit + Clone> Emit for Cow<'static, [T]> {
+    const TYPE: &'static str = "List<_>";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        if self.is_empty() {
+            return "Cow::Borrowed(&[])".to_owned();
+        }
+        let items: Vec<String> = self.iter().map(|item| item.emit(statics)).collect();
+        let number = statics.names.len();
+        let name = match statics.names.entry(format!("{} {}", T::TYPE, items.join(", "))) {
+            std::collections::hash_map::Entry::Occupied(known) => known.get().clone(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                let name = free.insert(format!("L{number}")).clone();
+                push(&mut statics.source, &name, T::TYPE, &items);
+                name
+            }
+        };
+        format!("Cow::Borrowed(&{name})")
+    }
+}
+
+impl Emit for Str {
+    const TYPE: &'static str = "Str";
+
+    fn emit(&self, _: &mut Statics) -> String {
+        format!("Cow::Borrowed({:?})", self.as_ref())
+    }
+}
+
+impl<T: Emit> Emit for Option<T> {
+    const TYPE: &'static str = "Option<_>";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        match self {
+            Some(value) => format!("Some({})", value.emit(statics)),
+            None => "None".to_owned(),
+        }
+    }
+}
+
+impl<A: Emit, B: Emit> Emit for (A, B) {
+    const TYPE: &'static str = "(Str, u32)";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        format!("({}, {})", self.0.emit(statics), self.1.emit(statics))
+    }
+}
+
+/// Numbers and truth values are written as they are shown.
+macro_rules! emit_plain {
+    ($($type:ty),*) => { $(impl Emit for $type {
+        const TYPE: &'static str = stringify!($type);
+        fn emit(&self, _: &mut Statics) -> String {
+            self.to_string()
+        }
+    })* };
+}
+
+/// An enumeration without data is written as its type and its `Debug` name.
+macro_rules! emit_name {
+    ($($type:ident),*) => { $(impl Emit for $type {
+        const TYPE: &'static str = stringify!($type);
+        fn emit(&self, _: &mut Statics) -> String {
+            format!("{}::{self:?}", stringify!($type))
+        }
+    })* };
+}
+
+/// A struct is written field by field.
+macro_rules! emit_struct {
+    ($($type:ident { $($field:ident),* $(,)? })*) => { $(impl Emit for $type {
+        const TYPE: &'static str = stringify!($type);
+        fn emit(&self, statics: &mut Statics) -> String {
+            let Self { $($field),* } = self;
+            let fields = [$(format!("{}: {}", stringify!($field), $field.emit(statics))),*];
+            format!("{} {{ {} }}", stringify!($type), fields.join(", "))
+        }
+    })* };
+}
+
+emit_plain!(bool, u8, u16, u32, u64, i64);
+emit_name!(Access, Billing, UsageShape);
+emit_struct! {
+    Provider {
+        slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, token_slots,
+        default_headers, account_headers, path_encoded_slash, default_billing, operations, bad_key, refusal_budget_status,
+        verify, key_pattern, env, openai_base_path, unverified, prices,
+    }
+    Host { alias, url }
+    UrlParam { name, pattern, description }
+    Field { name, label, required, secret, pattern }
+    HeaderPair { name, value }
+    Operation {
+        name, methods, path, host, access, billing, usage_shape, minting, max_body_bytes, price_model, websocket,
+    }
+    BadKey { status, pointer, values }
+    Verify { method, path, host, invalid_status, note }
+    KeyPattern { regex, prefixed, shared_with }
+    Env { key, base_url }
+    BaseUrlVar { name, path }
+    PriceTable { version, rows, index }
+    PriceRow { price, windows }
+    TimeWindow { from_minute, to_minute, weekdays }
+    Tier { above_input_tokens, prices }
+    Variant { service_tier, prices, tiers }
+    ModelPrice {
+        model, aliases, rule, prices, tiers, variants, context_window, max_input_tokens, max_output_tokens, effective_from,
+        effective_to,
+    }
+}
+
+impl Emit for UnitPrices {
+    const TYPE: &'static str = "UnitPrices";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        let prices: Vec<String> = self.0.iter().map(|price| price.emit(statics)).collect();
+        format!("UnitPrices([{}])", prices.join(", "))
+    }
+}
+
+impl Emit for ModelMatch {
+    const TYPE: &'static str = "ModelMatch";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        let (name, value) = match self {
+            Self::Equals(text) => ("Equals", text.emit(statics)),
+            Self::StartsWith(text) => ("StartsWith", text.emit(statics)),
+            Self::EndsWith(text) => ("EndsWith", text.emit(statics)),
+            Self::Contains(text) => ("Contains", text.emit(statics)),
+            Self::All(rules) => ("All", rules.emit(statics)),
+            Self::Any(rules) => ("Any", rules.emit(statics)),
+            Self::Not(rules) => ("Not", rules.emit(statics)),
+        };
+        format!("ModelMatch::{name}({value})")
+    }
+}
+
+impl Emit for Slot {
+    const TYPE: &'static str = "Slot";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        match self {
+            Self::Header(name) => format!("Slot::Header({})", name.emit(statics)),
+            Self::BasicUsername => "Slot::BasicUsername".to_owned(),
+            Self::BasicPassword => "Slot::BasicPassword".to_owned(),
+            Self::Query(name) => format!("Slot::Query({})", name.emit(statics)),
+            Self::Path(prefix) => format!("Slot::Path({})", prefix.emit(statics)),
+        }
+    }
+}
+
+impl Emit for InjectionTemplate {
+    const TYPE: &'static str = "InjectionTemplate";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        let (kind, fields): (&str, Vec<(&str, &Str)>) = match self {
+            Self::Bearer { template } => ("Bearer", vec![("template", template)]),
+            Self::Header { name, template } => ("Header", vec![("name", name), ("template", template)]),
+            Self::Basic { username, password } => ("Basic", vec![("username", username), ("password", password)]),
+            Self::Query { name, template } => ("Query", vec![("name", name), ("template", template)]),
+            Self::Path { template } => ("Path", vec![("template", template)]),
+        };
+        let fields: Vec<String> = fields.into_iter().map(|(name, text)| format!("{name}: {}", text.emit(statics))).collect();
+        format!("InjectionTemplate::{kind} {{ {} }}", fields.join(", "))
+    }
+}

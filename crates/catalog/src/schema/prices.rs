@@ -1,0 +1,272 @@
+//! `catalog/prices/<slug>.toml`.
+
+use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
+use keystore_core::usage::Bucket;
+
+use super::section::{Read, Section, nearest};
+use crate::provider::{PriceRow, PriceTable, Str, TimeWindow};
+
+/// Decimals of a price per million that are exact in nano-dollars.
+const PER_MILLION_DECIMALS: usize = 9;
+/// Decimals of a price per unit that are exact in nano-dollars per million.
+const PER_UNIT_DECIMALS: usize = 15;
+/// The first bucket that is not counted in tokens.
+const FIRST_UNIT: usize = Bucket::Requests as usize;
+
+/// Reads a price file.
+pub(crate) fn read(mut file: Section) -> Read<PriceTable> {
+    let mut rows = Vec::new();
+    for model in file.sections("models")? {
+        read_model(model, &mut rows)?;
+    }
+    let table = index(&file, rows)?;
+    file.finish()?;
+    Ok(table)
+}
+
+/// One model: a row, and before it one for each of its time windows, which thus wins while it is in force.
+fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
+    let row = ModelPrice {
+        model: model.required("id")?.into(),
+        aliases: model.texts("aliases")?.into_iter().map(Str::from).collect(),
+        rule: read_match(&mut model)?,
+        prices: read_prices(&mut model)?,
+        tiers: read_tiers(&mut model)?.into(),
+        variants: read_variants(&mut model)?.into(),
+        context_window: model.count("context_window")?,
+        max_input_tokens: model.count("max_input_tokens")?,
+        max_output_tokens: model.count("max_output_tokens")?,
+        effective_from: model.day("effective_from")?,
+        effective_to: model.day("effective_to")?,
+    };
+    if let (Some(from), Some(to)) = (row.effective_from, row.effective_to)
+        && from >= to
+    {
+        return Err(model.error("effective_to", "must be after effective_from"));
+    }
+    if row.prices == NO_PRICES {
+        return Err(model.error("tokens", "has neither `tokens` nor `units`; write a price, or leave the model out"));
+    }
+    for mut window in model.sections("time_windows")? {
+        let windows = read_windows(&mut window)?;
+        let over = read_prices(&mut window)?;
+        window.finish()?;
+        let prices = overlay(&row.prices, &over);
+        rows.push(PriceRow { price: ModelPrice { prices, ..row.clone() }, windows: windows.into() });
+    }
+    // Where a price comes from is for the people who maintain the file.
+    model.text("source")?;
+    model.day("checked")?;
+    model.finish()?;
+    rows.push(PriceRow { price: row, windows: Vec::new().into() });
+    Ok(())
+}
+
+const NO_PRICES: UnitPrices = UnitPrices([None; Bucket::COUNT]);
+
+fn read_prices(section: &mut Section) -> Read<UnitPrices> {
+    let mut prices = NO_PRICES;
+    let (tokens, units) = Bucket::ALL.split_at(FIRST_UNIT);
+    read_buckets(section, "tokens", tokens, PER_MILLION_DECIMALS, &mut prices)?;
+    read_buckets(section, "units", units, PER_UNIT_DECIMALS, &mut prices)?;
+    Ok(prices)
+}
+
+fn read_buckets(
+    section: &mut Section,
+    key: &'static str,
+    buckets: &[Bucket],
+    decimals: usize,
+    prices: &mut UnitPrices,
+) -> Read<()> {
+    for (name, price) in section.named_texts(key)? {
+        let at = format!("{key}.{name}");
+        let Some(bucket) = buckets.iter().find(|bucket| bucket.name() == name) else {
+            let names = buckets.iter().map(|bucket| bucket.name());
+            let instead = match nearest(&name, names.clone()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("write one of {}", super::section::quoted(&names.collect::<Vec<_>>())),
+            };
+            return Err(section.error(&at, format!("is not counted under `{key}`; {instead}")));
+        };
+        let Some(nanos) = scaled(&price, decimals) else {
+            let problem = format!("`{price}` is not a price; write dollars as \"1.75\", with at most {decimals} decimals");
+            return Err(section.error(&at, problem));
+        };
+        prices.0[*bucket as usize] = Some(nanos);
+    }
+    Ok(())
+}
+
+/// A decimal such as `1.75` times ten to the power of `decimals`, exactly; `None` if it is not one.
+fn scaled(text: &str, decimals: usize) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > decimals {
+        return None;
+    }
+    format!("{whole}{fraction:0<decimals$}").parse().ok()
+}
+
+fn overlay(base: &UnitPrices, over: &UnitPrices) -> UnitPrices {
+    let mut prices = *base;
+    for (price, new) in prices.0.iter_mut().zip(over.0) {
+        *price = new.or(*price);
+    }
+    prices
+}
+
+fn read_tiers(section: &mut Section) -> Read<Vec<Tier>> {
+    let mut tiers: Vec<Tier> = Vec::new();
+    for mut tier in section.sections("tiers")? {
+        let Some(above_input_tokens) = tier.count("above_input_tokens")? else {
+            return Err(tier.error("above_input_tokens", "is missing; write the number of tokens above which the tier applies"));
+        };
+        if tiers.last().is_some_and(|last| last.above_input_tokens >= above_input_tokens) {
+            return Err(tier.error("above_input_tokens", "must be more than in the tier before; order the tiers"));
+        }
+        let prices = read_prices(&mut tier)?;
+        tier.finish()?;
+        tiers.push(Tier { above_input_tokens, prices });
+    }
+    Ok(tiers)
+}
+
+fn read_variants(section: &mut Section) -> Read<Vec<Variant>> {
+    let mut variants: Vec<Variant> = Vec::new();
+    for mut variant in section.sections("variants")? {
+        let service_tier: Str = variant.required("service_tier")?.into();
+        if variants.iter().any(|other| other.service_tier == service_tier) {
+            return Err(variant.error("service_tier", format!("`{service_tier}` stands twice; remove one")));
+        }
+        let prices = read_prices(&mut variant)?;
+        let tiers = read_tiers(&mut variant)?.into();
+        variant.finish()?;
+        variants.push(Variant { service_tier, prices, tiers });
+    }
+    Ok(variants)
+}
+
+fn read_windows(section: &mut Section) -> Read<Vec<TimeWindow>> {
+    let weekdays = read_weekdays(section)?;
+    let mut windows = Vec::new();
+    for text in section.texts("utc")? {
+        let minutes = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+        match minutes {
+            Some((from_minute, to_minute)) if from_minute < to_minute => {
+                windows.push(TimeWindow { from_minute, to_minute, weekdays });
+            }
+            _ => return Err(section.error("utc", format!("`{text}` is not a window; write it as \"01:00-04:00\""))),
+        }
+    }
+    if windows.is_empty() {
+        return Err(section.error("utc", "is missing; write the windows as [\"01:00-04:00\"]"));
+    }
+    Ok(windows)
+}
+
+fn minute(text: &str) -> Option<u16> {
+    let (hours, minutes) = text.split_once(':')?;
+    let two = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !two(hours) || !two(minutes) {
+        return None;
+    }
+    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+    let minute = hours * 60 + minutes;
+    (minutes < 60 && minute <= 24 * 60).then_some(minute)
+}
+
+fn read_weekdays(section: &mut Section) -> Read<u8> {
+    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+    let mut bits = 0;
+    for day in section.texts("weekdays")? {
+        match DAYS.iter().position(|known| *known == day) {
+            Some(number) => bits |= 1 << number,
+            None => return Err(section.error("weekdays", format!("`{day}` is not a day; write mon, tue, wed, thu, fri, sat, sun"))),
+        }
+    }
+    Ok(if bits == 0 { 0b111_1111 } else { bits })
+}
+
+fn read_match(model: &mut Section) -> Read<Option<ModelMatch>> {
+    let rules = read_rules(model, "match")?;
+    Ok(match <[ModelMatch; 1]>::try_from(rules) {
+        Ok([rule]) => Some(rule),
+        Err(rules) if rules.is_empty() => None,
+        Err(rules) => Some(ModelMatch::Any(rules.into())),
+    })
+}
+
+/// A list of rules. The conditions of one rule hold together.
+fn read_rules(section: &mut Section, key: &'static str) -> Read<Vec<ModelMatch>> {
+    let mut rules = Vec::new();
+    for mut rule in section.sections(key)? {
+        let mut conditions = Vec::new();
+        for (key, condition) in [
+            ("equals", ModelMatch::Equals as fn(Str) -> ModelMatch),
+            ("starts_with", ModelMatch::StartsWith),
+            ("ends_with", ModelMatch::EndsWith),
+            ("contains", ModelMatch::Contains),
+        ] {
+            match rule.text(key)? {
+                Some(text) if text.is_empty() => return Err(rule.error(key, "is empty, which matches every model; write a text")),
+                Some(text) => conditions.push(condition(text.into())),
+                None => {}
+            }
+        }
+        let excluded = read_rules(&mut rule, "not")?;
+        if conditions.is_empty() {
+            return Err(rule.error("", "matches every model; write `equals`, `starts_with`, `ends_with` or `contains`"));
+        }
+        if !excluded.is_empty() {
+            conditions.push(ModelMatch::Not(excluded.into()));
+        }
+        rule.finish()?;
+        rules.push(match <[ModelMatch; 1]>::try_from(conditions) {
+            Ok([condition]) => condition,
+            Err(conditions) => ModelMatch::All(conditions.into()),
+        });
+    }
+    Ok(rules)
+}
+
+/// Builds the index, and refuses two rows for one name at one time.
+fn index(file: &Section, rows: Vec<PriceRow>) -> Read<PriceTable> {
+    let mut entries: Vec<(&str, bool, usize)> = Vec::new();
+    for (number, row) in rows.iter().enumerate() {
+        entries.push((&row.price.model, false, number));
+        entries.extend(row.price.aliases.iter().map(|alias| (alias.as_ref(), true, number)));
+    }
+    entries.sort_unstable();
+    for pair in entries.chunk_by(|left, right| left.0 == right.0 && left.1 == right.1) {
+        for (position, (name, _, left)) in pair.iter().enumerate() {
+            if let Some((_, _, right)) = pair[position + 1..].iter().find(|(_, _, right)| clash(&rows[*left], &rows[*right])) {
+                let (left, right) = (&rows[*left].price.model, &rows[*right].price.model);
+                let problem = format!("`{name}` names both `{left}` and `{right}` at the same time; give one an end, or remove the alias");
+                return Err(file.error("models", problem));
+            }
+        }
+    }
+    let number = |row: usize| u32::try_from(row).map_err(|_| file.error("models", "has too many rows"));
+    let index = entries
+        .into_iter()
+        .map(|(name, _, row)| Ok((Str::from(name.to_owned()), number(row)?)))
+        .collect::<Read<Vec<_>>>()?;
+    let version = if rows.is_empty() { String::new() } else { fingerprint(&format!("{rows:?}")) };
+    Ok(PriceTable { version: version.into(), rows: rows.into(), index: index.into() })
+}
+
+fn clash(left: &PriceRow, right: &PriceRow) -> bool {
+    let begins = |row: &PriceRow| row.price.effective_from.unwrap_or(i64::MIN);
+    let ends = |row: &PriceRow| row.price.effective_to.unwrap_or(i64::MAX);
+    // A row with windows stands before the row that holds the rest of the time.
+    left.windows.is_empty() && right.windows.is_empty() && begins(left) < ends(right) && begins(right) < ends(left)
+}
+
+/// FNV-1a with 64 bits: tells versions apart, protects nothing.
+fn fingerprint(text: &str) -> String {
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    format!("{hash:016x}")
+}
