@@ -1,0 +1,68 @@
+//! A fake upstream as a process of its own, for clients in other languages, for kill tests and for benchmarks.
+//!
+//! `fake-upstream [--addr 127.0.0.1:0] [--log FILE] [--tls CA.pem] [--fixed] [--bearer KEY] [--x-api-key KEY]`. It prints the URL on
+//! which it listens as its first line and runs until it is killed. `--log` appends a line of JSON per request; `--tls` serves HTTPS
+//! and writes its certificate authority to the file; `--fixed` answers chat completions with prebuilt bytes and logs nothing; the
+//! key options refuse every other credential.
+
+#![expect(clippy::print_stdout, reason = "its first line tells where it listens")]
+
+use std::error::Error;
+use std::fs::OpenOptions;
+use std::path::PathBuf;
+
+use keystore_testkit::upstream::{FakeUpstream, Options, Slot};
+
+struct Arguments {
+    options: Options,
+    ca_file: Option<PathBuf>,
+    keys: Vec<(Slot, String)>,
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<dyn Error>> {
+    let mut arguments = Arguments {
+        options: Options {
+            forget: true,
+            ..Options::default()
+        },
+        ca_file: None,
+        keys: Vec::new(),
+    };
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        match word.as_str() {
+            "--addr" => arguments.options.addr = Some(value()?.parse()?),
+            "--log" => {
+                arguments.options.file = Some(OpenOptions::new().create(true).append(true).open(value()?)?)
+            }
+            "--tls" => arguments.ca_file = Some(value()?.into()),
+            "--fixed" => arguments.options.fixed = true,
+            "--bearer" => arguments.keys.push((Slot::Bearer, value()?)),
+            "--x-api-key" => arguments
+                .keys
+                .push((Slot::Header("x-api-key".to_owned()), value()?)),
+            other => return Err(format!("unknown option {other}").into()),
+        }
+    }
+    arguments.options.tls = arguments.ca_file.is_some();
+    Ok(arguments)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let Arguments {
+        options,
+        ca_file,
+        keys,
+    } = arguments(std::env::args().skip(1))?;
+    let upstream = FakeUpstream::with(options).await?;
+    for (slot, value) in keys {
+        upstream.expect(slot, value);
+    }
+    if let (Some(file), Some(pem)) = (ca_file, upstream.ca_pem()) {
+        std::fs::write(file, pem)?;
+    }
+    println!("{}", upstream.url());
+    std::future::pending::<()>().await;
+    Ok(())
+}

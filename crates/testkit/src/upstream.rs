@@ -1,0 +1,312 @@
+//! A vendor in a test's hand: listens on a free loopback port, speaks the wire shapes of the vendors (`upstream/vendors.rs`),
+//! misbehaves on demand (`upstream/behaviour.rs`), and keeps a log of all that arrived, the ground truth that journals and ledgers
+//! are compared with.
+//!
+//! It is strict about nothing but credentials, and about those only when told: see [`FakeUpstream::expect`]. It checks no JSON
+//! schema and keeps no state between requests except the log and the script.
+
+mod answer;
+mod behaviour;
+mod credential;
+mod fixed;
+mod log;
+mod service;
+mod socket;
+mod tls;
+mod vendors;
+
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+pub use behaviour::{Behaviour, HEADER as BEHAVIOUR_HEADER};
+pub use credential::{Credential, Slot};
+pub use log::{Received, Sent};
+pub use vendors::{DEFAULT_OUTPUT_TOKENS, TOOL_CALL_TOKENS};
+
+use log::Log;
+use socket::{Lever, Socket};
+
+/// How a fake upstream is started.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Where to listen; a free port of 127.0.0.1 without it. Must be loopback.
+    pub addr: Option<SocketAddr>,
+    /// HTTPS with a certificate for `localhost` and `127.0.0.1` from an authority of its own ([`FakeUpstream::ca_pem`]), HTTP/2 and
+    /// HTTP/1.1 by ALPN. Without it plain HTTP, HTTP/2 with prior knowledge.
+    pub tls: bool,
+    /// Every request as a line of JSON, written before it is answered.
+    pub file: Option<File>,
+    /// Keeps no log in memory.
+    pub forget: bool,
+    /// For benchmarks: chat completions are answered with prebuilt bytes, unread, unlogged, without behaviours.
+    pub fixed: bool,
+}
+
+/// A running fake. Ends, connections and all, when it is dropped.
+#[derive(Debug)]
+pub struct FakeUpstream {
+    addr: SocketAddr,
+    shared: Arc<Shared>,
+    ca_pem: Option<String>,
+    tasks: TaskTracker,
+    _stop: DropGuard,
+    stop: CancellationToken,
+}
+
+/// What its connections share.
+#[derive(Debug)]
+struct Shared {
+    log: Arc<Log>,
+    script: Mutex<VecDeque<Behaviour>>,
+    scripted: AtomicUsize,
+    expected: Mutex<HashSet<Credential>>,
+    answers: AtomicUsize,
+    connections: AtomicU64,
+    fixed: bool,
+}
+
+impl Shared {
+    fn script(&self) -> MutexGuard<'_, VecDeque<Behaviour>> {
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_scripted(&self) -> Option<Behaviour> {
+        if self.scripted.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let next = self.script().pop_front();
+        if next.is_some() {
+            self.scripted.fetch_sub(1, Ordering::AcqRel);
+        }
+        next
+    }
+
+    fn expected(&self) -> MutexGuard<'_, HashSet<Credential>> {
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl FakeUpstream {
+    /// Plain HTTP on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When there is no free port.
+    pub async fn start() -> Self {
+        Self::with(Options::default())
+            .await
+            .unwrap_or_else(|error| panic!("fake upstream: {error}"))
+    }
+
+    /// HTTPS on a free port.
+    ///
+    /// # Panics
+    ///
+    /// When there is no free port.
+    pub async fn start_tls() -> Self {
+        let options = Options {
+            tls: true,
+            ..Options::default()
+        };
+        Self::with(options)
+            .await
+            .unwrap_or_else(|error| panic!("fake upstream: {error}"))
+    }
+
+    /// As `options` say.
+    ///
+    /// # Errors
+    ///
+    /// The address is taken or not loopback, or the certificate cannot be made.
+    pub async fn with(options: Options) -> io::Result<Self> {
+        let addr = options
+            .addr
+            .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0)));
+        if !addr.ip().is_loopback() {
+            return Err(io::Error::other(
+                "a fake upstream listens on loopback addresses only",
+            ));
+        }
+        let (ca_pem, acceptor) = match options
+            .tls
+            .then(tls::authority)
+            .transpose()
+            .map_err(io::Error::other)?
+        {
+            Some((ca_pem, config)) => (Some(ca_pem), Some(TlsAcceptor::from(config))),
+            None => (None, None),
+        };
+        let listener = TcpListener::bind(addr).await?;
+        let stop = CancellationToken::new();
+        let upstream = Self {
+            addr: listener.local_addr()?,
+            shared: Arc::new(Shared {
+                log: Arc::new(Log::new(options.file, !options.forget)),
+                script: Mutex::default(),
+                scripted: AtomicUsize::new(0),
+                expected: Mutex::default(),
+                answers: AtomicUsize::new(0),
+                connections: AtomicU64::new(0),
+                fixed: options.fixed,
+            }),
+            ca_pem,
+            tasks: TaskTracker::new(),
+            _stop: stop.clone().drop_guard(),
+            stop: stop.clone(),
+        };
+        let accept = accept(
+            listener,
+            acceptor,
+            Arc::clone(&upstream.shared),
+            upstream.tasks.clone(),
+            stop.clone(),
+        );
+        upstream.tasks.spawn(stop.run_until_cancelled_owned(accept));
+        Ok(upstream)
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `127.0.0.1:<port>`, as `Host` names it.
+    pub fn authority(&self) -> String {
+        self.addr.to_string()
+    }
+
+    /// `http://127.0.0.1:<port>`, or `https://` over TLS.
+    pub fn url(&self) -> String {
+        let scheme = if self.ca_pem.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
+    }
+
+    /// The certificate authority of a fake with TLS, PEM.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
+    /// Everything that arrived so far.
+    pub fn log(&self) -> Vec<Received> {
+        self.shared.log.all()
+    }
+
+    /// How many requests arrived so far.
+    pub fn count(&self) -> usize {
+        self.shared.log.len()
+    }
+
+    /// How many connections were accepted so far.
+    pub fn connections(&self) -> u64 {
+        self.shared.connections.load(Ordering::Acquire)
+    }
+
+    /// The last request.
+    ///
+    /// # Panics
+    ///
+    /// When none arrived.
+    pub fn last(&self) -> Received {
+        self.log()
+            .pop()
+            .unwrap_or_else(|| panic!("nothing arrived at the fake upstream"))
+    }
+
+    /// The next requests without `x-fake` get these behaviours, one each.
+    pub fn script(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
+        let mut script = self.shared.script();
+        script.extend(behaviours);
+        self.shared.scripted.store(script.len(), Ordering::Release);
+    }
+
+    /// From now on a request needs one of the expected credentials, in its slot, and no other credential anywhere; every other
+    /// request is answered with the vendor's 401.
+    pub fn expect(&self, slot: Slot, value: impl Into<String>) {
+        self.shared.expected().insert(Credential {
+            slot,
+            value: value.into(),
+        });
+    }
+
+    /// Waits until `count` answers are over, whole or not, at most `limit` long; says whether they were.
+    pub async fn settled(&self, count: usize, limit: Duration) -> bool {
+        let ended = async {
+            while self.log().iter().filter(|entry| entry.sent.ended).count() < count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.is_ok()
+    }
+
+    /// Closes the socket and all connections; the address refuses from then on.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    acceptor: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    loop {
+        let Ok((socket, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            continue;
+        };
+        // Without it a test would be slower, not wrong.
+        let _ = socket.set_nodelay(true);
+        let number = shared.connections.fetch_add(1, Ordering::AcqRel);
+        let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+        let connection = async move {
+            match acceptor {
+                None => speak(socket, shared, number).await,
+                Some(acceptor) => {
+                    if let Ok(socket) = acceptor.accept(socket).await {
+                        speak(socket, shared, number).await;
+                    }
+                }
+            }
+        };
+        tasks.spawn(stop.clone().run_until_cancelled_owned(connection));
+    }
+}
+
+async fn speak<I>(io: I, shared: Arc<Shared>, number: u64)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let lever = Arc::new(Lever::default());
+    let socket = Socket {
+        io,
+        lever: Arc::clone(&lever),
+    };
+    let service =
+        service_fn(move |request| service::serve(request, Arc::clone(&shared), Arc::clone(&lever), number));
+    let mut http = auto::Builder::new(TokioExecutor::new());
+    http.http1().max_headers(256);
+    http.http2().max_concurrent_streams(1_024);
+    // Errors here are those that tests ask for.
+    let _ = http.serve_connection(TokioIo::new(socket), service).await;
+}
+
+#[cfg(test)]
+mod tests;
