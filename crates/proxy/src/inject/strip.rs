@@ -1,0 +1,109 @@
+//! What a request loses on its way: everything that concerns the client's connection, its place in the network, its cookies,
+//! and every header that at any vendor authenticates a caller or chooses an account. All else passes, in its order.
+
+use http::header::{ACCEPT_ENCODING, CONNECTION};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use keystore_catalog::Provider;
+use keystore_core::destination::{DestinationPolicy, Injection};
+
+/// Headers that never pass, sorted: hop-by-hop (RFC 9110, 7.6.1; RFC 9113, 8.2.2), framing, which is ours, credentials and
+/// cookies, the client's address and route, and ways to say another method, path or host than the request line does.
+const DROPPED: [&str; 45] = [
+    "accept-encoding",
+    "authorization",
+    "cf-connecting-ip",
+    "client-ip",
+    "connection",
+    "content-length",
+    "cookie",
+    "cookie2",
+    "expect",
+    "fastly-client-ip",
+    "forwarded",
+    "front-end-https",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "max-forwards",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "true-client-ip",
+    "upgrade",
+    "via",
+    "wl-proxy-client-ip",
+    "x-azure-clientip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-forwarded",
+    "x-host",
+    "x-http-destinationurl",
+    "x-http-host-override",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-host",
+    "x-original-method",
+    "x-original-uri",
+    "x-original-url",
+    "x-proxyuser-ip",
+    "x-real-ip",
+    "x-remote-addr",
+    "x-remote-ip",
+    "x-rewrite-url",
+];
+const DROPPED_PREFIXES: [&str; 4] = ["x-keystore-", "x-forwarded-", "x-envoy-", "proxy-"];
+
+/// The client's headers without what may not pass, and with `accept-encoding: identity`, because only a plain answer can be
+/// metered and scrubbed.
+pub(super) fn strip(headers: HeaderMap, provider: &Provider, policy: &DestinationPolicy) -> HeaderMap {
+    let named = connection_named(&headers);
+    let mut kept = HeaderMap::with_capacity(headers.keys_len() + 8);
+    let mut last: Option<HeaderName> = None;
+    // A name comes with its first value only.
+    for (name, value) in headers {
+        if let Some(name) = name {
+            let drops = is_dropped(name.as_str(), provider, policy) || named.contains(&name);
+            last = (!drops).then_some(name);
+        }
+        if let Some(name) = &last {
+            kept.append(name.clone(), value);
+        }
+    }
+    kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    kept
+}
+
+fn is_dropped(name: &str, provider: &Provider, policy: &DestinationPolicy) -> bool {
+    // Some servers read `-` and `_` as the same, so such a name could stand for any other (RFC 3875, 4.1.18).
+    name.contains('_')
+        || DROPPED.binary_search(&name).is_ok()
+        || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || keystore_catalog::credential_slots().binary_search(&name).is_ok()
+        || provider.account_headers.iter().any(|own| own == name)
+        || policy.injections.iter().any(|injection| matches!(injection, Injection::Header { name: slot, .. } if slot == name))
+}
+
+/// The headers that `Connection` names: they belong to the connection that they came on.
+pub(crate) fn connection_named(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_in_lower_case() {
+        assert!(DROPPED.is_sorted());
+        assert!(DROPPED.iter().all(|name| HeaderName::from_static(name).as_str() == *name));
+    }
+}
