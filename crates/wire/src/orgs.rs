@@ -1,0 +1,41 @@
+//! The caller's organization: `GET /v1/org`, `PATCH /v1/org`.
+
+use keystore_core::ids::OrgId;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::time::Time;
+
+/// An organization.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Org {
+    /// The id.
+    #[schema(value_type = String, example = "org_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub id: OrgId,
+    /// The name in URLs, unique in the deployment.
+    #[schema(example = "acme-inc")]
+    pub slug: String,
+    /// The name.
+    #[schema(example = "Acme Inc")]
+    pub name: String,
+    /// The IANA time zone whose days, weeks and months its budgets follow.
+    #[schema(example = "Europe/Berlin")]
+    pub time_zone: String,
+    /// When it was made.
+    pub created_at: Time,
+    /// When it was last changed.
+    pub updated_at: Time,
+}
+
+/// `PATCH /v1/org`. What is absent stays.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateOrg {
+    /// A new name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A new time zone; budgets follow it from their next window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}

@@ -1,0 +1,81 @@
+//! The words of `core`'s enumerations as OpenAPI sees them. Never constructed: `core` knows no OpenAPI, so its enumerations
+//! are described here, and a test holds the two lists together.
+
+use utoipa::ToSchema;
+
+macro_rules! described {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident),* $(,)? } as $case:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(ToSchema)]
+        #[cfg_attr(test, derive(serde::Serialize))]
+        #[schema(rename_all = $case)]
+        #[cfg_attr(test, serde(rename_all = $case))]
+        #[cfg_attr(not(test), expect(dead_code, reason = "only its schema is used"))]
+        pub(crate) enum $name { $($variant),* }
+    )*};
+}
+
+described! {
+    /// Whose credential serves a call: the customer's own, or the operator's pool.
+    Source { Byok, Marketplace } as "lowercase";
+    /// What an agent's requests meet.
+    AgentStatus { Active, Paused, Revoked } as "lowercase";
+    /// Whether an operation reads or writes.
+    Access { Read, Write } as "lowercase";
+    /// How a budget is kept: `strict` never overshoots, `estimate` may be cut off.
+    BudgetMode { Strict, Estimate } as "lowercase";
+    /// How long a limit lasts before it starts anew; `total` never does.
+    Window { Day, Week, Month, Total } as "lowercase";
+    /// How an attempt at an upstream ended.
+    Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash } as "snake_case";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystore_core::{policy, record, window};
+
+    fn assert_same<A: serde::Serialize, B: serde::Serialize>(pairs: &[(A, B)]) {
+        for (described, real) in pairs {
+            assert_eq!(
+                serde_json::to_value(described).unwrap(),
+                serde_json::to_value(real).unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn the_described_words_are_the_real_words() {
+        assert_same(&[
+            (Source::Byok, policy::Source::Byok),
+            (Source::Marketplace, policy::Source::Marketplace),
+        ]);
+        assert_same(&[
+            (AgentStatus::Active, policy::AgentStatus::Active),
+            (AgentStatus::Paused, policy::AgentStatus::Paused),
+            (AgentStatus::Revoked, policy::AgentStatus::Revoked),
+        ]);
+        assert_same(&[
+            (Access::Read, policy::Access::Read),
+            (Access::Write, policy::Access::Write),
+        ]);
+        assert_same(&[
+            (BudgetMode::Strict, policy::BudgetMode::Strict),
+            (BudgetMode::Estimate, policy::BudgetMode::Estimate),
+        ]);
+        assert_same(&[
+            (Window::Day, window::Window::Day),
+            (Window::Week, window::Window::Week),
+            (Window::Month, window::Window::Month),
+            (Window::Total, window::Window::Total),
+        ]);
+        assert_same(&[
+            (Ending::Complete, record::Ending::Complete),
+            (Ending::UpstreamError, record::Ending::UpstreamError),
+            (Ending::ClientGone, record::Ending::ClientGone),
+            (Ending::Deadline, record::Ending::Deadline),
+            (Ending::NotSent, record::Ending::NotSent),
+            (Ending::Crash, record::Ending::Crash),
+        ]);
+    }
+}

@@ -1,0 +1,159 @@
+//! What was used and what it cost: `GET /v1/usage?by=agent,provider&since=&until=`.
+
+use keystore_core::NanoUsd;
+use keystore_core::ids::{AgentId, ProjectId};
+use keystore_core::policy::Source;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::schema;
+use crate::time::Time;
+
+/// What usage can be grouped by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The project.
+    Project,
+    /// The agent.
+    Agent,
+    /// The provider.
+    Provider,
+    /// The model.
+    Model,
+    /// Whose credential.
+    Source,
+    /// The UTC day.
+    Day,
+}
+
+impl By {
+    /// Every one.
+    pub const ALL: [Self; 6] = [
+        Self::Project,
+        Self::Agent,
+        Self::Provider,
+        Self::Model,
+        Self::Source,
+        Self::Day,
+    ];
+
+    /// The name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Project => "project",
+            Self::Agent => "agent",
+            Self::Provider => "provider",
+            Self::Model => "model",
+            Self::Source => "source",
+            Self::Day => "day",
+        }
+    }
+
+    /// The one that is written `text`.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|by| by.as_str() == text)
+    }
+}
+
+/// Which usage, and how it is grouped.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageQuery {
+    /// `project`, `agent`, `provider`, `model`, `source`, `day`, several with commas; `provider` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "agent,provider")]
+    pub by: Option<String>,
+    /// From this time on, rounded down to its UTC day; the first day of the present UTC month when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// Up to this time (exclusive), rounded up to the end of its UTC day; now when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Time>,
+    /// Of this project (id or slug).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Of this agent (id or name).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// Of this provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// Of this model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// The answer to `GET /v1/usage`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageReport {
+    /// From this time on.
+    pub since: Time,
+    /// Up to this time.
+    pub until: Time,
+    /// One row a group, by falling cost; by day where days are asked for.
+    pub data: Vec<UsageRow>,
+    /// The sum of all rows.
+    pub total: Totals,
+}
+
+/// One group. What it is grouped by is there; the rest is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    /// The project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "prj_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub project_id: Option<ProjectId>,
+    /// The agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub agent_id: Option<AgentId>,
+    /// The agent's name, while it exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// The provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whose credential.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::Source>)]
+    pub source: Option<Source>,
+    /// The UTC day (`YYYY-MM-DD`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2026-11-23")]
+    pub day: Option<String>,
+    /// The sums.
+    #[serde(flatten)]
+    pub totals: Totals,
+}
+
+/// Sums.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    /// Calls that reached a provider.
+    pub calls: u64,
+    /// Of these, how many ended in an error.
+    pub errors: u64,
+    /// Requests that were refused.
+    pub refused: u64,
+    /// Input tokens that met no cache.
+    pub input_tokens: u64,
+    /// Input tokens read from a cache.
+    pub cache_read_tokens: u64,
+    /// Input tokens written to a cache.
+    pub cache_write_tokens: u64,
+    /// Output tokens without reasoning.
+    pub output_tokens: u64,
+    /// Output tokens spent on reasoning.
+    pub reasoning_tokens: u64,
+    /// The cost in US dollars.
+    #[schema(value_type = String, example = "12.345")]
+    pub cost: NanoUsd,
+}
