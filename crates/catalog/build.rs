@@ -1,5 +1,9 @@
 //! Reads and validates `catalog/` with the crate's own schema, and writes it down as constant tables.
-#![expect(dead_code, unreachable_pub, reason = "these modules are the library's, which uses and exports more of them")]
+#![expect(
+    dead_code,
+    unreachable_pub,
+    reason = "these modules are the library's, which uses and exports more of them"
+)]
 
 #[path = "build/emit.rs"]
 mod emit;
@@ -59,9 +63,15 @@ fn read(catalog: &Path) -> Result<Vec<Provider>, Vec<String>> {
         }
     }
     for slug in prices.keys() {
-        problems.push(format!("catalog/prices/{slug}.toml: has no catalog/providers/{slug}.toml; write it, or rename the file"));
+        problems.push(format!(
+            "catalog/prices/{slug}.toml: has no catalog/providers/{slug}.toml; write it, or rename the file"
+        ));
     }
-    if problems.is_empty() { Ok(providers) } else { Err(problems) }
+    if problems.is_empty() {
+        Ok(providers)
+    } else {
+        Err(problems)
+    }
 }
 
 /// The TOML files of a folder by name without ending, sorted.
@@ -73,17 +83,28 @@ fn files(folder: &Path) -> Result<BTreeMap<String, String>, Vec<String>> {
         if path.extension().is_none_or(|ending| ending != "toml") {
             return Err(vec![format!("{}: only .toml files belong here", path.display())]);
         }
-        let slug = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        files.insert(slug, std::fs::read_to_string(&path).map_err(|error| failed(&path, error))?);
+        let slug = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        files.insert(
+            slug,
+            std::fs::read_to_string(&path).map_err(|error| failed(&path, error))?,
+        );
     }
     Ok(files)
 }
 
-#[expect(clippy::disallowed_methods, reason = "cargo says in the environment where to write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says in the environment where to write"
+)]
 fn write(providers: &[Provider]) -> Result<(), Vec<String>> {
     let Some(folder) = std::env::var_os("OUT_DIR") else {
         return Err(vec!["OUT_DIR is not set".to_owned()]);
     };
     let file = PathBuf::from(folder).join("table.rs");
-    std::fs::write(&file, emit::tables(providers)).map_err(|error| vec![format!("{}: {error}", file.display())])
+    std::fs::write(&file, emit::tables(providers))
+        .map_err(|error| vec![format!("{}: {error}", file.display())])
 }

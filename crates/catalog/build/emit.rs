@@ -10,14 +10,17 @@ use keystore_core::policy::Access;
 use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
 
 use crate::provider::{
-    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation, PriceRow, PriceTable,
-    Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
+    PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
 };
 
 /// The source of the tables: the providers and the places of credentials.
 pub(crate) fn tables(providers: &[Provider]) -> String {
     let mut statics = Statics::default();
-    let rows: Vec<String> = providers.iter().map(|provider| provider.emit(&mut statics)).collect();
+    let rows: Vec<String> = providers
+        .iter()
+        .map(|provider| provider.emit(&mut statics))
+        .collect();
     let (headers, queries) = credential_places(providers);
     let mut source = statics.source;
     push(&mut source, "PROVIDERS", "Provider", &rows);
@@ -28,7 +31,12 @@ pub(crate) fn tables(providers: &[Provider]) -> String {
 
 fn push(source: &mut String, name: &str, of: &str, items: &[String]) {
     // Writing to a string cannot fail.
-    let _ = writeln!(source, "static {name}: [{of}; {}] = [{}];", items.len(), items.join(", "));
+    let _ = writeln!(
+        source,
+        "static {name}: [{of}; {}] = [{}];",
+        items.len(),
+        items.join(", ")
+    );
 }
 
 /// Every header and every query parameter that carries a credential to some vendor.
@@ -227,11 +235,16 @@ impl Emit for InjectionTemplate {
         let (kind, fields): (&str, Vec<(&str, &Str)>) = match self {
             Self::Bearer { template } => ("Bearer", vec![("template", template)]),
             Self::Header { name, template } => ("Header", vec![("name", name), ("template", template)]),
-            Self::Basic { username, password } => ("Basic", vec![("username", username), ("password", password)]),
+            Self::Basic { username, password } => {
+                ("Basic", vec![("username", username), ("password", password)])
+            }
             Self::Query { name, template } => ("Query", vec![("name", name), ("template", template)]),
             Self::Path { template } => ("Path", vec![("template", template)]),
         };
-        let fields: Vec<String> = fields.into_iter().map(|(name, text)| format!("{name}: {}", text.emit(statics))).collect();
+        let fields: Vec<String> = fields
+            .into_iter()
+            .map(|(name, text)| format!("{name}: {}", text.emit(statics)))
+            .collect();
         format!("InjectionTemplate::{kind} {{ {} }}", fields.join(", "))
     }
 }

@@ -7,14 +7,17 @@ use crate::provider::BadKey;
 /// Whether one of `rules` fits. A body that is not JSON fits only a rule that does not ask for one.
 pub(crate) fn fits(rules: &[BadKey], status: u16, body: &[u8]) -> bool {
     let mut parsed: Option<Value> = None;
-    rules.iter().filter(|rule| rule.status == status).any(|rule| match &rule.pointer {
-        None => true,
-        Some(pointer) => {
-            let value = parsed.get_or_insert_with(|| serde_json::from_slice(body).unwrap_or(Value::Null));
-            let segments: Vec<&str> = pointer.split('/').skip(1).collect();
-            stands_at(value, &segments, rule)
-        }
-    })
+    rules
+        .iter()
+        .filter(|rule| rule.status == status)
+        .any(|rule| match &rule.pointer {
+            None => true,
+            Some(pointer) => {
+                let value = parsed.get_or_insert_with(|| serde_json::from_slice(body).unwrap_or(Value::Null));
+                let segments: Vec<&str> = pointer.split('/').skip(1).collect();
+                stands_at(value, &segments, rule)
+            }
+        })
 }
 
 fn stands_at(value: &Value, segments: &[&str], rule: &BadKey) -> bool {
@@ -28,7 +31,9 @@ fn stands_at(value: &Value, segments: &[&str], rule: &BadKey) -> bool {
     match value {
         Value::Object(fields) => {
             let name = segment.replace("~1", "/").replace("~0", "~");
-            fields.get(&name).is_some_and(|value| stands_at(value, rest, rule))
+            fields
+                .get(&name)
+                .is_some_and(|value| stands_at(value, rest, rule))
         }
         Value::Array(items) if *segment == "*" => items.iter().any(|value| stands_at(value, rest, rule)),
         Value::Array(items) => {

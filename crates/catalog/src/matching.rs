@@ -42,7 +42,11 @@ pub(crate) fn find<'a>(
     let operation = operations
         .iter()
         .find(|operation| operation.host == alias && operation.takes(method) && operation.covers(path));
-    let by_method = if is_read(method) { Access::Read } else { Access::Write };
+    let by_method = if is_read(method) {
+        Access::Read
+    } else {
+        Access::Write
+    };
     match operation {
         Some(operation) => OperationMatch {
             operation: Some(operation),
@@ -87,7 +91,10 @@ impl Operation {
             if pattern == "**" {
                 return true;
             }
-            if !segments.next().is_some_and(|segment| segment_matches(pattern, segment)) {
+            if !segments
+                .next()
+                .is_some_and(|segment| segment_matches(pattern, segment))
+            {
                 return false;
             }
         }
@@ -118,7 +125,10 @@ struct Segments<'p> {
 impl<'p> Segments<'p> {
     fn of(path: &'p str, escaped: bool) -> Self {
         let path = path.as_bytes();
-        Self { rest: Some(path.strip_prefix(b"/").unwrap_or(path)), escaped }
+        Self {
+            rest: Some(path.strip_prefix(b"/").unwrap_or(path)),
+            escaped,
+        }
     }
 }
 
@@ -161,7 +171,9 @@ fn segment_matches(pattern: &str, segment: &[u8]) -> bool {
 }
 
 fn same(bytes: impl Iterator<Item = u8>, text: &str) -> bool {
-    bytes.map(|byte| byte.to_ascii_lowercase()).eq(text.bytes().map(|byte| byte.to_ascii_lowercase()))
+    bytes
+        .map(|byte| byte.to_ascii_lowercase())
+        .eq(text.bytes().map(|byte| byte.to_ascii_lowercase()))
 }
 
 /// The bytes that a segment stands for (RFC 3986, 2.1). What is not a valid escape stands for itself.
@@ -184,7 +196,11 @@ fn raw_length(segment: &[u8], count: usize) -> usize {
 }
 
 fn first(rest: &[u8]) -> Option<(u8, usize)> {
-    let hex = |digit: u8| char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+    let hex = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+    };
     if let [b'%', high, low, ..] = rest
         && let (Some(high), Some(low)) = (hex(*high), hex(*low))
     {
@@ -232,20 +248,37 @@ mod tests {
             ("/v1/files/**", "/v1/filesystem", false),
             ("/**", "/", true),
             ("/**", "/a", true),
-            ("/m/{model}:generateContent", "/m/gemini-2.5:generateContent", true),
-            ("/m/{model}:generateContent", "/m/gemini-2.5%3AgenerateContent", true),
+            (
+                "/m/{model}:generateContent",
+                "/m/gemini-2.5:generateContent",
+                true,
+            ),
+            (
+                "/m/{model}:generateContent",
+                "/m/gemini-2.5%3AgenerateContent",
+                true,
+            ),
             ("/m/{model}:generateContent", "/m/:generateContent", false),
             ("/m/{model}:generateContent", "/m/gemini-2.5:countTokens", false),
             ("/get{method}", "/getMe", true),
             ("/get{method}", "/get", false),
         ] {
-            assert_eq!(operation(pattern, false).covers(path), expected, "{pattern} {path}");
+            assert_eq!(
+                operation(pattern, false).covers(path),
+                expected,
+                "{pattern} {path}"
+            );
         }
     }
 
     #[test]
     fn an_escaped_slash_does_not_hide_where_credentials_are_made() {
-        for path in ["/v1/organization/keys", "/v1%2Forganization%2fkeys", "/v1%5corganization/keys", "/v1/organizatio%6E"] {
+        for path in [
+            "/v1/organization/keys",
+            "/v1%2Forganization%2fkeys",
+            "/v1%5corganization/keys",
+            "/v1/organizatio%6E",
+        ] {
             assert!(operation("/v1/organization/**", true).covers(path), "{path}");
         }
         assert!(!operation("/v1/organization/**", false).covers("/v1%2Forganization/keys"));
@@ -255,8 +288,14 @@ mod tests {
     fn the_model_is_read_off_the_path() {
         let generate = operation("/v1beta/models/{model}:generateContent", false);
         for (path, model) in [
-            ("/v1beta/models/gemini-2.5-pro:generateContent", Some("gemini-2.5-pro")),
-            ("/v1beta/models/gemini-2.5-pro%3agenerateContent", Some("gemini-2.5-pro")),
+            (
+                "/v1beta/models/gemini-2.5-pro:generateContent",
+                Some("gemini-2.5-pro"),
+            ),
+            (
+                "/v1beta/models/gemini-2.5-pro%3agenerateContent",
+                Some("gemini-2.5-pro"),
+            ),
             ("/v1beta/models/a%2Fb:generateContent", Some("a%2Fb")),
             ("/v1beta/models/:generateContent", None),
             ("/v1beta", None),

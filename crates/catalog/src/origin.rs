@@ -73,7 +73,9 @@ fn parse_host(host: &str) -> Result<String, &'static str> {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
     };
     if host.len() > 253 || !host.split('.').all(is_label) {
         return Err("the host must be a DNS name or an IP address, without user name or password");
@@ -112,7 +114,11 @@ mod tests {
             ("https://[0:0:0::1]", "::1", 443, ""),
         ] {
             let read = parse("", url).unwrap();
-            assert_eq!((read.host.as_str(), read.port, read.base_path.as_str()), (host, port, path), "{url}");
+            assert_eq!(
+                (read.host.as_str(), read.port, read.base_path.as_str()),
+                (host, port, path),
+                "{url}"
+            );
         }
     }
 

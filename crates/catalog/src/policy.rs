@@ -62,7 +62,9 @@ pub enum PolicyError {
         reason: String,
     },
     /// The provider has a fixed base URL, and the operator did not list this one.
-    #[error("{authority} is not a host of provider {provider}; start the server with `--allow-upstream {authority}` to allow it")]
+    #[error(
+        "{authority} is not a host of provider {provider}; start the server with `--allow-upstream {authority}` to allow it"
+    )]
     BaseUrlNotAllowed {
         /// The provider.
         provider: String,
@@ -96,12 +98,20 @@ pub(crate) fn draw_up(
         .iter()
         .map(|injection| fill_injection(provider, injection, params))
         .collect::<Result<_, _>>()?;
-    Ok(DestinationPolicy { version: 1, hosts, injections, self_hosted })
+    Ok(DestinationPolicy {
+        version: 1,
+        hosts,
+        injections,
+        self_hosted,
+    })
 }
 
 fn check_known(provider: &Provider, params: &BTreeMap<String, String>) -> Result<(), PolicyError> {
     let names = || provider.url_params.iter().map(|param| param.name.as_ref());
-    match params.keys().find(|name| !names().any(|known| known == name.as_str())) {
+    match params
+        .keys()
+        .find(|name| !names().any(|known| known == name.as_str()))
+    {
         None => Ok(()),
         Some(name) => Err(PolicyError::UnknownParam {
             provider: provider.slug.to_string(),
@@ -113,8 +123,11 @@ fn check_known(provider: &Provider, params: &BTreeMap<String, String>) -> Result
 
 fn check_values(provider: &Provider, params: &BTreeMap<String, String>) -> Result<(), PolicyError> {
     for param in provider.url_params.iter() {
-        let Some(value) = params.get(param.name.as_ref()) else { continue };
-        let fits = Regex::new(&format!(r"\A(?:{})\z", param.pattern)).is_ok_and(|pattern| pattern.is_match(value));
+        let Some(value) = params.get(param.name.as_ref()) else {
+            continue;
+        };
+        let fits =
+            Regex::new(&format!(r"\A(?:{})\z", param.pattern)).is_ok_and(|pattern| pattern.is_match(value));
         // Whatever the pattern says: a brace would be taken for a placeholder of a secret later.
         if !fits || value.contains(['{', '}']) || !is_header_value(value) {
             return Err(PolicyError::InvalidParam {
@@ -128,7 +141,10 @@ fn check_values(provider: &Provider, params: &BTreeMap<String, String>) -> Resul
 }
 
 fn parse(url: &str) -> Result<Destination, PolicyError> {
-    origin::parse("", url).map_err(|reason| PolicyError::InvalidBaseUrl { url: url.to_owned(), reason: reason.to_owned() })
+    origin::parse("", url).map_err(|reason| PolicyError::InvalidBaseUrl {
+        url: url.to_owned(),
+        reason: reason.to_owned(),
+    })
 }
 
 /// Whether `given` is the catalog's own base host, which needs no permission.
@@ -148,19 +164,33 @@ fn check_allowed(
     if listed || free {
         return Ok(listed);
     }
-    Err(PolicyError::BaseUrlNotAllowed { provider: provider.slug.to_string(), authority })
+    Err(PolicyError::BaseUrlNotAllowed {
+        provider: provider.slug.to_string(),
+        authority,
+    })
 }
 
-fn own_hosts(provider: &Provider, params: &BTreeMap<String, String>) -> Result<Vec<Destination>, PolicyError> {
+fn own_hosts(
+    provider: &Provider,
+    params: &BTreeMap<String, String>,
+) -> Result<Vec<Destination>, PolicyError> {
     let Some(base) = &provider.base_url else {
-        return Err(PolicyError::MissingBaseUrl { provider: provider.slug.to_string() });
+        return Err(PolicyError::MissingBaseUrl {
+            provider: provider.slug.to_string(),
+        });
     };
-    let further = provider.hosts.iter().map(|host| (host.alias.as_ref(), host.url.as_ref()));
+    let further = provider
+        .hosts
+        .iter()
+        .map(|host| (host.alias.as_ref(), host.url.as_ref()));
     std::iter::once(("", base.as_ref()))
         .chain(further)
         .map(|(alias, url)| {
             let url = fill(provider, url, params)?;
-            origin::parse(alias, &url).map_err(|reason| PolicyError::InvalidBaseUrl { url, reason: reason.to_owned() })
+            origin::parse(alias, &url).map_err(|reason| PolicyError::InvalidBaseUrl {
+                url,
+                reason: reason.to_owned(),
+            })
         })
         .collect()
 }
@@ -189,14 +219,23 @@ fn fill_injection(
 ) -> Result<Injection, PolicyError> {
     let text = |text: &str| fill(provider, text, params);
     Ok(match injection {
-        InjectionTemplate::Bearer { template } => Injection::Bearer { template: text(template)? },
-        InjectionTemplate::Header { name, template } => {
-            Injection::Header { name: name.to_string(), template: text(template)? }
-        }
-        InjectionTemplate::Basic { username, password } => {
-            Injection::Basic { username: text(username)?, password: text(password)? }
-        }
-        InjectionTemplate::Query { name, template } => Injection::Query { name: name.to_string(), template: text(template)? },
-        InjectionTemplate::Path { template } => Injection::Path { template: text(template)? },
+        InjectionTemplate::Bearer { template } => Injection::Bearer {
+            template: text(template)?,
+        },
+        InjectionTemplate::Header { name, template } => Injection::Header {
+            name: name.to_string(),
+            template: text(template)?,
+        },
+        InjectionTemplate::Basic { username, password } => Injection::Basic {
+            username: text(username)?,
+            password: text(password)?,
+        },
+        InjectionTemplate::Query { name, template } => Injection::Query {
+            name: name.to_string(),
+            template: text(template)?,
+        },
+        InjectionTemplate::Path { template } => Injection::Path {
+            template: text(template)?,
+        },
     })
 }

@@ -43,7 +43,8 @@ impl TimeWindow {
         let minute = minutes.rem_euclid(MINUTES_PER_DAY);
         // The epoch was a Thursday, the fourth day from Monday.
         let weekday = (minutes.div_euclid(MINUTES_PER_DAY) + 3).rem_euclid(7);
-        self.weekdays >> weekday & 1 == 1 && (i64::from(self.from_minute)..i64::from(self.to_minute)).contains(&minute)
+        self.weekdays >> weekday & 1 == 1
+            && (i64::from(self.from_minute)..i64::from(self.to_minute)).contains(&minute)
     }
 }
 
@@ -69,14 +70,21 @@ mod tests {
 
     #[test]
     fn a_window_is_minutes_of_some_days() {
-        let weekday_mornings = TimeWindow { from_minute: 60, to_minute: 240, weekdays: 0b001_1111 };
+        let weekday_mornings = TimeWindow {
+            from_minute: 60,
+            to_minute: 240,
+            weekdays: 0b001_1111,
+        };
         assert!(weekday_mornings.covers(at("2026-11-23T01:00:00Z")), "a Monday");
         assert!(weekday_mornings.covers(at("2026-11-27T03:59:59Z")), "a Friday");
         assert!(!weekday_mornings.covers(at("2026-11-23T00:59:59Z")));
         assert!(!weekday_mornings.covers(at("2026-11-23T04:00:00Z")));
         assert!(!weekday_mornings.covers(at("2026-11-28T02:00:00Z")), "a Saturday");
         assert!(!weekday_mornings.covers(at("2026-11-29T02:00:00Z")), "a Sunday");
-        assert!(weekday_mornings.covers(at("1969-12-29T02:00:00Z")), "a Monday before the epoch");
+        assert!(
+            weekday_mornings.covers(at("1969-12-29T02:00:00Z")),
+            "a Monday before the epoch"
+        );
     }
 
     #[test]
@@ -84,8 +92,20 @@ mod tests {
         let rule = ModelMatch::All(
             vec![
                 ModelMatch::StartsWith("gemini-".into()),
-                ModelMatch::Not(vec![ModelMatch::EndsWith("-tts".into()), ModelMatch::Contains("-tts-".into())].into()),
-                ModelMatch::Any(vec![ModelMatch::Contains("pro".into()), ModelMatch::Equals("gemini-x".into())].into()),
+                ModelMatch::Not(
+                    vec![
+                        ModelMatch::EndsWith("-tts".into()),
+                        ModelMatch::Contains("-tts-".into()),
+                    ]
+                    .into(),
+                ),
+                ModelMatch::Any(
+                    vec![
+                        ModelMatch::Contains("pro".into()),
+                        ModelMatch::Equals("gemini-x".into()),
+                    ]
+                    .into(),
+                ),
             ]
             .into(),
         );

@@ -4,6 +4,10 @@
 //! it stands and what to write instead. `build.rs` compiles this module too, and reads the built-in catalog with it; the same
 //! functions read a custom provider at run time. What the keys mean is in `catalog/README.md`.
 
+#[path = "schema/inject.rs"]
+mod inject;
+#[path = "schema/key.rs"]
+mod key;
 #[path = "schema/operations.rs"]
 mod operations;
 #[path = "schema/prices.rs"]
@@ -24,7 +28,12 @@ use crate::provider::{PriceTable, Provider};
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn parse_provider(slug: &str, file: &str, text: &str, prices: PriceTable) -> Result<Provider, SchemaError> {
+pub fn parse_provider(
+    slug: &str,
+    file: &str,
+    text: &str,
+    prices: PriceTable,
+) -> Result<Provider, SchemaError> {
     provider::read(slug, Section::parse(file, text)?, prices)
 }
 
@@ -32,7 +41,12 @@ pub fn parse_provider(slug: &str, file: &str, text: &str, prices: PriceTable) ->
 ///
 /// # Errors
 /// The first thing that is wrong with it.
-pub fn read_provider(slug: &str, file: &str, table: toml::Table, prices: PriceTable) -> Result<Provider, SchemaError> {
+pub fn read_provider(
+    slug: &str,
+    file: &str,
+    table: toml::Table,
+    prices: PriceTable,
+) -> Result<Provider, SchemaError> {
     provider::read(slug, Section::of(file, table), prices)
 }
 

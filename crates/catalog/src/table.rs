@@ -8,8 +8,8 @@ use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
 use regex::Regex;
 
 use crate::provider::{
-    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation, PriceRow, PriceTable,
-    Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
+    PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
 };
 use crate::schema::section;
 
@@ -22,7 +22,9 @@ pub fn providers() -> &'static [Provider] {
 
 /// The provider with this slug.
 pub fn provider(slug: &str) -> Option<&'static Provider> {
-    let at = PROVIDERS.binary_search_by(|provider| provider.slug.as_ref().cmp(slug)).ok()?;
+    let at = PROVIDERS
+        .binary_search_by(|provider| provider.slug.as_ref().cmp(slug))
+        .ok()?;
     PROVIDERS.get(at)
 }
 
@@ -34,8 +36,17 @@ pub fn nearest(slug: &str) -> Option<&'static str> {
 /// The providers whose keys, recognisable by themselves, look like `key`. More than one is a choice to be shown, not guessed.
 pub fn recognise_key(key: &str) -> Vec<&'static Provider> {
     static PATTERNS: OnceLock<Vec<(&'static Provider, Regex)>> = OnceLock::new();
-    let patterns = PATTERNS.get_or_init(|| PROVIDERS.iter().filter_map(|provider| Some((provider, prefixed(provider)?))).collect());
-    patterns.iter().filter(|(_, pattern)| pattern.is_match(key)).map(|(provider, _)| *provider).collect()
+    let patterns = PATTERNS.get_or_init(|| {
+        PROVIDERS
+            .iter()
+            .filter_map(|provider| Some((provider, prefixed(provider)?)))
+            .collect()
+    });
+    patterns
+        .iter()
+        .filter(|(_, pattern)| pattern.is_match(key))
+        .map(|(provider, _)| *provider)
+        .collect()
 }
 
 fn prefixed(provider: &Provider) -> Option<Regex> {

@@ -9,8 +9,11 @@ use crate::matching;
 use crate::provider::{Billing, Host, Operation, PriceTable, Str, UsageShape};
 
 /// How billing is written.
-pub(crate) const BILLING: &[(&str, Billing)] =
-    &[("metered", Billing::Metered), ("per_call", Billing::PerCall), ("external", Billing::External)];
+pub(crate) const BILLING: &[(&str, Billing)] = &[
+    ("metered", Billing::Metered),
+    ("per_call", Billing::PerCall),
+    ("external", Billing::External),
+];
 
 const SHAPES: &[(&str, UsageShape)] = &[
     ("none", UsageShape::None),
@@ -47,20 +50,33 @@ const SHAPES: &[(&str, UsageShape)] = &[
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /// Reads the operations, credential-minting ones first: nothing that stands before them can hide them.
-pub(crate) fn read(provider: &mut Section, hosts: &[Host], default: Billing, prices: &PriceTable) -> Read<Vec<Operation>> {
+pub(crate) fn read(
+    provider: &mut Section,
+    hosts: &[Host],
+    default: Billing,
+    prices: &PriceTable,
+) -> Read<Vec<Operation>> {
     let mut operations: Vec<Operation> = Vec::new();
     for section in provider.sections("operations")? {
         let operation = read_one(section, hosts, default, prices)?;
         if operations.iter().any(|other| other.name == operation.name) {
-            let problem = format!("the name `{}` stands twice; give each operation its own", operation.name);
+            let problem = format!(
+                "the name `{}` stands twice; give each operation its own",
+                operation.name
+            );
             return Err(provider.error("operations", problem));
         }
         operations.push(operation);
     }
     operations.sort_by_key(|operation| !operation.minting);
-    match operations.iter().find_map(|operation| shadow(&operations, default, operation)) {
+    match operations
+        .iter()
+        .find_map(|operation| shadow(&operations, default, operation))
+    {
         Some((operation, first)) => {
-            let problem = format!("`{operation}` is never reached, because `{first}` covers its path; move it before, or narrow `{first}`");
+            let problem = format!(
+                "`{operation}` is never reached, because `{first}` covers its path; move it before, or narrow `{first}`"
+            );
             Err(provider.error("operations", problem))
         }
         None => Ok(operations),
@@ -71,11 +87,17 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
     let name = section.required("name")?;
     let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
     if !name.bytes().all(is_plain) || name == "other" {
-        return Err(section.error("name", "write lower-case letters, digits, `.`, `_` and `-`; `other` is taken"));
+        return Err(section.error(
+            "name",
+            "write lower-case letters, digits, `.`, `_` and `-`; `other` is taken",
+        ));
     }
     let methods = section.texts("methods")?;
     if let Some(wrong) = methods.iter().find(|method| !METHODS.contains(&method.as_str())) {
-        return Err(section.error("methods", format!("`{wrong}` is not a method; write some of {}", quoted(&METHODS))));
+        return Err(section.error(
+            "methods",
+            format!("`{wrong}` is not a method; write some of {}", quoted(&METHODS)),
+        ));
     }
     let path = section.required("path")?;
     if let Err(problem) = check_path(&path) {
@@ -86,7 +108,10 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
     let access = section.choice("access", &[("read", Access::Read), ("write", Access::Write)])?;
     let usage_shape = section.choice("usage_shape", SHAPES)?.unwrap_or(UsageShape::None);
     let minting = section.flag("minting")?;
-    let billing = section.choice("billing", BILLING)?.unwrap_or(if minting { Billing::External } else { default });
+    let billing =
+        section
+            .choice("billing", BILLING)?
+            .unwrap_or(if minting { Billing::External } else { default });
     let price_model = section.text("price_model")?;
     check_price(&section, billing, price_model.as_deref(), prices)?;
     let operation = Operation {
@@ -112,8 +137,15 @@ pub(crate) fn check_host(section: &Section, host: &str, hosts: &[Host]) -> Read<
         return Ok(());
     }
     let names: Vec<&str> = hosts.iter().map(|known| known.alias.as_ref()).collect();
-    let instead = if names.is_empty() { "the provider has no `[hosts]`".to_owned() } else { format!("write one of {}", quoted(&names)) };
-    Err(section.error("host", format!("`{host}` is not a host of the provider; {instead}, or leave it out for the base host")))
+    let instead = if names.is_empty() {
+        "the provider has no `[hosts]`".to_owned()
+    } else {
+        format!("write one of {}", quoted(&names))
+    };
+    Err(section.error(
+        "host",
+        format!("`{host}` is not a host of the provider; {instead}, or leave it out for the base host"),
+    ))
 }
 
 fn check_path(path: &str) -> Result<(), String> {
@@ -126,12 +158,16 @@ fn check_path(path: &str) -> Result<(), String> {
         match *segment {
             "**" if last => {}
             "" => return Err("has an empty segment; remove the slash".to_owned()),
-            segment if segment.contains('*') => return Err("`**` can only be the whole last segment".to_owned()),
+            segment if segment.contains('*') => {
+                return Err("`**` can only be the whole last segment".to_owned());
+            }
             segment if segment.contains(['%', '?', '#']) => {
                 return Err("write the path as it reads decoded, without a query".to_owned());
             }
             segment => match template::placeholders(segment) {
-                Ok(names) if names.len() > 1 => return Err("can have one `{placeholder}` in a segment".to_owned()),
+                Ok(names) if names.len() > 1 => {
+                    return Err("can have one `{placeholder}` in a segment".to_owned());
+                }
                 Ok(_) => {}
                 Err(problem) => return Err(problem.to_owned()),
             },
@@ -143,20 +179,39 @@ fn check_path(path: &str) -> Result<(), String> {
 fn check_price(section: &Section, billing: Billing, model: Option<&str>, prices: &PriceTable) -> Read<()> {
     let row = model.map(|model| prices.rows.iter().find(|row| row.price.model == model));
     match (billing, row) {
-        (_, Some(None)) => Err(section.error("price_model", "is not the id of a row of the provider's price file; write one that is")),
-        (Billing::PerCall, None) => Err(section.error("price_model", "is missing; `per_call` needs the row that has the price")),
+        (_, Some(None)) => Err(section.error(
+            "price_model",
+            "is not the id of a row of the provider's price file; write one that is",
+        )),
+        (Billing::PerCall, None) => Err(section.error(
+            "price_model",
+            "is missing; `per_call` needs the row that has the price",
+        )),
         (Billing::PerCall, Some(Some(row))) if row.price.prices.0[Bucket::Requests as usize].is_none() => {
-            Err(section.error("price_model", "names a row without `units.requests`; write the price of one call there"))
+            Err(section.error(
+                "price_model",
+                "names a row without `units.requests`; write the price of one call there",
+            ))
         }
-        (Billing::External, Some(_)) => Err(section.error("price_model", "has no effect with `external` billing; remove one")),
+        (Billing::External, Some(_)) => {
+            Err(section.error("price_model", "has no effect with `external` billing; remove one"))
+        }
         _ => Ok(()),
     }
 }
 
 /// The operation and the one before it that takes what it is for.
-fn shadow<'a>(operations: &'a [Operation], default: Billing, operation: &'a Operation) -> Option<(&'a str, &'a str)> {
+fn shadow<'a>(
+    operations: &'a [Operation],
+    default: Billing,
+    operation: &'a Operation,
+) -> Option<(&'a str, &'a str)> {
     let path = template::fill(&operation.path, |_| Some("x-0")).replace("**", "y-0");
-    let methods = if operation.methods.is_empty() { vec!["TRACE"] } else { operation.methods.iter().map(AsRef::as_ref).collect() };
+    let methods = if operation.methods.is_empty() {
+        vec!["TRACE"]
+    } else {
+        operation.methods.iter().map(AsRef::as_ref).collect()
+    };
     let reached = |method: &&str| matching::find(operations, default, method, &operation.host, &path).name;
     methods
         .iter()

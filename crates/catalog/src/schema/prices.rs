@@ -45,20 +45,32 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
         return Err(model.error("effective_to", "must be after effective_from"));
     }
     if row.prices == NO_PRICES {
-        return Err(model.error("tokens", "has neither `tokens` nor `units`; write a price, or leave the model out"));
+        return Err(model.error(
+            "tokens",
+            "has neither `tokens` nor `units`; write a price, or leave the model out",
+        ));
     }
     for mut window in model.sections("time_windows")? {
         let windows = read_windows(&mut window)?;
         let over = read_prices(&mut window)?;
         window.finish()?;
         let prices = overlay(&row.prices, &over);
-        rows.push(PriceRow { price: ModelPrice { prices, ..row.clone() }, windows: windows.into() });
+        rows.push(PriceRow {
+            price: ModelPrice {
+                prices,
+                ..row.clone()
+            },
+            windows: windows.into(),
+        });
     }
     // Where a price comes from is for the people who maintain the file.
     model.text("source")?;
     model.day("checked")?;
     model.finish()?;
-    rows.push(PriceRow { price: row, windows: Vec::new().into() });
+    rows.push(PriceRow {
+        price: row,
+        windows: Vec::new().into(),
+    });
     Ok(())
 }
 
@@ -85,12 +97,17 @@ fn read_buckets(
             let names = buckets.iter().map(|bucket| bucket.name());
             let instead = match nearest(&name, names.clone()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("write one of {}", super::section::quoted(&names.collect::<Vec<_>>())),
+                None => format!(
+                    "write one of {}",
+                    super::section::quoted(&names.collect::<Vec<_>>())
+                ),
             };
             return Err(section.error(&at, format!("is not counted under `{key}`; {instead}")));
         };
         let Some(nanos) = scaled(&price, decimals) else {
-            let problem = format!("`{price}` is not a price; write dollars as \"1.75\", with at most {decimals} decimals");
+            let problem = format!(
+                "`{price}` is not a price; write dollars as \"1.75\", with at most {decimals} decimals"
+            );
             return Err(section.error(&at, problem));
         };
         prices.0[*bucket as usize] = Some(nanos);
@@ -120,14 +137,26 @@ fn read_tiers(section: &mut Section) -> Read<Vec<Tier>> {
     let mut tiers: Vec<Tier> = Vec::new();
     for mut tier in section.sections("tiers")? {
         let Some(above_input_tokens) = tier.count("above_input_tokens")? else {
-            return Err(tier.error("above_input_tokens", "is missing; write the number of tokens above which the tier applies"));
+            return Err(tier.error(
+                "above_input_tokens",
+                "is missing; write the number of tokens above which the tier applies",
+            ));
         };
-        if tiers.last().is_some_and(|last| last.above_input_tokens >= above_input_tokens) {
-            return Err(tier.error("above_input_tokens", "must be more than in the tier before; order the tiers"));
+        if tiers
+            .last()
+            .is_some_and(|last| last.above_input_tokens >= above_input_tokens)
+        {
+            return Err(tier.error(
+                "above_input_tokens",
+                "must be more than in the tier before; order the tiers",
+            ));
         }
         let prices = read_prices(&mut tier)?;
         tier.finish()?;
-        tiers.push(Tier { above_input_tokens, prices });
+        tiers.push(Tier {
+            above_input_tokens,
+            prices,
+        });
     }
     Ok(tiers)
 }
@@ -137,12 +166,19 @@ fn read_variants(section: &mut Section) -> Read<Vec<Variant>> {
     for mut variant in section.sections("variants")? {
         let service_tier: Str = variant.required("service_tier")?.into();
         if variants.iter().any(|other| other.service_tier == service_tier) {
-            return Err(variant.error("service_tier", format!("`{service_tier}` stands twice; remove one")));
+            return Err(variant.error(
+                "service_tier",
+                format!("`{service_tier}` stands twice; remove one"),
+            ));
         }
         let prices = read_prices(&mut variant)?;
         let tiers = read_tiers(&mut variant)?.into();
         variant.finish()?;
-        variants.push(Variant { service_tier, prices, tiers });
+        variants.push(Variant {
+            service_tier,
+            prices,
+            tiers,
+        });
     }
     Ok(variants)
 }
@@ -151,12 +187,23 @@ fn read_windows(section: &mut Section) -> Read<Vec<TimeWindow>> {
     let weekdays = read_weekdays(section)?;
     let mut windows = Vec::new();
     for text in section.texts("utc")? {
-        let minutes = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
+        let minutes = text
+            .split_once('-')
+            .and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
         match minutes {
             Some((from_minute, to_minute)) if from_minute < to_minute => {
-                windows.push(TimeWindow { from_minute, to_minute, weekdays });
+                windows.push(TimeWindow {
+                    from_minute,
+                    to_minute,
+                    weekdays,
+                });
             }
-            _ => return Err(section.error("utc", format!("`{text}` is not a window; write it as \"01:00-04:00\""))),
+            _ => {
+                return Err(section.error(
+                    "utc",
+                    format!("`{text}` is not a window; write it as \"01:00-04:00\""),
+                ));
+            }
         }
     }
     if windows.is_empty() {
@@ -182,7 +229,12 @@ fn read_weekdays(section: &mut Section) -> Read<u8> {
     for day in section.texts("weekdays")? {
         match DAYS.iter().position(|known| *known == day) {
             Some(number) => bits |= 1 << number,
-            None => return Err(section.error("weekdays", format!("`{day}` is not a day; write mon, tue, wed, thu, fri, sat, sun"))),
+            None => {
+                return Err(section.error(
+                    "weekdays",
+                    format!("`{day}` is not a day; write mon, tue, wed, thu, fri, sat, sun"),
+                ));
+            }
         }
     }
     Ok(if bits == 0 { 0b111_1111 } else { bits })
@@ -209,14 +261,19 @@ fn read_rules(section: &mut Section, key: &'static str) -> Read<Vec<ModelMatch>>
             ("contains", ModelMatch::Contains),
         ] {
             match rule.text(key)? {
-                Some(text) if text.is_empty() => return Err(rule.error(key, "is empty, which matches every model; write a text")),
+                Some(text) if text.is_empty() => {
+                    return Err(rule.error(key, "is empty, which matches every model; write a text"));
+                }
                 Some(text) => conditions.push(condition(text.into())),
                 None => {}
             }
         }
         let excluded = read_rules(&mut rule, "not")?;
         if conditions.is_empty() {
-            return Err(rule.error("", "matches every model; write `equals`, `starts_with`, `ends_with` or `contains`"));
+            return Err(rule.error(
+                "",
+                "matches every model; write `equals`, `starts_with`, `ends_with` or `contains`",
+            ));
         }
         if !excluded.is_empty() {
             conditions.push(ModelMatch::Not(excluded.into()));
@@ -235,14 +292,24 @@ fn index(file: &Section, rows: Vec<PriceRow>) -> Read<PriceTable> {
     let mut entries: Vec<(&str, bool, usize)> = Vec::new();
     for (number, row) in rows.iter().enumerate() {
         entries.push((&row.price.model, false, number));
-        entries.extend(row.price.aliases.iter().map(|alias| (alias.as_ref(), true, number)));
+        entries.extend(
+            row.price
+                .aliases
+                .iter()
+                .map(|alias| (alias.as_ref(), true, number)),
+        );
     }
     entries.sort_unstable();
     for pair in entries.chunk_by(|left, right| left.0 == right.0 && left.1 == right.1) {
         for (position, (name, _, left)) in pair.iter().enumerate() {
-            if let Some((_, _, right)) = pair[position + 1..].iter().find(|(_, _, right)| clash(&rows[*left], &rows[*right])) {
+            if let Some((_, _, right)) = pair[position + 1..]
+                .iter()
+                .find(|(_, _, right)| clash(&rows[*left], &rows[*right]))
+            {
                 let (left, right) = (&rows[*left].price.model, &rows[*right].price.model);
-                let problem = format!("`{name}` names both `{left}` and `{right}` at the same time; give one an end, or remove the alias");
+                let problem = format!(
+                    "`{name}` names both `{left}` and `{right}` at the same time; give one an end, or remove the alias"
+                );
                 return Err(file.error("models", problem));
             }
         }
@@ -252,21 +319,32 @@ fn index(file: &Section, rows: Vec<PriceRow>) -> Read<PriceTable> {
         .into_iter()
         .map(|(name, _, row)| Ok((Str::from(name.to_owned()), number(row)?)))
         .collect::<Read<Vec<_>>>()?;
-    let version = if rows.is_empty() { String::new() } else { fingerprint(&format!("{rows:?}")) };
-    Ok(PriceTable { version: version.into(), rows: rows.into(), index: index.into() })
+    let version = if rows.is_empty() {
+        String::new()
+    } else {
+        fingerprint(&format!("{rows:?}"))
+    };
+    Ok(PriceTable {
+        version: version.into(),
+        rows: rows.into(),
+        index: index.into(),
+    })
 }
 
 fn clash(left: &PriceRow, right: &PriceRow) -> bool {
     let begins = |row: &PriceRow| row.price.effective_from.unwrap_or(i64::MIN);
     let ends = |row: &PriceRow| row.price.effective_to.unwrap_or(i64::MAX);
     // A row with windows stands before the row that holds the rest of the time.
-    left.windows.is_empty() && right.windows.is_empty() && begins(left) < ends(right) && begins(right) < ends(left)
+    left.windows.is_empty()
+        && right.windows.is_empty()
+        && begins(left) < ends(right)
+        && begins(right) < ends(left)
 }
 
 /// FNV-1a with 64 bits: tells versions apart, protects nothing.
 fn fingerprint(text: &str) -> String {
-    let hash = text
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     format!("{hash:016x}")
 }

@@ -34,7 +34,9 @@ impl Section {
             Ok(table) => Ok(Self::of(file, table)),
             Err(error) => Err(SchemaError {
                 file: file.to_owned(),
-                key: error.span().map_or_else(String::new, |span| line(text, span.start)),
+                key: error
+                    .span()
+                    .map_or_else(String::new, |span| line(text, span.start)),
                 problem: format!("not valid TOML: {}", error.message()),
             }),
         }
@@ -42,12 +44,21 @@ impl Section {
 
     /// The whole of a file that is already a table.
     pub(crate) fn of(file: &str, table: Table) -> Self {
-        Self { file: file.to_owned(), path: String::new(), table, known: Vec::new() }
+        Self {
+            file: file.to_owned(),
+            path: String::new(),
+            table,
+            known: Vec::new(),
+        }
     }
 
     /// An error at a key of this table.
     pub(crate) fn error(&self, key: &str, problem: impl Into<String>) -> SchemaError {
-        SchemaError { file: self.file.clone(), key: self.at(key), problem: problem.into() }
+        SchemaError {
+            file: self.file.clone(),
+            key: self.at(key),
+            problem: problem.into(),
+        }
     }
 
     fn at(&self, key: &str) -> String {
@@ -59,7 +70,12 @@ impl Section {
     }
 
     fn inner(&self, path: String, table: Table) -> Self {
-        Self { file: self.file.clone(), path, table, known: Vec::new() }
+        Self {
+            file: self.file.clone(),
+            path,
+            table,
+            known: Vec::new(),
+        }
     }
 
     fn take(&mut self, key: &'static str) -> Option<Value> {
@@ -129,7 +145,10 @@ impl Section {
     pub(crate) fn statuses(&mut self, key: &'static str) -> Read<Vec<u16>> {
         let mut statuses = Vec::new();
         for value in self.list(key)? {
-            let number = value.as_integer().and_then(|number| u64::try_from(number).ok()).unwrap_or(0);
+            let number = value
+                .as_integer()
+                .and_then(|number| u64::try_from(number).ok())
+                .unwrap_or(0);
             statuses.push(self.as_status(key, number)?);
         }
         Ok(statuses)
@@ -155,7 +174,9 @@ impl Section {
         let mut texts: Vec<String> = Vec::new();
         for value in self.list(key)? {
             match value {
-                Value::String(text) if text.is_empty() => return Err(self.error(key, "holds an empty text; remove it")),
+                Value::String(text) if text.is_empty() => {
+                    return Err(self.error(key, "holds an empty text; remove it"));
+                }
                 Value::String(text) if texts.contains(&text) => {
                     return Err(self.error(key, format!("`{text}` stands twice; remove one")));
                 }
@@ -184,7 +205,9 @@ impl Section {
 
     /// One of a few words.
     pub(crate) fn choice<T: Copy>(&mut self, key: &'static str, choices: &[(&str, T)]) -> Read<Option<T>> {
-        let Some(text) = self.text(key)? else { return Ok(None) };
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
         match choices.iter().find(|(name, _)| *name == text) {
             Some((_, value)) => Ok(Some(*value)),
             None => {
@@ -222,7 +245,9 @@ impl Section {
 
     /// A table whose keys are names: each name with the table under it.
     pub(crate) fn named_sections(&mut self, key: &'static str) -> Read<Vec<(String, Self)>> {
-        let Some(section) = self.section(key)? else { return Ok(Vec::new()) };
+        let Some(section) = self.section(key)? else {
+            return Ok(Vec::new());
+        };
         let mut named = Vec::new();
         for (name, value) in section.table.clone() {
             match value {
@@ -235,7 +260,9 @@ impl Section {
 
     /// A table whose keys are names and whose values are texts.
     pub(crate) fn named_texts(&mut self, key: &'static str) -> Read<Vec<(String, String)>> {
-        let Some(section) = self.section(key)? else { return Ok(Vec::new()) };
+        let Some(section) = self.section(key)? else {
+            return Ok(Vec::new());
+        };
         let mut named = Vec::new();
         for (name, value) in section.table.clone() {
             match value {
@@ -248,7 +275,9 @@ impl Section {
 
     /// Refuses the keys that nobody asked for.
     pub(crate) fn finish(self) -> Read<()> {
-        let Some(key) = self.table.keys().next() else { return Ok(()) };
+        let Some(key) = self.table.keys().next() else {
+            return Ok(());
+        };
         let instead = match nearest(key, self.known.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("known here are {}", quoted(&self.known)),
@@ -269,7 +298,11 @@ pub(crate) fn nearest<'a>(text: &str, names: impl Iterator<Item = &'a str>) -> O
 
 /// Names for people: `` `a`, `b` ``.
 pub(crate) fn quoted(names: &[&str]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    names
+        .iter()
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn line(text: &str, at: usize) -> String {

@@ -5,7 +5,9 @@ pub(crate) fn placeholders(template: &str) -> Result<Vec<&str>, &'static str> {
     let mut names = Vec::new();
     let mut rest = template;
     while let Some(open) = rest.find(['{', '}']) {
-        let inside = rest[open..].strip_prefix('{').ok_or("has a `}` without its `{`")?;
+        let inside = rest[open..]
+            .strip_prefix('{')
+            .ok_or("has a `}` without its `{`")?;
         let close = inside.find('}').ok_or("has a `{` without its `}`")?;
         let name = &inside[..close];
         if !is_name(name) {
@@ -45,22 +47,26 @@ pub(crate) fn fill<'v>(template: &str, value: impl Fn(&str) -> Option<&'v str>) 
 /// Whether this is a name of a field, a parameter or an alias: lower-case letters, digits and `_`, a letter first.
 pub(crate) fn is_name(text: &str) -> bool {
     text.starts_with(|first: char| first.is_ascii_lowercase())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
 }
 
 /// Whether this is a slug or an alias: lower-case letters and digits in groups joined by single hyphens, at most 40 bytes.
 pub(crate) fn is_slug(text: &str) -> bool {
     let is_group = |group: &str| {
-        !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        !group.is_empty()
+            && group
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     text.len() <= 40 && text.split('-').all(is_group)
 }
 
 /// Whether this is a header name (RFC 9110, 5.6.2) in lower case.
 pub(crate) fn is_header_name(text: &str) -> bool {
-    let is_token = |byte: u8| {
-        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
-    };
+    let is_token =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)
 }
 
