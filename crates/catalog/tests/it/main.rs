@@ -1,0 +1,14 @@
+//! The catalog from outside: every file of `catalog/`, and the schema with hostile ones.
+
+mod operations;
+mod policies;
+mod prices;
+mod providers;
+mod schema;
+
+use keystore_catalog::Provider;
+
+/// The provider with this slug, which must exist.
+fn provider(slug: &str) -> &'static Provider {
+    keystore_catalog::provider(slug).unwrap_or_else(|| panic!("{slug}"))
+}

@@ -1,0 +1,246 @@
+//! Destination policies.
+
+use std::collections::BTreeMap;
+
+use keystore_catalog::{PolicyError, Provider, parse_provider, providers};
+use keystore_core::destination::{DestinationPolicy, Injection, Scheme};
+use proptest::prelude::*;
+
+use crate::provider;
+
+fn nobody(_: &str) -> bool {
+    false
+}
+
+fn params(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn templates(injection: &Injection) -> Vec<&str> {
+    match injection {
+        Injection::Bearer { template }
+        | Injection::Header { template, .. }
+        | Injection::Query { template, .. }
+        | Injection::Path { template } => vec![template],
+        Injection::Basic { username, password } => vec![username, password],
+    }
+}
+
+fn drawn_up(provider: &Provider) -> DestinationPolicy {
+    let given: BTreeMap<String, String> = provider
+        .url_params
+        .iter()
+        .map(|param| (param.name.to_string(), "demo".to_owned()))
+        .collect();
+    if provider.base_url.is_some() {
+        return provider.destination_policy(&given, None, &nobody).unwrap();
+    }
+    provider
+        .destination_policy(&given, Some("http://127.0.0.1:4000"), &|host| {
+            host == "127.0.0.1:4000"
+        })
+        .unwrap()
+}
+
+#[test]
+fn every_provider_has_a_policy() {
+    for provider in providers() {
+        let policy = drawn_up(provider);
+        assert_eq!(policy.version, 1);
+        assert_eq!(policy.hosts[0].alias, "", "{}", provider.slug);
+        assert_eq!(policy.hosts.len(), 1 + provider.hosts.len(), "{}", provider.slug);
+        for host in &policy.hosts {
+            assert!(
+                provider.dev_only || (host.scheme == Scheme::Https && host.port == 443),
+                "{}",
+                provider.slug
+            );
+            assert!(!host.host.contains(['{', '/', ':']), "{}", host.host);
+        }
+        assert!(
+            policy
+                .injections
+                .iter()
+                .flat_map(templates)
+                .any(|template| template.contains("{key}")),
+            "{} injects its key",
+            provider.slug
+        );
+        let read: DestinationPolicy = serde_json::from_slice(&policy.canonical()).unwrap();
+        assert_eq!(read, policy, "{}", provider.slug);
+    }
+}
+
+#[test]
+fn each_kind_of_injection_is_what_the_vendor_takes() {
+    let injections = |slug: &str| drawn_up(provider(slug)).injections;
+    assert_eq!(
+        injections("openai"),
+        [Injection::Bearer {
+            template: "{key}".into()
+        }]
+    );
+    assert_eq!(
+        injections("anthropic"),
+        [Injection::Header {
+            name: "x-api-key".into(),
+            template: "{key}".into()
+        }]
+    );
+    assert_eq!(
+        injections("telegram"),
+        [Injection::Path {
+            template: "/bot{key}".into()
+        }]
+    );
+    assert_eq!(
+        injections("twilio"),
+        [Injection::Basic {
+            username: "{account_sid}".into(),
+            password: "{key}".into()
+        }]
+    );
+    let file = drawn_up(provider("telegram")).host("file").cloned().unwrap();
+    assert_eq!(
+        (file.host.as_str(), file.base_path.as_str()),
+        ("api.telegram.org", "/file")
+    );
+}
+
+#[test]
+fn parameters_are_checked_and_sealed() {
+    let azure = provider("azure-openai");
+    let policy = azure
+        .destination_policy(&params(&[("resource", "my-res")]), None, &nobody)
+        .unwrap();
+    assert_eq!(policy.hosts[0].host, "my-res.openai.azure.com");
+    assert!(matches!(
+        azure.destination_policy(&params(&[]), None, &nobody),
+        Err(PolicyError::MissingParam { name, .. }) if name == "resource"
+    ));
+    assert!(matches!(
+        azure.destination_policy(&params(&[("resorce", "x")]), None, &nobody),
+        Err(PolicyError::UnknownParam { nearest: Some(near), .. }) if near == "resource"
+    ));
+    for value in [
+        "",
+        "evil.com/",
+        "a.b",
+        "a@b",
+        "a#",
+        "A",
+        "a\n",
+        "{key}",
+        "-a",
+        "a-",
+        "evil.com?x=",
+        "x:1",
+    ] {
+        let error = azure
+            .destination_policy(&params(&[("resource", value)]), None, &nobody)
+            .unwrap_err();
+        assert!(
+            matches!(error, PolicyError::InvalidParam { .. }),
+            "{value:?}: {error}"
+        );
+    }
+}
+
+#[test]
+fn a_base_url_needs_a_permission() {
+    let openai = provider("openai");
+    let refused = openai
+        .destination_policy(&params(&[]), Some("https://evil.example"), &nobody)
+        .unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "evil.example:443 is not a host of provider openai; start the server with `--allow-upstream evil.example:443` to allow it"
+    );
+    let listed = |host: &str| host == "127.0.0.1:9000";
+    let policy = openai
+        .destination_policy(&params(&[]), Some("http://127.0.0.1:9000/x"), &listed)
+        .unwrap();
+    assert!(policy.self_hosted && policy.hosts[0].base_path == "/x");
+    // The vendor's own address is no other address.
+    let own = openai
+        .destination_policy(&params(&[]), Some("https://API.openai.com/"), &nobody)
+        .unwrap();
+    assert_eq!(own, drawn_up(openai));
+    // A key for another server does not go to the vendor's further hosts.
+    let twilio = provider("twilio")
+        .destination_policy(&params(&[]), Some("http://127.0.0.1:9000"), &listed)
+        .unwrap();
+    assert_eq!(twilio.hosts.len(), 1);
+}
+
+#[test]
+fn software_of_ones_own_needs_its_base_url() {
+    let text = "name = \"Mine\"\ncategory = \"other\"\nself_hosted = true\n";
+    let mine = parse_provider("mine", "mine.toml", text, Default::default()).unwrap();
+    assert!(matches!(
+        mine.destination_policy(&params(&[]), None, &nobody),
+        Err(PolicyError::MissingBaseUrl { .. })
+    ));
+    let policy = mine
+        .destination_policy(&params(&[]), Some("https://mine.example/api"), &nobody)
+        .unwrap();
+    // Not the operator's word: egress goes on refusing private addresses.
+    assert!(!policy.self_hosted);
+    assert_eq!(policy.hosts[0].base_path, "/api");
+    assert!(matches!(
+        mine.destination_policy(&params(&[]), Some("http://mine.example"), &nobody),
+        Err(PolicyError::BaseUrlNotAllowed { .. })
+    ));
+    assert!(matches!(
+        mine.destination_policy(&params(&[]), Some("https://user@mine.example"), &nobody),
+        Err(PolicyError::InvalidBaseUrl { .. })
+    ));
+}
+
+/// A parameter of an injection is sealed with it and cannot smuggle in another placeholder.
+#[test]
+fn parameters_of_injections_are_filled_in() {
+    let text = r#"
+        name = "X"
+        category = "other"
+        base_url = "https://x.example"
+        [params.account]
+        pattern = ".*"
+        description = "the account"
+        [[inject]]
+        header = "x-auth"
+        value = "{account}:{key}"
+    "#;
+    let x = parse_provider("x", "x.toml", text, Default::default()).unwrap();
+    let policy = x
+        .destination_policy(&params(&[("account", "a 1")]), None, &nobody)
+        .unwrap();
+    assert_eq!(
+        policy.injections,
+        [Injection::Header {
+            name: "x-auth".into(),
+            template: "a 1:{key}".into()
+        }]
+    );
+    for value in ["{key}", "a\r\nb", "ä"] {
+        assert!(
+            x.destination_policy(&params(&[("account", value)]), None, &nobody)
+                .is_err(),
+            "{value:?}"
+        );
+    }
+}
+
+proptest! {
+    /// Whatever a parameter holds, the host stays the vendor's.
+    #[test]
+    fn a_parameter_never_leaves_the_vendor(value in ".{0,30}") {
+        if let Ok(policy) = provider("azure-openai").destination_policy(&params(&[("resource", &value)]), None, &nobody) {
+            prop_assert!(policy.hosts[0].host.ends_with(".openai.azure.com"));
+            prop_assert_eq!(policy.hosts[0].host.matches('.').count(), 3);
+        }
+    }
+}
