@@ -45,6 +45,17 @@ impl Conn {
     }
 }
 
+impl Conn {
+    /// Commits what this connection is the transaction of, without changes to deliver.
+    pub(crate) async fn commit_only(self) -> sqlx::Result<()> {
+        match self.0 {
+            Held::SqliteWrite(guard) => guard.commit().await,
+            Held::PostgresWrite(transaction) => transaction.commit().await,
+            Held::SqliteRead(_) | Held::PostgresRead(_) => Ok(()),
+        }
+    }
+}
+
 /// A write transaction. Dropped without [`Tx::commit`], it leaves no trace.
 pub struct Tx {
     conn: Conn,
@@ -95,11 +106,7 @@ impl Tx {
             true => None,
             false => Some(changes::record(&mut self.conn, &self.changes).await?),
         };
-        let committed = match self.conn.0 {
-            Held::SqliteWrite(guard) => guard.commit().await,
-            Held::PostgresWrite(transaction) => transaction.commit().await,
-            Held::SqliteRead(_) | Held::PostgresRead(_) => Ok(()),
-        };
+        let committed = self.conn.commit_only().await;
         if let Some(epoch) = epoch {
             self.shared.changes.deliver(&self.changes, epoch);
         }
@@ -155,19 +162,20 @@ macro_rules! fetch_all {
     ($($arguments:tt)*) => { $crate::db::fetch!(fetch_all, $($arguments)*) };
 }
 
-/// Runs a statement that is put together from a static skeleton by `$build`, which is given sqlx's `QueryBuilder`.
-macro_rules! execute_built {
-    ($conn:expr, $build:expr) => {
+/// The rows of a query that is put together: a static head, and what `$build` pushes onto sqlx's `QueryBuilder`. Only
+/// static texts are pushed; values are bound.
+macro_rules! fetch_built {
+    ($conn:expr, $row:ty, $head:expr, |$builder:ident| $build:expr) => {
         match $conn.handle() {
             $crate::db::Handle::Sqlite(connection) => {
-                let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new("");
-                $build(&mut builder);
-                builder.build().persistent(false).execute(connection).await.map(|done| done.rows_affected())
+                let mut $builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                $build;
+                $builder.build_query_as::<$row>().fetch_all(connection).await
             }
             $crate::db::Handle::Postgres(connection) => {
-                let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new("");
-                $build(&mut builder);
-                builder.build().persistent(false).execute(connection).await.map(|done| done.rows_affected())
+                let mut $builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
+                $build;
+                $builder.build_query_as::<$row>().fetch_all(connection).await
             }
         }
     };
@@ -201,4 +209,4 @@ macro_rules! sql {
     };
 }
 
-pub(crate) use {execute, execute_built, fetch, fetch_all, fetch_one, fetch_optional, row, sql};
+pub(crate) use {execute, fetch, fetch_all, fetch_built, fetch_one, fetch_optional, row, sql};

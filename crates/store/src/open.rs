@@ -1,30 +1,335 @@
-//! Opening a database on either engine: connections, the one-server lock, checks.
+//! The engines: connections, the one-server lock, and the one place where they differ in how a journal row is appended.
 
-use sqlx::SqliteConnection;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::db::Conn;
-use crate::error::StoreError;
+use keystore_core::Micros;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// The database that is open.
-pub(crate) enum Engine {}
+use crate::db::{Conn, Held, fetch_one, sql};
+use crate::error::{OpenError, StoreError};
 
-impl Engine {
-    pub(crate) async fn read(&self) -> Result<Conn, StoreError> {
-        todo!()
-    }
-    pub(crate) async fn begin(&self) -> Result<Conn, StoreError> {
-        todo!()
-    }
+static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+
+sql! {
+    APPEND = "INSERT INTO journal (seq, at, body) VALUES ($1, $2, $3)";
+    HEAD = "SELECT COALESCE(MAX(seq), 0) FROM journal";
 }
 
-/// The one writer connection of SQLite, inside a transaction.
-pub(crate) struct WriterGuard;
+/// The session advisory lock that says "a server runs on this database": `keystore` in ASCII.
+const SERVER_LOCK: i64 = 0x6b65_7973_746f_7265;
+
+/// How often, and how far apart, the PostgreSQL lock is tried: the server may need a moment to notice that the process
+/// that held it is gone.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+/// WAL pages after which the writer itself checkpoints: a bound for when the checkpointing connection does not get through.
+const WAL_PAGES_AT_MOST: &str = "16384";
+
+/// The database that is open.
+pub(crate) enum Engine {
+    Sqlite(Sqlite),
+    Postgres(Postgres),
+}
+
+pub(crate) struct Sqlite {
+    options: SqliteConnectOptions,
+    writer: Arc<Mutex<Writer>>,
+    readers: SqlitePool,
+    path: PathBuf,
+    lock: File,
+}
+
+/// The one connection that writes.
+pub(crate) struct Writer {
+    connection: SqliteConnection,
+    /// A transaction was begun and not known to be over.
+    unfinished: bool,
+}
+
+pub(crate) struct Postgres {
+    options: PgConnectOptions,
+    pool: PgPool,
+    /// Appends to the journal and holds the server lock: when this session is lost, so is the right to append.
+    appender: Mutex<Option<PgConnection>>,
+}
+
+/// The writer connection of SQLite, inside a transaction.
+pub(crate) struct WriterGuard(OwnedMutexGuard<Writer>);
 
 impl WriterGuard {
     pub(crate) fn connection(&mut self) -> &mut SqliteConnection {
-        todo!()
+        &mut self.0.connection
     }
-    pub(crate) async fn commit(self) -> sqlx::Result<()> {
-        todo!()
+
+    pub(crate) async fn commit(mut self) -> sqlx::Result<()> {
+        sqlx::query("COMMIT").execute(&mut self.0.connection).await?;
+        self.0.unfinished = false;
+        Ok(())
+    }
+}
+
+impl Writer {
+    /// Rolls back what a dropped transaction left.
+    async fn settle(&mut self) {
+        if self.unfinished {
+            // It fails when the transaction was already over, which is as good.
+            let _ = sqlx::query("ROLLBACK").execute(&mut self.connection).await;
+            self.unfinished = false;
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) async fn open(url: &str, readers: u32) -> Result<Self, OpenError> {
+        match url.split_once("://") {
+            Some(("sqlite", path)) if !path.is_empty() && path != ":memory:" => {
+                Ok(Self::Sqlite(Sqlite::open(url, readers).await?))
+            }
+            Some(("postgres" | "postgresql", _)) => {
+                let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url(redacted(url)))?;
+                Ok(Self::Postgres(Postgres::open(options, readers).await?))
+            }
+            _ => Err(OpenError::Url(redacted(url))),
+        }
+    }
+
+    /// Where the spool stands unless the options say it.
+    pub(crate) fn default_spool(&self) -> Option<PathBuf> {
+        match self {
+            Self::Sqlite(sqlite) => Some(sqlite.path.with_file_name("spool.bin")),
+            Self::Postgres(_) => None,
+        }
+    }
+
+    pub(crate) async fn read(&self) -> Result<Conn, StoreError> {
+        Ok(Conn::new(match self {
+            Self::Sqlite(sqlite) => Held::SqliteRead(sqlite.readers.acquire().await?),
+            Self::Postgres(postgres) => Held::PostgresRead(postgres.pool.acquire().await?),
+        }))
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Conn, StoreError> {
+        Ok(Conn::new(match self {
+            Self::Sqlite(sqlite) => {
+                let mut guard = Arc::clone(&sqlite.writer).lock_owned().await;
+                guard.settle().await;
+                guard.unfinished = true;
+                sqlx::query("BEGIN IMMEDIATE").execute(&mut guard.connection).await?;
+                Held::SqliteWrite(WriterGuard(guard))
+            }
+            Self::Postgres(postgres) => Held::PostgresWrite(postgres.pool.begin().await?),
+        }))
+    }
+
+    /// Appends one row to the journal, in a transaction of its own; `power` says that it must be on the disk afterwards.
+    pub(crate) async fn append(&self, seq: i64, at: Micros, body: &[u8], power: bool) -> sqlx::Result<()> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut writer = sqlite.writer.lock().await;
+                writer.settle().await;
+                let connection = &mut writer.connection;
+                if power {
+                    sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+                }
+                let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
+                let inserted = insert.execute(&mut *connection).await;
+                if power {
+                    sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+                }
+                inserted.map(|_| ())
+            }
+            Self::Postgres(postgres) => {
+                let mut slot = postgres.appender.lock().await;
+                let mut connection = match slot.take() {
+                    Some(connection) => connection,
+                    None => postgres.locked_session().await?.ok_or(sqlx::Error::PoolClosed)?,
+                };
+                let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
+                insert.execute(&mut connection).await?;
+                // Only a session that just worked is kept; after an error, or when this future is dropped, a new one is made.
+                *slot = Some(connection);
+                Ok(())
+            }
+        }
+    }
+
+    /// The number of the newest row of the journal.
+    pub(crate) async fn head(&self) -> Result<i64, StoreError> {
+        let mut conn = self.read().await?;
+        let (head,): (i64,) = fetch_one!(conn, (i64,), HEAD)?;
+        Ok(head)
+    }
+
+    /// After a failure: a fresh connection for the journal, and the number of the newest row that is really there.
+    pub(crate) async fn reconnect(&self) -> sqlx::Result<i64> {
+        match self {
+            Self::Sqlite(sqlite) => {
+                let mut writer = sqlite.writer.lock().await;
+                let fresh = sqlite.options.connect().await?;
+                writer.unfinished = false;
+                let old = std::mem::replace(&mut writer.connection, fresh);
+                let _ = old.close().await;
+                let head: (i64,) = sqlx::query_as(HEAD).fetch_one(&mut writer.connection).await?;
+                Ok(head.0)
+            }
+            Self::Postgres(postgres) => {
+                let mut slot = postgres.appender.lock().await;
+                *slot = None;
+                let mut connection = postgres.locked_session().await?.ok_or(sqlx::Error::PoolClosed)?;
+                let head: (i64,) = sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+                *slot = Some(connection);
+                Ok(head.0)
+            }
+        }
+    }
+
+    /// Moves the WAL into the database file, as far as readers allow. Nothing on PostgreSQL.
+    pub(crate) async fn checkpoint(&self) -> sqlx::Result<()> {
+        if let Self::Sqlite(sqlite) = self {
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&sqlite.readers).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            Self::Sqlite(sqlite) => {
+                sqlite.readers.close().await;
+                let mut writer = sqlite.writer.lock().await;
+                writer.settle().await;
+                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await;
+                let _ = sqlite.lock.unlock();
+            }
+            Self::Postgres(postgres) => {
+                postgres.pool.close().await;
+                if let Some(connection) = postgres.appender.lock().await.take() {
+                    let _ = connection.close().await;
+                }
+            }
+        }
+    }
+}
+
+/// A URL without what stands before `@`, for messages.
+fn redacted(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}…{}", &url[..scheme + 3], &url[at..]),
+        _ => url.to_owned(),
+    }
+}
+
+impl Sqlite {
+    async fn open(url: &str, readers: u32) -> Result<Self, OpenError> {
+        let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Url(url.to_owned()))?;
+        let path = options.get_filename().to_path_buf();
+        let lock = lock_file(&path)?;
+        let existed = path.exists();
+        let writer_options = options
+            .clone()
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            .pragma("wal_autocheckpoint", WAL_PAGES_AT_MOST);
+        let damaged = |error: sqlx::Error| corrupt(&path, error);
+        let mut connection = writer_options.connect().await.map_err(damaged)?;
+        if existed {
+            quick_check(&mut connection, &path).await?;
+        }
+        SQLITE_MIGRATIONS.run(&mut connection).await?;
+        let reader_options =
+            options.busy_timeout(Duration::from_secs(10)).foreign_keys(true).pragma("query_only", "ON");
+        let readers = SqlitePoolOptions::new()
+            .max_connections(readers.max(1))
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .test_before_acquire(false)
+            .connect_lazy_with(reader_options);
+        let writer = Arc::new(Mutex::new(Writer { connection, unfinished: false }));
+        Ok(Self { options: writer_options, writer, readers, path, lock })
+    }
+}
+
+/// Takes the lock file beside the database, or says that another server has it.
+fn lock_file(database: &Path) -> Result<File, OpenError> {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    let failed = |source| OpenError::File { path: Path::new(&path).display().to_string(), source };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(OpenError::InUse { database: database.display().to_string() })
+        }
+        Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
+    let found: Result<Vec<(String,)>, _> =
+        sqlx::query_as("PRAGMA quick_check(1)").fetch_all(connection).await;
+    match found.map_err(|error| corrupt(path, error))?.first() {
+        Some((verdict,)) if verdict == "ok" => Ok(()),
+        other => Err(OpenError::Corrupt {
+            path: path.display().to_string(),
+            detail: other.map_or_else(|| "no answer".to_owned(), |(detail,)| detail.clone()),
+        }),
+    }
+}
+
+/// SQLITE_CORRUPT (11) and SQLITE_NOTADB (26) mean damage; everything else that it cannot be opened.
+fn corrupt(path: &Path, error: sqlx::Error) -> OpenError {
+    let code = error.as_database_error().and_then(|database| database.code()).map(|code| code.into_owned());
+    let primary = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+    match primary {
+        Some(11 | 26) => {
+            OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() }
+        }
+        _ => OpenError::Unavailable(error),
+    }
+}
+
+impl Postgres {
+    async fn open(options: PgConnectOptions, readers: u32) -> Result<Self, OpenError> {
+        let pool = PgPoolOptions::new()
+            // Writers of the control plane and the projector come on top of the readers.
+            .max_connections(readers.max(1) + 4)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_lazy_with(options.clone());
+        let postgres = Self { options, pool, appender: Mutex::new(None) };
+        let session = postgres.locked_session().await?.ok_or_else(|| OpenError::InUse {
+            database: postgres.options.get_database().unwrap_or("the database").to_owned(),
+        })?;
+        *postgres.appender.lock().await = Some(session);
+        POSTGRES_MIGRATIONS.run(&postgres.pool).await?;
+        Ok(postgres)
+    }
+
+    /// A session that holds the server lock; `None` when another process has it.
+    async fn locked_session(&self) -> sqlx::Result<Option<PgConnection>> {
+        let mut connection = self.options.connect().await?;
+        for attempt in 0..LOCK_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            let (locked,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
+                .bind(SERVER_LOCK)
+                .fetch_one(&mut connection)
+                .await?;
+            if locked {
+                return Ok(Some(connection));
+            }
+        }
+        Ok(None)
     }
 }

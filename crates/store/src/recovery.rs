@@ -1,9 +1,18 @@
 //! What a start finds and what it hands to the proxy's counters in memory.
 
+use std::sync::Arc;
+
 use keystore_core::ids::AgentId;
+use keystore_core::record::{ChargeFlags, Ending, Intent, Outcome};
+use keystore_core::{Micros, Usage};
 
 use crate::budgets::Spend;
-use crate::db::row;
+use crate::db::{fetch_all, row, sql};
+use crate::error::StoreError;
+use crate::journal::batch::{self, RecordRef};
+use crate::journal::writer::pack;
+use crate::open::Engine;
+use crate::projections::{Projector, open_intents, utc_day};
 
 row! {
     /// How many requests of an agent to a provider were admitted on one UTC day.
@@ -29,4 +38,67 @@ pub struct Recovery {
     pub daily_requests: Vec<DailyCount>,
     /// Intents that had no outcome and were settled at their full hold.
     pub crashed: u64,
+}
+
+/// Open intents that are settled at a time.
+const AT_A_TIME: u32 = 500;
+
+sql! {
+    SPENT = "SELECT b.budget, b.window_start, b.settled FROM budget_spend b JOIN \
+        (SELECT budget, MAX(window_start) AS latest FROM budget_spend GROUP BY budget) l \
+        ON l.budget = b.budget AND l.latest = b.window_start";
+    DAILY = "SELECT agent, provider, day, admitted FROM daily_requests WHERE day = $1 AND admitted > 0";
+}
+
+/// Brings a database that is not being served into a state to start from. Every step may be interrupted and done again.
+pub(crate) async fn recover(
+    engine: &Arc<Engine>,
+    projector: &Projector,
+    spooled: Vec<Vec<u8>>,
+    now: Micros,
+) -> Result<Recovery, StoreError> {
+    let mut head = engine.head().await?;
+    for row in pack(spooled) {
+        head += 1;
+        engine.append(head, now, &row, true).await?;
+    }
+    projector.catch_up().await?;
+    let mut crashed = 0;
+    loop {
+        let open = open_intents(&mut engine.read().await?, AT_A_TIME).await?;
+        if open.is_empty() {
+            break;
+        }
+        let mut body = Vec::new();
+        for intent in &open {
+            batch::push(&mut body, RecordRef::Outcome(&crash_outcome(intent, now)))?;
+        }
+        head += 1;
+        engine.append(head, now, &body, true).await?;
+        projector.catch_up().await?;
+        crashed += open.len() as u64;
+    }
+    let mut conn = engine.read().await?;
+    let spent = fetch_all!(conn, Spend, SPENT)?;
+    let daily_requests = fetch_all!(conn, DailyCount, DAILY, utc_day(now))?;
+    Ok(Recovery { spent, daily_requests, crashed })
+}
+
+/// An intent without an outcome settles at its full hold: it may have been sent.
+fn crash_outcome(intent: &Intent, now: Micros) -> Outcome {
+    Outcome {
+        attempt: intent.attempt,
+        at: now,
+        ending: Ending::Crash,
+        status: 0,
+        served_model: None,
+        usage: Usage::ZERO,
+        cost: intent.hold,
+        flags: ChargeFlags { estimated: intent.budgets.is_empty(), ..ChargeFlags::default() },
+        first_byte_us: 0,
+        total_us: 0,
+        request_bytes: 0,
+        response_bytes: 0,
+        refusal: None,
+    }
 }

@@ -5,7 +5,8 @@ use keystore_core::policy::Source;
 use keystore_core::record::Ending;
 use keystore_core::{Micros, NanoUsd};
 
-use crate::db::{Conn, row};
+use crate::column::Bind;
+use crate::db::{Conn, fetch_all, fetch_built, row, sql};
 use crate::error::StoreError;
 
 row! {
@@ -104,19 +105,66 @@ pub struct Filter {
     pub refused: Option<bool>,
 }
 
+sql! {
+    GET = "SELECT * FROM requests WHERE org = $1 AND id = $2 ORDER BY seq DESC";
+}
+
+const LIST: &str = "SELECT * FROM requests WHERE org = ";
+
+/// Pushes the conditions of a filter onto a query builder.
+macro_rules! push_filter {
+    ($builder:ident, $org:expr, $filter:expr) => {{
+        $builder.push_bind($org.raw());
+        let filter: &Filter = $filter;
+        if let Some(project) = filter.project {
+            $builder.push(" AND project = ").push_bind(project.raw());
+        }
+        if let Some(agent) = filter.agent {
+            $builder.push(" AND agent = ").push_bind(agent.raw());
+        }
+        if let Some(provider) = &filter.provider {
+            $builder.push(" AND provider = ").push_bind(provider.raw());
+        }
+        if let Some(model) = &filter.model {
+            $builder.push(" AND model = ").push_bind(model.raw());
+        }
+        if let Some(since) = filter.since {
+            $builder.push(" AND at >= ").push_bind(since.raw());
+        }
+        if let Some(until) = filter.until {
+            $builder.push(" AND at < ").push_bind(until.raw());
+        }
+        if let Some(status) = filter.status {
+            $builder.push(" AND status = ").push_bind(status.raw());
+        }
+        if let Some(refusal) = &filter.refusal {
+            $builder.push(" AND refusal = ").push_bind(refusal.raw());
+        }
+        match filter.refused {
+            Some(true) => $builder.push(" AND refusal IS NOT NULL"),
+            Some(false) => $builder.push(" AND refusal IS NULL"),
+            None => &mut $builder,
+        };
+    }};
+}
+
 /// The rows that fit, the newest first, from before `before` (a `seq`) on, at most `limit`.
 ///
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
 pub async fn list(
-    _conn: &mut Conn,
-    _org: OrgId,
-    _filter: &Filter,
-    _before: Option<i64>,
-    _limit: u32,
+    conn: &mut Conn,
+    org: OrgId,
+    filter: &Filter,
+    before: Option<i64>,
+    limit: u32,
 ) -> Result<Vec<RequestRow>, StoreError> {
-    todo!()
+    Ok(fetch_built!(conn, RequestRow, LIST, |builder| {
+        push_filter!(builder, org, filter);
+        builder.push(" AND seq < ").push_bind(before.unwrap_or(i64::MAX));
+        builder.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit));
+    })?)
 }
 
 /// The rows of a request, the newest first: one for each attempt.
@@ -124,8 +172,8 @@ pub async fn list(
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
-pub async fn get(_conn: &mut Conn, _org: OrgId, _id: RequestId) -> Result<Vec<RequestRow>, StoreError> {
-    todo!()
+pub async fn get(conn: &mut Conn, org: OrgId, id: RequestId) -> Result<Vec<RequestRow>, StoreError> {
+    Ok(fetch_all!(conn, RequestRow, GET, org, id)?)
 }
 
 /// The rows that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
@@ -134,11 +182,15 @@ pub async fn get(_conn: &mut Conn, _org: OrgId, _id: RequestId) -> Result<Vec<Re
 ///
 /// `Unavailable`, `Damaged`.
 pub async fn since_seq(
-    _conn: &mut Conn,
-    _org: OrgId,
-    _filter: &Filter,
-    _after: i64,
-    _limit: u32,
+    conn: &mut Conn,
+    org: OrgId,
+    filter: &Filter,
+    after: i64,
+    limit: u32,
 ) -> Result<Vec<RequestRow>, StoreError> {
-    todo!()
+    Ok(fetch_built!(conn, RequestRow, LIST, |builder| {
+        push_filter!(builder, org, filter);
+        builder.push(" AND seq > ").push_bind(after);
+        builder.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
+    })?)
 }

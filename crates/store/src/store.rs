@@ -1,20 +1,23 @@
 //! The store itself: what is open, and how to get at it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use keystore_core::{Clock, IdSource};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::changes::{Feed, Listener};
+use crate::changes::{self, Feed, Listener};
 use crate::db::{Conn, Tx};
 use crate::error::{OpenError, StoreError};
 use crate::journal::Journal;
+use crate::journal::spool::Spool;
+use crate::journal::writer::{Appended, KeptOutside, Writer};
 use crate::open::Engine;
 use crate::projections::Projector;
-use crate::recovery::Recovery;
+use crate::recovery::{self, Recovery};
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -26,11 +29,20 @@ pub struct Options {
     pub spool_bytes: u64,
     /// Connections for reading. Default 4.
     pub readers: u32,
+    /// Where tests make the store fail.
+    #[cfg(any(test, feature = "failpoints"))]
+    pub failpoints: crate::failpoints::Failpoints,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { spool: None, spool_bytes: 64 << 20, readers: 4 }
+        Self {
+            spool: None,
+            spool_bytes: 64 << 20,
+            readers: 4,
+            #[cfg(any(test, feature = "failpoints"))]
+            failpoints: crate::failpoints::Failpoints::default(),
+        }
     }
 }
 
@@ -41,11 +53,14 @@ pub struct Store {
 }
 
 pub(crate) struct Shared {
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
     pub(crate) changes: Feed,
     pub(crate) tasks: TaskTracker,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) journal: Journal,
+    pub(crate) projector: Arc<Projector>,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Store {
@@ -57,12 +72,59 @@ impl Store {
     ///
     /// See [`OpenError`]; a second server on the same database is one of them.
     pub async fn open(
-        _url: &str,
-        _options: Options,
-        _clock: Arc<dyn Clock>,
-        _ids: Arc<dyn IdSource>,
+        url: &str,
+        options: Options,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
     ) -> Result<(Self, Recovery), OpenError> {
-        todo!()
+        let engine = Arc::new(Engine::open(url, options.readers).await?);
+        let path = options.spool.clone().or_else(|| engine.default_spool());
+        let (spool, spooled) = open_spool(path.as_deref(), options.spool_bytes)?;
+        let projector = Projector::new(
+            Arc::clone(&engine),
+            #[cfg(any(test, feature = "failpoints"))]
+            options.failpoints.clone(),
+        );
+        let recovery = recovery::recover(&engine, &projector, spooled, clock.now()).await?;
+        let changes = Feed::default();
+        let epoch = changes::current(&mut engine.read().await?).await?;
+        changes.epoch.store(epoch, Ordering::SeqCst);
+        let mut kept = KeptOutside { spool, path, memory: Vec::new() };
+        // What it held is in the journal now.
+        kept.clear();
+        let store = Self {
+            shared: Arc::new(Shared {
+                journal: Journal::new(),
+                projector: Arc::new(projector),
+                changes,
+                tasks: TaskTracker::new(),
+                stop: CancellationToken::new(),
+                clock,
+                ids,
+                engine,
+            }),
+        };
+        store.start(kept, options).await?;
+        Ok((store, recovery))
+    }
+
+    async fn start(&self, kept: KeptOutside, options: Options) -> Result<(), StoreError> {
+        let Shared { journal, projector, tasks, stop, clock, engine, .. } = &*self.shared;
+        let appended = Arc::new(Appended::default());
+        let writer = Writer {
+            journal: journal.clone(),
+            engine: Arc::clone(engine),
+            clock: Arc::clone(clock),
+            appended: Arc::clone(&appended),
+            store: kept,
+            head: engine.head().await?,
+            #[cfg(any(test, feature = "failpoints"))]
+            failpoints: options.failpoints.clone(),
+        };
+        drop(options);
+        tasks.spawn(writer.run());
+        tasks.spawn(Arc::clone(projector).run(appended, stop.clone()));
+        Ok(())
     }
 
     /// A connection for reading.
@@ -83,9 +145,19 @@ impl Store {
         Ok(Tx::new(self.shared.engine.begin().await?, Arc::clone(&self.shared)))
     }
 
+    /// The clock that the store was opened with.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
+    }
+
+    /// Where new ids come from.
+    pub fn ids(&self) -> &Arc<dyn IdSource> {
+        &self.shared.ids
+    }
+
     /// The journal.
     pub fn journal(&self) -> &Journal {
-        todo!()
+        &self.shared.journal
     }
 
     /// Calls `listener` on every commit that changed something a cache may hold, until the store is closed.
@@ -110,7 +182,9 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn project_now(&self) -> Result<(), StoreError> {
-        todo!()
+        // During an outage it shows what is there.
+        let _ = self.shared.journal.flush().await;
+        self.shared.projector.catch_up().await
     }
 
     /// Throws all projections away and makes them anew from the journal.
@@ -119,16 +193,32 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn rebuild_projections(&self) -> Result<(), StoreError> {
-        todo!()
+        self.shared.projector.rebuild().await
     }
 
     /// The number (`seq`) of the newest row of `requests`; changes wake whoever waits.
     pub fn requests_notice(&self) -> watch::Receiver<i64> {
-        todo!()
+        self.shared.projector.notice()
     }
 
     /// Writes what waits, stops the tasks and gives the database free. Calls after it fail.
     pub async fn close(&self) {
-        todo!()
+        let Shared { journal, projector, tasks, stop, engine, .. } = &*self.shared;
+        journal.close();
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+        if let Err(error) = projector.catch_up().await {
+            tracing::warn!(%error, "the projections are brought up to date at the next start");
+        }
+        engine.close().await;
     }
+}
+
+fn open_spool(path: Option<&Path>, bytes: u64) -> Result<(Option<Spool>, Vec<Vec<u8>>), OpenError> {
+    let Some(path) = path else { return Ok((None, Vec::new())) };
+    let opened = Spool::open(path, bytes);
+    let (spool, frames) =
+        opened.map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+    Ok((Some(spool), frames))
 }

@@ -4,8 +4,10 @@ use keystore_core::ids::{AgentId, OrgId, ProjectId};
 use keystore_core::policy::Source;
 use keystore_core::{Micros, NanoUsd};
 
-use crate::db::{Conn, row};
+use crate::column::Bind;
+use crate::db::{Conn, fetch_built, row};
 use crate::error::StoreError;
+use crate::projections::utc_day;
 
 /// What sums are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +42,36 @@ pub struct Filter {
     /// Only of UTC days that begin before this time.
     pub until: Option<Micros>,
 }
+
+impl By {
+    const ALL: [Self; 6] = [Self::Project, Self::Agent, Self::Provider, Self::Model, Self::Source, Self::Day];
+
+    /// The column as it is selected and as it is grouped by, and what is selected when it is not: a NULL of the column's
+    /// own type, which PostgreSQL insists on.
+    const fn texts(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Project => ("project", "usage_daily.project", "CAST(NULL AS UUID) AS project"),
+            Self::Agent => ("agent", "usage_daily.agent", "CAST(NULL AS UUID) AS agent"),
+            Self::Provider => ("provider", "usage_daily.provider", "CAST(NULL AS TEXT) AS provider"),
+            Self::Model => ("model", "usage_daily.model", "CAST(NULL AS TEXT) AS model"),
+            Self::Source => {
+                ("NULLIF(source, '') AS source", "usage_daily.source", "CAST(NULL AS TEXT) AS source")
+            }
+            Self::Day => ("day", "usage_daily.day", "CAST(NULL AS BIGINT) AS day"),
+        }
+    }
+}
+
+const SUMS: &str = "CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS calls, \
+    CAST(COALESCE(SUM(errors), 0) AS BIGINT) AS errors, \
+    CAST(COALESCE(SUM(refused), 0) AS BIGINT) AS refused, \
+    CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens, \
+    CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens, \
+    CAST(COALESCE(SUM(cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens, \
+    CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output_tokens, \
+    CAST(COALESCE(SUM(reasoning_tokens), 0) AS BIGINT) AS reasoning_tokens, \
+    CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost \
+    FROM usage_daily WHERE org = ";
 
 row! {
     /// A sum. The columns that were not grouped by are `None`.
@@ -78,17 +110,49 @@ row! {
     }
 }
 
-/// Sums, grouped by what `by` names (at least nothing: one row), ordered by the groups, at most `limit` rows.
+/// Sums, grouped by what `by` names (by nothing: one row), ordered by the groups, at most `limit` rows.
 ///
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
 pub async fn grouped(
-    _conn: &mut Conn,
-    _org: OrgId,
-    _by: &[By],
-    _filter: &Filter,
-    _limit: u32,
+    conn: &mut Conn,
+    org: OrgId,
+    by: &[By],
+    filter: &Filter,
+    limit: u32,
 ) -> Result<Vec<UsageRow>, StoreError> {
-    todo!()
+    let groups: Vec<By> = By::ALL.into_iter().filter(|column| by.contains(column)).collect();
+    Ok(fetch_built!(conn, UsageRow, "SELECT ", |builder| {
+        for column in By::ALL {
+            let (present, _, absent) = column.texts();
+            builder.push(if groups.contains(&column) { present } else { absent });
+            builder.push(", ");
+        }
+        builder.push(SUMS).push_bind(org.raw());
+        if let Some(project) = filter.project {
+            builder.push(" AND project = ").push_bind(project.raw());
+        }
+        if let Some(agent) = filter.agent {
+            builder.push(" AND agent = ").push_bind(agent.raw());
+        }
+        if let Some(provider) = &filter.provider {
+            builder.push(" AND provider = ").push_bind(provider.raw());
+        }
+        if let Some(model) = &filter.model {
+            builder.push(" AND model = ").push_bind(model.raw());
+        }
+        if let Some(since) = filter.since {
+            builder.push(" AND day >= ").push_bind(utc_day(since));
+        }
+        if let Some(until) = filter.until {
+            builder.push(" AND day <= ").push_bind(utc_day(Micros(until.0.saturating_sub(1))));
+        }
+        if !groups.is_empty() {
+            let names: Vec<&str> = groups.iter().map(|column| column.texts().1).collect();
+            let names = names.join(", ");
+            builder.push(" GROUP BY ").push(&names).push(" ORDER BY ").push(&names);
+        }
+        builder.push(" LIMIT ").push_bind(i64::from(limit));
+    })?)
 }

@@ -1,0 +1,312 @@
+//! The one writer: takes the batch that was collected, appends it as one row, tells who waits; and what it does while the
+//! database cannot be written.
+//!
+//! A failed append is never assumed to have had no effect. The intents of the batch are refused and noted as `not_sent`
+//! (harmless where the intent is not there), the rest is kept, and nothing is admitted until a fresh connection has read
+//! the head of the journal and taken everything that was kept. Importing twice is harmless: the first outcome of an attempt
+//! counts, and a refusal is known by its request.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use keystore_core::record::{ChargeFlags, Ending, Outcome, Record};
+use keystore_core::{Clock, NanoUsd, Usage};
+use tokio::sync::Notify;
+
+use super::batch::{self, RecordRef};
+use super::spool::Spool;
+use super::{Done, FAILED, Journal, WRITTEN, Waiting};
+use crate::error::StoreError;
+use crate::open::Engine;
+
+/// How long outcomes and refusals alone wait for an intent to share a row with.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// How long refusals that are counted may be held back.
+const COUNTING: Duration = Duration::from_secs(1);
+
+/// The pauses between attempts during an outage.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Rows that are made from the spool are at most about this large.
+const IMPORT_ROW_BYTES: usize = 1 << 20;
+
+/// What the writer needs and reports to.
+pub(crate) struct Writer {
+    pub(crate) journal: Journal,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) appended: Arc<Appended>,
+    pub(crate) store: KeptOutside,
+    /// The number of the newest row.
+    pub(crate) head: i64,
+    #[cfg(any(test, feature = "failpoints"))]
+    pub(crate) failpoints: crate::failpoints::Failpoints,
+}
+
+/// Where records stay while the database cannot be written: the spool, and memory when there is none or it is full.
+pub(crate) struct KeptOutside {
+    pub(crate) spool: Option<Spool>,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) memory: Vec<Vec<u8>>,
+}
+
+/// What readers of the journal are told.
+#[derive(Default)]
+pub(crate) struct Appended {
+    pub(crate) notify: Notify,
+    pub(crate) bytes: AtomicU64,
+}
+
+struct Batch {
+    body: Vec<u8>,
+    power: bool,
+    done: Arc<Done>,
+}
+
+/// Ends the process when the writer panics: nothing could be recorded any more, and nobody would notice.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+impl Writer {
+    /// Writes until the journal is closed.
+    pub(crate) async fn run(mut self) {
+        let _abort = AbortOnPanic;
+        let mut spare = Vec::new();
+        while let Some(batch) = self.next_batch(&mut spare).await {
+            match self.append(&batch.body, batch.power).await {
+                Ok(()) => {
+                    batch.done.finish(WRITTEN);
+                    spare = batch.body;
+                    spare.clear();
+                }
+                Err(error) => {
+                    self.begin_outage(&error, batch);
+                    if !self.end_outage().await {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The next batch; `None` when the journal is closed and everything is written. `spare` becomes the next body.
+    async fn next_batch(&self, spare: &mut Vec<u8>) -> Option<Batch> {
+        let inner = &self.journal.inner;
+        let mut pause: Option<Duration> = None;
+        loop {
+            let timed_out = match pause {
+                None => false,
+                Some(pause) => tokio::time::timeout(pause, inner.wake.notified()).await.is_err(),
+            };
+            let wait = {
+                let mut waiting = inner.lock();
+                let Waiting { flood, body, urgent, closed, .. } = &mut *waiting;
+                if timed_out && body.is_empty() && !flood.is_empty() {
+                    let _ = flood.release(body);
+                }
+                if *urgent || *closed || (timed_out && !body.is_empty()) {
+                    if *closed && body.is_empty() && !*urgent {
+                        return None;
+                    }
+                    return Some(take(&mut waiting, spare));
+                }
+                match (body.is_empty(), flood.is_empty()) {
+                    (false, _) => Some(LINGER),
+                    (true, false) => Some(COUNTING),
+                    (true, true) => None,
+                }
+            };
+            if wait.is_none() {
+                inner.wake.notified().await;
+                // Look again at once: what came may be urgent.
+                pause = None;
+            } else {
+                pause = wait;
+            }
+        }
+    }
+
+    async fn append(&mut self, body: &[u8], power: bool) -> sqlx::Result<()> {
+        if body.is_empty() {
+            // Somebody flushed and there was nothing.
+            return Ok(());
+        }
+        #[cfg(any(test, feature = "failpoints"))]
+        self.failpoints.check("journal.before_append")?;
+        self.engine.append(self.head + 1, self.clock.now(), body, power).await?;
+        #[cfg(any(test, feature = "failpoints"))]
+        self.failpoints.check("journal.after_append")?;
+        self.head += 1;
+        self.appended.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        self.appended.notify.notify_one();
+        Ok(())
+    }
+
+    /// Refuses the intents of the batch and of what came meanwhile, and keeps the rest.
+    fn begin_outage(&mut self, error: &sqlx::Error, batch: Batch) {
+        tracing::error!(%error, "the journal cannot be written: requests are refused until it can");
+        let second = {
+            let inner = Arc::clone(&self.journal.inner);
+            let mut waiting = inner.lock();
+            inner.available.store(false, Ordering::Release);
+            take(&mut waiting, &mut Vec::new())
+        };
+        for batch in [batch, second] {
+            self.store.keep(&survivors(&batch.body, &*self.clock));
+            batch.done.finish(FAILED);
+        }
+    }
+
+    /// Tries until everything that was kept is in the journal. `false` when the store closes first.
+    async fn end_outage(&mut self) -> bool {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            let inner = Arc::clone(&self.journal.inner);
+            let (batch, closed) = {
+                let mut waiting = inner.lock();
+                (take(&mut waiting, &mut Vec::new()), waiting.closed)
+            };
+            self.store.keep(&survivors(&batch.body, &*self.clock));
+            batch.done.finish(FAILED);
+            match self.import().await {
+                Ok(()) => {
+                    tracing::info!("the journal is written again");
+                    inner.available.store(true, Ordering::Release);
+                    return true;
+                }
+                Err(error) if closed => {
+                    tracing::error!(%error, "closing while the journal cannot be written: the spool keeps what is left");
+                    return false;
+                }
+                Err(error) => tracing::warn!(%error, "the journal still cannot be written"),
+            }
+        }
+    }
+
+    async fn import(&mut self) -> Result<(), StoreError> {
+        self.head = self.engine.reconnect().await?;
+        let mut rows = pack(self.store.frames());
+        if rows.is_empty() {
+            // A row without records, as a proof that the journal can be written.
+            rows.push(vec![batch::FORMAT]);
+        }
+        for row in rows {
+            self.append(&row, true).await?;
+        }
+        self.store.clear();
+        Ok(())
+    }
+}
+
+fn take(waiting: &mut Waiting, spare: &mut Vec<u8>) -> Batch {
+    waiting.urgent = false;
+    Batch {
+        body: std::mem::replace(&mut waiting.body, std::mem::take(spare)),
+        power: std::mem::take(&mut waiting.power),
+        done: std::mem::take(&mut waiting.done),
+    }
+}
+
+/// What must be kept of a batch that may not be in the journal.
+fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
+    let mut kept = Vec::new();
+    let records = match batch::records(body) {
+        Ok(records) => records,
+        Err(error) => {
+            tracing::error!(%error, "a batch of our own cannot be read");
+            return body.to_vec();
+        }
+    };
+    for record in records {
+        let pushed = match record {
+            Record::Intent(intent) => {
+                let outcome = Outcome {
+                    attempt: intent.attempt,
+                    at: clock.now(),
+                    ending: Ending::NotSent,
+                    status: 0,
+                    served_model: None,
+                    usage: Usage::ZERO,
+                    cost: NanoUsd::ZERO,
+                    flags: ChargeFlags::default(),
+                    first_byte_us: 0,
+                    total_us: 0,
+                    request_bytes: 0,
+                    response_bytes: 0,
+                    refusal: Some("audit_unavailable".into()),
+                };
+                batch::push(&mut kept, RecordRef::Outcome(&outcome))
+            }
+            Record::Outcome(outcome) => batch::push(&mut kept, RecordRef::Outcome(&outcome)),
+            Record::Refusal(refusal) => batch::push(&mut kept, RecordRef::Refusal(&refusal)),
+        };
+        if let Err(error) = pushed {
+            tracing::error!(%error, "a record was not kept");
+        }
+    }
+    kept
+}
+
+/// Frames put together into rows of a sensible size.
+pub(crate) fn pack(frames: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut rows: Vec<Vec<u8>> = Vec::new();
+    for frame in frames {
+        match rows.last_mut() {
+            Some(row) if row.len() + frame.len() <= IMPORT_ROW_BYTES && frame.first() == row.first() => {
+                row.extend_from_slice(&frame[1..]);
+            }
+            _ => rows.push(frame),
+        }
+    }
+    rows
+}
+
+impl KeptOutside {
+    fn keep(&mut self, body: &[u8]) {
+        if body.is_empty() {
+            return;
+        }
+        // What once went to memory keeps its place behind the spool.
+        let spooled = match &mut self.spool {
+            Some(spool) if self.memory.is_empty() => spool.append(body),
+            _ => Err(std::io::ErrorKind::StorageFull.into()),
+        };
+        if let Err(error) = spooled {
+            tracing::warn!(%error, spool = ?self.path, "records are kept in memory until the journal can be written");
+            self.memory.push(body.to_vec());
+        }
+    }
+
+    fn frames(&self) -> Vec<Vec<u8>> {
+        let spooled = self.spool.as_ref().map(Spool::frames).transpose().unwrap_or_else(|error| {
+            tracing::error!(%error, "the spool cannot be read");
+            None
+        });
+        let mut frames = spooled.unwrap_or_default();
+        frames.extend(self.memory.iter().cloned());
+        frames
+    }
+
+    /// Forgets what is in the journal now.
+    pub(crate) fn clear(&mut self) {
+        self.memory.clear();
+        if let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_empty())
+            && let Err(error) = spool.reset()
+        {
+            tracing::error!(%error, "the spool cannot be emptied; it is imported again, which is harmless");
+        }
+    }
+}

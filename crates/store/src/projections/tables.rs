@@ -1,0 +1,208 @@
+//! How the effects of a chunk get into the tables: multi-row statements, each text put together from a static skeleton and
+//! placeholders.
+
+use std::collections::HashSet;
+
+use keystore_core::ids::{AttemptId, RequestId};
+use keystore_core::record::Record;
+use uuid::Uuid;
+
+use super::fold::{Effects, Known, decode_intent, encode_intent};
+use super::named;
+use crate::column::Bind;
+use crate::db::{Conn, Handle};
+use crate::error::StoreError;
+
+/// Rows a statement: SQLite takes 32,766 parameters, and a row of `requests` has 33.
+const ROWS_A_STATEMENT: usize = 500;
+
+/// Runs an `INSERT` of many rows: `insert_rows!(conn, items, head, |values, item| …, tail)`.
+macro_rules! insert_rows {
+    ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
+        let items: Vec<_> = $items.into_iter().collect();
+        for chunk in items.chunks(ROWS_A_STATEMENT) {
+            match $conn.handle() {
+                Handle::Sqlite(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                    builder.push_values(chunk, |mut $values, $item| $push);
+                    builder.push($tail);
+                    builder.build().persistent(false).execute(connection).await?;
+                }
+                Handle::Postgres(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
+                    builder.push_values(chunk, |mut $values, $item| $push);
+                    builder.push($tail);
+                    builder.build().persistent(false).execute(connection).await?;
+                }
+            }
+        }
+    }};
+}
+
+/// Puts a list of ids in parentheses behind `head` and runs it with `$how`.
+macro_rules! with_ids {
+    ($conn:expr, $row:ty, $head:expr, $ids:expr) => {{
+        let mut rows: Vec<$row> = Vec::new();
+        for chunk in $ids.chunks(ROWS_A_STATEMENT) {
+            rows.extend(match $conn.handle() {
+                Handle::Sqlite(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                    builder.push_tuples(chunk, |mut values, id| {
+                        values.push_bind(Bind::raw(id));
+                    });
+                    builder.build_query_as::<$row>().persistent(false).fetch_all(connection).await?
+                }
+                Handle::Postgres(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
+                    builder.push_tuples(chunk, |mut values, id| {
+                        values.push_bind(Bind::raw(id));
+                    });
+                    builder.build_query_as::<$row>().persistent(false).fetch_all(connection).await?
+                }
+            });
+        }
+        rows
+    }};
+}
+
+/// What the tables know of the subjects of `records`.
+pub(super) async fn known(conn: &mut Conn, records: &[(i64, Record)]) -> Result<Known, StoreError> {
+    let (attempts, refused): (Vec<AttemptId>, Vec<RequestId>) = named(records);
+    let begun: HashSet<AttemptId> = records
+        .iter()
+        .filter_map(|(_, record)| match record {
+            Record::Intent(intent) => Some(intent.attempt),
+            _ => None,
+        })
+        .collect();
+    let attempts: Vec<_> = attempts.into_iter().filter(|attempt| !begun.contains(attempt)).collect();
+    let mut known = Known::default();
+    let open = with_ids!(conn, (Uuid, Vec<u8>), "SELECT attempt, body FROM open_intents WHERE attempt IN ", attempts);
+    for (attempt, body) in open {
+        known.open.insert(AttemptId::new(attempt), decode_intent(&body)?);
+    }
+    let seen = with_ids!(conn, (Uuid,), "SELECT id FROM requests WHERE attempt IS NULL AND id IN ", refused);
+    known.refused = seen.into_iter().map(|(id,)| RequestId::new(id)).collect();
+    Ok(known)
+}
+
+/// Writes the effects.
+pub(super) async fn write(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+    insert_rows!(
+        conn, &effects.opened, "INSERT INTO open_intents (attempt, seq, body) ",
+        |values, (attempt, (seq, intent))| {
+            values.push_bind(attempt.raw()).push_bind(*seq).push_bind(encode_intent(intent));
+        },
+        ""
+    );
+    delete_ended(conn, &effects.ended).await?;
+    insert_requests(conn, effects).await?;
+    insert_rows!(
+        conn, &effects.spend, "INSERT INTO budget_spend (budget, window_start, settled) ",
+        |values, ((budget, window_start), settled)| {
+            values.push_bind(budget.raw()).push_bind(window_start.0).push_bind(*settled);
+        },
+        " ON CONFLICT (budget, window_start) DO UPDATE SET settled = budget_spend.settled + excluded.settled"
+    );
+    insert_rows!(
+        conn, effects.admitted.iter().filter(|(_, admitted)| **admitted != 0),
+        "INSERT INTO daily_requests (agent, provider, day, admitted) ",
+        |values, ((agent, provider, day), admitted)| {
+            values.push_bind(agent.raw()).push_bind(provider.clone()).push_bind(*day).push_bind(**admitted);
+        },
+        " ON CONFLICT (day, agent, provider) DO UPDATE SET admitted = daily_requests.admitted + excluded.admitted"
+    );
+    add_usage(conn, effects).await
+}
+
+async fn delete_ended(conn: &mut Conn, ended: &[AttemptId]) -> Result<(), StoreError> {
+    let _: Vec<(Uuid,)> = with_ids!(
+        conn, (Uuid,), "DELETE FROM open_intents WHERE attempt IN ", ended
+    );
+    Ok(())
+}
+
+async fn insert_requests(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+    insert_rows!(
+        conn, &effects.rows,
+        "INSERT INTO requests (seq, id, attempt, at, ended_at, org, project, agent, token, provider, operation, method, \
+         path, model, served_model, source, credential, credential_version, ending, status, refusal, count, hold, cost, \
+         estimated, unpriced, over_hold, external, usage, first_byte_us, total_us, request_bytes, response_bytes) ",
+        |values, row| {
+            values
+                .push_bind(row.seq)
+                .push_bind(row.id.raw())
+                .push_bind(row.attempt.raw())
+                .push_bind(row.at.raw())
+                .push_bind(row.ended_at.raw())
+                .push_bind(row.org.raw())
+                .push_bind(row.project.raw())
+                .push_bind(row.agent.raw())
+                .push_bind(row.token.raw())
+                .push_bind(row.provider.raw())
+                .push_bind(row.operation.raw())
+                .push_bind(row.method.raw())
+                .push_bind(row.path.raw())
+                .push_bind(row.model.raw())
+                .push_bind(row.served_model.raw())
+                .push_bind(row.source.raw())
+                .push_bind(row.credential.raw())
+                .push_bind(row.credential_version.raw())
+                .push_bind(row.ending.raw())
+                .push_bind(row.status.raw())
+                .push_bind(row.refusal.raw())
+                .push_bind(row.count.raw())
+                .push_bind(row.hold.raw())
+                .push_bind(row.cost.raw())
+                .push_bind(row.estimated)
+                .push_bind(row.unpriced)
+                .push_bind(row.over_hold)
+                .push_bind(row.external)
+                .push_bind(row.usage.raw())
+                .push_bind(row.first_byte_us.raw())
+                .push_bind(row.total_us.raw())
+                .push_bind(row.request_bytes.raw())
+                .push_bind(row.response_bytes.raw());
+        },
+        ""
+    );
+    Ok(())
+}
+
+async fn add_usage(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+    insert_rows!(
+        conn, &effects.usage,
+        "INSERT INTO usage_daily (org, project, agent, provider, model, source, day, calls, errors, refused, \
+         input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost) ",
+        |values, (key, sums)| {
+            values
+                .push_bind(key.org.raw())
+                .push_bind(key.project.raw())
+                .push_bind(key.agent.raw())
+                .push_bind(key.provider.clone())
+                .push_bind(key.model.clone())
+                .push_bind(key.source)
+                .push_bind(key.day)
+                .push_bind(sums.calls)
+                .push_bind(sums.errors)
+                .push_bind(sums.refused)
+                .push_bind(sums.input)
+                .push_bind(sums.cache_read)
+                .push_bind(sums.cache_write)
+                .push_bind(sums.output)
+                .push_bind(sums.reasoning)
+                .push_bind(sums.cost);
+        },
+        " ON CONFLICT (org, day, project, agent, provider, model, source) DO UPDATE SET \
+            calls = usage_daily.calls + excluded.calls, \
+            errors = usage_daily.errors + excluded.errors, \
+            refused = usage_daily.refused + excluded.refused, \
+            input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
+            cache_read_tokens = usage_daily.cache_read_tokens + excluded.cache_read_tokens, \
+            cache_write_tokens = usage_daily.cache_write_tokens + excluded.cache_write_tokens, \
+            output_tokens = usage_daily.output_tokens + excluded.output_tokens, \
+            reasoning_tokens = usage_daily.reasoning_tokens + excluded.reasoning_tokens, \
+            cost = usage_daily.cost + excluded.cost"
+    );
+    Ok(())
+}
