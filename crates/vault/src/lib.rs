@@ -1,1 +1,36 @@
-//! vault
+//! Envelope encryption, key custody, tokens, passwords and randomness.
+//!
+//! Root key → one KEK per organization → one DEK per credential version → AES-256-GCM. Everything cryptographic of the house is
+//! here, on one library (aws-lc-rs). This crate stores nothing, reads no environment, and never says what is inside a secret:
+//! no type that holds one has `Debug`, `Display`, `Serialize` or `Clone`.
+
+mod aead;
+mod credential;
+mod deployment;
+mod error;
+mod fields;
+mod format;
+mod ids;
+pub mod intake;
+mod kms;
+mod local;
+pub mod memory;
+pub mod password;
+mod random;
+mod root;
+mod secret;
+mod token;
+mod vault;
+
+pub use credential::{Opened, SealedCredential};
+pub use deployment::{DeploymentKey, PolicyMac};
+pub use error::VaultError;
+pub use fields::Fields;
+pub use format::{SealContext, policy_sha256};
+pub use ids::SystemIds;
+pub use kms::{Kms, KmsError, KmsFuture};
+pub use local::LocalKms;
+pub use root::{PassphraseParams, RootKey, RootKeyError};
+pub use secret::Secret;
+pub use token::{NewToken, TokenKind, hash_token};
+pub use vault::{Vault, WrappedKek};

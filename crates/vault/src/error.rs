@@ -1,0 +1,18 @@
+//! What can go wrong, as far as a caller does something about it.
+
+/// A vault operation failed. Never holds anything that was sealed or opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    /// The root of the keys cannot be reached: everything stays closed until it can.
+    #[error("the vault is sealed: its root key cannot be reached")]
+    Sealed,
+    /// What was to be opened was not made for this place, was changed, or was made under another key.
+    #[error("the data was changed, moved, or sealed under another key")]
+    Corrupt,
+    /// The unwrapped key was kept for as long as it may be: unwrap it again.
+    #[error("the unwrapped key has expired")]
+    Stale,
+    /// The operating system gave no randomness.
+    #[error("no randomness")]
+    NoRandomness,
+}
