@@ -22,7 +22,6 @@ use std::process::ExitCode;
 
 use provider::{PriceTable, Provider};
 
-#[expect(clippy::print_stdout, reason = "this is how a build script speaks to cargo")]
 fn main() -> ExitCode {
     let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
     println!("cargo::rerun-if-changed=build.rs");

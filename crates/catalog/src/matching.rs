@@ -161,6 +161,10 @@ fn separator(rest: &[u8], escaped: bool) -> usize {
 
 fn segment_matches(pattern: &str, segment: &[u8]) -> bool {
     let Some((before, rest)) = pattern.split_once('{') else {
+        // Nearly every segment of nearly every request.
+        if !segment.contains(&b'%') {
+            return segment.eq_ignore_ascii_case(pattern.as_bytes());
+        }
         return same(decoded(segment), pattern);
     };
     let after = rest.split_once('}').map_or("", |(_, after)| after);

@@ -47,7 +47,7 @@ fn split_port(authority: &str) -> Result<(&str, Option<&str>), &'static str> {
         };
     }
     match authority.split_once(':') {
-        Some((host, _)) if host.is_empty() => Err("it has no host"),
+        Some(("", _)) => Err("it has no host"),
         Some((host, port)) => Ok((host, Some(port))),
         None => Ok((authority, None)),
     }

@@ -8,8 +8,7 @@ use super::template;
 use crate::matching;
 use crate::provider::{Billing, Host, Operation, PriceTable, Str, UsageShape};
 
-/// How billing is written.
-pub(crate) const BILLING: &[(&str, Billing)] = &[
+const BILLING: &[(&str, Billing)] = &[
     ("metered", Billing::Metered),
     ("per_call", Billing::PerCall),
     ("external", Billing::External),

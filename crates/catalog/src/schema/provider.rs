@@ -106,7 +106,10 @@ pub(crate) fn read(slug: &str, mut file: Section, prices: PriceTable) -> Read<Pr
     let fields = read_fields(&mut file)?;
     let injections = inject::read(&mut file, &fields, &url_params)?;
     let default_billing = file
-        .choice("default_billing", operations::BILLING)?
+        .choice(
+            "default_billing",
+            &[("metered", Billing::Metered), ("external", Billing::External)],
+        )?
         .unwrap_or(Billing::External);
     let operations = operations::read(&mut file, &hosts, default_billing, &prices)?;
     let verify = key::read_verify(&mut file, &hosts, &fields, &url_params)?;
