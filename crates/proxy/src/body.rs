@@ -1,12 +1,32 @@
 //! The JSON body of a metered operation: the few facts that bound and price it, and the splices that it needs.
+//!
+//! The body is read once, without building values, and is never written anew: what is spliced in is put between its bytes.
+//! Bodies that two parsers could read in two ways are refused: text after the object, a name that stands twice, a name
+//! that differs from one of ours only by case. The body is the client's, and nothing of it but the facts is kept.
+
+mod content;
+pub(crate) mod scan;
+mod splice;
+mod tools;
 
 use std::borrow::Cow;
+use std::ops::Range;
 
-use bytes::Bytes;
 use keystore_catalog::UsageShape;
 use keystore_core::Bucket;
 use keystore_core::deny::Malformed;
 use keystore_core::price::BoundInput;
+
+use content::{Found, TOKENS_PER_IMAGE};
+use scan::{Kind, NotJson, Scan, Scanner, Text};
+pub use splice::splice;
+use tools::Tools;
+
+/// Tokens that vendors put around the text of a body: chat templates, preambles of tool use (Anthropic documents up to 346).
+pub const TOKENS_AROUND_A_BODY: u64 = 1_024;
+
+/// More members than any vendor's request has; it keeps the search for doubled names short.
+const MAX_MEMBERS: usize = 256;
 
 /// The member that caps the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +37,28 @@ pub enum OutputCap {
     MaxCompletionTokens,
     /// `max_output_tokens`: OpenAI responses.
     MaxOutputTokens,
+}
+
+impl OutputCap {
+    const ALL: [Self; 3] = [Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
+
+    /// The member's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+
+    /// Whether requests of this shape are capped by this member.
+    const fn caps(self, shape: UsageShape) -> bool {
+        match shape {
+            UsageShape::OpenaiResponses => matches!(self, Self::MaxOutputTokens),
+            UsageShape::AnthropicMessages => matches!(self, Self::MaxTokens),
+            _ => matches!(self, Self::MaxTokens | Self::MaxCompletionTokens),
+        }
+    }
 }
 
 /// What a request says about itself.
@@ -38,17 +80,53 @@ pub struct RequestFacts<'a> {
     pub input_tokens: u64,
     /// The body refers to input that it does not contain.
     pub unbounded_input: bool,
-    /// `background: true`.
+    /// `background: true`: the answer is fetched later.
     pub background: bool,
-    /// Fees per call that the request can cause: the bucket and the most calls, `None` where nothing bounds them.
+    /// Fees per call that the request can cause: the bucket and the most calls, `None` where nothing bounds them
+    /// (`max_tool_calls`, or a tool's `max_uses`, would).
     pub calls: Vec<(Bucket, Option<u64>)>,
     /// Where to splice.
     pub layout: Layout,
 }
 
-/// Where in a body its members stand. Only valid for the very bytes it was read from.
+impl RequestFacts<'_> {
+    /// What the price bound needs to know.
+    pub fn bound_input(&self) -> BoundInput<'_> {
+        BoundInput {
+            input_tokens: self.input_tokens,
+            unbounded_input: self.unbounded_input,
+            n: self.n,
+            max_output: self.max_output,
+            service_tier: self.service_tier.as_deref(),
+            calls: &self.calls,
+        }
+    }
+}
+
+/// Where in a body its members stand. Only valid for the very bytes that it was read from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    top: Object,
+    stream_options: Option<Options>,
+    /// The values of the members that cap, in the order of `OutputCap::ALL`.
+    caps: [Option<Range<usize>>; 3],
+}
+
+/// Where an object can be added to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Layout {}
+struct Object {
+    /// Behind its opening brace.
+    inside: usize,
+    empty: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Options {
+    value: Range<usize>,
+    /// `None` if it is not an object.
+    object: Option<Object>,
+    include_usage: Option<Range<usize>>,
+}
 
 /// What is written into a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,18 +138,292 @@ pub struct Edits {
 }
 
 /// Reads the facts in one pass.
+///
+/// # Errors
+/// `Malformed::Json`: not one JSON object (RFC 8259) of at most 256 members and a depth of at most 128; or a name of it, or
+/// of its `stream_options`, stands twice or differs only by case from one that is read here.
 pub fn read(body: &[u8], shape: UsageShape) -> Result<RequestFacts<'_>, Malformed> {
-    todo!()
+    Reader::new(shape).read(body).map_err(|NotJson| Malformed::Json)
 }
 
-impl RequestFacts<'_> {
-    /// What the price bound needs to know.
-    pub fn bound_input(&self) -> BoundInput<'_> {
-        todo!()
+/// The names that are read here.
+const NAMES: [&str; 26] = [
+    "model",
+    "stream",
+    "n",
+    "best_of",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tool_calls",
+    "stream_options",
+    "service_tier",
+    "speed",
+    "background",
+    "prompt",
+    "tools",
+    "web_search_options",
+    "previous_response_id",
+    "conversation",
+    "mcp_servers",
+    "container",
+    "plugins",
+    "cachedContent",
+    "cached_content",
+    "generationConfig",
+    "generation_config",
+    "candidateCount",
+    "candidate_count",
+];
+
+struct Reader<'a> {
+    shape: UsageShape,
+    names: Vec<Cow<'a, str>>,
+    facts: RequestFacts<'a>,
+    found: Found,
+    tools: Tools,
+    prompts: u64,
+    max_tool_calls: Option<u64>,
+}
+
+impl<'a> Reader<'a> {
+    fn new(shape: UsageShape) -> Self {
+        let layout = Layout {
+            top: Object {
+                inside: 0,
+                empty: true,
+            },
+            stream_options: None,
+            caps: [const { None }; 3],
+        };
+        Self {
+            shape,
+            names: Vec::with_capacity(16),
+            facts: RequestFacts {
+                model: None,
+                stream: false,
+                n: 1,
+                max_output: None,
+                include_usage: None,
+                service_tier: None,
+                input_tokens: 0,
+                unbounded_input: false,
+                background: false,
+                calls: Vec::new(),
+                layout,
+            },
+            found: Found::default(),
+            tools: Tools::default(),
+            prompts: 1,
+            max_tool_calls: None,
+        }
+    }
+
+    fn read(mut self, body: &'a [u8]) -> Scan<RequestFacts<'a>> {
+        let mut scanner = Scanner::new(body)?;
+        if scanner.kind()? != Kind::Object {
+            return Err(NotJson);
+        }
+        self.facts.layout.top.inside = scanner.position() + 1;
+        scanner.object(|scanner, name| {
+            let name = name.decode()?;
+            self.check_name(&name)?;
+            self.facts.layout.top.empty = false;
+            self.member(scanner, &name)?;
+            self.names.push(name);
+            Ok(())
+        })?;
+        scanner.end()?;
+        let mut facts = self.facts;
+        facts.n = facts.n.saturating_mul(self.prompts);
+        facts.unbounded_input |= self.found.unbounded | self.tools.unbounded;
+        facts.input_tokens = (body.len() as u64)
+            .saturating_add(TOKENS_AROUND_A_BODY)
+            .saturating_add(self.tools.tokens)
+            .saturating_add(self.found.images.saturating_mul(TOKENS_PER_IMAGE));
+        facts.calls.extend(self.tools.calls);
+        for (_, most) in &mut facts.calls {
+            *most = [*most, self.max_tool_calls].into_iter().flatten().min();
+        }
+        Ok(facts)
+    }
+
+    fn check_name(&self, name: &str) -> Scan<()> {
+        let twice = self.names.iter().any(|seen| seen.eq_ignore_ascii_case(name));
+        let imitation = NAMES
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name) && *known != name);
+        if twice || imitation || self.names.len() >= MAX_MEMBERS {
+            return Err(NotJson);
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Scan<()> {
+        let facts = &mut self.facts;
+        match name {
+            "model" => facts.model = text(scanner)?,
+            "stream" => facts.stream = boolean(scanner)? == Some(true),
+            "background" => facts.background = boolean(scanner)? == Some(true),
+            "n" | "best_of" | "candidateCount" | "candidate_count" => {
+                facts.n = facts.n.max(number(scanner)?.unwrap_or(1));
+            }
+            "generationConfig" | "generation_config" => return self.generation_config(scanner),
+            "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
+                return self.output_cap(scanner, name);
+            }
+            "max_tool_calls" => self.max_tool_calls = number(scanner)?,
+            "stream_options" => return self.stream_options(scanner),
+            "service_tier" => facts.service_tier = text(scanner)?,
+            "speed" => {
+                let speed = text(scanner)?;
+                if speed.as_deref() == Some("fast") {
+                    facts.service_tier = speed;
+                }
+            }
+            "prompt" => return self.prompt(scanner),
+            "tools" => return self.tools.read(scanner),
+            "web_search_options" => {
+                if scanner.kind()? == Kind::Object {
+                    facts.calls.push((Bucket::WebSearches, Some(1)));
+                    facts.unbounded_input = true;
+                }
+                scanner.value()?;
+            }
+            "previous_response_id"
+            | "conversation"
+            | "mcp_servers"
+            | "container"
+            | "plugins"
+            | "cachedContent"
+            | "cached_content" => {
+                facts.unbounded_input |= scanner.kind()? != Kind::Null;
+                scanner.value()?;
+            }
+            _ => return self.found.search(scanner),
+        }
+        Ok(())
+    }
+
+    fn output_cap(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Scan<()> {
+        scanner.kind()?;
+        let start = scanner.position();
+        let cap = number(scanner)?;
+        for (index, member) in OutputCap::ALL.into_iter().enumerate() {
+            if member.as_str() != name {
+                continue;
+            }
+            self.facts.layout.caps[index] = Some(start..scanner.position());
+            if member.caps(self.shape) {
+                self.facts.max_output = self.facts.max_output.max(cap);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gemini's: the number of answers and the cap stand inside.
+    fn generation_config(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        if scanner.kind()? != Kind::Object {
+            return scanner.value().map(drop);
+        }
+        let facts = &mut self.facts;
+        scanner.object(|scanner, name| {
+            match &*name.decode()? {
+                "candidateCount" | "candidate_count" => facts.n = facts.n.max(number(scanner)?.unwrap_or(1)),
+                "maxOutputTokens" | "max_output_tokens" => {
+                    facts.max_output = facts.max_output.max(number(scanner)?)
+                }
+                _ => drop(scanner.value()?),
+            }
+            Ok(())
+        })
+    }
+
+    fn stream_options(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        let kind = scanner.kind()?;
+        let start = scanner.position();
+        let mut object = None;
+        let mut include_usage = None;
+        if kind == Kind::Object {
+            let mut inside = Object {
+                inside: start + 1,
+                empty: true,
+            };
+            scanner.object(|scanner, name| {
+                inside.empty = false;
+                if !name.decode()?.eq_ignore_ascii_case("include_usage") {
+                    return scanner.value().map(drop);
+                }
+                if include_usage.is_some() {
+                    return Err(NotJson);
+                }
+                scanner.kind()?;
+                let at = scanner.position();
+                self.facts.include_usage = boolean(scanner)?;
+                include_usage = Some(at..scanner.position());
+                Ok(())
+            })?;
+            object = Some(inside);
+        } else {
+            scanner.value()?;
+        }
+        self.facts.layout.stream_options = Some(Options {
+            value: start..scanner.position(),
+            object,
+            include_usage,
+        });
+        Ok(())
+    }
+
+    /// A text; a list of texts or of lists of token ids, each answered apart; or the reference to a stored template.
+    fn prompt(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        match scanner.kind()? {
+            Kind::Array => {
+                let mut prompts = 0;
+                scanner.array(|scanner| {
+                    prompts += u64::from(scanner.kind()? != Kind::Number);
+                    scanner.value().map(drop)
+                })?;
+                self.prompts = prompts.max(1);
+                Ok(())
+            }
+            Kind::Object => {
+                self.facts.unbounded_input = true;
+                scanner.value().map(drop)
+            }
+            _ => scanner.value().map(drop),
+        }
     }
 }
 
-/// The body with `edits`, every other byte as it was.
-pub fn splice(body: &Bytes, layout: &Layout, edits: Edits) -> Bytes {
-    todo!()
+fn text<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<Cow<'a, str>>> {
+    match scanner.kind()? {
+        Kind::String => scanner.string().and_then(Text::decode).map(Some),
+        _ => scanner.value().map(|_| None),
+    }
 }
+
+fn boolean(scanner: &mut Scanner<'_>) -> Scan<Option<bool>> {
+    let kind = scanner.kind()?;
+    let place = scanner.value()?;
+    Ok((kind == Kind::Boolean).then_some(place.len() == "true".len()))
+}
+
+/// A whole number, rounded up, that is not negative, also where it stands in a string, since some vendors take that;
+/// `None` for anything else.
+fn number(scanner: &mut Scanner<'_>) -> Scan<Option<u64>> {
+    let digits = match scanner.kind()? {
+        Kind::String => scanner.string()?.decode()?,
+        Kind::Number => Cow::Borrowed(scanner.slice()?),
+        _ => return scanner.value().map(|_| None),
+    };
+    let digits = digits.trim();
+    Ok(digits.parse::<u64>().ok().or_else(|| {
+        let value = digits.parse::<f64>().ok().filter(|value| *value >= 0.0)?;
+        // A float beyond the range becomes the end of the range.
+        Some(value.ceil() as u64)
+    }))
+}
+
+#[cfg(test)]
+mod tests;

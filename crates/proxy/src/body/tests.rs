@@ -1,0 +1,341 @@
+use super::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const CHAT: UsageShape = UsageShape::OpenaiChat;
+
+fn facts(body: &str, shape: UsageShape) -> RequestFacts<'_> {
+    read(body.as_bytes(), shape).unwrap()
+}
+
+#[test]
+fn a_chat_request() {
+    let body = r#"{ "model": "gpt-5.2", "stream": true, "n": 3, "max_completion_tokens": 500, "service_tier": "flex",
+        "stream_options": {"include_usage": false}, "messages": [{"role": "user", "content": "n: 7, \"stream\""}] }"#;
+    let facts = facts(body, CHAT);
+    assert_eq!(facts.model.as_deref(), Some("gpt-5.2"));
+    assert!(facts.stream && !facts.unbounded_input && !facts.background);
+    assert_eq!((facts.n, facts.max_output), (3, Some(500)));
+    assert_eq!(facts.include_usage, Some(false));
+    assert_eq!(facts.service_tier.as_deref(), Some("flex"));
+    assert_eq!(facts.input_tokens, body.len() as u64 + TOKENS_AROUND_A_BODY);
+    assert!(facts.calls.is_empty());
+}
+
+#[test]
+fn the_least_request() {
+    let facts = facts("{}", CHAT);
+    assert_eq!((facts.model, facts.n, facts.max_output), (None, 1, None));
+    assert!(!facts.stream);
+}
+
+#[test]
+fn two_readings_are_refused() {
+    for body in [
+        "",
+        "[]",
+        "null",
+        "\"{}\"",
+        "{",
+        "{}{}",
+        "{} x",
+        r#"{"model":"a","model":"b"}"#,
+        r#"{"model":"a","mod\u0065l":"b"}"#,
+        r#"{"model":"a","Model":"b"}"#,
+        r#"{"Model":"b"}"#,
+        r#"{"N":100}"#,
+        r#"{"x":1,"X":2}"#,
+        r#"{"stream_options":{"include_usage":true,"include_usage":false}}"#,
+        r#"{"stream_options":{"include_usage":true,"Include_Usage":false}}"#,
+        r#"{"model":"a",}"#,
+        "{\"model\":\"a\nb\"}",
+        "\u{feff}{}",
+    ] {
+        assert_eq!(read(body.as_bytes(), CHAT).err(), Some(Malformed::Json), "{body}");
+    }
+    assert!(read(b"{\"model\":\"\xff\"}", CHAT).is_err());
+    let many: Vec<String> = (0..257).map(|number| format!("\"m{number}\":0")).collect();
+    assert!(read(format!("{{{}}}", many.join(",")).as_bytes(), CHAT).is_err());
+    assert!(read(format!("{{{}}}", many[1..].join(",")).as_bytes(), CHAT).is_ok());
+}
+
+#[test]
+fn numbers_however_they_are_written() {
+    for (n, expected) in [
+        ("4", 4),
+        ("4.0", 4),
+        ("3.2", 4),
+        ("4e0", 4),
+        ("\"4\"", 4),
+        ("null", 1),
+        ("-3", 1),
+        ("0", 1),
+        ("true", 1),
+        ("[9]", 1),
+        ("99999999999999999999999", u64::MAX),
+        ("1e400", u64::MAX),
+    ] {
+        let body = format!("{{\"n\":{n}}}");
+        assert_eq!(facts(&body, CHAT).n, expected, "{n}");
+    }
+}
+
+#[test]
+fn every_prompt_of_a_completion_is_answered() {
+    for (body, n) in [
+        (r#"{"prompt":"a","n":2}"#, 2),
+        (r#"{"prompt":["a","b","c"],"n":2,"best_of":5}"#, 15),
+        (r#"{"prompt":[1,2,3]}"#, 1),
+        (r#"{"prompt":[[1],[2]]}"#, 2),
+        (
+            r#"{"generationConfig":{"candidateCount":4,"maxOutputTokens":9}}"#,
+            4,
+        ),
+    ] {
+        assert_eq!(facts(body, CHAT).n, n, "{body}");
+    }
+}
+
+#[test]
+fn the_cap_is_the_member_of_the_shape() {
+    let all = r#"{"max_tokens":1,"max_completion_tokens":2,"max_output_tokens":3}"#;
+    assert_eq!(facts(all, CHAT).max_output, Some(2));
+    assert_eq!(facts(all, UsageShape::OpenaiResponses).max_output, Some(3));
+    assert_eq!(facts(all, UsageShape::AnthropicMessages).max_output, Some(1));
+    assert_eq!(facts(r#"{"max_tokens":null}"#, CHAT).max_output, None);
+    assert_eq!(facts(r#"{"max_tokens":-1}"#, CHAT).max_output, None);
+}
+
+#[test]
+fn input_that_the_body_does_not_bound() {
+    for body in [
+        r#"{"previous_response_id":"resp_1"}"#,
+        r#"{"conversation":{"id":"conv_1"}}"#,
+        r#"{"prompt":{"id":"pmpt_1"}}"#,
+        r#"{"input":[{"type":"item_reference","id":"m_1"}]}"#,
+        r#"{"input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"}]}]}"#,
+        r#"{"input":[{"content":[{"type":"input_image","image_url":"https://example.org/a.png"}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"image_url","image_url":{"detail":"low","url":"https://example.org/a.png"}}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"image_url","image\u005furl":{"url":"https://example.org/a.png"}}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"file","file":{"file_data":"data:application/pdf;base64,AA"}}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://example.org/a.png"}}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf"}}]}]}"#,
+        r#"{"contents":[{"parts":[{"fileData":{"fileUri":"gs://a/b"}}]}]}"#,
+        r#"{"tools":[{"type":"function","name":"f"},{"type":"code_interpreter"}]}"#,
+        r#"{"tools":[{"googleSearch":{}}]}"#,
+        r#"{"tools":[{"type":"function","type":"mcp"}]}"#,
+        r#"{"tools":"all"}"#,
+        r#"{"mcp_servers":[{"url":"https://example.org"}]}"#,
+    ] {
+        assert!(facts(body, CHAT).unbounded_input, "{body}");
+    }
+    for body in [
+        r#"{"previous_response_id":null,"conversation":null}"#,
+        r#"{"messages":[{"content":"https://example.org/a.png file_id previous_response_id"}]}"#,
+        r#"{"messages":[{"content":[{"type":"tool_use","name":"fetch","input":{"url":"https://example.org"}}]}]}"#,
+        r#"{"messages":[{"content":[{"type":"document","source":{"type":"text","media_type":"text/plain","data":"a"}}]}]}"#,
+        r#"{"tools":[{"type":"function","function":{"name":"f","parameters":{"type":"object","properties":{"file_id":{}}}}}]}"#,
+        r#"{"tools":[{"name":"f","description":"d","input_schema":{"type":"object"}}]}"#,
+        r#"{"tools":[{"functionDeclarations":[{"name":"f"}]}]}"#,
+        r#"{"tools":null}"#,
+    ] {
+        assert!(!facts(body, CHAT).unbounded_input, "{body}");
+    }
+}
+
+#[test]
+fn images_in_the_body_count_as_the_dearest_image() {
+    let body = r#"{"messages":[{"content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}},
+        {"type":"input_image","image_url":"DATA:image/png;base64,AAAA"},
+        {"type":"image","source":{"type":"base64","media_type":"image/png","data":"AAAA"}}]}]}"#;
+    let facts = facts(body, CHAT);
+    assert!(!facts.unbounded_input);
+    assert_eq!(
+        facts.input_tokens,
+        body.len() as u64 + TOKENS_AROUND_A_BODY + 3 * TOKENS_PER_IMAGE
+    );
+}
+
+#[test]
+fn tools_with_a_fee() {
+    let web = |most| vec![(Bucket::WebSearches, most)];
+    let responses = UsageShape::OpenaiResponses;
+    assert_eq!(
+        facts(r#"{"tools":[{"type":"web_search"}]}"#, responses).calls,
+        web(None)
+    );
+    assert_eq!(
+        facts(
+            r#"{"max_tool_calls":3,"tools":[{"type":"web_search"}]}"#,
+            responses
+        )
+        .calls,
+        web(Some(3))
+    );
+    assert_eq!(
+        facts(
+            r#"{"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":5}]}"#,
+            UsageShape::AnthropicMessages
+        )
+        .calls,
+        web(Some(5))
+    );
+    assert_eq!(facts(r#"{"web_search_options":{}}"#, CHAT).calls, web(Some(1)));
+    let facts = facts(
+        r#"{"tools":[{"type":"bash_20250124","name":"bash"}]}"#,
+        UsageShape::AnthropicMessages,
+    );
+    assert!(facts.calls.is_empty() && !facts.unbounded_input);
+    assert!(facts.input_tokens > 51 + TOKENS_AROUND_A_BODY);
+}
+
+fn spliced(body: &str, edits: Edits) -> String {
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let layout = read(&body, CHAT).unwrap().layout;
+    String::from_utf8(splice(&body, &layout, edits).to_vec()).unwrap()
+}
+
+#[test]
+fn splices_touch_nothing_else() {
+    let usage = Edits {
+        include_usage: true,
+        output_cap: None,
+    };
+    for (body, expected) in [
+        ("{}", r#"{"stream_options":{"include_usage":true}}"#),
+        (" { } ", r#" {"stream_options":{"include_usage":true} } "#),
+        (
+            r#"{ "a" : 1}"#,
+            r#"{"stream_options":{"include_usage":true}, "a" : 1}"#,
+        ),
+        (
+            r#"{"stream_options":null,"b":2}"#,
+            r#"{"stream_options":{"include_usage":true},"b":2}"#,
+        ),
+        (
+            r#"{"stream_options": { } }"#,
+            r#"{"stream_options": {"include_usage":true } }"#,
+        ),
+        (
+            r#"{"stream_options":{"include_obfuscation":false}}"#,
+            r#"{"stream_options":{"include_usage":true,"include_obfuscation":false}}"#,
+        ),
+        (
+            r#"{"a":{"stream_options":0},"stream_options":{"x":1,"include_usage": false}}"#,
+            r#"{"a":{"stream_options":0},"stream_options":{"x":1,"include_usage": true}}"#,
+        ),
+    ] {
+        assert_eq!(spliced(body, usage), expected);
+    }
+    let both = Edits {
+        include_usage: true,
+        output_cap: Some((OutputCap::MaxCompletionTokens, 4_096)),
+    };
+    assert_eq!(
+        spliced("{}", both),
+        r#"{"stream_options":{"include_usage":true},"max_completion_tokens":4096}"#
+    );
+    assert_eq!(
+        spliced(r#"{"max_completion_tokens" : null, "stream_options":{}}"#, both),
+        r#"{"max_completion_tokens" : 4096, "stream_options":{"include_usage":true}}"#
+    );
+    let untouched = Bytes::from_static(b"{}");
+    let layout = read(&untouched, CHAT).unwrap().layout;
+    assert_eq!(
+        splice(&untouched, &layout, Edits::default()).as_ptr(),
+        untouched.as_ptr()
+    );
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[ -~é\\\\\"]{0,20}".prop_map(Value::from),
+    ];
+    leaf.prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map("[a-z\"\\\\{}]{0,6}", inner, 0..4)
+                .prop_map(|members| Value::from(serde_json::Map::from_iter(members))),
+        ]
+    })
+}
+
+fn request() -> impl Strategy<Value = Value> {
+    let options = prop_oneof![
+        Just(Value::Null),
+        Just(json!({})),
+        Just(json!({"include_obfuscation": false})),
+        any::<bool>().prop_map(|include| json!({"include_usage": include, "other": [1]})),
+        Just(json!({"include_usage": null})),
+    ];
+    let cap = prop_oneof![Just(Value::Null), (0_u64..100_000).prop_map(Value::from)];
+    let name = "(model|stream|messages|[a-z]{1,3}|\"\\\\[{}]{0,4})";
+    (
+        prop::collection::btree_map(name, value(), 0..6),
+        prop::option::of(options),
+        prop::collection::btree_map(
+            prop::sample::select(&["max_tokens", "max_completion_tokens"][..]),
+            cap,
+            0..3,
+        ),
+    )
+        .prop_map(|(members, options, caps)| {
+            let mut request = serde_json::Map::from_iter(members);
+            request.extend(options.map(|options| ("stream_options".to_owned(), options)));
+            request.extend(caps.into_iter().map(|(name, cap)| (name.to_owned(), cap)));
+            Value::from(request)
+        })
+}
+
+proptest! {
+    /// After a splice the body says what it said before, and the edit; and every byte that was there is still there, but for
+    /// values that an edit replaces.
+    #[test]
+    fn a_splice_says_its_edit_and_nothing_else(
+        request in request(),
+        pretty: bool,
+        include_usage: bool,
+        cap in prop::option::of(256_u64..100_000),
+        member in prop::sample::select(&OutputCap::ALL[..2]),
+    ) {
+        let text = if pretty { serde_json::to_string_pretty(&request) } else { serde_json::to_string(&request) }.unwrap();
+        let edits = Edits { include_usage, output_cap: cap.map(|cap| (member, cap)) };
+        let after: Value = serde_json::from_str(&spliced(&text, edits)).unwrap();
+
+        let mut expected = request;
+        if include_usage {
+            if !expected["stream_options"].is_object() {
+                expected["stream_options"] = json!({});
+            }
+            expected["stream_options"]["include_usage"] = json!(true);
+        }
+        if let Some(cap) = cap {
+            expected[member.as_str()] = json!(cap);
+        }
+        prop_assert_eq!(&after, &expected);
+        let again = read(text.as_bytes(), CHAT).unwrap();
+        prop_assert_eq!(again.max_output, ["max_tokens", "max_completion_tokens"]
+            .iter()
+            .filter_map(|name| serde_json::from_str::<Value>(&text).unwrap()[name].as_u64())
+            .max());
+    }
+
+    /// Whatever the bytes are: what is accepted is a JSON object for `serde_json` too.
+    #[test]
+    fn damaged_bodies(request in request(), at in any::<prop::sample::Index>(), byte: u8) {
+        let mut body = serde_json::to_vec(&request).unwrap();
+        let at = at.index(body.len());
+        body[at] = byte;
+        let parsed = serde_json::from_slice::<Value>(&body);
+        // A number beyond the range of a float is JSON all the same.
+        let object = match &parsed {
+            Ok(value) => value.is_object(),
+            Err(error) => error.to_string().starts_with("number out of range"),
+        };
+        prop_assert!(object || read(&body, CHAT).is_err());
+    }
+}
