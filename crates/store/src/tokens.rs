@@ -1,7 +1,7 @@
 //! Tokens of agents, found by the SHA-256 of their `ks_` value, which is all that is kept of it.
 
 use keystore_core::Micros;
-use keystore_core::ids::{AgentId, OrgId, TokenId};
+use keystore_core::ids::{AgentId, OrgId, ProjectId, TokenId};
 use keystore_core::policy::TokenPolicy;
 use keystore_core::token::TokenHash;
 
@@ -72,7 +72,8 @@ sql! {
     GET = "SELECT id, hash, org, agent, name, policy, mac, expires_at, revoked_at, created_at, last_used_at \
         FROM tokens WHERE org = $1 AND id = $2";
     LIST = "SELECT id, hash, org, agent, name, policy, mac, expires_at, revoked_at, created_at, last_used_at \
-        FROM tokens WHERE org = $1 AND ($2 IS NULL OR agent = $2) AND id > $3 ORDER BY id LIMIT $4";
+        FROM tokens WHERE org = $1 AND ($2 IS NULL OR agent = $2) AND id > $3 \
+        AND ($4 IS NULL OR agent IN (SELECT a.id FROM agents a WHERE a.org = $1 AND a.project = $4)) ORDER BY id LIMIT $5";
     TOUCH = "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
@@ -117,7 +118,7 @@ pub async fn get(conn: &mut Conn, org: OrgId, id: TokenId) -> Result<Option<Toke
     Ok(fetch_optional!(conn, Token, GET, org, id)?)
 }
 
-/// The tokens, oldest first, of one agent or all, from after `after` on, at most `limit`.
+/// The tokens, oldest first, of one project or all, of one agent or all, from after `after` on, at most `limit`.
 ///
 /// # Errors
 ///
@@ -125,12 +126,13 @@ pub async fn get(conn: &mut Conn, org: OrgId, id: TokenId) -> Result<Option<Toke
 pub async fn list(
     conn: &mut Conn,
     org: OrgId,
+    project: Option<ProjectId>,
     agent: Option<AgentId>,
     after: Option<TokenId>,
     limit: u32,
 ) -> Result<Vec<Token>, StoreError> {
     let after = after.unwrap_or(TokenId::new(uuid::Uuid::nil()));
-    Ok(fetch_all!(conn, Token, LIST, org, agent, after, limit)?)
+    Ok(fetch_all!(conn, Token, LIST, org, agent, after, project, limit)?)
 }
 
 /// Notes a use. No cache hears of it.
