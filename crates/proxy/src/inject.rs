@@ -68,7 +68,7 @@ pub(crate) enum InjectError {
     /// The sealed policy has no host with this alias.
     #[error("the destination policy has no such host")]
     Host,
-    /// The credential has no field of this name, which the sealed policy injects.
+    /// The credential has no field of this name that is text, and the sealed policy injects one.
     #[error("the credential has no field `{name}`")]
     MissingField {
         /// The field.
@@ -98,7 +98,7 @@ pub(crate) enum InjectError {
 /// See [`InjectError`].
 pub(crate) fn build(parts: BuildParts<'_>, opened: &Opened) -> Result<Built, InjectError> {
     #[expect(clippy::disallowed_methods, reason = "this is the one place that writes a plaintext credential into a request")]
-    assemble(parts, &|name| opened.expose_field(name))
+    assemble(parts, &|name| opened.expose_field(name).and_then(|field| std::str::from_utf8(field).ok()))
 }
 
 /// How a field of the credential is read.

@@ -176,3 +176,45 @@ fn judge(provider: &Provider, verify: Option<&Verify>, status: StatusCode, body:
         _ => ProbeOutcome::Unclear { reason: format!("{} answered {code}", provider.name) },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider(slug: &str) -> &'static Provider {
+        keystore_catalog::provider(slug).unwrap()
+    }
+
+    fn outcome(slug: &str, status: u16, body: &str) -> ProbeOutcome {
+        let provider = provider(slug);
+        judge(provider, provider.verify.as_ref(), StatusCode::from_u16(status).unwrap(), body.as_bytes())
+    }
+
+    #[test]
+    fn an_answer_says_valid_invalid_or_neither() {
+        assert_eq!(outcome("openai", 200, "{}"), ProbeOutcome::Valid);
+        let bad = r#"{"error":{"code":"invalid_api_key"}}"#;
+        assert_eq!(outcome("openai", 401, bad), ProbeOutcome::Invalid { status: 401 });
+        for status in [302, 404, 429, 500, 503] {
+            assert!(matches!(outcome("openai", status, ""), ProbeOutcome::Unclear { .. }), "{status}");
+        }
+    }
+
+    #[test]
+    fn every_provider_that_can_be_verified_has_a_request() {
+        for provider in keystore_catalog::providers().iter().filter(|provider| provider.verify.is_some()) {
+            let request = request(provider, &|_| Some("value".to_owned())).unwrap();
+            assert!(request.path.starts_with('/'), "{}", provider.slug);
+            assert!(!request.path.contains(['{', '?']), "{}", provider.slug);
+        }
+    }
+
+    #[test]
+    fn a_value_cannot_change_the_path() {
+        assert_eq!(fill("/accounts/{id}/x?y=1", &|_| Some("AC-1".into())).unwrap(), "/accounts/AC-1/x?y=1");
+        for value in ["a/b", "..", ".", "a?b", "a#b", "a%2fb", "a b"] {
+            assert_eq!(fill("/accounts/{id}", &|_| Some(value.into())), None, "{value}");
+        }
+        assert_eq!(fill("/accounts/{id}", &|_| None), None);
+    }
+}
