@@ -91,7 +91,7 @@ impl Refusal {
     /// The public code.
     pub const fn code(&self) -> Code {
         match self {
-            Self::Deny(deny) => code_of(deny),
+            Self::Deny(deny) => Code::of_deny(deny),
             Self::Failed(error) => match error {
                 ProxyError::CredentialInvalid { .. } => Code::CredentialInvalid,
                 ProxyError::Upstream { .. } => Code::UpstreamError,
@@ -107,9 +107,7 @@ impl Refusal {
             Self::Deny(Deny::RateLimited(limited)) => {
                 wait_seconds(limited.resets_at, now).is_some_and(|wait| wait <= LONGEST_USEFUL_RETRY_SECONDS)
             }
-            Self::Deny(Deny::Sealed | Deny::AuditUnavailable | Deny::AuthStale) => true,
-            Self::Deny(_) => false,
-            Self::Failed(error) => !matches!(error, ProxyError::CredentialInvalid { .. }),
+            _ => self.code().retry_can_help(),
         }
     }
 
@@ -125,34 +123,6 @@ impl Refusal {
                     | Deny::ExpectationFailed
             )
         )
-    }
-}
-
-const fn code_of(deny: &Deny) -> Code {
-    match deny {
-        Deny::Malformed(_) => Code::BadRequest,
-        Deny::MethodNotAllowed => Code::MethodNotAllowed,
-        Deny::UriTooLong => Code::UriTooLong,
-        Deny::Misdirected => Code::Misdirected,
-        Deny::HeadersTooLarge => Code::HeadersTooLarge,
-        Deny::ExpectationFailed => Code::ExpectationFailed,
-        Deny::InvalidToken => Code::InvalidToken,
-        Deny::AgentPaused => Code::AgentPaused,
-        Deny::AddressNotAllowed => Code::AddressNotAllowed,
-        Deny::UnknownProvider { .. } | Deny::UnknownHost { .. } => Code::UnknownProvider,
-        Deny::ProviderNotGranted { .. } => Code::ProviderNotGranted,
-        Deny::ScopeDenied { .. } => Code::ScopeDenied,
-        Deny::OperationDenied { .. } => Code::OperationDenied,
-        Deny::ModelNotAllowed { .. } => Code::ModelNotAllowed,
-        Deny::CredentialMissing { .. } => Code::CredentialMissing,
-        Deny::RateLimited(_) => Code::RateLimited,
-        Deny::BudgetExceeded(_) => Code::BudgetExceeded,
-        Deny::UnpricedOperation { .. } => Code::UnpricedOperation,
-        Deny::BodyTooLarge { .. } => Code::BodyTooLarge,
-        Deny::UnsupportedEncoding => Code::UnsupportedEncoding,
-        Deny::Sealed => Code::Sealed,
-        Deny::AuditUnavailable => Code::AuditUnavailable,
-        Deny::AuthStale => Code::AuthStale,
     }
 }
 

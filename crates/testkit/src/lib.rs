@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod ids;
 pub mod pg;
+pub mod raw;
 pub mod upstream;
