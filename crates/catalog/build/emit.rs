@@ -11,7 +11,7 @@ use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
 
 use crate::provider::{
     BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
-    PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
 };
 
 /// The source of the tables: the providers and the places of credentials.
@@ -158,7 +158,7 @@ macro_rules! emit_struct {
 }
 
 emit_plain!(bool, u8, u16, u32, u64, i64);
-emit_name!(Access, Billing, UsageShape);
+emit_name!(Access, Billing, OutputCap, UsageShape);
 emit_struct! {
     Provider {
         slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, token_slots,
@@ -170,7 +170,7 @@ emit_struct! {
     Field { name, label, required, secret, pattern }
     HeaderPair { name, value }
     Operation {
-        name, methods, path, host, access, billing, usage_shape, minting, max_body_bytes, price_model, websocket,
+        name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, price_model, websocket,
     }
     BadKey { status, pointer, values }
     Verify { method, path, host, invalid_status, note }

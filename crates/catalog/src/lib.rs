@@ -23,7 +23,8 @@ pub use matching::OperationMatch;
 pub use policy::PolicyError;
 pub use provider::{
     BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, List,
-    Operation, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape,
+    Verify,
 };
 pub use schema::{SchemaError, parse_prices, parse_provider, read_provider};
 pub use table::{credential_queries, credential_slots, nearest, provider, providers, recognise_key};

@@ -226,6 +226,8 @@ mod tests {
             access: None,
             billing: Billing::External,
             usage_shape: UsageShape::None,
+            output_cap: None,
+            ask_usage: false,
             minting,
             max_body_bytes: None,
             price_model: None,

@@ -241,6 +241,31 @@ pub enum UsageShape {
     MistralOcr,
 }
 
+/// The member of a request that caps the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutputCap {
+    /// `max_tokens`: Anthropic, legacy completions, and most vendors that speak OpenAI's chat shape.
+    MaxTokens,
+    /// `max_completion_tokens`: OpenAI chat.
+    MaxCompletionTokens,
+    /// `max_output_tokens`: OpenAI responses.
+    MaxOutputTokens,
+}
+
+impl OutputCap {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
+
+    /// The member's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxTokens => "max_tokens",
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::MaxOutputTokens => "max_output_tokens",
+        }
+    }
+}
+
 /// One operation of a vendor's API, or a family of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -259,6 +284,10 @@ pub struct Operation {
     pub billing: Billing,
     /// How its usage is read.
     pub usage_shape: UsageShape,
+    /// The member of the request that caps the output, where it has one.
+    pub output_cap: Option<OutputCap>,
+    /// Whether a stream reports its usage only where the request asks for it (`stream_options.include_usage`).
+    pub ask_usage: bool,
     /// Whether it makes or shows credentials. Refused to everyone, whatever the scopes.
     pub minting: bool,
     /// The largest request body, in bytes, where it differs from the deployment's default.

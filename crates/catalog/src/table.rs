@@ -9,7 +9,7 @@ use regex::Regex;
 
 use crate::provider::{
     BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
-    PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
 };
 use crate::schema::section;
 

@@ -10,7 +10,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::response::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
@@ -74,8 +76,11 @@ pub(crate) fn clean(
 }
 
 fn clean_headers(headers: &mut HeaderMap, provider: &Provider, needles: &Needles) {
-    let dropped: Vec<HeaderName> =
-        headers.keys().filter(|name| is_dropped(name.as_str(), provider)).cloned().collect();
+    let dropped: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| is_dropped(name.as_str(), provider))
+        .cloned()
+        .collect();
     let named = crate::inject::connection_named(headers);
     for name in dropped.iter().chain(&named) {
         headers.remove(name);
@@ -97,17 +102,24 @@ fn is_dropped(name: &str, provider: &Provider) -> bool {
 fn protect_browsers(headers: &mut HeaderMap) {
     let is_page = headers.get(CONTENT_TYPE).is_some_and(|value| {
         let kind = value.as_bytes().to_ascii_lowercase();
-        [&b"text/html"[..], b"application/xhtml", b"image/svg"].iter().any(|page| kind.starts_with(page))
+        [&b"text/html"[..], b"application/xhtml", b"image/svg"]
+            .iter()
+            .any(|page| kind.starts_with(page))
     });
     if is_page {
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+        headers.insert(
+            CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static("default-src 'none'"),
+        );
     }
 }
 
 fn decoder(parts: &Parts, body: &AnswerBody) -> Result<Option<Decoder>, UnknownEncoding> {
     let mut encodings = parts.headers.get_all(CONTENT_ENCODING).iter();
-    let Some(encoding) = encodings.next() else { return Ok(None) };
+    let Some(encoding) = encodings.next() else {
+        return Ok(None);
+    };
     if body.is_end_stream() {
         return Ok(None);
     }
@@ -140,7 +152,12 @@ pub(crate) enum AnswerError {
 
 impl AnswerBody {
     pub(crate) fn new(inner: Incoming, lease: Lease) -> Self {
-        let mut body = Self { inner, lease: Some(lease), decoder: None, ended: false };
+        let mut body = Self {
+            inner,
+            lease: Some(lease),
+            decoder: None,
+            ended: false,
+        };
         body.release_at_end();
         body
     }
@@ -173,7 +190,10 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = AnswerError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
         loop {
             match self.decoded() {
                 Ok(Some(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),

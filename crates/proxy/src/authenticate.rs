@@ -1,1 +1,190 @@
-//! authenticate
+//! Step 4: finds the one token in the head and the agent behind it.
+//!
+//! The token is looked for in every header, in both parts of Basic credentials, and, for vendors that authenticate so, in the
+//! query and the path. No value, two different values, or a value in a place that the provider does not use: the same refusal as
+//! for an unknown token. Nothing here tells one kind of failure from another, and no token is kept or logged.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use keystore_catalog::{Provider, Slot};
+use keystore_core::Deny;
+use keystore_core::token::{self, TokenHash};
+
+use crate::Proxy;
+use crate::cache::Agent;
+use crate::parse::CleanRequest;
+use crate::route::Target;
+
+/// Where a token stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Place<'a> {
+    Bearer,
+    Header(&'a str),
+    BasicUsername,
+    BasicPassword,
+    Query(&'a str),
+    Path,
+}
+
+/// An agent, and what it asks for.
+pub(crate) struct Caller {
+    pub(crate) agent: Arc<Agent>,
+    /// The target, without the token where it stood in the path or the query.
+    pub(crate) target: Target,
+}
+
+impl Proxy {
+    /// The agent that the request's token speaks for.
+    pub(crate) async fn authenticate<B>(
+        &self,
+        request: &CleanRequest<B>,
+        target: Target,
+    ) -> Result<Caller, Deny> {
+        let provider = keystore_catalog::provider(target.slug());
+        let (hash, target) = find(request.headers(), provider, target).ok_or(Deny::InvalidToken)?;
+        let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
+        let now = self.clock.now();
+        agent.token.check(now)?;
+        agent.policy.check_status(now)?;
+        agent.check_address(request.peer().ip())?;
+        Ok(Caller { agent, target })
+    }
+}
+
+/// The one token of a request, hashed, and the target without it.
+fn find(headers: &HeaderMap, provider: Option<&Provider>, target: Target) -> Option<(TokenHash, Target)> {
+    let mut found = Found::default();
+    let mut note = |value: &[u8], place: &Place<'_>| {
+        let used = provider.is_none_or(|provider| uses(provider, place));
+        found.note(keystore_vault::hash_token(value), used);
+    };
+    for (name, value) in headers {
+        if name == AUTHORIZATION {
+            authorization(value.as_bytes(), &mut note);
+        } else if token::is_token(value.as_bytes()) {
+            note(value.as_bytes(), &Place::Header(name.as_str()));
+        }
+    }
+    let target = match provider {
+        Some(provider) => without_token(target, provider, &mut note)?,
+        None => target,
+    };
+    found.only().map(|hash| (hash, target))
+}
+
+/// What was found so far.
+#[derive(Default)]
+struct Found {
+    first: Option<TokenHash>,
+    in_a_used_place: bool,
+    several: bool,
+}
+
+impl Found {
+    fn note(&mut self, hash: TokenHash, used: bool) {
+        self.several |= self.first.is_some_and(|first| first != hash);
+        self.in_a_used_place |= used;
+        self.first = Some(hash);
+    }
+
+    fn only(self) -> Option<TokenHash> {
+        self.first.filter(|_| self.in_a_used_place && !self.several)
+    }
+}
+
+/// Tokens in an `Authorization` value. Schemes are compared without regard to case (RFC 9110, 11.1).
+fn authorization(value: &[u8], note: &mut impl FnMut(&[u8], &Place<'_>)) {
+    let Some(space) = memchr::memchr(b' ', value) else {
+        return;
+    };
+    let (scheme, rest) = (&value[..space], &value[space + 1..]);
+    if scheme.eq_ignore_ascii_case(b"bearer") {
+        if token::is_token(rest) {
+            note(rest, &Place::Bearer);
+        }
+    } else if scheme.eq_ignore_ascii_case(b"basic") {
+        let Ok(pair) = STANDARD.decode(rest) else { return };
+        let colon = memchr::memchr(b':', &pair).unwrap_or(pair.len());
+        if token::is_token(&pair[..colon]) {
+            note(&pair[..colon], &Place::BasicUsername);
+        }
+        if pair.get(colon + 1..).is_some_and(token::is_token) {
+            note(&pair[colon + 1..], &Place::BasicPassword);
+        }
+    }
+}
+
+/// Whether this provider's clients put their key into `place`. A bearer token is taken for every provider.
+fn uses(provider: &Provider, place: &Place<'_>) -> bool {
+    *place == Place::Bearer
+        || provider.token_slots.iter().any(|slot| match (slot, place) {
+            (Slot::Header(name), Place::Header(other)) => name == other,
+            (Slot::Query(name), Place::Query(other)) => name == other,
+            (Slot::BasicUsername, Place::BasicUsername)
+            | (Slot::BasicPassword, Place::BasicPassword)
+            | (Slot::Path(_), Place::Path) => true,
+            _ => false,
+        })
+}
+
+/// The target without a token in its path or query, for a vendor whose key stands there. `None` if nothing sendable is left.
+fn without_token(
+    target: Target,
+    provider: &Provider,
+    note: &mut impl FnMut(&[u8], &Place<'_>),
+) -> Option<Target> {
+    let mut path = None;
+    let mut query = None;
+    for slot in provider.token_slots.iter() {
+        match slot {
+            Slot::Path(before) => path = path.or_else(|| path_token(target.upstream_path(), before, note)),
+            Slot::Query(name) => {
+                let current = query.as_deref().or(target.query());
+                query = current
+                    .and_then(|current| query_token(current, name, note))
+                    .or(query);
+            }
+            Slot::Header(_) | Slot::BasicUsername | Slot::BasicPassword => {}
+        }
+    }
+    if path.is_none() && query.is_none() {
+        return Some(target);
+    }
+    let query = query
+        .as_deref()
+        .or(target.query())
+        .filter(|query| !query.is_empty());
+    target.with(path.as_deref().unwrap_or(target.upstream_path()), query)
+}
+
+/// The query without the parameters `slot` that hold a token; `None` when there is nothing to strip.
+fn query_token(query: &str, slot: &str, note: &mut impl FnMut(&[u8], &Place<'_>)) -> Option<String> {
+    let holds_token = |pair: &&str| {
+        pair.split_once('=')
+            .is_some_and(|(name, value)| name == slot && token::is_token(value.as_bytes()))
+    };
+    let (tokens, kept): (Vec<&str>, Vec<&str>) = query.split('&').partition(holds_token);
+    for pair in &tokens {
+        note(&pair.as_bytes()[slot.len() + 1..], &Place::Query(slot));
+    }
+    (!tokens.is_empty()).then(|| kept.join("&"))
+}
+
+/// The path behind a first segment that is `before` and a token (`/bot<token>/getMe`); `None` when there is none.
+fn path_token(path: &str, before: &str, note: &mut impl FnMut(&[u8], &Place<'_>)) -> Option<String> {
+    let segment_and_rest = path.strip_prefix('/')?.strip_prefix(before)?;
+    let (value, rest) = segment_and_rest.split_at_checked(token::LENGTH)?;
+    if !token::is_token(value.as_bytes()) || !(rest.is_empty() || rest.starts_with('/')) {
+        return None;
+    }
+    note(value.as_bytes(), &Place::Path);
+    Some(if rest.is_empty() {
+        "/".to_owned()
+    } else {
+        rest.to_owned()
+    })
+}

@@ -12,7 +12,7 @@ mod tools;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use keystore_catalog::UsageShape;
+use keystore_catalog::{OutputCap, UsageShape};
 use keystore_core::Bucket;
 use keystore_core::deny::Malformed;
 use keystore_core::price::BoundInput;
@@ -28,36 +28,12 @@ pub const TOKENS_AROUND_A_BODY: u64 = 1_024;
 /// More members than any vendor's request has; it keeps the search for doubled names short.
 const MAX_MEMBERS: usize = 256;
 
-/// The member that caps the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OutputCap {
-    /// `max_tokens`: Anthropic, legacy completions, and most vendors that speak OpenAI's chat shape.
-    MaxTokens,
-    /// `max_completion_tokens`: OpenAI chat.
-    MaxCompletionTokens,
-    /// `max_output_tokens`: OpenAI responses.
-    MaxOutputTokens,
-}
-
-impl OutputCap {
-    const ALL: [Self; 3] = [Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
-
-    /// The member's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::MaxTokens => "max_tokens",
-            Self::MaxCompletionTokens => "max_completion_tokens",
-            Self::MaxOutputTokens => "max_output_tokens",
-        }
-    }
-
-    /// Whether requests of this shape are capped by this member.
-    const fn caps(self, shape: UsageShape) -> bool {
-        match shape {
-            UsageShape::OpenaiResponses => matches!(self, Self::MaxOutputTokens),
-            UsageShape::AnthropicMessages => matches!(self, Self::MaxTokens),
-            _ => matches!(self, Self::MaxTokens | Self::MaxCompletionTokens),
-        }
+/// Whether requests of this shape are capped by `member`.
+const fn caps(member: OutputCap, shape: UsageShape) -> bool {
+    match shape {
+        UsageShape::OpenaiResponses => matches!(member, OutputCap::MaxOutputTokens),
+        UsageShape::AnthropicMessages => matches!(member, OutputCap::MaxTokens),
+        _ => matches!(member, OutputCap::MaxTokens | OutputCap::MaxCompletionTokens),
     }
 }
 
@@ -314,7 +290,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.facts.layout.caps[index] = Some(start..scanner.position());
-            if member.caps(self.shape) {
+            if caps(member, self.shape) {
                 self.facts.max_output = self.facts.max_output.max(cap);
             }
         }

@@ -1,1 +1,116 @@
-//! cache
+//! The agents that this node knows, each with everything resolved that its requests need.
+//!
+//! A cached agent answers a request without a round trip. It is dropped the moment anything it was made from changes: the store
+//! tells of changes before the call that made them returns, and an agent that was loaded while a change came in is loaded again.
+
+mod agent;
+mod index;
+
+use std::sync::Arc;
+
+use keystore_core::Deny;
+use keystore_core::token::TokenHash;
+use keystore_store::{Store, policies};
+use keystore_vault::{PolicyMac, Vault};
+use quick_cache::sync::Cache;
+
+pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant};
+use index::Index;
+
+use crate::counters::Counters;
+use crate::upstream::Upstreams;
+
+/// How many tokens are kept ready.
+const CAPACITY: usize = 1 << 20;
+/// How often a load is tried that changes keep overtaking.
+const ATTEMPTS: usize = 8;
+
+/// The agents behind tokens.
+pub(crate) struct Agents {
+    ready: Cache<TokenHash, Arc<Agent>>,
+    index: Index,
+    store: Store,
+    vault: Arc<Vault>,
+    policy_mac: PolicyMac,
+    counters: Arc<Counters>,
+}
+
+impl Agents {
+    /// With no agent yet.
+    pub(crate) fn new(
+        store: Store,
+        vault: Arc<Vault>,
+        policy_mac: PolicyMac,
+        counters: Arc<Counters>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            ready: Cache::new(CAPACITY),
+            index: Index::default(),
+            store,
+            vault,
+            policy_mac,
+            counters,
+        })
+    }
+
+    /// From now on, what changes in the store goes stale here before the change's own call returns, and connections of a
+    /// changed credential are closed.
+    pub(crate) fn listen(self: &Arc<Self>, upstreams: Arc<Upstreams>) {
+        let agents = Arc::downgrade(self);
+        self.store.on_change(Arc::new(move |changes, _epoch| {
+            let Some(agents) = agents.upgrade() else { return };
+            for change in changes {
+                agents.index.mark_stale(change);
+                if let keystore_store::Change::Credential(credential) = change {
+                    upstreams.forget(*credential);
+                }
+            }
+        }));
+    }
+
+    /// The agent behind a token; `None` when there is no such token or its rows are not authentic.
+    pub(crate) async fn get(&self, hash: TokenHash) -> Result<Option<Arc<Agent>>, Deny> {
+        if let Some(agent) = self.ready.get(&hash).filter(|agent| agent.is_current()) {
+            return Ok(Some(agent));
+        }
+        for _ in 0..ATTEMPTS {
+            let epoch = self.store.epoch();
+            let Some(agent) = self.load(hash).await? else {
+                self.ready.remove(&hash);
+                return Ok(None);
+            };
+            let agent = Arc::new(agent);
+            // Known to the index before the epoch is looked at again: a change either is in the epoch or marks this agent.
+            self.index.insert(&agent);
+            if self.store.epoch() == epoch && agent.is_current() {
+                self.ready.insert(hash, Arc::clone(&agent));
+                return Ok(Some(agent));
+            }
+        }
+        Err(Deny::AuthStale)
+    }
+
+    async fn load(&self, hash: TokenHash) -> Result<Option<Agent>, Deny> {
+        let unavailable = |error: keystore_store::StoreError| {
+            tracing::error!(%error, "an agent cannot be loaded");
+            Deny::AuthStale
+        };
+        let mut conn = self.store.read().await.map_err(unavailable)?;
+        let Some(loaded) = policies::load(&mut conn, hash).await.map_err(unavailable)? else {
+            return Ok(None);
+        };
+        drop(conn);
+        let token = loaded.identity.token;
+        let agent = Agent::verify(
+            loaded,
+            hash,
+            &self.policy_mac,
+            &self.counters,
+            self.vault.deployment(),
+        );
+        if let Err(reason) = &agent {
+            tracing::error!(%token, reason, "the rows of a token are not authentic");
+        }
+        Ok(agent.ok())
+    }
+}

@@ -1,1 +1,76 @@
-//! counters
+//! The truth about admission on this node: rates and budgets, in memory.
+//!
+//! Rebuilt at start from the journal's projections; from then on every decision is made here, without a round trip. What is held
+//! or settled here is also in the journal, which is what survives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use keystore_core::budget::{Book, BudgetTerms, BudgetView};
+use keystore_core::deny::BudgetExceeded;
+use keystore_core::ids::AgentId;
+use keystore_core::rate::Rates;
+use keystore_core::record::HeldBudget;
+use keystore_core::{Micros, NanoUsd};
+use keystore_store::Recovery;
+
+/// All counters of this node.
+#[derive(Debug, Default)]
+pub struct Counters {
+    rates: Mutex<HashMap<(AgentId, String), Arc<Mutex<Rates>>>>,
+    book: Mutex<Book>,
+}
+
+/// A panic while a counter is held leaves plain integers behind, each update being one step: the lock stays usable.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Counters {
+    /// The rates of `agent` at `provider`; the same ones for as long as the process lives.
+    pub fn rates(&self, agent: AgentId, provider: &str) -> Arc<Mutex<Rates>> {
+        let mut rates = lock(&self.rates);
+        Arc::clone(rates.entry((agent, provider.to_owned())).or_default())
+    }
+
+    /// Puts back what was admitted on the current day and settled in the current windows before a restart.
+    pub fn restore(&self, now: Micros, recovery: &Recovery) {
+        for count in &recovery.daily_requests {
+            let admitted = u32::try_from(count.admitted).unwrap_or(u32::MAX);
+            lock(&self.rates(count.agent, &count.provider)).restore_day(now, admitted);
+        }
+        let mut book = lock(&self.book);
+        for spent in &recovery.spent {
+            book.restore(spent.budget, spent.window_start, spent.settled);
+        }
+    }
+
+    /// Holds `amount` in every one of the budgets, or in none.
+    ///
+    /// # Errors
+    ///
+    /// The first budget that does not afford it.
+    pub fn hold(
+        &self,
+        now: Micros,
+        terms: &[BudgetTerms],
+        amount: NanoUsd,
+    ) -> Result<Vec<HeldBudget>, BudgetExceeded> {
+        lock(&self.book).admit(now, terms, amount)
+    }
+
+    /// What the tightest of the budgets still affords; `None` without a budget.
+    pub fn headroom(&self, now: Micros, terms: &[BudgetTerms]) -> Option<NanoUsd> {
+        lock(&self.book).headroom(now, terms)
+    }
+
+    /// Turns a hold into a charge.
+    pub fn settle(&self, held: &[HeldBudget], hold: NanoUsd, cost: NanoUsd) {
+        lock(&self.book).settle(held, hold, cost);
+    }
+
+    /// What a budget has settled and held in the window of `now`.
+    pub fn view(&self, now: Micros, terms: &BudgetTerms) -> BudgetView {
+        lock(&self.book).view(now, terms)
+    }
+}

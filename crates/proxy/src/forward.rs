@@ -63,8 +63,17 @@ pub(crate) async fn forward(
     send(&client, request, body, config.head_timeout).await
 }
 
-async fn send(client: &Client, request: Outgoing, body: OutgoingBody, head_timeout: Duration) -> Result<Response<AnswerBody>, ForwardError> {
-    let Outgoing { method, path_and_query, headers } = request;
+async fn send(
+    client: &Client,
+    request: Outgoing,
+    body: OutgoingBody,
+    head_timeout: Duration,
+) -> Result<Response<AnswerBody>, ForwardError> {
+    let Outgoing {
+        method,
+        path_and_query,
+        headers,
+    } = request;
     let (body, progress) = body.into_sent();
     let mut lease = client.lease().await.map_err(|error| not_sent(&error))?;
     let mut request = head(method, headers, body);
@@ -81,11 +90,19 @@ async fn send(client: &Client, request: Outgoing, body: OutgoingBody, head_timeo
             return Err(ForwardError::RequestBody(deny));
         }
         let Some(unsent) = failure.take_message() else {
-            tracing::warn!(host = lease.host(), error = error_chain(failure.error()), "upstream broke off");
-            return Err(ForwardError::Broken { reason: format!("{} broke off the connection", lease.host()) });
+            tracing::warn!(
+                host = lease.host(),
+                error = error_chain(failure.error()),
+                "upstream broke off"
+            );
+            return Err(ForwardError::Broken {
+                reason: format!("{} broke off the connection", lease.host()),
+            });
         };
         if !lease.is_reused() {
-            return Err(ForwardError::NotSent { reason: format!("{} closed the connection at once", lease.host()) });
+            return Err(ForwardError::NotSent {
+                reason: format!("{} closed the connection at once", lease.host()),
+            });
         }
         // A kept connection that the upstream closed before it took the request: nothing was sent, another one will do.
         request = unsent;
@@ -101,7 +118,11 @@ fn head(method: Method, headers: HeaderMap, body: SentBody) -> Request<SentBody>
 }
 
 /// Writes the target as the connection's protocol wants it.
-fn address(request: &mut Request<SentBody>, lease: &Lease, path_and_query: &PathAndQuery) -> Result<(), ForwardError> {
+fn address(
+    request: &mut Request<SentBody>,
+    lease: &Lease,
+    path_and_query: &PathAndQuery,
+) -> Result<(), ForwardError> {
     let form = lease.form();
     if let Some((scheme, authority)) = form.absolute {
         request.headers_mut().remove(HOST);
@@ -111,21 +132,28 @@ fn address(request: &mut Request<SentBody>, lease: &Lease, path_and_query: &Path
             .authority(authority.clone())
             .path_and_query(path_and_query.clone())
             .build();
-        *request.uri_mut() =
-            absolute.map_err(|_| ForwardError::NotSent { reason: "the upstream's URL is not valid".to_owned() })?;
+        *request.uri_mut() = absolute.map_err(|_| ForwardError::NotSent {
+            reason: "the upstream's URL is not valid".to_owned(),
+        })?;
     } else {
         *request.uri_mut() = Uri::from(path_and_query.clone());
         request.headers_mut().insert(HOST, form.host.clone());
         // Said outright, because hyper would send no body at all with a GET of unknown length.
         if request.body().size_hint().exact().is_none() {
-            request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            request
+                .headers_mut()
+                .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
     }
     Ok(())
 }
 
 /// The head of an answer, or `None` when there is none within `limit` from the start or from the last byte of the body.
-async fn head_in_time<T>(answer: impl Future<Output = T>, progress: Option<&Progress>, limit: Duration) -> Option<T> {
+async fn head_in_time<T>(
+    answer: impl Future<Output = T>,
+    progress: Option<&Progress>,
+    limit: Duration,
+) -> Option<T> {
     let mut answer = std::pin::pin!(answer);
     let mut seen = 0;
     loop {
@@ -142,7 +170,9 @@ async fn head_in_time<T>(answer: impl Future<Output = T>, progress: Option<&Prog
 
 fn received(response: Response<Incoming>, lease: Lease) -> Result<Response<AnswerBody>, ForwardError> {
     if response.status().is_informational() {
-        return Err(ForwardError::Broken { reason: format!("{} answered with an upgrade that was not asked for", lease.host()) });
+        return Err(ForwardError::Broken {
+            reason: format!("{} answered with an upgrade that was not asked for", lease.host()),
+        });
     }
     let (parts, body) = response.into_parts();
     Ok(Response::from_parts(parts, AnswerBody::new(body, lease)))
@@ -150,7 +180,9 @@ fn received(response: Response<Incoming>, lease: Lease) -> Result<Response<Answe
 
 fn not_sent(error: &LeaseError) -> ForwardError {
     tracing::warn!(error = error_chain(error), "no upstream connection");
-    ForwardError::NotSent { reason: error.reason() }
+    ForwardError::NotSent {
+        reason: error.reason(),
+    }
 }
 
 /// An error and what it came from, on one line.

@@ -97,8 +97,15 @@ pub(crate) enum InjectError {
 ///
 /// See [`InjectError`].
 pub(crate) fn build(parts: BuildParts<'_>, opened: &Opened) -> Result<Built, InjectError> {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that writes a plaintext credential into a request")]
-    assemble(parts, &|name| opened.expose_field(name).and_then(|field| std::str::from_utf8(field).ok()))
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that writes a plaintext credential into a request"
+    )]
+    assemble(parts, &|name| {
+        opened
+            .expose_field(name)
+            .and_then(|field| std::str::from_utf8(field).ok())
+    })
 }
 
 /// How a field of the credential is read.
@@ -106,9 +113,16 @@ type Expose<'s> = dyn Fn(&str) -> Option<&'s str> + 's;
 
 fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectError> {
     let host = parts.policy.host(parts.alias).ok_or(InjectError::Host)?;
-    let mut fields = Fields { expose, provider: parts.provider, needles: Needles::default() };
+    let mut fields = Fields {
+        expose,
+        provider: parts.provider,
+        needles: Needles::default(),
+    };
     let mut headers = strip::strip(parts.headers, parts.provider, parts.policy);
-    if let Some(length) = parts.body_bytes.filter(|length| *length > 0 || takes_a_body(parts.method)) {
+    if let Some(length) = parts
+        .body_bytes
+        .filter(|length| *length > 0 || takes_a_body(parts.method))
+    {
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
     }
     for default in parts.provider.default_headers.iter() {
@@ -119,8 +133,12 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
     for injection in &parts.policy.injections {
         match injection {
             Injection::Bearer { template } => bearer::inject(&mut headers, template, &mut fields)?,
-            Injection::Header { name, template } => header::inject(&mut headers, name, template, &mut fields)?,
-            Injection::Basic { username, password } => basic::inject(&mut headers, username, password, &mut fields)?,
+            Injection::Header { name, template } => {
+                header::inject(&mut headers, name, template, &mut fields)?
+            }
+            Injection::Basic { username, password } => {
+                basic::inject(&mut headers, username, password, &mut fields)?
+            }
             Injection::Query { name, template } => query::inject(&mut query, name, template, &mut fields)?,
             Injection::Path { template } => path::inject(&mut path, template, &mut fields)?,
         }
@@ -131,8 +149,15 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
         path.push_str(&query);
     }
     let path_and_query = PathAndQuery::try_from(path).map_err(|_| InjectError::Target)?;
-    let request = Outgoing { method: parts.method.clone(), path_and_query, headers };
-    Ok(Built { request, needles: fields.needles })
+    let request = Outgoing {
+        method: parts.method.clone(),
+        path_and_query,
+        headers,
+    };
+    Ok(Built {
+        request,
+        needles: fields.needles,
+    })
 }
 
 /// Methods whose requests say `content-length: 0` when they have no body (RFC 9110, 8.6); some vendors insist on it.
@@ -141,7 +166,9 @@ fn takes_a_body(method: &Method) -> bool {
 }
 
 fn add_default(headers: &mut HeaderMap, name: &str, value: &str) {
-    let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else { return };
+    let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) else {
+        return;
+    };
     headers.entry(name).or_insert(value);
 }
 
@@ -154,13 +181,19 @@ struct Fields<'a, 's> {
 
 impl Fields<'_, '_> {
     /// `template` with each `{name}` replaced by the field of that name as `encode` writes it.
-    fn fill(&mut self, template: &str, encode: impl Fn(&str, &mut String)) -> Result<Zeroizing<String>, InjectError> {
+    fn fill(
+        &mut self,
+        template: &str,
+        encode: impl Fn(&str, &mut String),
+    ) -> Result<Zeroizing<String>, InjectError> {
         // Enough for the usual secret, so that no half-grown copy is left behind in freed memory.
         let mut filled = Zeroizing::new(String::with_capacity(template.len() + 512));
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or(InjectError::Template)?;
-            let value = (self.expose)(name).ok_or_else(|| InjectError::MissingField { name: name.to_owned() })?;
+            let value = (self.expose)(name).ok_or_else(|| InjectError::MissingField {
+                name: name.to_owned(),
+            })?;
             filled.push_str(before);
             encode(value, &mut filled);
             if self.provider.field(name).is_none_or(|field| field.secret) {
@@ -184,7 +217,8 @@ fn write_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Resul
     if value.is_empty() || value.trim() != value || !value.bytes().all(fits) {
         return Err(InjectError::Unfit { slot: "a header" });
     }
-    let mut value = HeaderValue::from_str(value).map_err(|_: InvalidHeaderValue| InjectError::Unfit { slot: "a header" })?;
+    let mut value = HeaderValue::from_str(value)
+        .map_err(|_: InvalidHeaderValue| InjectError::Unfit { slot: "a header" })?;
     // Keeps it out of HTTP/2's compression tables and of anything that prints headers.
     value.set_sensitive(true);
     match headers.insert(name, value) {

@@ -1,9 +1,14 @@
 //! The data plane: one request, from accept to settle.
+//!
+//! [`Proxy::handle`] is the path. Every step is a file, takes the value of the step before, and refuses by an early return. This
+//! crate does not know the control plane: it reads the store and is told of changes.
 
 mod admit;
+mod answer;
+mod attempt;
 mod authenticate;
 mod authorize;
-mod body;
+pub mod body;
 mod cache;
 pub mod config;
 pub mod counters;
@@ -11,14 +16,279 @@ mod forward;
 mod inject;
 pub mod listener;
 pub mod meter;
+pub mod metrics;
+mod outlive;
 pub mod parse;
 mod probe;
-mod refuse;
+pub mod refuse;
 mod relay;
 mod reserve;
 mod resolve;
+mod response;
 pub mod route;
 pub mod scrub;
 mod settle;
 pub mod sse;
 mod upstream;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use keystore_core::ids::RequestId;
+use keystore_core::record::Refusal as RefusalRecord;
+use keystore_core::{Clock, IdSource};
+use keystore_store::{Recovery, Store};
+use keystore_vault::{PolicyMac, Vault};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authorize::Permit;
+use crate::cache::{Agent, Agents};
+use crate::config::ProxyConfig;
+use crate::counters::Counters;
+use crate::listener::{ConnInfo, Drained, Limits, Listener};
+use crate::metrics::Metrics;
+use crate::outlive::Afterlife;
+use crate::parse::AllowedHosts;
+use crate::refuse::{Refusal, RefusalContext};
+pub use crate::response::Body;
+use crate::route::Route;
+use crate::upstream::Upstreams;
+
+/// The data plane of one node.
+pub struct Proxy {
+    config: ProxyConfig,
+    hosts: AllowedHosts,
+    store: Store,
+    vault: Arc<Vault>,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    agents: Arc<Agents>,
+    counters: Arc<Counters>,
+    upstreams: Arc<Upstreams>,
+    metrics: Metrics,
+    afterlife: Afterlife,
+}
+
+/// What a proxy is made of.
+pub struct ProxyParts {
+    /// Settings.
+    pub config: ProxyConfig,
+    /// Policies, and the journal.
+    pub store: Store,
+    /// What the store's recovery found: where the counters start.
+    pub recovery: Recovery,
+    /// Opens credentials.
+    pub vault: Arc<Vault>,
+    /// Authenticates policy rows.
+    pub policy_mac: PolicyMac,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where request and attempt ids come from.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// Why a proxy cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// `proxy.hosts` names something that is not a host.
+    #[error(transparent)]
+    Hosts(#[from] parse::InvalidHost),
+    /// The certificate authorities for upstreams cannot be read.
+    #[error(transparent)]
+    Upstream(#[from] upstream::tls::TrustError),
+}
+
+impl Proxy {
+    /// A proxy with its counters where the last process left them. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// See [`StartError`].
+    pub fn new(parts: ProxyParts) -> Result<Arc<Self>, StartError> {
+        let ProxyParts {
+            config,
+            store,
+            recovery,
+            vault,
+            policy_mac,
+            clock,
+            ids,
+        } = parts;
+        let hosts = match config.hosts.as_slice() {
+            [] => AllowedHosts::loopback(),
+            names => AllowedHosts::new(names)?,
+        };
+        let counters = Arc::new(Counters::default());
+        counters.restore(clock.now(), &recovery);
+        let upstreams = Arc::new(Upstreams::new(&config)?);
+        let agents = Agents::new(
+            store.clone(),
+            Arc::clone(&vault),
+            policy_mac,
+            Arc::clone(&counters),
+        );
+        agents.listen(Arc::clone(&upstreams));
+        let afterlife = Afterlife {
+            tasks: TaskTracker::new(),
+            runtime: Handle::current(),
+            limit: config.drain_timeout,
+            places: Arc::new(Semaphore::new(config.max_drains)),
+        };
+        Ok(Arc::new(Self {
+            hosts,
+            store,
+            vault,
+            clock,
+            ids,
+            agents,
+            counters,
+            upstreams,
+            metrics: Metrics::default(),
+            afterlife,
+            config,
+        }))
+    }
+
+    /// Serves `socket` until `stop`, then drains: running answers and abandoned exchanges end, or are cut after the
+    /// configured time. Everything is settled when this returns.
+    pub async fn serve(
+        self: &Arc<Self>,
+        socket: TcpListener,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        stop: CancellationToken,
+    ) -> Drained {
+        let limits = Limits {
+            max_connections: self.config.max_connections,
+            ..Limits::default()
+        };
+        let mut listener = Listener::new(socket, limits);
+        if let Some(tls) = tls {
+            listener = listener.with_tls(tls);
+        }
+        let proxy = Arc::clone(self);
+        let service = move |request, conn| Arc::clone(&proxy).handle(request, conn);
+        let drained = listener.serve(service, stop, self.config.shutdown_timeout).await;
+        self.afterlife.tasks.close();
+        self.afterlife.tasks.wait().await;
+        drained
+    }
+
+    /// One request, from its head to the head of its answer.
+    pub fn handle(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        conn: ConnInfo,
+    ) -> impl Future<Output = Response<Body>> + Send {
+        async move {
+            let mut trail = Trail::new(RequestId::new(self.ids.next()));
+            match self.answer(request, conn, &mut trail).await {
+                Ok(response) => response,
+                Err(refusal) => self.refused(&refusal, &trail),
+            }
+        }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        conn: ConnInfo,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Refusal> {
+        let request = parse::parse(request, &conn, &self.hosts)?;
+        let target = match route::route(&request)? {
+            Route::Provider(target) => target,
+            Route::Health => return Ok(response::alive(trail.request)),
+            Route::Ready => {
+                return Ok(response::ready(
+                    trail.request,
+                    self.store.journal().is_available(),
+                ));
+            }
+        };
+        let caller = self.authenticate(&request, target).await?;
+        trail.caller(&caller.agent, caller.target.slug());
+        let permit = self.authorize(caller, &request)?;
+        trail.permit(&permit);
+        let admission = self.admit(&permit)?;
+        let credential = self.resolve(&permit).await?;
+        self.attempt(permit, admission, credential, request, trail).await
+    }
+
+    /// Records and counts a refusal, and answers it.
+    fn refused(&self, refusal: &Refusal, trail: &Trail) -> Response<Body> {
+        let context = RefusalContext {
+            request: trail.request,
+            agent: trail.agent.as_ref().map(|agent| agent.name.as_str()),
+            budget_status: trail.budget_status,
+            now: self.clock.now(),
+        };
+        let response = refuse::refuse(refusal, &context);
+        self.metrics.refused(refusal.code());
+        if let Some(agent) = trail.agent.as_ref().filter(|_| !trail.attempted) {
+            self.store.journal().refusal(&RefusalRecord {
+                request: trail.request,
+                at: context.now,
+                org: agent.policy.org,
+                project: agent.policy.project,
+                agent: agent.policy.agent,
+                token: agent.token.token,
+                provider: trail.provider.clone(),
+                code: refusal.code().as_str().to_owned(),
+                status: response.status().as_u16(),
+                count: 1,
+                model: None,
+            });
+        }
+        response.map(Body::from)
+    }
+
+    /// What is spent and held right now.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// What is known of a request by the time that it is refused.
+struct Trail {
+    request: RequestId,
+    agent: Option<Arc<Agent>>,
+    provider: String,
+    budget_status: Option<http::StatusCode>,
+    /// There is an intent: its outcome is the record.
+    attempted: bool,
+}
+
+impl Trail {
+    fn new(request: RequestId) -> Self {
+        Self {
+            request,
+            agent: None,
+            provider: String::new(),
+            budget_status: None,
+            attempted: false,
+        }
+    }
+
+    fn caller(&mut self, agent: &Arc<Agent>, slug: &str) {
+        self.agent = Some(Arc::clone(agent));
+        slug.clone_into(&mut self.provider);
+    }
+
+    fn permit(&mut self, permit: &Permit) {
+        self.budget_status = permit
+            .provider
+            .refusal_budget_status
+            .and_then(|status| http::StatusCode::from_u16(status).ok());
+    }
+}

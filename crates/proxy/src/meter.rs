@@ -161,7 +161,7 @@ impl Meter {
             }
             Body::EventsWithout(mut hide) => hide.end(|event| reading.event(event)),
             Body::Buffered(kept) => {
-                kept.with(|body, whole| reading.body(body, whole));
+                kept.with(|body| reading.body(body, self.bytes_seen));
                 None
             }
         }
@@ -226,8 +226,8 @@ impl Reading {
         }
     }
 
-    /// Reads a buffered answer, or the end of one.
-    fn body(&mut self, body: &[u8], whole: bool) {
+    /// Reads a buffered answer, or the end of one that had `all_bytes`.
+    fn body(&mut self, body: &[u8], all_bytes: u64) {
         match self.vendor {
             Vendor::Other => {}
             Vendor::Chat => openai_chat::body(self, body),
@@ -235,10 +235,8 @@ impl Reading {
             Vendor::Anthropic(_) => anthropic_messages::body(self, body),
         }
         if !self.complete {
-            self.text_bytes = match whole {
-                true => relayed::text_bytes(body).unwrap_or(body.len() as u64),
-                false => u64::MAX / 2,
-            };
+            let texts = relayed::text_bytes(body).filter(|_| body.len() as u64 == all_bytes);
+            self.text_bytes = texts.unwrap_or(all_bytes);
         }
     }
 
@@ -253,7 +251,6 @@ impl Reading {
 struct Kept {
     chunks: Vec<Bytes>,
     bytes: usize,
-    dropped: bool,
 }
 
 impl Kept {
@@ -265,15 +262,14 @@ impl Kept {
             let tail = Bytes::copy_from_slice(&all[all.len().saturating_sub(TAIL_BYTES)..]);
             self.bytes = tail.len();
             self.chunks = vec![tail];
-            self.dropped = true;
         }
     }
 
-    /// Gives what is kept, and whether that is the whole answer.
-    fn with(self, read: impl FnOnce(&[u8], bool)) {
+    /// Gives what is kept, in one piece.
+    fn with(self, read: impl FnOnce(&[u8])) {
         match &self.chunks[..] {
-            [only] => read(only, !self.dropped),
-            chunks => read(&chunks.concat(), !self.dropped),
+            [only] => read(only),
+            chunks => read(&chunks.concat()),
         }
     }
 }

@@ -67,7 +67,12 @@ pub(crate) fn request(provider: &Provider, value: &dyn Fn(&str) -> Option<String
         Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
         None => (target, None),
     };
-    Some(ProbeRequest { method: verify.method.parse().ok()?, alias: verify.host.to_string(), path, query })
+    Some(ProbeRequest {
+        method: verify.method.parse().ok()?,
+        alias: verify.host.to_string(),
+        path,
+        query,
+    })
 }
 
 /// `template` with each `{name}` replaced. A value that would change the form of the path gives `None`.
@@ -77,7 +82,11 @@ fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String
     while let Some((before, after)) = rest.split_once('{') {
         let (name, after) = after.split_once('}')?;
         let value = value(name)?;
-        if !value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte)) || value.starts_with('.') {
+        if !value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte))
+            || value.starts_with('.')
+        {
             return None;
         }
         filled.push_str(before);
@@ -107,7 +116,12 @@ pub(crate) async fn probe(
     parts: ProbeParts<'_>,
     config: &ProxyConfig,
 ) -> (ProbeOutcome, Option<StatusCode>) {
-    let ProbeParts { provider, policy, opened, client } = parts;
+    let ProbeParts {
+        provider,
+        policy,
+        opened,
+        client,
+    } = parts;
     let built = inject::build(
         BuildParts {
             method: &request.method,
@@ -123,32 +137,55 @@ pub(crate) async fn probe(
     );
     let built = match built {
         Ok(built) => built,
-        Err(error) => return (ProbeOutcome::Unclear { reason: error.to_string() }, None),
+        Err(error) => {
+            return (
+                ProbeOutcome::Unclear {
+                    reason: error.to_string(),
+                },
+                None,
+            );
+        }
     };
     match forward::forward(reservation, client, built.request, OutgoingBody::Empty, config).await {
         Ok(response) => {
             let status = response.status();
             let outcome = match answer::clean(response, provider, &built.needles) {
                 Ok(response) => meaning(provider, response).await,
-                Err(error) => ProbeOutcome::Unclear { reason: error.to_string() },
+                Err(error) => ProbeOutcome::Unclear {
+                    reason: error.to_string(),
+                },
             };
             (outcome, Some(status))
         }
         Err(ForwardError::NotSent { reason } | ForwardError::Broken { reason }) => {
             (ProbeOutcome::Unreachable { reason }, None)
         }
-        Err(ForwardError::Timeout) => {
-            (ProbeOutcome::Unreachable { reason: "no answer in time".to_owned() }, None)
-        }
+        Err(ForwardError::Timeout) => (
+            ProbeOutcome::Unreachable {
+                reason: "no answer in time".to_owned(),
+            },
+            None,
+        ),
         // A probe has no body that could fail.
-        Err(error @ ForwardError::RequestBody(_)) => (ProbeOutcome::Unclear { reason: error.to_string() }, None),
+        Err(error @ ForwardError::RequestBody(_)) => (
+            ProbeOutcome::Unclear {
+                reason: error.to_string(),
+            },
+            None,
+        ),
     }
 }
 
 fn headers() -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(HeaderName::from_static("accept"), HeaderValue::from_static("application/json"));
-    headers.insert(HeaderName::from_static("user-agent"), HeaderValue::from_static("keystore"));
+    headers.insert(
+        HeaderName::from_static("accept"),
+        HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        HeaderName::from_static("user-agent"),
+        HeaderValue::from_static("keystore"),
+    );
     headers
 }
 
@@ -170,10 +207,16 @@ fn judge(provider: &Provider, verify: Option<&Verify>, status: StatusCode, body:
     }
     match code {
         200..=299 => ProbeOutcome::Valid,
-        429 => ProbeOutcome::Unclear { reason: format!("{} limits requests right now (429)", provider.name) },
-        500..=599 => ProbeOutcome::Unclear { reason: format!("{} has a problem right now ({code})", provider.name) },
+        429 => ProbeOutcome::Unclear {
+            reason: format!("{} limits requests right now (429)", provider.name),
+        },
+        500..=599 => ProbeOutcome::Unclear {
+            reason: format!("{} has a problem right now ({code})", provider.name),
+        },
         // Not let in, not found, asked wrongly: without a rule in the provider's file it may be the credential or the request.
-        _ => ProbeOutcome::Unclear { reason: format!("{} answered {code}", provider.name) },
+        _ => ProbeOutcome::Unclear {
+            reason: format!("{} answered {code}", provider.name),
+        },
     }
 }
 
@@ -187,7 +230,12 @@ mod tests {
 
     fn outcome(slug: &str, status: u16, body: &str) -> ProbeOutcome {
         let provider = provider(slug);
-        judge(provider, provider.verify.as_ref(), StatusCode::from_u16(status).unwrap(), body.as_bytes())
+        judge(
+            provider,
+            provider.verify.as_ref(),
+            StatusCode::from_u16(status).unwrap(),
+            body.as_bytes(),
+        )
     }
 
     #[test]
@@ -196,13 +244,19 @@ mod tests {
         let bad = r#"{"error":{"code":"invalid_api_key"}}"#;
         assert_eq!(outcome("openai", 401, bad), ProbeOutcome::Invalid { status: 401 });
         for status in [302, 404, 429, 500, 503] {
-            assert!(matches!(outcome("openai", status, ""), ProbeOutcome::Unclear { .. }), "{status}");
+            assert!(
+                matches!(outcome("openai", status, ""), ProbeOutcome::Unclear { .. }),
+                "{status}"
+            );
         }
     }
 
     #[test]
     fn every_provider_that_can_be_verified_has_a_request() {
-        for provider in keystore_catalog::providers().iter().filter(|provider| provider.verify.is_some()) {
+        for provider in keystore_catalog::providers()
+            .iter()
+            .filter(|provider| provider.verify.is_some())
+        {
             let request = request(provider, &|_| Some("value".to_owned())).unwrap();
             assert!(request.path.starts_with('/'), "{}", provider.slug);
             assert!(!request.path.contains(['{', '?']), "{}", provider.slug);
@@ -211,7 +265,10 @@ mod tests {
 
     #[test]
     fn a_value_cannot_change_the_path() {
-        assert_eq!(fill("/accounts/{id}/x?y=1", &|_| Some("AC-1".into())).unwrap(), "/accounts/AC-1/x?y=1");
+        assert_eq!(
+            fill("/accounts/{id}/x?y=1", &|_| Some("AC-1".into())).unwrap(),
+            "/accounts/AC-1/x?y=1"
+        );
         for value in ["a/b", "..", ".", "a?b", "a#b", "a%2fb", "a b"] {
             assert_eq!(fill("/accounts/{id}", &|_| Some(value.into())), None, "{value}");
         }

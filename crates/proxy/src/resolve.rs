@@ -1,1 +1,55 @@
-//! resolve
+//! Step 7: which credential version serves the call. It stays sealed; only `inject` opens it.
+
+use std::sync::Arc;
+
+use keystore_core::Deny;
+use keystore_vault::{Opened, VaultError};
+
+use crate::Proxy;
+use crate::authorize::Permit;
+use crate::cache::ReadyCredential;
+
+impl Proxy {
+    /// The credential of the permit's grant, bound for the host that the request names.
+    pub(crate) async fn resolve(&self, permit: &Permit) -> Result<Arc<ReadyCredential>, Deny> {
+        let provider = || permit.provider.slug.to_string();
+        let credential = permit
+            .grant()
+            .credential(&self.vault)
+            .await
+            .map_err(|error| unusable(&error, &provider()))?
+            .filter(|credential| credential.expires_at.is_none_or(|at| self.clock.now() < at))
+            .ok_or_else(|| Deny::CredentialMissing { provider: provider() })?;
+        let alias = permit.target.alias();
+        if credential.policy.host(alias).is_none() {
+            return Err(Deny::UnknownHost {
+                provider: provider(),
+                alias: alias.to_owned(),
+            });
+        }
+        Ok(credential)
+    }
+
+    /// Opens the credential, unwrapping its keys again when they have been kept for long enough.
+    pub(crate) async fn open(&self, credential: &ReadyCredential) -> Result<Opened, Deny> {
+        match credential.sealed.open() {
+            Err(VaultError::Stale) => {}
+            other => return other.map_err(|error| unusable(&error, &credential.name)),
+        }
+        let fresh = credential.sealed.refresh(&self.vault).await;
+        fresh
+            .and_then(|()| credential.sealed.open())
+            .map_err(|error| unusable(&error, &credential.name))
+    }
+}
+
+/// A credential that cannot be opened: without the keys everything is closed; anything else is as good as no credential.
+fn unusable(error: &VaultError, what: &str) -> Deny {
+    tracing::error!(credential = what, %error, "a credential cannot be opened");
+    match error {
+        VaultError::Sealed | VaultError::Stale => Deny::Sealed,
+        _ => Deny::CredentialMissing {
+            provider: what.to_owned(),
+        },
+    }
+}

@@ -29,7 +29,10 @@ pub(crate) struct Scrubber {
 impl Scrubber {
     /// For one answer.
     pub(crate) fn new(needles: Needles) -> Self {
-        Self { needles, held: BytesMut::new() }
+        Self {
+            needles,
+            held: BytesMut::new(),
+        }
     }
 
     /// What can be passed on now that `chunk` came; may be empty. Every secret is replaced by as many asterisks.
@@ -62,7 +65,11 @@ impl Scrubber {
         let mut at = 0;
         let mut matches = self.needles.matches(&data);
         let end = loop {
-            let pending = if more { self.needles.pending(&data, at) } else { None };
+            let pending = if more {
+                self.needles.pending(&data, at)
+            } else {
+                None
+            };
             let limit = pending.unwrap_or(data.len());
             match matches.next_from(at).filter(|secret| secret.start < limit) {
                 Some(secret) => {
@@ -100,7 +107,11 @@ pub(crate) fn scrub_error_body<'a>(body: &'a [u8], provider: &Provider, needles:
     }
     if MASKED.is_match(&clean) {
         let replaced = MASKED.replace_all(&clean, |masked: &Captures<'_>| {
-            if is_masked_key(masked, needles) { REDACTED.to_vec() } else { masked[0].to_vec() }
+            if is_masked_key(masked, needles) {
+                REDACTED.to_vec()
+            } else {
+                masked[0].to_vec()
+            }
         });
         clean = Cow::Owned(replaced.into_owned());
     }
@@ -148,7 +159,9 @@ fn is_masked_key(masked: &Captures<'_>, needles: &Needles) -> bool {
     }
     let stars = mask.contains(&b'*');
     let begins_as_key = KEY_PREFIXES.iter().any(|prefix| {
-        before.strip_prefix(*prefix).is_some_and(|rest| stars || rest.first().is_some_and(|byte| b"-_".contains(byte)))
+        before
+            .strip_prefix(*prefix)
+            .is_some_and(|rest| stars || rest.first().is_some_and(|byte| b"-_".contains(byte)))
     });
     // Ellipses are common in prose, so that they count only behind the begin of a key.
     begins_as_key || (mask.ends_with(b"**") && (2..=6).contains(&after.len()))

@@ -1,1 +1,164 @@
-//! settle
+//! Step 13: what a call cost, and that it ended. Every reservation passes here exactly once.
+
+use std::time::Duration;
+
+use keystore_catalog::Billing;
+use keystore_core::record::{ChargeFlags, Ending, Outcome};
+use keystore_core::{Bucket, NanoUsd, Usage};
+
+use crate::Proxy;
+use crate::meter::Metered;
+use crate::reserve::Open;
+
+/// How an exchange ended, as far as the step that ends it knows.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) ending: Ending,
+    /// What the meter read; `None` when no answer was read.
+    pub(crate) metered: Option<Metered>,
+    /// Bytes of the answer's body.
+    pub(crate) response_bytes: u64,
+    /// The code of the refusal that the client was given in place of the answer.
+    pub(crate) refusal: Option<&'static str>,
+}
+
+/// A usage with its price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Charge {
+    pub(crate) usage: Usage,
+    pub(crate) cost: NanoUsd,
+    pub(crate) flags: ChargeFlags,
+}
+
+impl Proxy {
+    /// Turns the hold into a charge, in the counters and in the journal, and gives the charge.
+    pub(crate) fn settle(&self, open: Open, end: End) -> Charge {
+        let charge = charge(&open, &end);
+        self.counters.settle(&open.budgets, open.hold, charge.cost);
+        self.metrics.settled(&open, &end, &charge);
+        let elapsed =
+            |until: Duration| u64::try_from(until.saturating_sub(open.began).as_micros()).unwrap_or(u64::MAX);
+        self.store.journal().outcome(&Outcome {
+            attempt: open.attempt,
+            at: self.clock.now(),
+            ending: end.ending,
+            status: open.status,
+            served_model: end.metered.and_then(|metered| metered.served_model),
+            usage: charge.usage,
+            cost: charge.cost,
+            flags: charge.flags,
+            first_byte_us: open.first_byte.map_or(0, elapsed),
+            total_us: elapsed(self.clock.boottime()),
+            request_bytes: open.request_bytes,
+            response_bytes: end.response_bytes,
+            refusal: end.refusal.map(str::to_owned),
+        });
+        charge
+    }
+}
+
+/// What the call cost. Nothing was sent: nothing. The vendor answered with an error and no usage: nothing. Nothing is known:
+/// the hold.
+fn charge(open: &Open, end: &End) -> Charge {
+    let free = Charge {
+        usage: Usage::ZERO,
+        cost: NanoUsd::ZERO,
+        flags: ChargeFlags::default(),
+    };
+    if end.ending == Ending::NotSent {
+        return free;
+    }
+    match open.billing {
+        Billing::External => Charge {
+            flags: ChargeFlags {
+                external: true,
+                ..free.flags
+            },
+            ..free
+        },
+        Billing::PerCall => per_call(open, free),
+        Billing::Metered => metered(open, end, free),
+    }
+}
+
+fn per_call(open: &Open, free: Charge) -> Charge {
+    if open.status >= 400 {
+        return free;
+    }
+    Charge {
+        usage: open.per_call,
+        cost: open.hold,
+        flags: ChargeFlags {
+            unpriced: open.price.is_none(),
+            estimated: open.status == 0,
+            ..free.flags
+        },
+    }
+}
+
+fn metered(open: &Open, end: &End, free: Charge) -> Charge {
+    let Some(read) = &end.metered else {
+        let flags = ChargeFlags {
+            estimated: true,
+            unpriced: open.price.is_none(),
+            ..free.flags
+        };
+        return if open.status >= 400 {
+            free
+        } else {
+            Charge {
+                cost: open.hold,
+                flags,
+                ..free
+            }
+        };
+    };
+    if open.status >= 400 && !read.reported {
+        return free;
+    }
+    let limited = !open.budgets.is_empty();
+    let flags = ChargeFlags {
+        estimated: !read.reported,
+        ..free.flags
+    };
+    let priced = open
+        .price
+        .map(|price| price.charge(&read.usage, read.service_tier.as_deref()));
+    match priced {
+        // What is only estimated never costs more than what was held for it.
+        Some(Ok(cost)) if limited && !read.reported => Charge {
+            usage: read.usage,
+            cost: cost.min(open.hold),
+            flags,
+        },
+        Some(Ok(cost)) => {
+            let over_hold = limited && cost > open.hold;
+            Charge {
+                usage: read.usage,
+                cost,
+                flags: ChargeFlags { over_hold, ..flags },
+            }
+        }
+        // A unit without a price under a budget: the hold is the most that is known.
+        Some(Err(_)) if limited => Charge {
+            usage: read.usage,
+            cost: open.hold,
+            flags: ChargeFlags {
+                unpriced: true,
+                estimated: true,
+                ..flags
+            },
+        },
+        Some(Err(_)) | None => Charge {
+            usage: read.usage,
+            cost: NanoUsd::ZERO,
+            flags: ChargeFlags {
+                unpriced: true,
+                ..flags
+            },
+        },
+    }
+}
+
+/// The usage of an operation that is priced by the call.
+pub(crate) const ONE_CALL: Usage = Usage::ZERO.with(Bucket::Requests, 1);

@@ -6,7 +6,7 @@ use keystore_core::usage::Bucket;
 use super::section::{Read, Section, quoted};
 use super::template;
 use crate::matching;
-use crate::provider::{Billing, Host, Operation, PriceTable, Str, UsageShape};
+use crate::provider::{Billing, Host, Operation, OutputCap, PriceTable, Str, UsageShape};
 
 const BILLING: &[(&str, Billing)] = &[
     ("metered", Billing::Metered),
@@ -121,6 +121,8 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         access,
         billing,
         usage_shape,
+        output_cap: section.choice("output_cap", &OutputCap::ALL.map(|cap| (cap.as_str(), cap)))?,
+        ask_usage: section.flag("ask_usage")?,
         minting,
         max_body_bytes: section.count("max_body_bytes")?,
         price_model: price_model.map(Str::from),

@@ -75,10 +75,17 @@ impl Decoder {
             b"identity" => return Ok(None),
             b"gzip" | b"x-gzip" => Kind::Gzip(MultiGzDecoder::new(Output::default())),
             b"deflate" => Kind::Deflate,
-            b"br" => Kind::Brotli(Box::new(DecompressorWriter::new(Output::default(), BROTLI_BUFFER))),
+            b"br" => Kind::Brotli(Box::new(DecompressorWriter::new(
+                Output::default(),
+                BROTLI_BUFFER,
+            ))),
             _ => return Err(UnknownEncoding),
         };
-        Ok(Some(Self { kind, input: Bytes::new(), left: MAX_DECODED }))
+        Ok(Some(Self {
+            kind,
+            input: Bytes::new(),
+            left: MAX_DECODED,
+        }))
     }
 
     /// Takes encoded bytes, once [`Self::next`] has given everything of the last ones.
@@ -92,7 +99,9 @@ impl Decoder {
         let mut output = Vec::new();
         while !self.input.is_empty() && output.len() < FRAME {
             let step = self.input.split_to(self.input.len().min(STEP));
-            self.kind.decode(&step).map_err(|error| DecodeError::from(&error))?;
+            self.kind
+                .decode(&step)
+                .map_err(|error| DecodeError::from(&error))?;
             self.kind.take(&mut output);
         }
         self.count(output)
@@ -107,7 +116,10 @@ impl Decoder {
     }
 
     fn count(&mut self, output: Vec<u8>) -> Result<Option<Bytes>, DecodeError> {
-        self.left = self.left.checked_sub(output.len() as u64).ok_or(DecodeError::TooLarge)?;
+        self.left = self
+            .left
+            .checked_sub(output.len() as u64)
+            .ok_or(DecodeError::TooLarge)?;
         Ok((!output.is_empty()).then(|| Bytes::from(output)))
     }
 }
@@ -244,7 +256,10 @@ mod tests {
         for chunk in [1, 5, 100] {
             assert_eq!(decode("br", &encoded, chunk).unwrap(), plain);
         }
-        assert!(decode("br", &encoded[..encoded.len() - 4], 100).is_err(), "cut off");
+        assert!(
+            decode("br", &encoded[..encoded.len() - 4], 100).is_err(),
+            "cut off"
+        );
     }
 
     #[test]

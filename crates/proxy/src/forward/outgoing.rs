@@ -41,10 +41,21 @@ impl OutgoingBody {
     pub(super) fn into_sent(self) -> (SentBody, Option<Arc<Progress>>) {
         match self {
             Self::Empty => (SentBody(Sent::Whole(None)), None),
-            Self::Full(bytes) => (SentBody(Sent::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))), None),
+            Self::Full(bytes) => (
+                SentBody(Sent::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))),
+                None,
+            ),
             Self::Stream { body, length, limit } => {
-                let progress = Arc::new(Progress { bytes: AtomicU64::new(0), fault: AtomicU8::new(NO_FAULT), limit });
-                let sent = SentBody(Sent::Stream { body, length, progress: Arc::clone(&progress) });
+                let progress = Arc::new(Progress {
+                    bytes: AtomicU64::new(0),
+                    fault: AtomicU8::new(NO_FAULT),
+                    limit,
+                });
+                let sent = SentBody(Sent::Stream {
+                    body,
+                    length,
+                    progress: Arc::clone(&progress),
+                });
                 (sent, Some(progress))
             }
         }
@@ -72,7 +83,9 @@ impl Progress {
     /// What ended the body before its end.
     pub(crate) fn fault(&self) -> Option<Deny> {
         match self.fault.load(Ordering::Acquire) {
-            TOO_LARGE => Some(Deny::BodyTooLarge { limit_bytes: self.limit }),
+            TOO_LARGE => Some(Deny::BodyTooLarge {
+                limit_bytes: self.limit,
+            }),
             BROKEN => Some(Deny::Malformed(Malformed::Body)),
             _ => None,
         }
@@ -94,14 +107,21 @@ pub(crate) struct SentBody(Sent);
 
 enum Sent {
     Whole(Option<Bytes>),
-    Stream { body: Incoming, length: Option<u64>, progress: Arc<Progress> },
+    Stream {
+        body: Incoming,
+        length: Option<u64>,
+        progress: Arc<Progress>,
+    },
 }
 
 impl Body for SentBody {
     type Data = Bytes;
     type Error = BodyFault;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyFault>>> {
         let (body, progress) = match &mut self.0 {
             Sent::Whole(bytes) => return Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Sent::Stream { body, progress, .. } => (body, progress),
@@ -132,7 +152,9 @@ impl Body for SentBody {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Sent::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Sent::Stream { length: Some(length), .. } => SizeHint::with_exact(*length),
+            Sent::Stream {
+                length: Some(length), ..
+            } => SizeHint::with_exact(*length),
             Sent::Stream { body, .. } => body.size_hint(),
         }
     }

@@ -17,9 +17,22 @@ use crate::upstream::{CredentialKey, Upstreams};
 const LIMIT: Duration = Duration::from_secs(5);
 
 fn policy(scheme: Scheme, host: &str, port: u16) -> DestinationPolicy {
-    let host = Destination { alias: String::new(), scheme, host: host.into(), port, base_path: String::new() };
-    let bearer = Injection::Bearer { template: "{key}".into() };
-    DestinationPolicy { version: 1, hosts: vec![host], injections: vec![bearer], self_hosted: true }
+    let host = Destination {
+        alias: String::new(),
+        scheme,
+        host: host.into(),
+        port,
+        base_path: String::new(),
+    };
+    let bearer = Injection::Bearer {
+        template: "{key}".into(),
+    };
+    DestinationPolicy {
+        version: 1,
+        hosts: vec![host],
+        injections: vec![bearer],
+        self_hosted: true,
+    }
 }
 
 /// A fake upstream and our connections to it.
@@ -50,7 +63,11 @@ impl World {
             extra_ca,
             ..ProxyConfig::default()
         };
-        Self { upstreams: Arc::new(Upstreams::new(&config).unwrap()), policy: policy(scheme, "127.0.0.1", port), fake }
+        Self {
+            upstreams: Arc::new(Upstreams::new(&config).unwrap()),
+            policy: policy(scheme, "127.0.0.1", port),
+            fake,
+        }
     }
 
     fn client(&self, credential: u128) -> Client {
@@ -58,29 +75,55 @@ impl World {
     }
 
     async fn get(&self, directives: &str) -> Result<Response<AnswerBody>, ForwardError> {
-        send(&self.client(1), request("key-1", directives), OutgoingBody::Empty, LIMIT).await
+        send(
+            &self.client(1),
+            request("key-1", directives),
+            OutgoingBody::Empty,
+            LIMIT,
+        )
+        .await
     }
 }
 
 fn key(credential: u128) -> CredentialKey {
-    CredentialKey { credential: CredentialId::new(Uuid::from_u128(credential)), version: 1 }
+    CredentialKey {
+        credential: CredentialId::new(Uuid::from_u128(credential)),
+        version: 1,
+    }
 }
 
 fn request(secret: &str, directives: &str) -> Outgoing {
     let mut headers = HeaderMap::new();
-    headers.insert("authorization", HeaderValue::from_str(&format!("Bearer {secret}")).unwrap());
+    headers.insert(
+        "authorization",
+        HeaderValue::from_str(&format!("Bearer {secret}")).unwrap(),
+    );
     if !directives.is_empty() {
         headers.insert("x-fake", HeaderValue::from_str(directives).unwrap());
     }
-    Outgoing { method: Method::GET, path_and_query: PathAndQuery::from_static("/v1/models"), headers }
+    Outgoing {
+        method: Method::GET,
+        path_and_query: PathAndQuery::from_static("/v1/models"),
+        headers,
+    }
 }
 
 async fn whole(response: Response<AnswerBody>) -> Result<Bytes, answer::AnswerError> {
-    response.into_body().collect().await.map(http_body_util::Collected::to_bytes)
+    response
+        .into_body()
+        .collect()
+        .await
+        .map(http_body_util::Collected::to_bytes)
 }
 
 fn clean(response: Response<AnswerBody>) -> Response<AnswerBody> {
-    answer::clean(response, keystore_catalog::provider("openai").unwrap(), &Needles::default()).ok().unwrap()
+    answer::clean(
+        response,
+        keystore_catalog::provider("openai").unwrap(),
+        &Needles::default(),
+    )
+    .ok()
+    .unwrap()
 }
 
 #[tokio::test]
@@ -92,7 +135,11 @@ async fn a_connection_serves_again_once_its_answer_is_read() {
         whole(response).await.unwrap();
     }
     assert_eq!(world.fake.count(), 20);
-    assert!(world.fake.connections() <= 2, "{} connections", world.fake.connections());
+    assert!(
+        world.fake.connections() <= 2,
+        "{} connections",
+        world.fake.connections()
+    );
 }
 
 #[tokio::test]
@@ -113,7 +160,11 @@ async fn http2_calls_share_a_connection() {
 async fn beyond_64_calls_another_http2_connection_is_opened() {
     let world = World::tls().await;
     whole(world.get("").await.unwrap()).await.unwrap();
-    let calls = (0..100).map(|_| async { whole(world.get("head-delay-ms=200").await.unwrap()).await.unwrap() });
+    let calls = (0..100).map(|_| async {
+        whole(world.get("head-delay-ms=200").await.unwrap())
+            .await
+            .unwrap()
+    });
     futures_join(calls).await;
     assert_eq!(world.fake.connections(), 2);
 }
@@ -131,7 +182,11 @@ async fn futures_join<F: Future>(calls: impl Iterator<Item = F>) -> Vec<F::Outpu
                 }
             }
         }
-        if all { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if all {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
     })
     .await;
     calls.into_iter().filter_map(|(_, output)| output).collect()
@@ -144,7 +199,11 @@ async fn a_dropped_answer_takes_its_connection_with_it() {
     assert!(response.body_mut().frame().await.unwrap().is_ok());
     drop(response);
     whole(world.get("").await.unwrap()).await.unwrap();
-    assert_eq!(world.fake.connections(), 2, "the broken-off one is not used again");
+    assert_eq!(
+        world.fake.connections(),
+        2,
+        "the broken-off one is not used again"
+    );
 }
 
 #[tokio::test]
@@ -152,7 +211,9 @@ async fn credentials_do_not_share_connections() {
     let world = World::plain().await;
     for credential in [1, 2, 1, 2] {
         let client = world.client(credential);
-        let response = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT).await.unwrap();
+        let response = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT)
+            .await
+            .unwrap();
         whole(response).await.unwrap();
     }
     let by_connection: Vec<u64> = world.fake.log().iter().map(|entry| entry.connection).collect();
@@ -177,7 +238,10 @@ async fn a_forgotten_credential_has_no_connection_left() {
 async fn a_redirect_is_an_answer() {
     let world = World::plain().await;
     let elsewhere = FakeUpstream::start().await;
-    let response = world.get(&format!("redirect={}/v1/models", elsewhere.url())).await.unwrap();
+    let response = world
+        .get(&format!("redirect={}/v1/models", elsewhere.url()))
+        .await
+        .unwrap();
     assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
     assert!(response.headers().contains_key("location"));
     assert_eq!(elsewhere.count(), 0);
@@ -187,7 +251,10 @@ async fn a_redirect_is_an_answer() {
 #[tokio::test]
 async fn early_heads_are_skipped() {
     let world = World::plain().await;
-    assert_eq!(world.get("informational=3").await.unwrap().status(), StatusCode::OK);
+    assert_eq!(
+        world.get("informational=3").await.unwrap().status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -197,7 +264,10 @@ async fn a_request_that_may_have_been_taken_is_not_sent_again() {
     for directives in ["no-head", "garbage"] {
         let before = world.fake.count();
         let error = world.get(directives).await.err().unwrap();
-        assert!(matches!(error, ForwardError::Broken { .. }), "{directives}: {error:?}");
+        assert!(
+            matches!(error, ForwardError::Broken { .. }),
+            "{directives}: {error:?}"
+        );
         assert_eq!(world.fake.count(), before + 1, "{directives}");
     }
 }
@@ -205,11 +275,20 @@ async fn a_request_that_may_have_been_taken_is_not_sent_again() {
 #[tokio::test]
 async fn a_late_head_is_a_timeout() {
     let world = World::plain().await;
-    let late = send(&world.client(1), request("k", "head-delay-ms=3000"), OutgoingBody::Empty, Duration::from_millis(60)).await;
+    let late = send(
+        &world.client(1),
+        request("k", "head-delay-ms=3000"),
+        OutgoingBody::Empty,
+        Duration::from_millis(60),
+    )
+    .await;
     assert!(matches!(late.err().unwrap(), ForwardError::Timeout));
     whole(world.get("").await.unwrap()).await.unwrap();
     let log = world.fake.log();
-    assert_ne!(log[0].connection, log[1].connection, "the connection is not used again");
+    assert_ne!(
+        log[0].connection, log[1].connection,
+        "the connection is not used again"
+    );
 }
 
 #[tokio::test]
@@ -218,7 +297,10 @@ async fn what_cannot_be_reached_was_not_sent() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = free.local_addr().unwrap().port();
     drop(free);
-    let config = ProxyConfig { allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]), ..ProxyConfig::default() };
+    let config = ProxyConfig {
+        allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]),
+        ..ProxyConfig::default()
+    };
     let upstreams = Upstreams::new(&config).unwrap();
     let fake_port = world.fake.addr().port();
     for (name, policy) in [
@@ -230,7 +312,10 @@ async fn what_cannot_be_reached_was_not_sent() {
         ("no such name", policy(Scheme::Https, "no-such-host.invalid", 443)),
     ] {
         let client = upstreams.client(key(7), &policy, "");
-        let error = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT).await.err().unwrap();
+        let error = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT)
+            .await
+            .err()
+            .unwrap();
         upstreams.forget(key(7).credential);
         assert!(matches!(error, ForwardError::NotSent { .. }), "{name}: {error:?}");
     }
@@ -241,10 +326,16 @@ async fn what_cannot_be_reached_was_not_sent() {
 async fn a_certificate_that_is_not_trusted_ends_before_the_request() {
     let world = World::tls().await;
     let port = world.fake.addr().port();
-    let config = ProxyConfig { allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]), ..ProxyConfig::default() };
+    let config = ProxyConfig {
+        allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]),
+        ..ProxyConfig::default()
+    };
     let upstreams = Upstreams::new(&config).unwrap();
     let client = upstreams.client(key(1), &world.policy, "");
-    let error = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT).await.err().unwrap();
+    let error = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT)
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(error, ForwardError::NotSent { .. }), "{error:?}");
     assert_eq!(world.fake.count(), 0);
 }
@@ -264,7 +355,15 @@ async fn an_encoded_answer_is_decoded() {
 async fn trailers_and_hostile_headers_end_here() {
     let world = World::plain().await;
     let response = clean(world.get("hostile; trailers").await.unwrap());
-    for name in ["set-cookie", "alt-svc", "nel", "report-to", "strict-transport-security", "access-control-allow-origin", "connection"] {
+    for name in [
+        "set-cookie",
+        "alt-svc",
+        "nel",
+        "report-to",
+        "strict-transport-security",
+        "access-control-allow-origin",
+        "connection",
+    ] {
         assert!(!response.headers().contains_key(name), "{name}");
     }
     let collected = response.into_body().collect().await.unwrap();
@@ -292,11 +391,19 @@ async fn no_mix_up(world: World) {
             let tenant = number * 7 % TENANTS;
             tokio::time::sleep(Duration::from_millis((number % 40) as u64 * 10)).await;
             let mut asked = request(&secret(tenant), "");
-            asked.headers.insert("x-tenant", HeaderValue::from(u64::try_from(tenant).unwrap()));
+            asked
+                .headers
+                .insert("x-tenant", HeaderValue::from(u64::try_from(tenant).unwrap()));
             let aborts = number % 10 < 3;
             if aborts {
-                let directive = if number % 2 == 0 { "body-bytes=200000; chunk-delay-ms=1" } else { "head-delay-ms=30" };
-                asked.headers.insert("x-fake", HeaderValue::from_static(directive));
+                let directive = if number % 2 == 0 {
+                    "body-bytes=200000; chunk-delay-ms=1"
+                } else {
+                    "head-delay-ms=30"
+                };
+                asked
+                    .headers
+                    .insert("x-fake", HeaderValue::from_static(directive));
             }
             let client = world.client(tenant);
             let answer = send(&client, asked, OutgoingBody::Empty, LIMIT);
@@ -313,13 +420,21 @@ async fn no_mix_up(world: World) {
     });
     futures_join(calls).await;
     let log = world.fake.log();
-    assert!(log.len() as u128 >= REQUESTS * 7 / 10, "{} requests arrived", log.len());
+    assert!(
+        log.len() as u128 >= REQUESTS * 7 / 10,
+        "{} requests arrived",
+        log.len()
+    );
     let mut owners = std::collections::HashMap::new();
     for entry in &log {
         let tenant: u128 = entry.header("x-tenant").unwrap().parse().unwrap();
         assert_eq!(entry.credentials.len(), 1);
         assert_eq!(entry.credentials[0].value, secret(tenant));
-        assert_eq!(*owners.entry(entry.connection).or_insert(tenant), tenant, "a connection of another tenant");
+        assert_eq!(
+            *owners.entry(entry.connection).or_insert(tenant),
+            tenant,
+            "a connection of another tenant"
+        );
     }
 }
 
@@ -350,9 +465,12 @@ async fn client_body(head: &str, sent: &[u8], closes: bool) -> (Incoming, tokio:
             std::future::pending::<Result<Response<String>, std::convert::Infallible>>().await
         }
     });
-    let connection = hyper::server::conn::http1::Builder::new().serve_connection(hyper_util::rt::TokioIo::new(far), service);
+    let connection = hyper::server::conn::http1::Builder::new()
+        .serve_connection(hyper_util::rt::TokioIo::new(far), service);
     tokio_util::task::TaskTracker::new().spawn(connection);
-    near.write_all(format!("POST / HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n").as_bytes()).await.unwrap();
+    near.write_all(format!("POST / HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     near.write_all(sent).await.unwrap();
     if closes {
         near.shutdown().await.unwrap();
@@ -361,16 +479,31 @@ async fn client_body(head: &str, sent: &[u8], closes: bool) -> (Incoming, tokio:
 }
 
 fn upload(method: Method) -> Outgoing {
-    Outgoing { method, path_and_query: PathAndQuery::from_static("/v1/things"), ..request("k", "") }
+    Outgoing {
+        method,
+        path_and_query: PathAndQuery::from_static("/v1/things"),
+        ..request("k", "")
+    }
 }
 
 #[tokio::test]
 async fn a_streamed_body_arrives_as_it_is() {
     for world in [World::plain().await, World::tls().await] {
         for method in [Method::POST, Method::GET] {
-            let (body, _open) = client_body("transfer-encoding: chunked", b"5\r\nhello\r\n6\r\n world\r\n0\r\nx-trailer: 1\r\n\r\n", false).await;
-            let body = OutgoingBody::Stream { body, length: None, limit: 100 };
-            whole(send(&world.client(1), upload(method), body, LIMIT).await.unwrap()).await.unwrap();
+            let (body, _open) = client_body(
+                "transfer-encoding: chunked",
+                b"5\r\nhello\r\n6\r\n world\r\n0\r\nx-trailer: 1\r\n\r\n",
+                false,
+            )
+            .await;
+            let body = OutgoingBody::Stream {
+                body,
+                length: None,
+                limit: 100,
+            };
+            whole(send(&world.client(1), upload(method), body, LIMIT).await.unwrap())
+                .await
+                .unwrap();
             let last = world.fake.last();
             assert_eq!(last.body, "hello world");
             assert_eq!(last.header("x-trailer"), None);
@@ -378,7 +511,22 @@ async fn a_streamed_body_arrives_as_it_is() {
         let (body, _open) = client_body("content-length: 11", b"hello world", false).await;
         let mut asked = upload(Method::POST);
         asked.headers.insert("content-length", HeaderValue::from(11));
-        whole(send(&world.client(1), asked, OutgoingBody::Stream { body, length: Some(11), limit: 11 }, LIMIT).await.unwrap()).await.unwrap();
+        whole(
+            send(
+                &world.client(1),
+                asked,
+                OutgoingBody::Stream {
+                    body,
+                    length: Some(11),
+                    limit: 11,
+                },
+                LIMIT,
+            )
+            .await
+            .unwrap(),
+        )
+        .await
+        .unwrap();
         assert_eq!(world.fake.last().body, "hello world");
         assert_eq!(world.fake.last().header("content-length"), Some("11"));
     }
@@ -388,14 +536,36 @@ async fn a_streamed_body_arrives_as_it_is() {
 async fn a_body_that_fails_aborts_the_upstream_request() {
     for world in [World::plain().await, World::tls().await] {
         for (sent, closes, deny) in [
-            (&b"20\r\n0123456789abcdef0123456789abcdef\r\n"[..], false, Deny::BodyTooLarge { limit_bytes: 16 }),
-            (b"5\r\nhel", true, Deny::Malformed(keystore_core::deny::Malformed::Body)),
-            (b"5\r\nhello\r\nzz\r\n", false, Deny::Malformed(keystore_core::deny::Malformed::Body)),
+            (
+                &b"20\r\n0123456789abcdef0123456789abcdef\r\n"[..],
+                false,
+                Deny::BodyTooLarge { limit_bytes: 16 },
+            ),
+            (
+                b"5\r\nhel",
+                true,
+                Deny::Malformed(keystore_core::deny::Malformed::Body),
+            ),
+            (
+                b"5\r\nhello\r\nzz\r\n",
+                false,
+                Deny::Malformed(keystore_core::deny::Malformed::Body),
+            ),
         ] {
             let (body, _open) = client_body("transfer-encoding: chunked", sent, closes).await;
-            let body = OutgoingBody::Stream { body, length: None, limit: 16 };
-            let error = send(&world.client(1), upload(Method::POST), body, LIMIT).await.err().unwrap();
-            assert!(matches!(&error, ForwardError::RequestBody(reason) if *reason == deny), "{error:?}");
+            let body = OutgoingBody::Stream {
+                body,
+                length: None,
+                limit: 16,
+            };
+            let error = send(&world.client(1), upload(Method::POST), body, LIMIT)
+                .await
+                .err()
+                .unwrap();
+            assert!(
+                matches!(&error, ForwardError::RequestBody(reason) if *reason == deny),
+                "{error:?}"
+            );
         }
         assert_eq!(world.fake.count(), 0, "no whole request arrived");
     }
@@ -409,7 +579,16 @@ async fn a_slow_upload_is_no_timeout_as_long_as_it_moves() {
     let mut asked = upload(Method::POST);
     asked.headers.insert("content-length", HeaderValue::from(8));
     let client = world.client(1);
-    let sending = send(&client, asked, OutgoingBody::Stream { body, length: Some(8), limit: 8 }, Duration::from_millis(100));
+    let sending = send(
+        &client,
+        asked,
+        OutgoingBody::Stream {
+            body,
+            length: Some(8),
+            limit: 8,
+        },
+        Duration::from_millis(100),
+    );
     let writing = async {
         for _ in 0..8 {
             tokio::time::sleep(Duration::from_millis(60)).await;

@@ -18,7 +18,9 @@ pub(super) fn inject(
     let password = fields.fill_plain(password)?;
     let control = |text: &str| text.chars().any(char::is_control);
     if username.contains(':') || control(&username) || control(&password) {
-        return Err(InjectError::Unfit { slot: "Basic credentials" });
+        return Err(InjectError::Unfit {
+            slot: "Basic credentials",
+        });
     }
     let pair = Zeroizing::new(format!("{}:{}", username.as_str(), password.as_str()));
     let mut value = Zeroizing::new(String::with_capacity(6 + pair.len().div_ceil(3) * 4));

@@ -69,12 +69,19 @@ impl Needles {
     /// Every needle in `data` in order, without overlaps: of two that overlap, the one that begins first, then the longer.
     pub(crate) fn matches<'a>(&'a self, data: &'a [u8]) -> Matches<'a> {
         let next = self.needles.iter().map(|needle| needle.find(data, 0)).collect();
-        Matches { needles: &self.needles, data, next }
+        Matches {
+            needles: &self.needles,
+            data,
+            next,
+        }
     }
 
     /// The first position at or after `from` where `data` ends within what may become a needle.
     pub(crate) fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        self.needles.iter().filter_map(|needle| needle.pending(data, from)).min()
+        self.needles
+            .iter()
+            .filter_map(|needle| needle.pending(data, from))
+            .min()
     }
 
     /// `data` with every needle replaced by as many asterisks; `None` when there is none.
@@ -124,7 +131,9 @@ impl Needle {
         let first = *self.bytes.first()?;
         let start = from.max(data.len().saturating_sub(self.bytes.len() - 1));
         let tail = data.get(start..)?;
-        memchr_iter(first, tail).find(|offset| self.bytes.starts_with(&tail[*offset..])).map(|offset| start + offset)
+        memchr_iter(first, tail)
+            .find(|offset| self.bytes.starts_with(&tail[*offset..]))
+            .map(|offset| start + offset)
     }
 }
 
@@ -143,7 +152,11 @@ impl Matches<'_> {
                 *next = needle.find(self.data, from);
             }
         }
-        self.next.iter().flatten().min_by_key(|found| (found.start, std::cmp::Reverse(found.end))).cloned()
+        self.next
+            .iter()
+            .flatten()
+            .min_by_key(|found| (found.start, std::cmp::Reverse(found.end)))
+            .cloned()
     }
 }
 

@@ -5,7 +5,11 @@ use super::{Fields, InjectError, percent_encode};
 /// What may stand in a segment besides the unreserved characters (RFC 3986, 3.3).
 const SEGMENT: &[u8] = b"!$&'()*+,;=:@";
 
-pub(super) fn inject(path: &mut String, template: &str, fields: &mut Fields<'_, '_>) -> Result<(), InjectError> {
+pub(super) fn inject(
+    path: &mut String,
+    template: &str,
+    fields: &mut Fields<'_, '_>,
+) -> Result<(), InjectError> {
     if !template.starts_with('/') || template.ends_with('/') {
         return Err(InjectError::Template);
     }

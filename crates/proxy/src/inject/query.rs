@@ -18,7 +18,10 @@ fn is_slot(pair: &str, policy: &DestinationPolicy) -> bool {
     let is_injected = policy.injections.iter().any(
         |injection| matches!(injection, Injection::Query { name: slot, .. } if slot.as_bytes().eq_ignore_ascii_case(&name)),
     );
-    is_injected || keystore_catalog::credential_queries().iter().any(|slot| slot.as_bytes().eq_ignore_ascii_case(&name))
+    is_injected
+        || keystore_catalog::credential_queries()
+            .iter()
+            .any(|slot| slot.as_bytes().eq_ignore_ascii_case(&name))
 }
 
 /// A parameter's name as a vendor reads it. The front door lets no bad percent sequence through.
@@ -43,7 +46,11 @@ fn decoded_name(name: &str) -> Cow<'_, [u8]> {
 }
 
 fn hex_pair(bytes: &[u8]) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     Some(digit(*bytes.first()?)? << 4 | digit(*bytes.get(1)?)?)
 }
 

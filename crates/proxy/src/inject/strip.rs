@@ -84,7 +84,10 @@ fn is_dropped(name: &str, provider: &Provider, policy: &DestinationPolicy) -> bo
         || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         || keystore_catalog::credential_slots().binary_search(&name).is_ok()
         || provider.account_headers.iter().any(|own| own == name)
-        || policy.injections.iter().any(|injection| matches!(injection, Injection::Header { name: slot, .. } if slot == name))
+        || policy
+            .injections
+            .iter()
+            .any(|injection| matches!(injection, Injection::Header { name: slot, .. } if slot == name))
 }
 
 /// The headers that `Connection` names: they belong to the connection that they came on.
@@ -104,6 +107,10 @@ mod tests {
     #[test]
     fn the_list_is_sorted_and_in_lower_case() {
         assert!(DROPPED.is_sorted());
-        assert!(DROPPED.iter().all(|name| HeaderName::from_static(name).as_str() == *name));
+        assert!(
+            DROPPED
+                .iter()
+                .all(|name| HeaderName::from_static(name).as_str() == *name)
+        );
     }
 }

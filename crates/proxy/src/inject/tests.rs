@@ -15,11 +15,18 @@ fn policy(injections: Vec<Injection>) -> DestinationPolicy {
         port: 443,
         base_path: base_path.into(),
     };
-    DestinationPolicy { version: 1, hosts: vec![host("", ""), host("files", "/base")], injections, self_hosted: false }
+    DestinationPolicy {
+        version: 1,
+        hosts: vec![host("", ""), host("files", "/base")],
+        injections,
+        self_hosted: false,
+    }
 }
 
 fn bearer() -> Injection {
-    Injection::Bearer { template: "{key}".into() }
+    Injection::Bearer {
+        template: "{key}".into(),
+    }
 }
 
 /// A request to be built, with everything at its plainest.
@@ -53,13 +60,19 @@ impl Default for Ask {
 
 impl Ask {
     fn injecting(injections: Vec<Injection>) -> Self {
-        Self { policy: policy(injections), ..Self::default() }
+        Self {
+            policy: policy(injections),
+            ..Self::default()
+        }
     }
 
     fn build(self) -> Result<Built, InjectError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         let fields: HashMap<&str, &str> = self.fields.iter().copied().collect();
         let parts = BuildParts {
@@ -78,11 +91,20 @@ impl Ask {
     fn headers(self) -> Vec<(String, String)> {
         let built = self.build().unwrap_or_else(|error| panic!("{error}"));
         let text = |value: &HeaderValue| String::from_utf8(value.as_bytes().to_vec()).unwrap();
-        built.request.headers.iter().map(|(name, value)| (name.to_string(), text(value))).collect()
+        built
+            .request
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), text(value)))
+            .collect()
     }
 
     fn target(self) -> String {
-        self.build().unwrap_or_else(|error| panic!("{error}")).request.path_and_query.to_string()
+        self.build()
+            .unwrap_or_else(|error| panic!("{error}"))
+            .request
+            .path_and_query
+            .to_string()
     }
 
     fn error(self) -> InjectError {
@@ -91,7 +113,10 @@ impl Ask {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -158,7 +183,10 @@ fn what_may_not_pass_is_dropped() {
         // Injected elsewhere, so that every header of these names is the client's.
         let ask = Ask {
             headers: vec![(name, "mine")],
-            ..Ask::injecting(vec![Injection::Header { name: "x-vendor-key".into(), template: "{key}".into() }])
+            ..Ask::injecting(vec![Injection::Header {
+                name: "x-vendor-key".into(),
+                template: "{key}".into(),
+            }])
         };
         let left = ask.headers();
         assert!(!left.iter().any(|(other, _)| other == name), "{name}");
@@ -168,21 +196,46 @@ fn what_may_not_pass_is_dropped() {
 #[test]
 fn what_connection_names_is_dropped() {
     let ask = Ask {
-        headers: vec![("connection", "close, X-Hop"), ("x-hop", "1"), ("connection", "x-other"), ("x-other", "2"), ("x-end", "3")],
+        headers: vec![
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("connection", "x-other"),
+            ("x-other", "2"),
+            ("x-end", "3"),
+        ],
         ..Ask::default()
     };
     let names: Vec<String> = ask.headers().into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["x-end", "accept-encoding", "content-length", "authorization"]);
+    assert_eq!(
+        names,
+        ["x-end", "accept-encoding", "content-length", "authorization"]
+    );
 }
 
 #[test]
 fn a_client_cannot_name_the_injected_slot_away_or_fill_it() {
     let ask = Ask {
-        headers: vec![("connection", "authorization, x-vendor-key"), ("x-vendor-key", "mine"), ("authorization", "Bearer mine")],
-        ..Ask::injecting(vec![bearer(), Injection::Header { name: "x-vendor-key".into(), template: "k={key}".into() }])
+        headers: vec![
+            ("connection", "authorization, x-vendor-key"),
+            ("x-vendor-key", "mine"),
+            ("authorization", "Bearer mine"),
+        ],
+        ..Ask::injecting(vec![
+            bearer(),
+            Injection::Header {
+                name: "x-vendor-key".into(),
+                template: "k={key}".into(),
+            },
+        ])
     };
     let headers = ask.headers();
-    let of = |name: &str| headers.iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_str()).collect::<Vec<_>>();
+    let of = |name: &str| {
+        headers
+            .iter()
+            .filter(|(other, _)| other == name)
+            .map(|(_, value)| value.as_str())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of("authorization"), [format!("Bearer {KEY}")]);
     assert_eq!(of("x-vendor-key"), [format!("k={KEY}")]);
 }
@@ -190,8 +243,16 @@ fn a_client_cannot_name_the_injected_slot_away_or_fill_it() {
 #[test]
 fn defaults_of_the_provider_fill_gaps_only() {
     let version = |headers| {
-        let ask = Ask { provider: "anthropic", headers, ..Ask::default() };
-        ask.headers().into_iter().filter(|(name, _)| name == "anthropic-version").map(|(_, value)| value).collect::<Vec<_>>()
+        let ask = Ask {
+            provider: "anthropic",
+            headers,
+            ..Ask::default()
+        };
+        ask.headers()
+            .into_iter()
+            .filter(|(name, _)| name == "anthropic-version")
+            .map(|(_, value)| value)
+            .collect::<Vec<_>>()
     };
     assert_eq!(version(vec![("anthropic-version", "2099-01-01")]), ["2099-01-01"]);
     assert_eq!(version(Vec::new()), ["2023-06-01"]);
@@ -201,80 +262,183 @@ fn defaults_of_the_provider_fill_gaps_only() {
 fn every_kind_of_slot_is_filled() {
     let basic = Ask {
         fields: vec![("key", "secret-value"), ("account", "AC1")],
-        ..Ask::injecting(vec![Injection::Basic { username: "{account}".into(), password: "{key}".into() }])
+        ..Ask::injecting(vec![Injection::Basic {
+            username: "{account}".into(),
+            password: "{key}".into(),
+        }])
     };
-    assert!(basic.headers().contains(&("authorization".into(), "Basic QUMxOnNlY3JldC12YWx1ZQ==".into())));
+    assert!(
+        basic
+            .headers()
+            .contains(&("authorization".into(), "Basic QUMxOnNlY3JldC12YWx1ZQ==".into()))
+    );
 
     let query = Ask {
         query: Some("alt=sse&x=%2F"),
         fields: vec![("key", "a/b+c d&e")],
-        ..Ask::injecting(vec![Injection::Query { name: "key".into(), template: "{key}".into() }])
+        ..Ask::injecting(vec![Injection::Query {
+            name: "key".into(),
+            template: "{key}".into(),
+        }])
     };
     assert_eq!(query.target(), "/v1/things?alt=sse&x=%2F&key=a%2Fb%2Bc%20d%26e");
 
     let path = Ask {
         path: "/getMe",
         fields: vec![("key", "123456:AAb-c_d")],
-        ..Ask::injecting(vec![Injection::Path { template: "/bot{key}".into() }])
+        ..Ask::injecting(vec![Injection::Path {
+            template: "/bot{key}".into(),
+        }])
     };
     assert_eq!(path.target(), "/bot123456:AAb-c_d/getMe");
 }
 
 #[test]
 fn another_host_has_its_own_base_path() {
-    assert_eq!(Ask { alias: "files", query: Some("a=1"), ..Ask::default() }.target(), "/base/v1/things?a=1");
-    assert_eq!(Ask { alias: "nowhere", ..Ask::default() }.error(), InjectError::Host);
+    assert_eq!(
+        Ask {
+            alias: "files",
+            query: Some("a=1"),
+            ..Ask::default()
+        }
+        .target(),
+        "/base/v1/things?a=1"
+    );
+    assert_eq!(
+        Ask {
+            alias: "nowhere",
+            ..Ask::default()
+        }
+        .error(),
+        InjectError::Host
+    );
 }
 
 #[test]
 fn parameters_that_hold_credentials_are_dropped_however_they_are_written() {
     let build = |query| {
-        let injections = vec![Injection::Query { name: "key".into(), template: "{key}".into() }];
-        Ask { query: Some(query), ..Ask::injecting(injections) }.target()
+        let injections = vec![Injection::Query {
+            name: "key".into(),
+            template: "{key}".into(),
+        }];
+        Ask {
+            query: Some(query),
+            ..Ask::injecting(injections)
+        }
+        .target()
     };
     let own = format!("key={KEY}");
-    for query in ["key=mine", "KEY=mine", "%6bey=mine", "ke%79=mine", "key", "key=a&key=b"] {
+    for query in [
+        "key=mine",
+        "KEY=mine",
+        "%6bey=mine",
+        "ke%79=mine",
+        "key",
+        "key=a&key=b",
+    ] {
         assert_eq!(build(query), format!("/v1/things?{own}"), "{query}");
     }
     assert_eq!(build("a=1&key=mine&b=key"), format!("/v1/things?a=1&b=key&{own}"));
-    assert_eq!(build("monkey=1&keys=2"), format!("/v1/things?monkey=1&keys=2&{own}"));
+    assert_eq!(
+        build("monkey=1&keys=2"),
+        format!("/v1/things?monkey=1&keys=2&{own}")
+    );
 }
 
 #[test]
 fn secrets_that_cannot_stand_in_their_slot_are_refused() {
-    for secret in ["a\r\nx-evil: 1", "a\nb", "a\0b", "k\u{e9}y", " padded", "padded ", "two words", ""] {
-        let ask = Ask { fields: vec![("key", secret)], ..Ask::default() };
+    for secret in [
+        "a\r\nx-evil: 1",
+        "a\nb",
+        "a\0b",
+        "k\u{e9}y",
+        " padded",
+        "padded ",
+        "two words",
+        "",
+    ] {
+        let ask = Ask {
+            fields: vec![("key", secret)],
+            ..Ask::default()
+        };
         assert!(matches!(ask.error(), InjectError::Unfit { .. }), "{secret:?}");
     }
     let colon = Ask {
         fields: vec![("user", "a:b")],
-        ..Ask::injecting(vec![Injection::Basic { username: "{user}".into(), password: String::new() }])
+        ..Ask::injecting(vec![Injection::Basic {
+            username: "{user}".into(),
+            password: String::new(),
+        }])
     };
     assert!(matches!(colon.error(), InjectError::Unfit { .. }));
     for secret in ["..", "."] {
-        let ask = Ask { fields: vec![("key", secret)], ..Ask::injecting(vec![Injection::Path { template: "/{key}".into() }]) };
+        let ask = Ask {
+            fields: vec![("key", secret)],
+            ..Ask::injecting(vec![Injection::Path {
+                template: "/{key}".into(),
+            }])
+        };
         assert!(matches!(ask.error(), InjectError::Unfit { .. }), "{secret}");
     }
-    let slash = Ask { fields: vec![("key", "a/../b?c#d%2e")], ..Ask::injecting(vec![Injection::Path { template: "/bot{key}".into() }]) };
+    let slash = Ask {
+        fields: vec![("key", "a/../b?c#d%2e")],
+        ..Ask::injecting(vec![Injection::Path {
+            template: "/bot{key}".into(),
+        }])
+    };
     assert_eq!(slash.target(), "/bota%2F..%2Fb%3Fc%23d%252e/v1/things");
 }
 
 #[test]
 fn a_policy_that_injects_twice_or_wrongly_is_refused() {
-    assert_eq!(Ask::injecting(vec![bearer(), bearer()]).error(), InjectError::Occupied);
-    let query = || Injection::Query { name: "k".into(), template: "{key}".into() };
-    assert_eq!(Ask::injecting(vec![query(), query()]).error(), InjectError::Occupied);
-    let missing = Injection::Bearer { template: "{other}".into() };
-    assert_eq!(Ask::injecting(vec![missing]).error(), InjectError::MissingField { name: "other".into() });
-    assert_eq!(Ask::injecting(vec![Injection::Bearer { template: "{key".into() }]).error(), InjectError::Template);
-    assert_eq!(Ask::injecting(vec![Injection::Path { template: "bot{key}".into() }]).error(), InjectError::Template);
+    assert_eq!(
+        Ask::injecting(vec![bearer(), bearer()]).error(),
+        InjectError::Occupied
+    );
+    let query = || Injection::Query {
+        name: "k".into(),
+        template: "{key}".into(),
+    };
+    assert_eq!(
+        Ask::injecting(vec![query(), query()]).error(),
+        InjectError::Occupied
+    );
+    let missing = Injection::Bearer {
+        template: "{other}".into(),
+    };
+    assert_eq!(
+        Ask::injecting(vec![missing]).error(),
+        InjectError::MissingField { name: "other".into() }
+    );
+    assert_eq!(
+        Ask::injecting(vec![Injection::Bearer {
+            template: "{key".into()
+        }])
+        .error(),
+        InjectError::Template
+    );
+    assert_eq!(
+        Ask::injecting(vec![Injection::Path {
+            template: "bot{key}".into()
+        }])
+        .error(),
+        InjectError::Template
+    );
 }
 
 #[test]
 fn framing_is_ours() {
     let length = |method: Method, body_bytes| {
-        let ask = Ask { method, body_bytes, headers: vec![("content-length", "99"), ("transfer-encoding", "chunked")], ..Ask::default() };
-        ask.headers().into_iter().filter(|(name, _)| name == "content-length" || name == "transfer-encoding").collect::<Vec<_>>()
+        let ask = Ask {
+            method,
+            body_bytes,
+            headers: vec![("content-length", "99"), ("transfer-encoding", "chunked")],
+            ..Ask::default()
+        };
+        ask.headers()
+            .into_iter()
+            .filter(|(name, _)| name == "content-length" || name == "transfer-encoding")
+            .collect::<Vec<_>>()
     };
     assert_eq!(length(Method::POST, Some(0)), pairs(&[("content-length", "0")]));
     assert_eq!(length(Method::POST, Some(7)), pairs(&[("content-length", "7")]));
@@ -296,13 +460,30 @@ fn the_needles_are_what_was_injected() {
 
     let basic = Ask {
         fields: vec![("key", "secret-value"), ("account", "ACcount-number")],
-        ..Ask::injecting(vec![Injection::Basic { username: "{account}".into(), password: "{key}".into() }])
+        ..Ask::injecting(vec![Injection::Basic {
+            username: "{account}".into(),
+            password: "{key}".into(),
+        }])
     };
     let needles = basic.build().ok().unwrap().needles;
     assert!(needles.occur_in(b"QUNjb3VudC1udW1iZXI6c2VjcmV0LXZhbHVl"));
     assert!(needles.occur_in(b"secret-value"));
-    assert!(Ask { fields: vec![("key", "short")], ..Ask::default() }.build().ok().unwrap().needles.is_empty());
-    assert_eq!(Needles::of(&[KEY, KEY]).count(), 1, "forms that are the same are one");
+    assert!(
+        Ask {
+            fields: vec![("key", "short")],
+            ..Ask::default()
+        }
+        .build()
+        .ok()
+        .unwrap()
+        .needles
+        .is_empty()
+    );
+    assert_eq!(
+        Needles::of(&[KEY, KEY]).count(),
+        1,
+        "forms that are the same are one"
+    );
 }
 
 proptest! {

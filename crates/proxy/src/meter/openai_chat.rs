@@ -72,6 +72,7 @@ pub(super) fn event(reading: &mut Reading, data: &[u8]) -> bool {
         return false;
     }
     let Some(answer) = parse::<Answer>(data) else {
+        state(reading, last_usage(data));
         return false;
     };
     let only_usage = answer.usage.is_some() && answer.choices.as_ref().is_some_and(Vec::is_empty);

@@ -619,6 +619,11 @@ fn the_end_of_a_large_answer_is_searched() {
     );
     assert!(metered.reported);
     assert_eq!(forwarded.len(), answer.len());
+    // Cut before its usage, it is estimated by its bytes.
+    let cut = &answer.as_bytes()[..9 << 20];
+    let (metered, _) = run(setup, cut.chunks(100_000));
+    assert_eq!(metered.usage.get(OutputText), (cut.len() as u64).div_ceil(3));
+    assert!(!metered.reported);
 }
 
 #[test]
@@ -638,6 +643,10 @@ fn hostile_counters() {
         (
             r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":[]}}"#,
             Some((10, 1)),
+        ),
+        (
+            r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":7}"#,
+            None,
         ),
         (r#"{"prompt_tokens":{},"completion_tokens":true}"#, None),
         ("{}", None),
@@ -686,4 +695,10 @@ proptest! {
         prop_assert_eq!(&forwarded, &cut);
         prop_assert!(metered.reported || metered.usage.input_tokens() > 0);
     }
+}
+
+#[test]
+fn what_is_read() {
+    assert!(reads(UsageShape::OpenaiChat) && reads(UsageShape::AnthropicMessages));
+    assert!(!reads(UsageShape::None) && !reads(UsageShape::Gemini));
 }

@@ -18,7 +18,11 @@ fn reference(needles: &[&str], text: &[u8]) -> Vec<u8> {
     let mut clean = text.to_vec();
     let mut at = 0;
     while at < text.len() {
-        let longest = needles.iter().filter(|needle| text[at..].starts_with(needle.as_bytes())).map(|needle| needle.len()).max();
+        let longest = needles
+            .iter()
+            .filter(|needle| text[at..].starts_with(needle.as_bytes()))
+            .map(|needle| needle.len())
+            .max();
         match longest {
             Some(length) => {
                 clean[at..at + length].fill(b'*');
@@ -43,9 +47,19 @@ fn a_secret_is_replaced_wherever_it_is_cut() {
 #[test]
 fn every_form_is_replaced() {
     let secret = "p@ss/w\"ord+1&2";
-    for form in ["p@ss/w\"ord+1&2", "p%40ss%2Fw%22ord%2B1%262", "p%40ss%2fw%22ord%2b1%262", "p@ss/w\\\"ord+1&2", "p@ss\\/w\\\"ord+1&2"] {
+    for form in [
+        "p@ss/w\"ord+1&2",
+        "p%40ss%2Fw%22ord%2B1%262",
+        "p%40ss%2fw%22ord%2b1%262",
+        "p@ss/w\\\"ord+1&2",
+        "p@ss\\/w\\\"ord+1&2",
+    ] {
         let text = format!("a {form} b");
-        assert_eq!(scrub(&[secret], &[text.as_bytes()]), format!("a {} b", "*".repeat(form.len())).as_bytes(), "{form}");
+        assert_eq!(
+            scrub(&[secret], &[text.as_bytes()]),
+            format!("a {} b", "*".repeat(form.len())).as_bytes(),
+            "{form}"
+        );
     }
 }
 
@@ -68,7 +82,10 @@ fn a_clean_chunk_passes_as_it_is() {
 fn only_what_may_become_a_secret_is_held_back() {
     let mut scrubber = Scrubber::new(Needles::of(&[KEY]));
     assert_eq!(scrubber.push(Bytes::from_static(b"xxsk-pro")), "xx");
-    assert_eq!(scrubber.push(Bytes::from_static(b"fessional ")), "sk-professional ");
+    assert_eq!(
+        scrubber.push(Bytes::from_static(b"fessional ")),
+        "sk-professional "
+    );
     assert_eq!(scrubber.push(Bytes::from_static(b"s")), "");
     assert_eq!(scrubber.finish(), "s");
 }
@@ -105,18 +122,34 @@ proptest! {
 
 fn error_body(provider: &str, secret: &str, body: &str) -> String {
     let provider = keystore_catalog::provider(provider).unwrap();
-    String::from_utf8(scrub_error_body(body.as_bytes(), provider, &Needles::of(&[secret])).into_owned()).unwrap()
+    String::from_utf8(scrub_error_body(body.as_bytes(), provider, &Needles::of(&[secret])).into_owned())
+        .unwrap()
 }
 
 #[test]
 fn error_bodies_lose_exact_keys_and_masked_ones() {
     for (body, expected) in [
         (format!("bad key {KEY}."), "bad key [redacted].".to_owned()),
-        ("Incorrect API key provided: sk-proj-***************************W1xY. You".into(), "Incorrect API key provided: [redacted]. You".into()),
-        ("Incorrect API key provided: sk-ab***…***wxyz.".into(), "Incorrect API key provided: [redacted].".into()),
-        ("Your api key: ****wxyz is invalid".into(), "Your api key: [redacted] is invalid".into()),
-        ("Invalid API Key provided: sk_test_********1234".into(), "Invalid API Key provided: [redacted]".into()),
-        ("Incorrect API key provided: xa***yz".into(), "Incorrect API key provided: [redacted]".into()),
+        (
+            "Incorrect API key provided: sk-proj-***************************W1xY. You".into(),
+            "Incorrect API key provided: [redacted]. You".into(),
+        ),
+        (
+            "Incorrect API key provided: sk-ab***…***wxyz.".into(),
+            "Incorrect API key provided: [redacted].".into(),
+        ),
+        (
+            "Your api key: ****wxyz is invalid".into(),
+            "Your api key: [redacted] is invalid".into(),
+        ),
+        (
+            "Invalid API Key provided: sk_test_********1234".into(),
+            "Invalid API Key provided: [redacted]".into(),
+        ),
+        (
+            "Incorrect API key provided: xa***yz".into(),
+            "Incorrect API key provided: [redacted]".into(),
+        ),
         ("key sk-proj-aB…1xY is".into(), "key [redacted] is".into()),
         ("ends with ...vW1xY".into(), "ends with [redacted]".into()),
     ] {

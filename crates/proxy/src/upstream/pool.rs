@@ -79,7 +79,15 @@ impl Upstreams {
         tasks.spawn(sweep(Arc::downgrade(&origins)));
         let tls = TlsConnector::from(tls::client_config(config.extra_ca.as_deref())?);
         let allow = AllowList::new(&config.allow_private);
-        Ok(Self { origins, dialer: Arc::new(Dialer { tls, allow, timeout: config.connect_timeout, tasks }) })
+        Ok(Self {
+            origins,
+            dialer: Arc::new(Dialer {
+                tls,
+                allow,
+                timeout: config.connect_timeout,
+                tasks,
+            }),
+        })
     }
 
     /// Where a call with this credential version to the host with this alias is sent.
@@ -89,7 +97,10 @@ impl Upstreams {
             let made = || Origin::new(&policy.hosts[host]).map(Arc::new).ok_or(());
             self.origins.get_or_insert_with(&(key, host), made).ok()
         });
-        Client { origin, dialer: Arc::clone(&self.dialer) }
+        Client {
+            origin,
+            dialer: Arc::clone(&self.dialer),
+        }
     }
 
     /// Closes the connections of every version of `credential`; calls that are under way keep theirs to the end.
@@ -165,7 +176,9 @@ impl LeaseError {
     pub(crate) fn reason(&self) -> String {
         match self {
             Self::Dial(DialError::Resolve { host, .. }) => format!("{host} does not resolve"),
-            Self::Dial(DialError::Refused { host, .. }) => format!("{host} is at an address that may not be dialled"),
+            Self::Dial(DialError::Refused { host, .. }) => {
+                format!("{host} is at an address that may not be dialled")
+            }
             Self::Dial(DialError::Connect { host, .. }) => format!("{host} does not take connections"),
             Self::Dial(DialError::Tls { host, .. }) => format!("no TLS connection with {host}"),
             Self::Dial(DialError::Timeout { host }) => format!("no connection to {host} in time"),
@@ -271,8 +284,12 @@ impl Origin {
             return self.connect(dialer).await;
         }
         let deadline = Instant::now() + dialer.timeout;
-        let late = || DialError::Timeout { host: self.destination.host.clone() };
-        let _alone = tokio::time::timeout_at(deadline, self.dialling.lock()).await.map_err(|_| late())?;
+        let late = || DialError::Timeout {
+            host: self.destination.host.clone(),
+        };
+        let _alone = tokio::time::timeout_at(deadline, self.dialling.lock())
+            .await
+            .map_err(|_| late())?;
         match self.take(dialer) {
             Some(lease) => Ok(lease),
             None => self.connect(dialer).await,
@@ -297,7 +314,12 @@ impl Origin {
     }
 
     fn lend(self: &Arc<Self>, connection: Connection, reused: bool, dialer: &Dialer) -> Lease {
-        Lease { connection, origin: self.clone(), reused, tasks: dialer.tasks.clone() }
+        Lease {
+            connection,
+            origin: self.clone(),
+            reused,
+            tasks: dialer.tasks.clone(),
+        }
     }
 
     async fn connect(self: &Arc<Self>, dialer: &Dialer) -> Result<Lease, LeaseError> {
@@ -312,7 +334,10 @@ impl Origin {
                 let stream = tokio::time::timeout_at(deadline, dialer.tls.connect(name, stream))
                     .await
                     .map_err(|_| late())?
-                    .map_err(|source| DialError::Tls { host: host.clone(), source })?;
+                    .map_err(|source| DialError::Tls {
+                        host: host.clone(),
+                        source,
+                    })?;
                 let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                 self.handshake(stream, http2, dialer).await?
             }
@@ -320,11 +345,19 @@ impl Origin {
         Ok(self.lend(connection, false, dialer))
     }
 
-    async fn handshake<S>(self: &Arc<Self>, stream: S, http2: bool, dialer: &Dialer) -> Result<Connection, LeaseError>
+    async fn handshake<S>(
+        self: &Arc<Self>,
+        stream: S,
+        http2: bool,
+        dialer: &Dialer,
+    ) -> Result<Connection, LeaseError>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let failed = |source| LeaseError::Handshake { host: self.destination.host.clone(), source };
+        let failed = |source| LeaseError::Handshake {
+            host: self.destination.host.clone(),
+            source,
+        };
         self.shares.store(http2, Ordering::Release);
         if !http2 {
             let (sender, connection) = http1::Builder::new()
@@ -353,7 +386,11 @@ impl Origin {
         if let Some(call) = kept.shared.iter().find_map(Shared::take) {
             return call;
         }
-        let shared = Arc::new(Shared { sender, calls: AtomicUsize::new(1), idle_since: Mutex::new(Instant::now()) });
+        let shared = Arc::new(Shared {
+            sender,
+            calls: AtomicUsize::new(1),
+            idle_since: Mutex::new(Instant::now()),
+        });
         if !kept.closed {
             kept.shared.push(shared.clone());
         }
@@ -435,14 +472,20 @@ impl Lease {
             Connection::Own(_) => None,
             Connection::Shared(_) => Some((&self.origin.scheme, &self.origin.authority)),
         };
-        TargetForm { absolute, host: &self.origin.host }
+        TargetForm {
+            absolute,
+            host: &self.origin.host,
+        }
     }
 
     /// Sends the one request of this lease. An error that gives the request back means that nothing of it was sent.
     pub(crate) async fn send(
         &mut self,
         request: http::Request<SentBody>,
-    ) -> Result<http::Response<hyper::body::Incoming>, hyper::client::conn::TrySendError<http::Request<SentBody>>> {
+    ) -> Result<
+        http::Response<hyper::body::Incoming>,
+        hyper::client::conn::TrySendError<http::Request<SentBody>>,
+    > {
         match &mut self.connection {
             Connection::Own(sender) => sender.try_send_request(request).await,
             Connection::Shared(call) => call.0.sender.clone().try_send_request(request).await,
@@ -451,7 +494,9 @@ impl Lease {
 
     /// Ends the exchange after the last byte of its answer: the connection may serve the next one.
     pub(crate) fn finish(self) {
-        let Connection::Own(mut sender) = self.connection else { return };
+        let Connection::Own(mut sender) = self.connection else {
+            return;
+        };
         if sender.is_ready() {
             return self.origin.put_back(sender);
         }

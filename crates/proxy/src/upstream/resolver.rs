@@ -33,7 +33,12 @@ pub(crate) struct AllowList(HashSet<(String, u16)>);
 impl AllowList {
     /// From entries `host:port`, IPv6 in brackets. An entry without a port allows nothing.
     pub(crate) fn new<'a>(entries: impl IntoIterator<Item = &'a String>) -> Self {
-        Self(entries.into_iter().filter_map(|entry| parse_entry(entry)).collect())
+        Self(
+            entries
+                .into_iter()
+                .filter_map(|entry| parse_entry(entry))
+                .collect(),
+        )
     }
 
     fn contains(&self, host: &str, port: u16) -> bool {
@@ -100,25 +105,46 @@ pub(crate) enum DialError {
 }
 
 /// Resolves `host`, checks all of its addresses and connects to one of them before `deadline`.
-pub(crate) async fn dial(host: &str, port: u16, allow: &AllowList, deadline: Instant) -> Result<TcpStream, DialError> {
+pub(crate) async fn dial(
+    host: &str,
+    port: u16,
+    allow: &AllowList,
+    deadline: Instant,
+) -> Result<TcpStream, DialError> {
     let addresses = timeout_at(deadline, resolve(host, port, allow))
         .await
-        .map_err(|_| DialError::Timeout { host: host.to_owned() })??;
+        .map_err(|_| DialError::Timeout {
+            host: host.to_owned(),
+        })??;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for (index, address) in addresses.iter().enumerate() {
-        let until = if index + 1 == addresses.len() { deadline } else { deadline.min(Instant::now() + ATTEMPT) };
+        let until = if index + 1 == addresses.len() {
+            deadline
+        } else {
+            deadline.min(Instant::now() + ATTEMPT)
+        };
         match timeout_at(until, connect(*address)).await {
             Ok(Ok(stream)) => return Ok(stream),
             Ok(Err(error)) => last = error,
-            Err(_) if Instant::now() >= deadline => return Err(DialError::Timeout { host: host.to_owned() }),
+            Err(_) if Instant::now() >= deadline => {
+                return Err(DialError::Timeout {
+                    host: host.to_owned(),
+                });
+            }
             Err(_) => last = io::Error::from(io::ErrorKind::TimedOut),
         }
     }
-    Err(DialError::Connect { host: host.to_owned(), source: last })
+    Err(DialError::Connect {
+        host: host.to_owned(),
+        source: last,
+    })
 }
 
 async fn resolve(host: &str, port: u16, allow: &AllowList) -> Result<Vec<SocketAddr>, DialError> {
-    let unresolved = |source| DialError::Resolve { host: host.to_owned(), source };
+    let unresolved = |source| DialError::Resolve {
+        host: host.to_owned(),
+        source,
+    };
     let addresses: Vec<SocketAddr> = match host.parse::<IpAddr>() {
         Ok(literal) => vec![SocketAddr::new(literal, port)],
         Err(_) => lookup_host((host, port)).await.map_err(unresolved)?.collect(),
@@ -127,19 +153,29 @@ async fn resolve(host: &str, port: u16, allow: &AllowList) -> Result<Vec<SocketA
         return Err(unresolved(io::Error::from(io::ErrorKind::NotFound)));
     }
     let listed = allow.contains(host, port);
-    let refused = addresses.iter().map(SocketAddr::ip).find(|address| match kind_of(*address) {
-        AddressKind::Public => false,
-        AddressKind::Internal => !listed,
-        AddressKind::Forbidden => true,
-    });
+    let refused = addresses
+        .iter()
+        .map(SocketAddr::ip)
+        .find(|address| match kind_of(*address) {
+            AddressKind::Public => false,
+            AddressKind::Internal => !listed,
+            AddressKind::Forbidden => true,
+        });
     match refused {
-        Some(address) => Err(DialError::Refused { host: host.to_owned(), address }),
+        Some(address) => Err(DialError::Refused {
+            host: host.to_owned(),
+            address,
+        }),
         None => Ok(addresses),
     }
 }
 
 async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     socket.set_nodelay(true)?;
     socket.set_keepalive(true)?;
     socket.connect(address).await
@@ -169,7 +205,9 @@ fn kind_of_v4(address: Ipv4Addr) -> AddressKind {
     }
     match address.octets() {
         // RFC 1918 private, RFC 1122 loopback, RFC 3927 link-local, RFC 6598 shared by carrier-grade NAT.
-        [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] | [100, 64..=127, ..] => AddressKind::Internal,
+        [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] | [169, 254, ..] | [100, 64..=127, ..] => {
+            AddressKind::Internal
+        }
         // "This network", IETF protocol assignments, documentation, AS112, 6to4 relays, benchmarking, multicast, reserved.
         [0, ..]
         | [192, 0, 0 | 2, _]
@@ -199,7 +237,9 @@ fn kind_of_v6(address: Ipv6Addr) -> AddressKind {
     match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 1] => AddressKind::Internal,
         // IPv4-mapped (RFC 4291) and NAT64 (RFC 6052) lead to the IPv4 address in their last 32 bits.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => kind_of_v4(embedded(high, low)),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => {
+            kind_of_v4(embedded(high, low))
+        }
         // Unique local, link-local, site-local.
         [0xfc00..=0xfdff, ..] | [0xfe80..=0xfeff, ..] => AddressKind::Internal,
         // IETF protocol assignments with Teredo and benchmarking, documentation twice, 6to4, AS112.
@@ -384,7 +424,10 @@ mod tests {
         assert!(!refused("::1", &["[0:0:0:0:0:0:0:1]:443"]).await);
         assert!(refused("127.0.0.1", &["127.0.0.1:444"]).await, "another port");
         assert!(refused("127.0.0.1", &["127.0.0.1"]).await, "no port");
-        assert!(refused("localhost", &["127.0.0.1:443"]).await, "the name is not listed");
+        assert!(
+            refused("localhost", &["127.0.0.1:443"]).await,
+            "the name is not listed"
+        );
         assert!(refused("169.254.169.254", &["169.254.169.254:443"]).await);
     }
 }

@@ -57,7 +57,11 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), TrustError> {
             .add(certificate.map_err(unread)?)
             .map_err(|_| TrustError::NoCa { path: name() })?;
     }
-    if roots.len() == before { Err(TrustError::NoCa { path: name() }) } else { Ok(()) }
+    if roots.len() == before {
+        Err(TrustError::NoCa { path: name() })
+    } else {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +78,10 @@ mod tests {
     fn a_file_of_authorities_must_hold_one() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("ca.pem");
-        assert!(matches!(client_config(Some(&path)), Err(TrustError::ExtraCa { .. })));
+        assert!(matches!(
+            client_config(Some(&path)),
+            Err(TrustError::ExtraCa { .. })
+        ));
         std::fs::write(&path, "nothing\n").unwrap();
         assert!(matches!(client_config(Some(&path)), Err(TrustError::NoCa { .. })));
         let made = rcgen::generate_simple_self_signed(["upstream.test".to_owned()]).unwrap();

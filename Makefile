@@ -1,0 +1,42 @@
+# What people run. Every target says what it does: `make help`.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: help run build test ci check fmt gen bench soak deps test-rust test-clients openapi
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: ## Build and start a complete Keystore on this machine
+	cargo run --release --locked --package ks -- dev
+
+build: ## Build the release binary, target/release/ks
+	cargo build --release --locked --package ks
+
+deps: ## Install what the tests need (PostgreSQL, nginx-free; Python and Node clients)
+	./scripts/test-deps
+
+test: deps test-rust test-clients ## Run every test
+
+test-rust: ## Run the Rust tests
+	cargo nextest run --workspace --locked
+
+test-clients: ## Run the official Python and Node clients through the proxy
+	./e2e/run
+
+ci: check test ## What continuous integration runs
+
+check: ## Formatting, lints, and that generated files are up to date
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fmt: ## Format the code
+	cargo fmt --all
+
+gen: ## Write the generated files (openapi.json)
+	cargo run --locked --package ks -- openapi > openapi.json.new && mv openapi.json.new openapi.json
+
+bench: ## Instruction counts of the request path, and the load comparison
+	./bench/run
+
+soak: ## The full counts of the property and crash tests; takes long
+	./scripts/soak

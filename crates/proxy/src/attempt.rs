@@ -1,0 +1,207 @@
+//! Steps 8 to 13 as one attempt: one hold, one intent, one upstream request, one outcome.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, Method, Response};
+use hyper::body::Incoming;
+use keystore_core::Deny;
+use keystore_core::ids::RequestId;
+use keystore_core::record::Ending;
+
+use crate::admit::Admission;
+use crate::authorize::Permit;
+use crate::cache::ReadyCredential;
+use crate::forward::{self, ForwardError};
+use crate::inject::{self, BuildParts, Built};
+use crate::outlive::Outlive;
+use crate::parse::CleanRequest;
+use crate::refuse::{ProxyError, Refusal};
+use crate::relay::{self, Answer};
+use crate::reserve::{Asked, Reservation, Reserved};
+use crate::settle::End;
+use crate::{Body, Proxy, Trail};
+
+/// What an attempt needs to know of the request once its body is on its way.
+pub(crate) struct Exchange {
+    pub(crate) request: RequestId,
+    pub(crate) method: Method,
+    pub(crate) headers: HeaderMap,
+    pub(crate) permit: Permit,
+    pub(crate) credential: Arc<ReadyCredential>,
+}
+
+impl Proxy {
+    /// Reserves the call and makes it. From the reservation on, a client that leaves does not stop it where its usage has to be
+    /// read.
+    pub(crate) async fn attempt(
+        self: &Arc<Self>,
+        permit: Permit,
+        admission: Admission,
+        credential: Arc<ReadyCredential>,
+        request: CleanRequest<Incoming>,
+        trail: &mut Trail,
+    ) -> Result<Response<Body>, Refusal> {
+        let method = request.method().clone();
+        let (headers, body) = request.into_parts();
+        let asked = Asked {
+            id: trail.request,
+            method: &method,
+            headers: &headers,
+            body,
+        };
+        let reserved = self.reserve(&permit, admission, &credential, asked).await?;
+        trail.attempted = true;
+        let metered = reserved.meter.is_some();
+        let exchange = Exchange {
+            request: trail.request,
+            method,
+            headers,
+            permit,
+            credential,
+        };
+        let exchange = Arc::clone(self).exchange(exchange, reserved);
+        if metered {
+            Outlive::new(exchange, self.afterlife.clone()).await
+        } else {
+            exchange.await
+        }
+    }
+
+    async fn exchange(
+        self: Arc<Self>,
+        mut exchange: Exchange,
+        reserved: Reserved,
+    ) -> Result<Response<Body>, Refusal> {
+        let Reserved {
+            mut reservation,
+            body,
+            meter,
+            stream,
+            output_cap,
+            left,
+        } = reserved;
+        let built = match self.build(&mut exchange, body.length()).await {
+            Ok(built) => built,
+            Err(refusal) => return Err(end(reservation, Ending::NotSent, refusal)),
+        };
+        let Exchange {
+            request,
+            permit,
+            credential,
+            ..
+        } = exchange;
+        let client = self
+            .upstreams
+            .client(credential.key(), &credential.policy, permit.target.alias());
+        reservation.sending();
+        let response = match forward::forward(&reservation, client, built.request, body, &self.config).await {
+            Ok(response) => response,
+            Err(error) => return Err(failed(reservation, &permit, error)),
+        };
+        reservation.answered(response.status().as_u16());
+        let needles = built.needles;
+        let answer = Answer {
+            request,
+            permit,
+            credential,
+            response,
+            needles,
+            meter,
+            stream,
+            output_cap,
+            left,
+        };
+        relay::relay(self, answer, reservation).await
+    }
+
+    /// The upstream's request, credential and all, made after a last look at what permits it.
+    async fn build(&self, exchange: &mut Exchange, body_bytes: Option<u64>) -> Result<Built, Refusal> {
+        let Exchange {
+            method,
+            headers,
+            permit,
+            credential,
+            ..
+        } = exchange;
+        let opened = self.open(credential).await?;
+        let parts = BuildParts {
+            method,
+            path: permit.target.upstream_path(),
+            query: permit.target.query(),
+            headers: std::mem::take(headers),
+            provider: permit.provider,
+            alias: permit.target.alias(),
+            policy: &credential.policy,
+            body_bytes,
+        };
+        let built = inject::build(parts, &opened).map_err(|error| {
+            tracing::error!(provider = %permit.provider.slug, %error, "an upstream request cannot be built");
+            ProxyError::Internal
+        })?;
+        // What was permitted a moment ago may have been taken back.
+        if !permit.agent.is_current() {
+            self.recheck(permit, credential).await?;
+        }
+        Ok(built)
+    }
+
+    /// Looks again at an agent that changed since it was permitted.
+    async fn recheck(&self, permit: &Permit, credential: &ReadyCredential) -> Result<(), Deny> {
+        let hash = permit.agent.token.token_hash();
+        let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
+        let now = self.clock.now();
+        agent.token.check(now)?;
+        agent.policy.check_status(now)?;
+        let provider = || permit.provider.slug.to_string();
+        let grant = agent
+            .grant(&permit.provider.slug)
+            .ok_or_else(|| Deny::ProviderNotGranted { provider: provider() })?;
+        if !grant.grant.allows(permit.operation.access) {
+            return Err(Deny::ScopeDenied {
+                provider: provider(),
+                access: permit.operation.access,
+            });
+        }
+        match grant.version() {
+            None => Err(Deny::CredentialMissing { provider: provider() }),
+            Some(current) if current == (credential.id, credential.version) => Ok(()),
+            // The credential was rotated in this very moment: the intent names the old version, so the client asks again.
+            Some(_) => Err(Deny::AuthStale),
+        }
+    }
+}
+
+/// Settles a call that ends with a refusal.
+fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
+    let code = Some(refusal.code().as_str());
+    reservation.settle(End {
+        ending,
+        metered: None,
+        response_bytes: 0,
+        refusal: code,
+    });
+    refusal
+}
+
+/// Settles a call that brought no answer.
+fn failed(reservation: Reservation, permit: &Permit, error: ForwardError) -> Refusal {
+    let provider = permit.provider.slug.to_string();
+    match error {
+        ForwardError::NotSent { reason } => end(
+            reservation,
+            Ending::NotSent,
+            ProxyError::Upstream { provider, reason }.into(),
+        ),
+        ForwardError::Broken { reason } => end(
+            reservation,
+            Ending::UpstreamError,
+            ProxyError::Upstream { provider, reason }.into(),
+        ),
+        ForwardError::RequestBody(deny) => end(reservation, Ending::ClientGone, deny.into()),
+        ForwardError::Timeout => end(
+            reservation,
+            Ending::Deadline,
+            ProxyError::UpstreamTimeout { provider }.into(),
+        ),
+    }
+}

@@ -1,0 +1,336 @@
+//! One agent as one of its tokens speaks for it: checked against its MACs once, then read by every request.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use jiff::tz::TimeZone;
+use keystore_core::budget::BudgetTerms;
+use keystore_core::destination::DestinationPolicy;
+use keystore_core::ids::{CredentialId, DeploymentId, OrgId};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, TokenPolicy};
+use keystore_core::rate::Rates;
+use keystore_core::token::TokenHash;
+use keystore_core::{Deny, Micros};
+use keystore_store::credentials::CredentialStatus;
+use keystore_store::policies::{LoadedBudget, LoadedCredential, LoadedToken};
+use keystore_vault::{
+    PolicyMac, SealContext, SealedCredential, Vault, VaultError, WrappedKek, policy_sha256,
+};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+
+use super::index::token_source;
+use crate::counters::Counters;
+use crate::upstream::CredentialKey;
+
+/// An agent, checked and resolved.
+pub(crate) struct Agent {
+    pub(crate) name: String,
+    pub(crate) token: TokenPolicy,
+    pub(crate) policy: AgentPolicy,
+    pub(crate) budgets: Vec<BudgetTerms>,
+    pub(crate) grants: Vec<ReadyGrant>,
+    networks: Vec<Network>,
+    stale: AtomicBool,
+}
+
+/// A grant with its counters and its credential.
+pub(crate) struct ReadyGrant {
+    pub(crate) grant: Grant,
+    pub(crate) rates: Arc<Mutex<Rates>>,
+    stored: Option<(LoadedCredential, SealContext)>,
+    ready: OnceCell<Arc<ReadyCredential>>,
+}
+
+/// A credential version, sealed, with where it may go.
+pub(crate) struct ReadyCredential {
+    pub(crate) id: CredentialId,
+    pub(crate) version: u32,
+    pub(crate) name: String,
+    /// From this time on it is not used.
+    pub(crate) expires_at: Option<Micros>,
+    pub(crate) sealed: SealedCredential,
+    pub(crate) policy: DestinationPolicy,
+}
+
+impl ReadyCredential {
+    /// What its connections are kept by.
+    pub(crate) fn key(&self) -> CredentialKey {
+        CredentialKey {
+            credential: self.id,
+            version: self.version,
+        }
+    }
+}
+
+impl Agent {
+    /// The agent, if every row is what we once wrote and the rows belong together.
+    ///
+    /// # Errors
+    ///
+    /// What does not fit, for the log.
+    pub(super) fn verify(
+        loaded: LoadedToken,
+        hash: TokenHash,
+        mac: &PolicyMac,
+        counters: &Counters,
+        deployment: DeploymentId,
+    ) -> Result<Self, &'static str> {
+        let LoadedToken {
+            identity,
+            budgets,
+            credentials,
+        } = loaded;
+        let token: TokenPolicy = authentic(mac, "token", &identity.token_policy, &identity.token_mac)?;
+        let policy: AgentPolicy = authentic(mac, "agent", &identity.agent_policy, &identity.agent_mac)?;
+        if token.token_hash() != hash || token.agent != policy.agent || policy.org != identity.org {
+            return Err("token, agent and organization do not belong together");
+        }
+        let zone =
+            TimeZone::get(&identity.time_zone).map_err(|_| "the organization's time zone is not known")?;
+        let budgets = terms(&policy, &budgets, mac, &zone)?;
+        let networks = policy
+            .allowed_ips
+            .iter()
+            .map(|text| Network::parse(text))
+            .collect::<Option<_>>();
+        let grants = policy
+            .grants
+            .iter()
+            .map(|grant| ReadyGrant::new(grant, &policy, &credentials, counters, deployment))
+            .collect();
+        Ok(Self {
+            name: identity.agent_name,
+            networks: networks.ok_or("an allowed network cannot be read")?,
+            token,
+            budgets,
+            grants,
+            policy,
+            stale: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether nothing that this agent was made from has changed.
+    pub(crate) fn is_current(&self) -> bool {
+        !self.stale.load(Ordering::Acquire)
+    }
+
+    pub(super) fn mark_stale(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// The ids of everything that this agent was made from.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Uuid> + '_ {
+        [
+            token_source(&self.token.hash),
+            self.policy.agent.uuid(),
+            self.policy.project.uuid(),
+            self.policy.org.uuid(),
+        ]
+        .into_iter()
+        .chain(self.budgets.iter().map(|budget| budget.id.uuid()))
+        .chain(
+            self.grants
+                .iter()
+                .filter_map(|ready| ready.grant.credential)
+                .map(CredentialId::uuid),
+        )
+    }
+
+    /// The grant for a provider.
+    pub(crate) fn grant(&self, provider: &str) -> Option<&ReadyGrant> {
+        self.grants.iter().find(|ready| ready.grant.provider == provider)
+    }
+
+    /// Whether the agent may call from this address.
+    pub(crate) fn check_address(&self, address: IpAddr) -> Result<(), Deny> {
+        let address = address.to_canonical();
+        if self.networks.is_empty() || self.networks.iter().any(|network| network.contains(address)) {
+            return Ok(());
+        }
+        Err(Deny::AddressNotAllowed)
+    }
+
+    /// Whether the agent may name this model. With a list of models, a request that names none is refused too.
+    pub(crate) fn check_model(&self, model: Option<&str>) -> Result<(), Deny> {
+        let allowed = &self.policy.allowed_models;
+        let named = model.unwrap_or_default();
+        if allowed.is_empty() || allowed.iter().any(|model| model == named) {
+            return Ok(());
+        }
+        Err(Deny::ModelNotAllowed {
+            model: named.to_owned(),
+        })
+    }
+}
+
+/// A policy row whose MAC is ours.
+fn authentic<'b, T: minicbor::Decode<'b, ()>>(
+    mac: &PolicyMac,
+    purpose: &str,
+    bytes: &'b [u8],
+    tag: &[u8],
+) -> Result<T, &'static str> {
+    if !mac.verify(purpose, bytes, tag) {
+        return Err("a policy's MAC is wrong");
+    }
+    minicbor::decode(bytes).map_err(|_| "a policy cannot be read")
+}
+
+/// The terms of every budget that the policy names; a missing one is as bad as a changed one.
+fn terms(
+    policy: &AgentPolicy,
+    rows: &[LoadedBudget],
+    mac: &PolicyMac,
+    zone: &TimeZone,
+) -> Result<Vec<BudgetTerms>, &'static str> {
+    let of = |id| {
+        let row = rows
+            .iter()
+            .find(|row| row.id == id)
+            .ok_or("a budget is missing")?;
+        let budget: BudgetPolicy = authentic(mac, "budget", &row.policy, &row.mac)?;
+        if budget.budget != id || budget.org != policy.org {
+            return Err("a budget belongs elsewhere");
+        }
+        Ok(BudgetTerms {
+            id,
+            limit: budget.limit,
+            window: budget.window,
+            zone: zone.clone(),
+        })
+    };
+    policy.budgets.iter().copied().map(of).collect()
+}
+
+impl ReadyGrant {
+    fn new(
+        grant: &Grant,
+        policy: &AgentPolicy,
+        credentials: &[LoadedCredential],
+        counters: &Counters,
+        deployment: DeploymentId,
+    ) -> Self {
+        let stored = credentials
+            .iter()
+            .find(|row| {
+                Some(row.id) == grant.credential
+                    && row.provider == grant.provider
+                    && row.source == grant.source
+            })
+            .filter(|row| row.status != CredentialStatus::Disabled)
+            .map(|row| (row.clone(), context(deployment, policy.org, row)));
+        Self {
+            rates: counters.rates(policy.agent, &grant.provider),
+            grant: grant.clone(),
+            stored,
+            ready: OnceCell::new(),
+        }
+    }
+
+    /// The credential and version that serve this grant; `None` when it was deleted.
+    pub(crate) fn version(&self) -> Option<(CredentialId, u32)> {
+        self.stored.as_ref().map(|(row, _)| (row.id, row.version))
+    }
+
+    /// The credential, its keys unwrapped at first use; `None` when there is none.
+    pub(crate) async fn credential(&self, vault: &Vault) -> Result<Option<Arc<ReadyCredential>>, VaultError> {
+        let Some((row, context)) = &self.stored else {
+            return Ok(None);
+        };
+        let ready = self.ready.get_or_try_init(|| load(vault, row, context)).await?;
+        Ok(Some(Arc::clone(ready)))
+    }
+}
+
+async fn load(
+    vault: &Vault,
+    row: &LoadedCredential,
+    context: &SealContext,
+) -> Result<Arc<ReadyCredential>, VaultError> {
+    let policy = serde_json::from_slice(&row.policy).map_err(|_| VaultError::Corrupt)?;
+    let kek = WrappedKek {
+        id: row.kek,
+        generation: row.kek_generation,
+        org: context.org,
+        bytes: row.kek_wrapped.clone(),
+    };
+    let sealed = vault.load(&kek, context.clone(), &row.sealed).await?;
+    Ok(Arc::new(ReadyCredential {
+        id: row.id,
+        version: row.version,
+        name: row.name.clone(),
+        expires_at: row.expires_at,
+        sealed,
+        policy,
+    }))
+}
+
+/// What the ciphertext must have been sealed for.
+fn context(deployment: DeploymentId, org: OrgId, row: &LoadedCredential) -> SealContext {
+    SealContext {
+        deployment,
+        org,
+        credential: row.id,
+        version: row.version,
+        provider: row.provider.clone(),
+        source: row.source,
+        policy_sha256: policy_sha256(&row.policy),
+    }
+}
+
+/// A network as an address and how many of its leading bits count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    /// `address` or `address/prefix`.
+    fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = text
+            .split_once('/')
+            .map_or((text, None), |(address, prefix)| (address, Some(prefix)));
+        let address: IpAddr = address.parse().ok()?;
+        let widest = if address.is_ipv4() { 32 } else { 128 };
+        let prefix = prefix.map_or(Some(widest), |prefix| prefix.parse().ok())?;
+        (prefix <= widest).then_some(Self { address, prefix })
+    }
+
+    fn contains(self, address: IpAddr) -> bool {
+        match (self.address, address) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.leading_zeros() >= u32::from(self.prefix)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let differing = own.to_bits() ^ other.to_bits();
+                differing.leading_zeros() >= u32::from(self.prefix)
+            }
+            _ => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Network;
+
+    #[test]
+    fn a_network_holds_what_its_prefix_says() {
+        let holds = |network: &str, address: &str| {
+            Network::parse(network)
+                .unwrap()
+                .contains(address.parse().unwrap())
+        };
+        assert!(holds("10.1.0.0/16", "10.1.255.3") && !holds("10.1.0.0/16", "10.2.0.0"));
+        assert!(holds("10.1.2.3", "10.1.2.3") && !holds("10.1.2.3", "10.1.2.2"));
+        assert!(holds("0.0.0.0/0", "255.255.255.255") && !holds("0.0.0.0/0", "::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::") && !holds("2001:db8::/32", "2001:db9::"));
+        for text in ["", "10.0.0.0/33", "::/129", "10.0.0.0/-1", "10.0.0/8", "host/8"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

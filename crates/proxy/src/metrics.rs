@@ -1,0 +1,106 @@
+//! What is counted, in the Prometheus sense. Labels are bounded: slugs of the catalog, endings and codes, never anything that
+//! a caller writes.
+
+use keystore_core::record::Ending;
+use keystore_wire::problem::Code;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use crate::reserve::Open;
+use crate::settle::{Charge, End};
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    provider: &'static str,
+    ending: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ProviderLabels {
+    provider: &'static str,
+}
+
+/// The counters of the data plane.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    requests: Family<RequestLabels, Counter>,
+    refusals: Family<CodeLabels, Counter>,
+    cost_nanos: Family<ProviderLabels, Counter>,
+    over_hold: Counter,
+    unpriced: Family<ProviderLabels, Counter>,
+    estimated: Family<ProviderLabels, Counter>,
+}
+
+impl Metrics {
+    /// Adds the counters to what a scrape shows.
+    pub fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "keystore_requests",
+            "Calls that were reserved, by how they ended",
+            self.requests.clone(),
+        );
+        registry.register(
+            "keystore_refusals",
+            "Requests that were refused, by code",
+            self.refusals.clone(),
+        );
+        registry.register(
+            "keystore_cost_nanos",
+            "Charges in nano-dollars",
+            self.cost_nanos.clone(),
+        );
+        registry.register(
+            "keystore_over_hold_charges",
+            "Charges above what was held for them; stays 0 in strict mode",
+            self.over_hold.clone(),
+        );
+        registry.register(
+            "keystore_unpriced_charges",
+            "Calls without a price",
+            self.unpriced.clone(),
+        );
+        registry.register(
+            "keystore_estimated_charges",
+            "Calls whose usage was not reported",
+            self.estimated.clone(),
+        );
+    }
+
+    pub(crate) fn refused(&self, code: Code) {
+        self.refusals
+            .get_or_create(&CodeLabels { code: code.as_str() })
+            .inc();
+    }
+
+    pub(crate) fn settled(&self, open: &Open, end: &End, charge: &Charge) {
+        let provider = open.provider;
+        self.requests
+            .get_or_create(&RequestLabels {
+                provider,
+                ending: end.ending.as_str(),
+            })
+            .inc();
+        let labels = ProviderLabels { provider };
+        if let Ok(nanos) = u64::try_from(charge.cost.0)
+            && nanos > 0
+        {
+            self.cost_nanos.get_or_create(&labels).inc_by(nanos);
+        }
+        if charge.flags.over_hold {
+            self.over_hold.inc();
+        }
+        if charge.flags.unpriced {
+            self.unpriced.get_or_create(&labels).inc();
+        }
+        if charge.flags.estimated && end.ending != Ending::NotSent {
+            self.estimated.get_or_create(&labels).inc();
+        }
+    }
+}
