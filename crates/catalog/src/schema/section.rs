@@ -101,9 +101,14 @@ impl Section {
     /// A text that must be there and not be empty.
     pub(crate) fn required(&mut self, key: &'static str) -> Read<String> {
         match self.text(key)? {
-            Some(text) if !text.is_empty() => Ok(text),
-            _ => Err(self.error(key, format!("is missing; write `{key} = \"…\"`"))),
+            Some(text) if !text.is_empty() => return Ok(text),
+            _ => {}
         }
+        let instead = match nearest(key, self.table.keys().map(String::as_str)) {
+            Some(near) => format!("write `{key} = \"…\"`; is `{near}` meant to be it?"),
+            None => format!("write `{key} = \"…\"`"),
+        };
+        Err(self.error(key, format!("is missing; {instead}")))
     }
 
     /// A truth value, false where it does not stand.
