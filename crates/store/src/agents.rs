@@ -70,7 +70,7 @@ sql! {
     BY_NAME = "SELECT id, org, project, name, status, policy, mac, created_at, updated_at \
         FROM agents WHERE org = $1 AND project = $2 AND name = $3";
     LIST = "SELECT id, org, project, name, status, policy, mac, created_at, updated_at \
-        FROM agents WHERE org = $1 AND ($2 IS NULL OR project = $2) AND id > $3 ORDER BY id LIMIT $4";
+        FROM agents WHERE org = $1 AND project = COALESCE($2, project) AND id > $3 ORDER BY id LIMIT $4";
     DELETE = "DELETE FROM agents WHERE org = $1 AND id = $2";
 }
 
@@ -82,8 +82,17 @@ sql! {
 pub async fn insert(tx: &mut Tx, new: &NewAgent<'_>) -> Result<(), StoreError> {
     let policy = new.policy;
     execute!(
-        tx, INSERT, policy.agent, policy.org, policy.project, new.name, policy.status, policy.expires_at,
-        policy.canonical(), new.mac, new.at
+        tx,
+        INSERT,
+        policy.agent,
+        policy.org,
+        policy.project,
+        new.name,
+        policy.status,
+        policy.expires_at,
+        policy.canonical(),
+        new.mac,
+        new.at
     )
     .map_err(unique("an agent with this name"))?;
     write_grants(tx, policy).await?;
@@ -99,8 +108,17 @@ pub async fn insert(tx: &mut Tx, new: &NewAgent<'_>) -> Result<(), StoreError> {
 pub async fn update(tx: &mut Tx, changed: &NewAgent<'_>) -> Result<bool, StoreError> {
     let policy = changed.policy;
     let rows = execute!(
-        tx, UPDATE, policy.org, policy.project, policy.agent, changed.name, policy.status, policy.expires_at,
-        policy.canonical(), changed.mac, changed.at
+        tx,
+        UPDATE,
+        policy.org,
+        policy.project,
+        policy.agent,
+        changed.name,
+        policy.status,
+        policy.expires_at,
+        policy.canonical(),
+        changed.mac,
+        changed.at
     )
     .map_err(unique("an agent with this name"))?;
     if rows != 1 {
@@ -115,8 +133,16 @@ pub async fn update(tx: &mut Tx, changed: &NewAgent<'_>) -> Result<bool, StoreEr
 async fn write_grants(tx: &mut Tx, policy: &AgentPolicy) -> Result<(), StoreError> {
     for grant in &policy.grants {
         let credential: Option<CredentialId> = grant.credential;
-        execute!(tx, INSERT_GRANT, policy.agent, policy.org, grant.provider, grant.source, credential)
-            .map_err(unique("a grant of this provider to the agent"))?;
+        execute!(
+            tx,
+            INSERT_GRANT,
+            policy.agent,
+            policy.org,
+            grant.provider,
+            grant.source,
+            credential
+        )
+        .map_err(unique("a grant of this provider to the agent"))?;
     }
     Ok(())
 }

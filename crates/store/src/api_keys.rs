@@ -56,8 +56,17 @@ sql! {
 /// `Conflict` when the name is taken.
 pub async fn insert(tx: &mut Tx, new: &ApiKey) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT, new.id, new.hash, new.org, new.project, new.name, new.role, new.created_by,
-        new.created_at, new.expires_at
+        tx,
+        INSERT,
+        new.id,
+        new.hash,
+        new.org,
+        new.project,
+        new.name,
+        new.role,
+        new.created_by,
+        new.created_at,
+        new.expires_at
     )
     .map_err(unique("an API key with this name"))?;
     Ok(())

@@ -64,7 +64,7 @@ sql! {
     UPDATE = "UPDATE budgets SET limit_nanos = $3, window_kind = $4, mode = $5, policy = $6, mac = $7, updated_at = $8 \
         WHERE org = $1 AND id = $2";
     GET = "SELECT * FROM budgets WHERE org = $1 AND id = $2";
-    LIST = "SELECT * FROM budgets WHERE org = $1 AND ($2 IS NULL OR project = $2) AND id > $3 ORDER BY id LIMIT $4";
+    LIST = "SELECT * FROM budgets WHERE org = $1 AND COALESCE($2, project) IS NOT DISTINCT FROM project AND id > $3 ORDER BY id LIMIT $4";
     OF_AGENT = "SELECT * FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
     DELETE = "DELETE FROM budgets WHERE org = $1 AND id = $2";
     SPENT = "SELECT budget, window_start, settled FROM budget_spend WHERE budget = $1 AND window_start = $2";
@@ -77,8 +77,21 @@ sql! {
 /// `Unavailable`.
 pub async fn insert(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT, policy.budget, policy.org, policy.project, policy.agent, policy.provider, policy.model,
-        policy.end_user, policy.limit, policy.window, policy.mode, policy.canonical(), mac, at
+        tx,
+        INSERT,
+        policy.budget,
+        policy.org,
+        policy.project,
+        policy.agent,
+        policy.provider,
+        policy.model,
+        policy.end_user,
+        policy.limit,
+        policy.window,
+        policy.mode,
+        policy.canonical(),
+        mac,
+        at
     )?;
     note(tx, policy);
     Ok(())
@@ -91,8 +104,16 @@ pub async fn insert(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) 
 /// `Unavailable`.
 pub async fn update(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) -> Result<bool, StoreError> {
     let rows = execute!(
-        tx, UPDATE, policy.org, policy.budget, policy.limit, policy.window, policy.mode, policy.canonical(),
-        mac, at
+        tx,
+        UPDATE,
+        policy.org,
+        policy.budget,
+        policy.limit,
+        policy.window,
+        policy.mode,
+        policy.canonical(),
+        mac,
+        at
     )?;
     note(tx, policy);
     Ok(rows == 1)

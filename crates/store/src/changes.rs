@@ -61,12 +61,20 @@ pub(crate) struct Feed {
 
 impl Feed {
     pub(crate) fn listen(&self, listener: Listener) {
-        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+        self.listeners
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(listener);
     }
 
     pub(crate) fn deliver(&self, changes: &[Change], epoch: u64) {
         self.epoch.fetch_max(epoch, Ordering::SeqCst);
-        for listener in self.listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+        for listener in self
+            .listeners
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             listener(changes, epoch);
         }
     }

@@ -112,8 +112,19 @@ macro_rules! ids {
 }
 
 ids!(
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, RequestId,
-    SessionId, TokenId, UserId
+    AgentId,
+    ApiKeyId,
+    AttemptId,
+    BudgetId,
+    CredentialId,
+    DeploymentId,
+    KekId,
+    OrgId,
+    ProjectId,
+    RequestId,
+    SessionId,
+    TokenId,
+    UserId
 );
 
 macro_rules! newtypes {
@@ -162,7 +173,9 @@ impl Bind for TokenHash {
 
 impl Column for TokenHash {
     fn from_raw(raw: Vec<u8>) -> Result<Self, String> {
-        raw.try_into().map(Self).map_err(|_| "a hash has 32 bytes".to_owned())
+        raw.try_into()
+            .map(Self)
+            .map_err(|_| "a hash has 32 bytes".to_owned())
     }
 }
 

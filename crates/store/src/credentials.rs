@@ -119,8 +119,8 @@ sql! {
     GET = "SELECT * FROM credentials WHERE org = $1 AND id = $2";
     BY_NAME = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 AND name = $4";
     OF_PROVIDER = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 ORDER BY id";
-    LIST = "SELECT * FROM credentials WHERE org = $1 AND ($2 IS NULL OR project = $2) \
-        AND ($3 IS NULL OR provider = $3) AND id > $4 ORDER BY id LIMIT $5";
+    LIST = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
+        AND provider = COALESCE($3, provider) AND id > $4 ORDER BY id LIMIT $5";
     VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
         FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
     CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
@@ -147,9 +147,26 @@ sql! {
 /// `Conflict` when the name is taken.
 pub async fn insert(tx: &mut Tx, new: &Credential, version: &CredentialVersion) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT, new.id, new.org, new.project, new.provider, new.name, new.source, new.status,
-        new.current_version, new.params, new.base_url, new.labels, new.agreements, new.expires_at,
-        new.rotate_after, new.last_used_at, new.tested_at, new.created_at, new.updated_at
+        tx,
+        INSERT,
+        new.id,
+        new.org,
+        new.project,
+        new.provider,
+        new.name,
+        new.source,
+        new.status,
+        new.current_version,
+        new.params,
+        new.base_url,
+        new.labels,
+        new.agreements,
+        new.expires_at,
+        new.rotate_after,
+        new.last_used_at,
+        new.tested_at,
+        new.created_at,
+        new.updated_at
     )
     .map_err(unique("a credential of this provider with this name"))?;
     insert_version(tx, new.org, version).await?;
@@ -159,8 +176,16 @@ pub async fn insert(tx: &mut Tx, new: &Credential, version: &CredentialVersion) 
 
 async fn insert_version(tx: &mut Tx, org: OrgId, version: &CredentialVersion) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT_VERSION, version.credential, org, version.version, version.sealed, version.policy,
-        version.kek, version.kek_generation, version.created_at
+        tx,
+        INSERT_VERSION,
+        version.credential,
+        org,
+        version.version,
+        version.sealed,
+        version.policy,
+        version.kek,
+        version.kek_generation,
+        version.created_at
     )
     .map_err(unique("this version of the credential"))?;
     Ok(())
@@ -182,10 +207,18 @@ pub async fn rotate(
     }
     insert_version(tx, org, version).await?;
     let rows = execute!(
-        tx, PROMOTE, org, version.credential, version.version, status, version.created_at
+        tx,
+        PROMOTE,
+        org,
+        version.credential,
+        version.version,
+        status,
+        version.created_at
     )?;
     if rows != 1 {
-        return Err(StoreError::Conflict { what: "another version of the credential" });
+        return Err(StoreError::Conflict {
+            what: "another version of the credential",
+        });
     }
     tx.changed(Change::Credential(version.credential));
     Ok(true)
@@ -212,7 +245,9 @@ pub async fn by_name(
     provider: &str,
     name: &str,
 ) -> Result<Option<Credential>, StoreError> {
-    Ok(fetch_optional!(conn, Credential, BY_NAME, org, project, provider, name)?)
+    Ok(fetch_optional!(
+        conn, Credential, BY_NAME, org, project, provider, name
+    )?)
 }
 
 /// All credentials of a provider in a project, oldest first: for choosing one when a grant is made.
@@ -243,7 +278,9 @@ pub async fn list(
     limit: u32,
 ) -> Result<Vec<Credential>, StoreError> {
     let after = after.unwrap_or(CredentialId::new(uuid::Uuid::nil()));
-    Ok(fetch_all!(conn, Credential, LIST, org, project, provider, after, limit)?)
+    Ok(fetch_all!(
+        conn, Credential, LIST, org, project, provider, after, limit
+    )?)
 }
 
 /// One version.
@@ -257,7 +294,14 @@ pub async fn version(
     id: CredentialId,
     version: u32,
 ) -> Result<Option<CredentialVersion>, StoreError> {
-    Ok(fetch_optional!(conn, CredentialVersion, VERSION, org, id, version)?)
+    Ok(fetch_optional!(
+        conn,
+        CredentialVersion,
+        VERSION,
+        org,
+        id,
+        version
+    )?)
 }
 
 /// The version in use.
@@ -297,8 +341,16 @@ pub async fn set_status(
 /// `Conflict` when the name is taken.
 pub async fn update(tx: &mut Tx, changed: &Credential) -> Result<bool, StoreError> {
     let rows = execute!(
-        tx, UPDATE, changed.org, changed.id, changed.name, changed.labels, changed.agreements,
-        changed.expires_at, changed.rotate_after, changed.updated_at
+        tx,
+        UPDATE,
+        changed.org,
+        changed.id,
+        changed.name,
+        changed.labels,
+        changed.agreements,
+        changed.expires_at,
+        changed.rotate_after,
+        changed.updated_at
     )
     .map_err(unique("a credential of this provider with this name"))?;
     tx.changed(Change::Credential(changed.id));
@@ -352,7 +404,10 @@ pub async fn users(
     limit: u32,
 ) -> Result<Vec<keystore_core::ids::AgentId>, StoreError> {
     let rows = fetch_all!(conn, (uuid::Uuid,), USERS, org, id, limit)?;
-    Ok(rows.into_iter().map(|(agent,)| keystore_core::ids::AgentId::new(agent)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(agent,)| keystore_core::ids::AgentId::new(agent))
+        .collect())
 }
 
 /// Puts a version under another KEK generation, if it still is under `from_generation`: the sealed bytes with the data key
@@ -368,8 +423,15 @@ pub async fn rewrap(
     from_generation: u32,
 ) -> Result<bool, StoreError> {
     let rows = execute!(
-        tx, REWRAP, org, rewrapped.credential, rewrapped.version, from_generation, rewrapped.sealed,
-        rewrapped.kek, rewrapped.kek_generation
+        tx,
+        REWRAP,
+        org,
+        rewrapped.credential,
+        rewrapped.version,
+        from_generation,
+        rewrapped.sealed,
+        rewrapped.kek,
+        rewrapped.kek_generation
     )?;
     tx.changed(Change::Credential(rewrapped.credential));
     Ok(rows == 1)

@@ -78,7 +78,11 @@ impl DerefMut for Tx {
 
 impl Tx {
     pub(crate) fn new(conn: Conn, shared: Arc<Shared>) -> Self {
-        Self { conn, changes: Vec::new(), shared }
+        Self {
+            conn,
+            changes: Vec::new(),
+            shared,
+        }
     }
 
     /// Notes that something changed that a cache may hold.

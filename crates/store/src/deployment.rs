@@ -45,8 +45,16 @@ pub async fn get(conn: &mut Conn) -> Result<Option<Deployment>, StoreError> {
 ///
 /// `Conflict` when there is one already.
 pub async fn insert(tx: &mut Tx, new: &Deployment) -> Result<(), StoreError> {
-    execute!(tx, INSERT, new.id, new.wrapped_key, new.kdf_salt, new.root_key, new.created_at)
-        .map_err(unique("a deployment in this database"))?;
+    execute!(
+        tx,
+        INSERT,
+        new.id,
+        new.wrapped_key,
+        new.kdf_salt,
+        new.root_key,
+        new.created_at
+    )
+    .map_err(unique("a deployment in this database"))?;
     Ok(())
 }
 

@@ -19,12 +19,18 @@ pub struct Failpoints(Arc<Mutex<HashMap<&'static str, Action>>>);
 impl Failpoints {
     /// Sets a point: `journal.before_append`, `journal.after_append`, `project.before_commit`.
     pub fn set(&self, point: &'static str, action: Action) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(point, action);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(point, action);
     }
 
     /// Clears a point.
     pub fn clear(&self, point: &'static str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(point);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(point);
     }
 
     pub(crate) fn check(&self, point: &'static str) -> std::io::Result<()> {
@@ -32,7 +38,8 @@ impl Failpoints {
             None => Ok(()),
             Some(Action::Fail) => Err(std::io::ErrorKind::StorageFull.into()),
             Some(Action::Kill) => {
-                let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+                let _ =
+                    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
                 Ok(())
             }
         }

@@ -56,8 +56,17 @@ sql! {
 ///
 /// `Conflict` when the generation exists or another one is active.
 pub async fn insert(tx: &mut Tx, new: &Kek) -> Result<(), StoreError> {
-    execute!(tx, INSERT, new.id, new.org, new.generation, new.wrapped, new.state, new.created_at)
-        .map_err(unique("an active KEK or a KEK of this generation"))?;
+    execute!(
+        tx,
+        INSERT,
+        new.id,
+        new.org,
+        new.generation,
+        new.wrapped,
+        new.state,
+        new.created_at
+    )
+    .map_err(unique("an active KEK or a KEK of this generation"))?;
     Ok(())
 }
 

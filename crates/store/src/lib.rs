@@ -35,6 +35,8 @@ pub mod users;
 
 #[cfg(any(test, feature = "failpoints"))]
 pub mod failpoints;
+#[cfg(test)]
+mod prepared;
 
 pub use changes::{Change, Listener};
 pub use db::{Conn, Tx};

@@ -123,7 +123,9 @@ impl Engine {
                 let mut guard = Arc::clone(&sqlite.writer).lock_owned().await;
                 guard.settle().await;
                 guard.unfinished = true;
-                sqlx::query("BEGIN IMMEDIATE").execute(&mut guard.connection).await?;
+                sqlx::query("BEGIN IMMEDIATE")
+                    .execute(&mut guard.connection)
+                    .await?;
                 Held::SqliteWrite(WriterGuard(guard))
             }
             Self::Postgres(postgres) => Held::PostgresWrite(postgres.pool.begin().await?),
@@ -138,12 +140,16 @@ impl Engine {
                 writer.settle().await;
                 let connection = &mut writer.connection;
                 if power {
-                    sqlx::query("PRAGMA synchronous = FULL").execute(&mut *connection).await?;
+                    sqlx::query("PRAGMA synchronous = FULL")
+                        .execute(&mut *connection)
+                        .await?;
                 }
                 let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
                 let inserted = insert.execute(&mut *connection).await;
                 if power {
-                    sqlx::query("PRAGMA synchronous = NORMAL").execute(&mut *connection).await?;
+                    sqlx::query("PRAGMA synchronous = NORMAL")
+                        .execute(&mut *connection)
+                        .await?;
                 }
                 inserted.map(|_| ())
             }
@@ -195,7 +201,9 @@ impl Engine {
     /// Moves the WAL into the database file, as far as readers allow. Nothing on PostgreSQL.
     pub(crate) async fn checkpoint(&self) -> sqlx::Result<()> {
         if let Self::Sqlite(sqlite) = self {
-            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&sqlite.readers).await?;
+            sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&sqlite.readers)
+                .await?;
         }
         Ok(())
     }
@@ -206,7 +214,9 @@ impl Engine {
                 sqlite.readers.close().await;
                 let mut writer = sqlite.writer.lock().await;
                 writer.settle().await;
-                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut writer.connection).await;
+                let _ = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
+                    .execute(&mut writer.connection)
+                    .await;
                 let _ = sqlite.lock.unlock();
             }
             Self::Postgres(postgres) => {
@@ -247,16 +257,27 @@ impl Sqlite {
             quick_check(&mut connection, &path).await?;
         }
         SQLITE_MIGRATIONS.run(&mut connection).await?;
-        let reader_options =
-            options.busy_timeout(Duration::from_secs(10)).foreign_keys(true).pragma("query_only", "ON");
+        let reader_options = options
+            .busy_timeout(Duration::from_secs(10))
+            .foreign_keys(true)
+            .pragma("query_only", "ON");
         let readers = SqlitePoolOptions::new()
             .max_connections(readers.max(1))
             .idle_timeout(None)
             .max_lifetime(None)
             .test_before_acquire(false)
             .connect_lazy_with(reader_options);
-        let writer = Arc::new(Mutex::new(Writer { connection, unfinished: false }));
-        Ok(Self { options: writer_options, writer, readers, path, lock })
+        let writer = Arc::new(Mutex::new(Writer {
+            connection,
+            unfinished: false,
+        }));
+        Ok(Self {
+            options: writer_options,
+            writer,
+            readers,
+            path,
+            lock,
+        })
     }
 }
 
@@ -264,20 +285,29 @@ impl Sqlite {
 fn lock_file(database: &Path) -> Result<File, OpenError> {
     let mut path = database.as_os_str().to_owned();
     path.push(".lock");
-    let failed = |source| OpenError::File { path: Path::new(&path).display().to_string(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let failed = |source| OpenError::File {
+        path: Path::new(&path).display().to_string(),
+        source,
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(OpenError::InUse { database: database.display().to_string() })
-        }
+        Err(std::fs::TryLockError::WouldBlock) => Err(OpenError::InUse {
+            database: database.display().to_string(),
+        }),
         Err(std::fs::TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
 async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(), OpenError> {
-    let found: Result<Vec<(String,)>, _> =
-        sqlx::query_as("PRAGMA quick_check(1)").fetch_all(connection).await;
+    let found: Result<Vec<(String,)>, _> = sqlx::query_as("PRAGMA quick_check(1)")
+        .fetch_all(connection)
+        .await;
     match found.map_err(|error| corrupt(path, error))?.first() {
         Some((verdict,)) if verdict == "ok" => Ok(()),
         other => Err(OpenError::Corrupt {
@@ -289,12 +319,18 @@ async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(
 
 /// SQLITE_CORRUPT (11) and SQLITE_NOTADB (26) mean damage; everything else that it cannot be opened.
 fn corrupt(path: &Path, error: sqlx::Error) -> OpenError {
-    let code = error.as_database_error().and_then(|database| database.code()).map(|code| code.into_owned());
-    let primary = code.and_then(|code| code.parse::<i32>().ok()).map(|code| code & 0xff);
+    let code = error
+        .as_database_error()
+        .and_then(|database| database.code())
+        .map(|code| code.into_owned());
+    let primary = code
+        .and_then(|code| code.parse::<i32>().ok())
+        .map(|code| code & 0xff);
     match primary {
-        Some(11 | 26) => {
-            OpenError::Corrupt { path: path.display().to_string(), detail: error.to_string() }
-        }
+        Some(11 | 26) => OpenError::Corrupt {
+            path: path.display().to_string(),
+            detail: error.to_string(),
+        },
         _ => OpenError::Unavailable(error),
     }
 }
@@ -306,9 +342,17 @@ impl Postgres {
             .max_connections(readers.max(1) + 4)
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(options.clone());
-        let postgres = Self { options, pool, appender: Mutex::new(None) };
+        let postgres = Self {
+            options,
+            pool,
+            appender: Mutex::new(None),
+        };
         let session = postgres.locked_session().await?.ok_or_else(|| OpenError::InUse {
-            database: postgres.options.get_database().unwrap_or("the database").to_owned(),
+            database: postgres
+                .options
+                .get_database()
+                .unwrap_or("the database")
+                .to_owned(),
         })?;
         *postgres.appender.lock().await = Some(session);
         POSTGRES_MIGRATIONS.run(&postgres.pool).await?;

@@ -40,8 +40,17 @@ sql! {
 ///
 /// `Conflict` when the slug is taken.
 pub async fn insert(tx: &mut Tx, new: &Org) -> Result<(), StoreError> {
-    execute!(tx, INSERT, new.id, new.slug, new.name, new.time_zone, new.created_at, new.updated_at)
-        .map_err(unique("an organization with this slug"))?;
+    execute!(
+        tx,
+        INSERT,
+        new.id,
+        new.slug,
+        new.name,
+        new.time_zone,
+        new.created_at,
+        new.updated_at
+    )
+    .map_err(unique("an organization with this slug"))?;
     Ok(())
 }
 

@@ -123,5 +123,9 @@ pub async fn load(conn: &mut Conn, hash: TokenHash) -> Result<Option<LoadedToken
     };
     let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, identity.org, identity.agent)?;
     let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, identity.org, identity.agent)?;
-    Ok(Some(LoadedToken { identity, budgets, credentials }))
+    Ok(Some(LoadedToken {
+        identity,
+        budgets,
+        credentials,
+    }))
 }

@@ -173,21 +173,26 @@ impl Projector {
         tables::write(&mut tx, &effects).await?;
         execute!(tx, ADVANCE, mark)?;
         #[cfg(any(test, feature = "failpoints"))]
-        self.failpoints.check("project.before_commit").map_err(sqlx::Error::from)?;
+        self.failpoints
+            .check("project.before_commit")
+            .map_err(sqlx::Error::from)?;
         tx.commit_only().await?;
         self.publish(last);
         Ok(true)
     }
 
     fn publish(&self, last: i64) {
-        self.last_request.send_if_modified(|seen| std::mem::replace(seen, last) != last);
+        self.last_request
+            .send_if_modified(|seen| std::mem::replace(seen, last) != last);
     }
 }
 
 /// Intents that are still open, at most `limit`.
 pub(crate) async fn open_intents(conn: &mut Conn, limit: u32) -> Result<Vec<Intent>, StoreError> {
     let rows = fetch_all!(conn, (uuid::Uuid, i64, Vec<u8>), OPEN, limit)?;
-    rows.iter().map(|(_, _, body)| fold::decode_intent(body)).collect()
+    rows.iter()
+        .map(|(_, _, body)| fold::decode_intent(body))
+        .collect()
 }
 
 /// The attempts that outcomes among `records` end, and the requests that refusals name.

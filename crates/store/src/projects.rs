@@ -44,8 +44,18 @@ sql! {
 ///
 /// `Conflict` when the slug is taken.
 pub async fn insert(tx: &mut Tx, new: &Project) -> Result<(), StoreError> {
-    execute!(tx, INSERT, new.id, new.org, new.slug, new.name, new.labels, new.created_at, new.updated_at)
-        .map_err(unique("a project with this slug"))?;
+    execute!(
+        tx,
+        INSERT,
+        new.id,
+        new.org,
+        new.slug,
+        new.name,
+        new.labels,
+        new.created_at,
+        new.updated_at
+    )
+    .map_err(unique("a project with this slug"))?;
     Ok(())
 }
 

@@ -81,7 +81,11 @@ pub(crate) async fn recover(
     let mut conn = engine.read().await?;
     let spent = fetch_all!(conn, Spend, SPENT)?;
     let daily_requests = fetch_all!(conn, DailyCount, DAILY, utc_day(now))?;
-    Ok(Recovery { spent, daily_requests, crashed })
+    Ok(Recovery {
+        spent,
+        daily_requests,
+        crashed,
+    })
 }
 
 /// An intent without an outcome settles at its full hold: it may have been sent.
@@ -94,7 +98,10 @@ fn crash_outcome(intent: &Intent, now: Micros) -> Outcome {
         served_model: None,
         usage: Usage::ZERO,
         cost: intent.hold,
-        flags: ChargeFlags { estimated: intent.budgets.is_empty(), ..ChargeFlags::default() },
+        flags: ChargeFlags {
+            estimated: intent.budgets.is_empty(),
+            ..ChargeFlags::default()
+        },
         first_byte_us: 0,
         total_us: 0,
         request_bytes: 0,

@@ -163,7 +163,9 @@ pub async fn list(
     Ok(fetch_built!(conn, RequestRow, LIST, |builder| {
         push_filter!(builder, org, filter);
         builder.push(" AND seq < ").push_bind(before.unwrap_or(i64::MAX));
-        builder.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit));
+        builder
+            .push(" ORDER BY seq DESC LIMIT ")
+            .push_bind(i64::from(limit));
     })?)
 }
 

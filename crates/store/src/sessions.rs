@@ -48,7 +48,15 @@ sql! {
 /// `Unavailable`.
 pub async fn insert(tx: &mut Tx, new: &Session) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT, new.id, new.hash, new.user_id, new.org, new.created_at, new.expires_at, new.last_seen_at
+        tx,
+        INSERT,
+        new.id,
+        new.hash,
+        new.user_id,
+        new.org,
+        new.created_at,
+        new.expires_at,
+        new.last_seen_at
     )?;
     Ok(())
 }

@@ -89,7 +89,11 @@ impl Store {
         let changes = Feed::default();
         let epoch = changes::current(&mut engine.read().await?).await?;
         changes.epoch.store(epoch, Ordering::SeqCst);
-        let mut kept = KeptOutside { spool, path, memory: Vec::new() };
+        let mut kept = KeptOutside {
+            spool,
+            path,
+            memory: Vec::new(),
+        };
         // What it held is in the journal now.
         kept.clear();
         let store = Self {
@@ -109,7 +113,15 @@ impl Store {
     }
 
     async fn start(&self, kept: KeptOutside, options: Options) -> Result<(), StoreError> {
-        let Shared { journal, projector, tasks, stop, clock, engine, .. } = &*self.shared;
+        let Shared {
+            journal,
+            projector,
+            tasks,
+            stop,
+            clock,
+            engine,
+            ..
+        } = &*self.shared;
         let appended = Arc::new(Appended::default());
         let writer = Writer {
             journal: journal.clone(),
@@ -142,7 +154,10 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(self.shared.engine.begin().await?, Arc::clone(&self.shared)))
+        Ok(Tx::new(
+            self.shared.engine.begin().await?,
+            Arc::clone(&self.shared),
+        ))
     }
 
     /// The clock that the store was opened with.
@@ -203,7 +218,14 @@ impl Store {
 
     /// Writes what waits, stops the tasks and gives the database free. Calls after it fail.
     pub async fn close(&self) {
-        let Shared { journal, projector, tasks, stop, engine, .. } = &*self.shared;
+        let Shared {
+            journal,
+            projector,
+            tasks,
+            stop,
+            engine,
+            ..
+        } = &*self.shared;
         journal.close();
         stop.cancel();
         tasks.close();
@@ -216,9 +238,13 @@ impl Store {
 }
 
 fn open_spool(path: Option<&Path>, bytes: u64) -> Result<(Option<Spool>, Vec<Vec<u8>>), OpenError> {
-    let Some(path) = path else { return Ok((None, Vec::new())) };
+    let Some(path) = path else {
+        return Ok((None, Vec::new()));
+    };
     let opened = Spool::open(path, bytes);
-    let (spool, frames) =
-        opened.map_err(|source| OpenError::File { path: path.display().to_string(), source })?;
+    let (spool, frames) = opened.map_err(|source| OpenError::File {
+        path: path.display().to_string(),
+        source,
+    })?;
     Ok((Some(spool), frames))
 }

@@ -72,7 +72,7 @@ sql! {
     GET = "SELECT id, hash, org, agent, name, policy, mac, expires_at, revoked_at, created_at, last_used_at \
         FROM tokens WHERE org = $1 AND id = $2";
     LIST = "SELECT id, hash, org, agent, name, policy, mac, expires_at, revoked_at, created_at, last_used_at \
-        FROM tokens WHERE org = $1 AND ($2 IS NULL OR agent = $2) AND id > $3 \
+        FROM tokens WHERE org = $1 AND agent = COALESCE($2, agent) AND id > $3 \
         AND ($4 IS NULL OR agent IN (SELECT a.id FROM agents a WHERE a.org = $1 AND a.project = $4)) ORDER BY id LIMIT $5";
     TOUCH = "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
@@ -85,8 +85,17 @@ sql! {
 pub async fn insert(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, StoreError> {
     let policy = new.policy;
     let rows = execute!(
-        tx, INSERT, policy.token, policy.hash, new.org, policy.agent, new.name, policy.canonical(), new.mac,
-        policy.expires_at, new.at
+        tx,
+        INSERT,
+        policy.token,
+        policy.hash,
+        new.org,
+        policy.agent,
+        new.name,
+        policy.canonical(),
+        new.mac,
+        policy.expires_at,
+        new.at
     )
     .map_err(unique("a token with this value"))?;
     tx.changed(Change::Token(policy.token_hash()));
@@ -102,8 +111,15 @@ pub async fn insert(tx: &mut Tx, new: &NewToken<'_>) -> Result<bool, StoreError>
 pub async fn update(tx: &mut Tx, changed: &NewToken<'_>) -> Result<bool, StoreError> {
     let policy = changed.policy;
     let rows = execute!(
-        tx, UPDATE, changed.org, policy.token, policy.canonical(), changed.mac, policy.expires_at,
-        policy.revoked, changed.at
+        tx,
+        UPDATE,
+        changed.org,
+        policy.token,
+        policy.canonical(),
+        changed.mac,
+        policy.expires_at,
+        policy.revoked,
+        changed.at
     )?;
     tx.changed(Change::Token(policy.token_hash()));
     Ok(rows == 1)

@@ -44,7 +44,14 @@ pub struct Filter {
 }
 
 impl By {
-    const ALL: [Self; 6] = [Self::Project, Self::Agent, Self::Provider, Self::Model, Self::Source, Self::Day];
+    const ALL: [Self; 6] = [
+        Self::Project,
+        Self::Agent,
+        Self::Provider,
+        Self::Model,
+        Self::Source,
+        Self::Day,
+    ];
 
     /// The column as it is selected and as it is grouped by, and what is selected when it is not: a NULL of the column's
     /// own type, which PostgreSQL insists on.
@@ -52,11 +59,17 @@ impl By {
         match self {
             Self::Project => ("project", "usage_daily.project", "CAST(NULL AS UUID) AS project"),
             Self::Agent => ("agent", "usage_daily.agent", "CAST(NULL AS UUID) AS agent"),
-            Self::Provider => ("provider", "usage_daily.provider", "CAST(NULL AS TEXT) AS provider"),
+            Self::Provider => (
+                "provider",
+                "usage_daily.provider",
+                "CAST(NULL AS TEXT) AS provider",
+            ),
             Self::Model => ("model", "usage_daily.model", "CAST(NULL AS TEXT) AS model"),
-            Self::Source => {
-                ("NULLIF(source, '') AS source", "usage_daily.source", "CAST(NULL AS TEXT) AS source")
-            }
+            Self::Source => (
+                "NULLIF(source, '') AS source",
+                "usage_daily.source",
+                "CAST(NULL AS TEXT) AS source",
+            ),
             Self::Day => ("day", "usage_daily.day", "CAST(NULL AS BIGINT) AS day"),
         }
     }
@@ -146,12 +159,18 @@ pub async fn grouped(
             builder.push(" AND day >= ").push_bind(utc_day(since));
         }
         if let Some(until) = filter.until {
-            builder.push(" AND day <= ").push_bind(utc_day(Micros(until.0.saturating_sub(1))));
+            builder
+                .push(" AND day <= ")
+                .push_bind(utc_day(Micros(until.0.saturating_sub(1))));
         }
         if !groups.is_empty() {
             let names: Vec<&str> = groups.iter().map(|column| column.texts().1).collect();
             let names = names.join(", ");
-            builder.push(" GROUP BY ").push(&names).push(" ORDER BY ").push(&names);
+            builder
+                .push(" GROUP BY ")
+                .push(&names)
+                .push(" ORDER BY ")
+                .push(&names);
         }
         builder.push(" LIMIT ").push_bind(i64::from(limit));
     })?)

@@ -48,8 +48,16 @@ sql! {
 /// `Conflict` when the address is taken.
 pub async fn insert(tx: &mut Tx, new: &User) -> Result<(), StoreError> {
     execute!(
-        tx, INSERT, new.id, new.email, new.name, new.password_hash, new.operator, new.verified_at,
-        new.created_at, new.updated_at
+        tx,
+        INSERT,
+        new.id,
+        new.email,
+        new.name,
+        new.password_hash,
+        new.operator,
+        new.verified_at,
+        new.created_at,
+        new.updated_at
     )
     .map_err(unique("a user with this address"))?;
     Ok(())

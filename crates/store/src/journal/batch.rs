@@ -62,15 +62,19 @@ pub(crate) fn records(body: &[u8]) -> Result<Vec<Record>, StoreError> {
         Some((format, rest)) => (*format, rest),
     };
     if format != FORMAT {
-        return Err(StoreError::damaged(format!("journal format {format} is not known to this version")));
+        return Err(StoreError::damaged(format!(
+            "journal format {format} is not known to this version"
+        )));
     }
     let mut records = Vec::new();
     while !rest.is_empty() {
-        let (length, after) =
-            rest.split_first_chunk::<LENGTH>().ok_or_else(|| StoreError::damaged("a cut batch"))?;
+        let (length, after) = rest
+            .split_first_chunk::<LENGTH>()
+            .ok_or_else(|| StoreError::damaged("a cut batch"))?;
         let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (record, after) =
-            after.split_at_checked(length).ok_or_else(|| StoreError::damaged("a cut batch"))?;
+        let (record, after) = after
+            .split_at_checked(length)
+            .ok_or_else(|| StoreError::damaged("a cut batch"))?;
         records.push(minicbor::decode(record).map_err(|error| StoreError::damaged(error.to_string()))?);
         rest = after;
     }

@@ -37,7 +37,11 @@ impl Flood {
         let slot = match slots.iter_mut().position(|slot| slot.code == refusal.code) {
             Some(index) => &mut slots[index],
             None => {
-                slots.push(Slot { code: refusal.code.clone(), seen: 0, held: None });
+                slots.push(Slot {
+                    code: refusal.code.clone(),
+                    seen: 0,
+                    held: None,
+                });
                 let last = slots.len() - 1;
                 &mut slots[last]
             }
@@ -64,7 +68,11 @@ impl Flood {
     /// Puts what is held back into `body`.
     pub(super) fn release(&mut self, body: &mut Vec<u8>) -> Result<(), StoreError> {
         self.held = 0;
-        let held = self.agents.drain().flat_map(|(_, slots)| slots).filter_map(|slot| slot.held);
+        let held = self
+            .agents
+            .drain()
+            .flat_map(|(_, slots)| slots)
+            .filter_map(|slot| slot.held);
         let mut result = Ok(());
         for refusal in held {
             result = batch::push(body, RecordRef::Refusal(&refusal)).and(result);

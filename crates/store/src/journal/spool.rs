@@ -24,8 +24,13 @@ impl Spool {
     /// Opens the spool and gives its frames. Makes it, with `size` bytes on the disk, when it is not there.
     pub(crate) fn open(path: &Path, size: u64) -> io::Result<(Self, Vec<Vec<u8>>)> {
         use std::os::unix::fs::OpenOptionsExt;
-        let file =
-            File::options().create(true).truncate(false).read(true).write(true).mode(0o600).open(path)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .mode(0o600)
+            .open(path)?;
         if file.metadata()?.len() < size {
             allocate(&file, size)?;
         }
@@ -79,7 +84,9 @@ impl Spool {
     pub(crate) fn frames(&self) -> io::Result<Vec<Vec<u8>>> {
         let (mut offset, mut frames) = (0, Vec::new());
         while offset < self.end {
-            let Some(frame) = self.frame_at(offset)? else { break };
+            let Some(frame) = self.frame_at(offset)? else {
+                break;
+            };
             offset += (HEADER + frame.len()) as u64;
             frames.push(frame);
         }
@@ -150,7 +157,10 @@ mod tests {
         let path = folder.path().join("spool.bin");
         let (mut spool, _) = Spool::open(&path, 64).unwrap();
         spool.append(&[7; 40]).unwrap();
-        assert_eq!(spool.append(&[8; 40]).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(
+            spool.append(&[8; 40]).unwrap_err().kind(),
+            io::ErrorKind::StorageFull
+        );
         drop(spool);
         assert_eq!(Spool::open(&path, 64).unwrap().1, [vec![7; 40]]);
     }

@@ -6,6 +6,7 @@
 //! the head of the journal and taken everything that was kept. Importing twice is harmless: the first outcome of an attempt
 //! counts, and a refusal is known by its request.
 
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,21 +68,19 @@ struct Batch {
     done: Arc<Done>,
 }
 
-/// Ends the process when the writer panics: nothing could be recorded any more, and nobody would notice.
-struct AbortOnPanic;
-
-impl Drop for AbortOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            std::process::abort();
-        }
-    }
-}
-
 impl Writer {
-    /// Writes until the journal is closed.
-    pub(crate) async fn run(mut self) {
-        let _abort = AbortOnPanic;
+    /// Writes until the journal is closed. A panic ends the process: nothing could be recorded any more, and nobody would
+    /// notice.
+    pub(crate) async fn run(self) {
+        let mut writing = std::pin::pin!(self.write());
+        std::future::poll_fn(|context| {
+            let polled = std::panic::catch_unwind(AssertUnwindSafe(|| writing.as_mut().poll(context)));
+            polled.unwrap_or_else(|_| std::process::abort())
+        })
+        .await;
+    }
+
+    async fn write(mut self) {
         let mut spare = Vec::new();
         while let Some(batch) = self.next_batch(&mut spare).await {
             match self.append(&batch.body, batch.power).await {
@@ -111,7 +110,13 @@ impl Writer {
             };
             let wait = {
                 let mut waiting = inner.lock();
-                let Waiting { flood, body, urgent, closed, .. } = &mut *waiting;
+                let Waiting {
+                    flood,
+                    body,
+                    urgent,
+                    closed,
+                    ..
+                } = &mut *waiting;
                 if timed_out && body.is_empty() && !flood.is_empty() {
                     let _ = flood.release(body);
                 }
@@ -144,11 +149,15 @@ impl Writer {
         }
         #[cfg(any(test, feature = "failpoints"))]
         self.failpoints.check("journal.before_append")?;
-        self.engine.append(self.head + 1, self.clock.now(), body, power).await?;
+        self.engine
+            .append(self.head + 1, self.clock.now(), body, power)
+            .await?;
         #[cfg(any(test, feature = "failpoints"))]
         self.failpoints.check("journal.after_append")?;
         self.head += 1;
-        self.appended.bytes.fetch_add(body.len() as u64, Ordering::Relaxed);
+        self.appended
+            .bytes
+            .fetch_add(body.len() as u64, Ordering::Relaxed);
         self.appended.notify.notify_one();
         Ok(())
     }
@@ -291,10 +300,15 @@ impl KeptOutside {
     }
 
     fn frames(&self) -> Vec<Vec<u8>> {
-        let spooled = self.spool.as_ref().map(Spool::frames).transpose().unwrap_or_else(|error| {
-            tracing::error!(%error, "the spool cannot be read");
-            None
-        });
+        let spooled = self
+            .spool
+            .as_ref()
+            .map(Spool::frames)
+            .transpose()
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "the spool cannot be read");
+                None
+            });
         let mut frames = spooled.unwrap_or_default();
         frames.extend(self.memory.iter().cloned());
         frames

@@ -70,7 +70,11 @@ pub(crate) const fn utc_day(at: Micros) -> i64 {
 
 /// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of `requests` before them.
 pub(super) fn fold(records: Vec<(i64, Record)>, known: Known, last: i64) -> Effects {
-    let mut fold = Fold { effects: Effects::default(), known, next: last + 1 };
+    let mut fold = Fold {
+        effects: Effects::default(),
+        known,
+        next: last + 1,
+    };
     for (seq, record) in records {
         match record {
             Record::Intent(intent) => fold.intent(seq, intent),
@@ -112,7 +116,11 @@ impl Fold {
             *self.effects.admitted.entry(key).or_default() -= 1;
         }
         for held in &intent.budgets {
-            let spent = self.effects.spend.entry((held.budget, held.window_start)).or_default();
+            let spent = self
+                .effects
+                .spend
+                .entry((held.budget, held.window_start))
+                .or_default();
             *spent = spent.saturating_add(outcome.cost.0);
         }
         let key = UsageKey {
@@ -158,25 +166,38 @@ impl Sums {
     fn add(&mut self, outcome: &Outcome) {
         let ended_well = outcome.ending == Ending::Complete && (1..400).contains(&outcome.status);
         let units = |buckets: &[Bucket]| {
-            let sum = buckets.iter().fold(0_u64, |sum, bucket| sum.saturating_add(outcome.usage.get(*bucket)));
+            let sum = buckets.iter().fold(0_u64, |sum, bucket| {
+                sum.saturating_add(outcome.usage.get(*bucket))
+            });
             i64::try_from(sum).unwrap_or(i64::MAX)
         };
         let add = |to: &mut i64, units: i64| *to = to.saturating_add(units);
         self.calls += 1;
         self.errors += i64::from(!ended_well);
-        add(&mut self.input, units(&[Bucket::InputUncached, Bucket::AudioIn, Bucket::ImageIn]));
+        add(
+            &mut self.input,
+            units(&[Bucket::InputUncached, Bucket::AudioIn, Bucket::ImageIn]),
+        );
         let reads = [Bucket::CacheRead, Bucket::AudioCacheRead, Bucket::ImageCacheRead];
         add(&mut self.cache_read, units(&reads));
         let writes = [Bucket::CacheWrite, Bucket::CacheWrite5m, Bucket::CacheWrite1h];
         add(&mut self.cache_write, units(&writes));
-        add(&mut self.output, units(&[Bucket::OutputText, Bucket::AudioOut, Bucket::ImageOut]));
+        add(
+            &mut self.output,
+            units(&[Bucket::OutputText, Bucket::AudioOut, Bucket::ImageOut]),
+        );
         add(&mut self.reasoning, units(&[Bucket::Reasoning]));
         add(&mut self.cost, outcome.cost.0);
     }
 }
 
 fn usage_json(usage: &Usage) -> serde_json::Value {
-    serde_json::Value::Object(usage.iter().map(|(bucket, units)| (bucket.name().to_owned(), units.into())).collect())
+    serde_json::Value::Object(
+        usage
+            .iter()
+            .map(|(bucket, units)| (bucket.name().to_owned(), units.into()))
+            .collect(),
+    )
 }
 
 fn ended_row(seq: i64, intent: Intent, outcome: &Outcome) -> RequestRow {

@@ -50,14 +50,22 @@ macro_rules! with_ids {
                     builder.push_tuples(chunk, |mut values, id| {
                         values.push_bind(Bind::raw(id));
                     });
-                    builder.build_query_as::<$row>().persistent(false).fetch_all(connection).await?
+                    builder
+                        .build_query_as::<$row>()
+                        .persistent(false)
+                        .fetch_all(connection)
+                        .await?
                 }
                 Handle::Postgres(connection) => {
                     let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
                     builder.push_tuples(chunk, |mut values, id| {
                         values.push_bind(Bind::raw(id));
                     });
-                    builder.build_query_as::<$row>().persistent(false).fetch_all(connection).await?
+                    builder
+                        .build_query_as::<$row>()
+                        .persistent(false)
+                        .fetch_all(connection)
+                        .await?
                 }
             });
         }
@@ -75,13 +83,26 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Record)]) -> Result<
             _ => None,
         })
         .collect();
-    let attempts: Vec<_> = attempts.into_iter().filter(|attempt| !begun.contains(attempt)).collect();
+    let attempts: Vec<_> = attempts
+        .into_iter()
+        .filter(|attempt| !begun.contains(attempt))
+        .collect();
     let mut known = Known::default();
-    let open = with_ids!(conn, (Uuid, Vec<u8>), "SELECT attempt, body FROM open_intents WHERE attempt IN ", attempts);
+    let open = with_ids!(
+        conn,
+        (Uuid, Vec<u8>),
+        "SELECT attempt, body FROM open_intents WHERE attempt IN ",
+        attempts
+    );
     for (attempt, body) in open {
         known.open.insert(AttemptId::new(attempt), decode_intent(&body)?);
     }
-    let seen = with_ids!(conn, (Uuid,), "SELECT id FROM requests WHERE attempt IS NULL AND id IN ", refused);
+    let seen = with_ids!(
+        conn,
+        (Uuid,),
+        "SELECT id FROM requests WHERE attempt IS NULL AND id IN ",
+        refused
+    );
     known.refused = seen.into_iter().map(|(id,)| RequestId::new(id)).collect();
     Ok(known)
 }
@@ -89,26 +110,41 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Record)]) -> Result<
 /// Writes the effects.
 pub(super) async fn write(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
     insert_rows!(
-        conn, &effects.opened, "INSERT INTO open_intents (attempt, seq, body) ",
+        conn,
+        &effects.opened,
+        "INSERT INTO open_intents (attempt, seq, body) ",
         |values, (attempt, (seq, intent))| {
-            values.push_bind(attempt.raw()).push_bind(*seq).push_bind(encode_intent(intent));
+            values
+                .push_bind(attempt.raw())
+                .push_bind(*seq)
+                .push_bind(encode_intent(intent));
         },
         ""
     );
     delete_ended(conn, &effects.ended).await?;
     insert_requests(conn, effects).await?;
     insert_rows!(
-        conn, &effects.spend, "INSERT INTO budget_spend (budget, window_start, settled) ",
+        conn,
+        &effects.spend,
+        "INSERT INTO budget_spend (budget, window_start, settled) ",
         |values, ((budget, window_start), settled)| {
-            values.push_bind(budget.raw()).push_bind(window_start.0).push_bind(*settled);
+            values
+                .push_bind(budget.raw())
+                .push_bind(window_start.0)
+                .push_bind(*settled);
         },
         " ON CONFLICT (budget, window_start) DO UPDATE SET settled = budget_spend.settled + excluded.settled"
     );
     insert_rows!(
-        conn, effects.admitted.iter().filter(|(_, admitted)| **admitted != 0),
+        conn,
+        effects.admitted.iter().filter(|(_, admitted)| **admitted != 0),
         "INSERT INTO daily_requests (agent, provider, day, admitted) ",
         |values, ((agent, provider, day), admitted)| {
-            values.push_bind(agent.raw()).push_bind(provider.clone()).push_bind(*day).push_bind(**admitted);
+            values
+                .push_bind(agent.raw())
+                .push_bind(provider.clone())
+                .push_bind(*day)
+                .push_bind(**admitted);
         },
         " ON CONFLICT (day, agent, provider) DO UPDATE SET admitted = daily_requests.admitted + excluded.admitted"
     );
@@ -116,15 +152,14 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects) -> Result<(), Stor
 }
 
 async fn delete_ended(conn: &mut Conn, ended: &[AttemptId]) -> Result<(), StoreError> {
-    let _: Vec<(Uuid,)> = with_ids!(
-        conn, (Uuid,), "DELETE FROM open_intents WHERE attempt IN ", ended
-    );
+    let _: Vec<(Uuid,)> = with_ids!(conn, (Uuid,), "DELETE FROM open_intents WHERE attempt IN ", ended);
     Ok(())
 }
 
 async fn insert_requests(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
     insert_rows!(
-        conn, &effects.rows,
+        conn,
+        &effects.rows,
         "INSERT INTO requests (seq, id, attempt, at, ended_at, org, project, agent, token, provider, operation, method, \
          path, model, served_model, source, credential, credential_version, ending, status, refusal, count, hold, cost, \
          estimated, unpriced, over_hold, external, usage, first_byte_us, total_us, request_bytes, response_bytes) ",
@@ -171,7 +206,8 @@ async fn insert_requests(conn: &mut Conn, effects: &Effects) -> Result<(), Store
 
 async fn add_usage(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
     insert_rows!(
-        conn, &effects.usage,
+        conn,
+        &effects.usage,
         "INSERT INTO usage_daily (org, project, agent, provider, model, source, day, calls, errors, refused, \
          input_tokens, cache_read_tokens, cache_write_tokens, output_tokens, reasoning_tokens, cost) ",
         |values, (key, sums)| {

@@ -1,0 +1,72 @@
+//! Every SQL text of the crate is prepared on both engines.
+
+use sqlx::{Executor, SqlSafeStr};
+
+use crate::db::{Conn, Handle};
+use crate::store::{Options, Store};
+
+type Texts = &'static [(&'static str, &'static str)];
+
+const MODULES: &[(&str, Texts)] = &[
+    ("agents", crate::agents::SQL),
+    ("api_keys", crate::api_keys::SQL),
+    ("budgets", crate::budgets::SQL),
+    ("changes", crate::changes::SQL),
+    ("credentials", crate::credentials::SQL),
+    ("deployment", crate::deployment::SQL),
+    ("keks", crate::keks::SQL),
+    ("login_attempts", crate::login_attempts::SQL),
+    ("members", crate::members::SQL),
+    ("open", crate::open::SQL),
+    ("orgs", crate::orgs::SQL),
+    ("policies", crate::policies::SQL),
+    ("projections", crate::projections::SQL),
+    ("projects", crate::projects::SQL),
+    ("recovery", crate::recovery::SQL),
+    ("requests", crate::requests::SQL),
+    ("sessions", crate::sessions::SQL),
+    ("sign_in_codes", crate::sign_in_codes::SQL),
+    ("tokens", crate::tokens::SQL),
+    ("users", crate::users::SQL),
+];
+
+async fn prepare_all(conn: &mut Conn) {
+    for (module, texts) in MODULES {
+        assert!(!texts.is_empty(), "{module}");
+        for (name, text) in *texts {
+            let prepared = match conn.handle() {
+                Handle::Sqlite(connection) => connection.prepare(text.into_sql_str()).await.map(|_| ()),
+                Handle::Postgres(connection) => connection.prepare(text.into_sql_str()).await.map(|_| ()),
+            };
+            assert!(prepared.is_ok(), "{module}::{name}: {prepared:?}");
+        }
+    }
+}
+
+async fn open_and_prepare(url: &str, options: Options) {
+    let clock = std::sync::Arc::new(keystore_testkit::clock::MockClock::default());
+    let ids = std::sync::Arc::new(keystore_testkit::ids::SeededIds::default());
+    let (store, _) = Store::open(url, options, clock, ids).await.unwrap();
+    prepare_all(&mut store.read().await.unwrap()).await;
+    store.close().await;
+}
+
+#[tokio::test]
+async fn on_sqlite() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("k.db").display());
+    open_and_prepare(
+        &url,
+        Options {
+            spool_bytes: 4096,
+            ..Options::default()
+        },
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn on_postgres() {
+    let url = keystore_testkit::pg::PgCluster::shared_database().unwrap();
+    open_and_prepare(&url, Options::default()).await;
+}

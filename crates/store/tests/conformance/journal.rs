@@ -1,0 +1,381 @@
+//! The journal and what is read from it.
+
+use std::time::Duration;
+
+use keystore_core::Micros;
+use keystore_core::record::Ending;
+use keystore_store::usage::By;
+use keystore_store::{Durability, OpenError, requests, tokens, usage};
+
+use crate::bench::{Bench, outcome};
+
+pub(crate) async fn many_intents_share_few_rows(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let waiting: Vec<_> = (0..1_000)
+        .map(|_| {
+            store
+                .journal()
+                .intent(&bench.intent(&world, 1, &[]), Durability::Process)
+        })
+        .collect();
+    for written in waiting {
+        written.await.unwrap();
+    }
+    let rows = bench.count("SELECT COUNT(*) FROM journal").await;
+    assert!(rows < 100, "{rows} rows");
+    store.project_now().await.unwrap();
+    assert_eq!(bench.count("SELECT COUNT(*) FROM open_intents").await, 1_000);
+    store.close().await;
+}
+
+pub(crate) async fn an_intent_is_there_when_it_resolves(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    for (number, durability) in [Durability::Process, Durability::Power].into_iter().enumerate() {
+        store
+            .journal()
+            .intent(&bench.intent(&world, 1, &[]), durability)
+            .await
+            .unwrap();
+        // Read by another connection of the engine's own client.
+        assert_eq!(
+            bench.count("SELECT COUNT(*) FROM journal").await,
+            number as i64 + 1
+        );
+    }
+    store.close().await;
+}
+
+pub(crate) async fn a_reopened_store_settles_what_is_open(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let budget = bench.id(keystore_core::ids::BudgetId::new);
+    let (open, ended, bare) = (
+        bench.intent(&world, 700, &[budget]),
+        bench.intent(&world, 500, &[budget]),
+        bench.intent(&world, 90, &[]),
+    );
+    for intent in [&open, &ended, &bare] {
+        store.journal().intent(intent, Durability::Process).await.unwrap();
+    }
+    store.journal().outcome(&outcome(&ended, 30));
+    let (store, recovery) = bench.reopen(store).await;
+    assert_eq!(recovery.crashed, 2);
+    let [spent] = recovery.spent.as_slice() else {
+        panic!("one budget")
+    };
+    assert_eq!((spent.budget, spent.settled.0), (budget, 730));
+    assert_eq!(recovery.daily_requests.len(), 1);
+    assert_eq!(recovery.daily_requests[0].admitted, 3);
+    let mut conn = store.read().await.unwrap();
+    let row = |rows: Vec<requests::RequestRow>| rows.into_iter().next().unwrap();
+    let crashed = row(requests::get(&mut conn, world.org, open.request).await.unwrap());
+    assert_eq!(
+        (crashed.ending, crashed.cost.0, crashed.estimated),
+        (Some(Ending::Crash), 700, false)
+    );
+    let guessed = row(requests::get(&mut conn, world.org, bare.request).await.unwrap());
+    assert_eq!(
+        (guessed.ending, guessed.cost.0, guessed.estimated),
+        (Some(Ending::Crash), 90, true)
+    );
+    drop(conn);
+    // The outcome that comes too late changes nothing.
+    store.journal().outcome(&outcome(&open, 1));
+    let (store, again) = bench.reopen(store).await;
+    assert_eq!((again.crashed, again.spent), (0, recovery.spent));
+    store.close().await;
+}
+
+pub(crate) async fn refusals_are_coalesced_in_a_flood(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    for _ in 0..500 {
+        store.journal().refusal(&bench.refusal(&world, "rate_limited"));
+    }
+    store.journal().refusal(&bench.refusal(&world, "scope_denied"));
+    bench.clock.advance(Duration::from_secs(1));
+    store.journal().refusal(&bench.refusal(&world, "rate_limited"));
+    store.project_now().await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let filter = requests::Filter {
+        refusal: Some("rate_limited".into()),
+        ..requests::Filter::default()
+    };
+    let rows = requests::list(&mut conn, world.org, &filter, None, 100)
+        .await
+        .unwrap();
+    assert_eq!(
+        rows.iter().map(|row| row.count).sum::<u32>(),
+        501,
+        "the count is kept"
+    );
+    assert_eq!(
+        rows.len(),
+        10,
+        "eight as they are, the rest of the second as one, and the next second's"
+    );
+    let sums = usage::grouped(&mut conn, world.org, &[By::Source], &usage::Filter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!((sums[0].source, sums[0].refused, sums[0].calls), (None, 502, 0));
+    drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn the_newest_request_wakes_a_follower(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let mut notice = store.requests_notice();
+    let seen = *notice.borrow_and_update();
+    let intent = bench.intent(&world, 1, &[]);
+    store
+        .journal()
+        .intent(&intent, Durability::Process)
+        .await
+        .unwrap();
+    store.journal().outcome(&outcome(&intent, 1));
+    // Nobody asks for it: the task is woken by the journal.
+    tokio::time::timeout(Duration::from_secs(5), notice.changed())
+        .await
+        .unwrap()
+        .unwrap();
+    let mut conn = store.read().await.unwrap();
+    let rows = requests::since_seq(&mut conn, world.org, &requests::Filter::default(), seen, 10)
+        .await
+        .unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((rows[0].id, rows[0].seq), (intent.request, *notice.borrow()));
+    drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn a_second_server_is_refused(bench: Bench) {
+    let store = bench.open().await;
+    let second = bench.try_open().await.err().unwrap();
+    assert!(matches!(second, OpenError::InUse { .. }), "{second}");
+    store.close().await;
+    bench.open().await.close().await;
+}
+
+pub(crate) async fn requests_are_filtered_and_paged(bench: Bench) {
+    let store = bench.open().await;
+    let (a, b) = (bench.world(&store, "a").await, bench.world(&store, "b").await);
+    let mut ids = Vec::new();
+    for number in 0..30_u16 {
+        let mut intent = bench.intent(&a, 10, &[]);
+        intent.provider = if number % 3 == 0 { "anthropic" } else { "openai" }.into();
+        store
+            .journal()
+            .intent(&intent, Durability::Process)
+            .await
+            .unwrap();
+        let mut ended = outcome(&intent, i64::from(number));
+        ended.status = if number % 10 == 9 { 500 } else { 200 };
+        store.journal().outcome(&ended);
+        store.journal().flush().await.unwrap();
+        ids.push(intent.request);
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    store.journal().refusal(&bench.refusal(&a, "budget_exceeded"));
+    let foreign = bench.intent(&b, 1, &[]);
+    store
+        .journal()
+        .intent(&foreign, Durability::Process)
+        .await
+        .unwrap();
+    store.journal().outcome(&outcome(&foreign, 1));
+    store.project_now().await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let all = requests::Filter::default();
+    let (mut seen, mut before) = (Vec::new(), None);
+    loop {
+        let page = requests::list(&mut conn, a.org, &all, before, 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.seq);
+        seen.extend(page);
+    }
+    assert_eq!(seen.len(), 31, "no row of the other tenant");
+    assert!(seen.is_sorted_by(|left, right| left.seq > right.seq));
+    assert!(
+        seen[1..].iter().rev().map(|row| row.id).eq(ids.iter().copied()),
+        "in the order of endings"
+    );
+    let one = &seen[30];
+    assert_eq!(
+        (one.hold.0, one.cost.0, one.total_us, one.response_bytes),
+        (10, 0, 300_000, 1_024)
+    );
+    assert_eq!(
+        one.usage,
+        serde_json::json!({"input_uncached": 10, "cache_read": 4, "output_text": 5})
+    );
+    assert_eq!(
+        (one.model.as_deref(), one.served_model.as_deref()),
+        (Some("gpt-5"), Some("gpt-5-0815"))
+    );
+    for (filter, expected) in [
+        (
+            requests::Filter {
+                provider: Some("anthropic".into()),
+                ..all.clone()
+            },
+            10,
+        ),
+        (
+            requests::Filter {
+                status: Some(500),
+                ..all.clone()
+            },
+            3,
+        ),
+        (
+            requests::Filter {
+                refused: Some(true),
+                ..all.clone()
+            },
+            1,
+        ),
+        (
+            requests::Filter {
+                refused: Some(false),
+                ..all.clone()
+            },
+            30,
+        ),
+        (
+            requests::Filter {
+                agent: Some(b.agent),
+                ..all.clone()
+            },
+            0,
+        ),
+        (
+            requests::Filter {
+                project: Some(a.project),
+                model: Some("gpt-5".into()),
+                ..all.clone()
+            },
+            30,
+        ),
+        (
+            requests::Filter {
+                since: Some(Micros(one.at.0 + 5_000_000)),
+                until: Some(Micros(one.at.0 + 8_000_000)),
+                ..all.clone()
+            },
+            3,
+        ),
+    ] {
+        let rows = requests::list(&mut conn, a.org, &filter, None, 100)
+            .await
+            .unwrap();
+        assert_eq!(rows.len(), expected, "{filter:?}");
+    }
+    assert!(requests::get(&mut conn, b.org, ids[0]).await.unwrap().is_empty());
+    drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn usage_is_grouped(bench: Bench) {
+    let store = bench.open().await;
+    let (a, b) = (bench.world(&store, "a").await, bench.world(&store, "b").await);
+    for day in 0..2 {
+        for provider in ["openai", "openai", "anthropic"] {
+            let mut intent = bench.intent(&a, 10, &[]);
+            intent.provider = provider.into();
+            store
+                .journal()
+                .intent(&intent, Durability::Process)
+                .await
+                .unwrap();
+            let mut ended = outcome(&intent, 100 + day);
+            ended.status = if provider == "anthropic" { 500 } else { 200 };
+            store.journal().outcome(&ended);
+        }
+        bench.clock.advance(Duration::from_secs(86_400));
+    }
+    store.project_now().await.unwrap();
+    let mut conn = store.read().await.unwrap();
+    let all = usage::Filter::default();
+    let sums = usage::grouped(&mut conn, a.org, &[], &all, 10).await.unwrap();
+    assert_eq!(sums.len(), 1);
+    let total = &sums[0];
+    assert_eq!(
+        (total.calls, total.errors, total.refused, total.cost.0),
+        (6, 2, 0, 603)
+    );
+    assert_eq!(
+        (total.input_tokens, total.cache_read_tokens, total.output_tokens),
+        (60, 24, 30)
+    );
+    assert!(total.provider.is_none() && total.day.is_none() && total.agent.is_none());
+    let rows = usage::grouped(&mut conn, a.org, &[By::Day, By::Provider], &all, 10)
+        .await
+        .unwrap();
+    let found: Vec<_> = rows
+        .iter()
+        .map(|row| (row.provider.as_deref(), row.calls, row.cost.0))
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (Some("anthropic"), 1, 100),
+            (Some("anthropic"), 1, 101),
+            (Some("openai"), 2, 200),
+            (Some("openai"), 2, 202)
+        ]
+    );
+    let first_day = rows[0].day.unwrap();
+    let only = usage::Filter {
+        until: Some(Micros((first_day + 1) * 86_400_000_000)),
+        ..all.clone()
+    };
+    let rows = usage::grouped(
+        &mut conn,
+        a.org,
+        &[By::Project, By::Agent, By::Model, By::Source],
+        &only,
+        10,
+    )
+    .await
+    .unwrap();
+    assert_eq!(rows.len(), 1);
+    assert_eq!(
+        (rows[0].project, rows[0].agent, rows[0].calls),
+        (Some(a.project), Some(a.agent), 3)
+    );
+    assert_eq!(rows[0].model.as_deref(), Some("gpt-5"));
+    let none = usage::grouped(&mut conn, b.org, &[], &all, 10).await.unwrap();
+    assert_eq!((none.len(), none[0].calls), (1, 0));
+    drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn a_control_plane_write_waits_its_turn(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let traffic = tokio::spawn({
+        let (store, intents) = (
+            store.clone(),
+            (0..200).map(|_| bench.intent(&world, 1, &[])).collect::<Vec<_>>(),
+        );
+        async move {
+            for intent in &intents {
+                store.journal().intent(intent, Durability::Process).await.unwrap();
+                store.journal().outcome(&outcome(intent, 1));
+            }
+        }
+    });
+    for number in 1..=50 {
+        let mut tx = store.begin().await.unwrap();
+        tokens::touch(&mut tx, world.token, Micros(number)).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+    traffic.await.unwrap();
+    store.project_now().await.unwrap();
+    assert_eq!(bench.count("SELECT COUNT(*) FROM requests").await, 200);
+    assert_eq!(bench.count("SELECT last_used_at FROM tokens").await, 50);
+    store.close().await;
+}

@@ -1,0 +1,80 @@
+//! Every test of the store runs on SQLite and on PostgreSQL.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests read their own environment and spawn tasks"
+)]
+
+mod bench;
+mod journal;
+mod money;
+mod outage;
+mod policies;
+mod resources;
+
+/// `on_both!(module { test, … })`: each `async fn test(bench: Bench)` of the module, on either engine.
+macro_rules! on_both {
+    ($($module:ident { $($test:ident),* $(,)? })*) => {
+        mod sqlite {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::$module::$test(crate::bench::Bench::sqlite()).await;
+                }
+            )*}
+        )*}
+        mod postgres {$(
+            mod $module {$(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::$module::$test(crate::bench::Bench::postgres()).await;
+                }
+            )*}
+        )*}
+    };
+}
+
+on_both! {
+    resources {
+        names_are_unique_where_they_must_be,
+        nothing_crosses_a_tenant,
+        credentials_rotate_once_a_version,
+        a_deployment_is_made_once,
+        pages_are_complete_and_in_order,
+        a_code_is_good_for_one_use,
+        failures_are_counted_until_they_are_old,
+        sessions_and_keys_end,
+        one_kek_is_active,
+    }
+    policies {
+        a_token_loads_with_all_that_decides,
+        changes_are_heard_before_commit_returns,
+        a_commit_that_nobody_waits_for_is_still_heard,
+        a_transaction_that_is_dropped_leaves_nothing,
+        the_epoch_survives_a_restart,
+    }
+    journal {
+        many_intents_share_few_rows,
+        an_intent_is_there_when_it_resolves,
+        a_reopened_store_settles_what_is_open,
+        refusals_are_coalesced_in_a_flood,
+        the_newest_request_wakes_a_follower,
+        a_second_server_is_refused,
+        requests_are_filtered_and_paged,
+        usage_is_grouped,
+        a_control_plane_write_waits_its_turn,
+    }
+    money {
+        projections_equal_a_naive_fold,
+        the_first_outcome_counts,
+        a_killed_projection_counts_once,
+        a_rebuild_changes_nothing,
+        not_sent_gives_its_place_in_the_day_back,
+    }
+    outage {
+        intents_are_refused_and_outcomes_survive,
+        a_row_that_landed_all_the_same_is_not_charged,
+        a_restart_imports_the_spool,
+        an_import_twice_counts_once,
+        what_does_not_fit_the_spool_stays_in_memory,
+    }
+}
