@@ -1,4 +1,4 @@
-//! A sealed credential that is ready to be opened, and what comes out.
+//! A credential version in memory: sealed, its key at hand for as long as keys may be kept, opened for one request at a time.
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -12,69 +12,78 @@ use crate::format::{Blob, SealContext};
 use crate::secret::Secret;
 use crate::vault::{Vault, WrappedKek};
 
-/// A credential version with its key unwrapped for a while. The plaintext is not here.
+/// A sealed credential version whose place and key were checked. Opening it makes no call anywhere.
 pub struct SealedCredential {
-    kek: WrappedKek,
-    context: SealContext,
-    blob: Blob,
+    pub(crate) kek: WrappedKek,
+    pub(crate) context: SealContext,
+    pub(crate) blob: Blob,
     aad: Vec<u8>,
     clock: Arc<dyn Clock>,
-    dek: RwLock<Option<(Key, Duration)>>,
+    dek: RwLock<Option<Dek>>,
+}
+
+/// An unwrapped DEK and until when (boot time) it may be used.
+pub(crate) struct Dek {
+    pub(crate) key: Key,
+    pub(crate) until: Duration,
 }
 
 impl SealedCredential {
-    pub(crate) fn new(kek: WrappedKek, context: SealContext, blob: Blob, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(kek: WrappedKek, context: SealContext, blob: Blob, dek: Dek, clock: Arc<dyn Clock>) -> Self {
         let aad = context.aad("credential");
-        Self {
-            kek,
-            context,
-            blob,
-            aad,
-            clock,
-            dek: RwLock::new(None),
-        }
+        Self { kek, context, blob, aad, clock, dek: RwLock::new(Some(dek)) }
     }
 
-    /// Decrypts with the unwrapped key. Well under a microsecond.
+    /// Decrypts with the key at hand.
     ///
     /// # Errors
     ///
-    /// `Stale` when the key may not be kept any longer: see [`Self::open_fresh`].
+    /// `Stale` when the key may not be used any longer (always, when keys may not be kept): see
+    /// [`SealedCredential::open_fresh`]. `Corrupt` when the ciphertext is not authentic; `BadFormat`.
     pub fn open(&self) -> Result<Opened, VaultError> {
         let dek = self.dek.read().unwrap_or_else(PoisonError::into_inner);
-        match &*dek {
-            Some((key, until)) if self.clock.boottime() < *until => self.decrypt(key),
-            _ => Err(VaultError::Stale),
+        match dek.as_ref() {
+            Some(dek) if self.clock.boottime() < dek.until => self.decrypt(&dek.key),
+            Some(_) => {
+                drop(dek);
+                self.forget_expired();
+                Err(VaultError::Stale)
+            }
+            None => Err(VaultError::Stale),
         }
     }
 
-    /// Unwraps the key again, keeps it for the vault's time, and decrypts.
+    /// Unwraps the keys again and decrypts; the key is at hand from then on, for as long as keys may be kept.
     ///
     /// # Errors
     ///
-    /// `Sealed` when the KMS cannot be reached (a key that was kept is dropped then), `Corrupt`.
+    /// `Sealed` when the root key cannot be reached; `Corrupt`, `BadFormat`.
     pub async fn open_fresh(&self, vault: &Vault) -> Result<Opened, VaultError> {
-        let fresh = vault.dek(&self.kek, &self.context, &self.blob, &self.aad).await;
-        let mut dek = self.dek.write().unwrap_or_else(PoisonError::into_inner);
-        *dek = None;
-        let (key, until) = fresh?;
-        let opened = self.decrypt(&key)?;
-        *dek = Some((key, until));
+        let dek = vault.unwrap_dek(&self.kek, &self.context, &self.blob).await?;
+        let opened = self.decrypt(&dek.key)?;
+        *self.dek.write().unwrap_or_else(PoisonError::into_inner) = Some(dek);
+        self.forget_expired();
         Ok(opened)
     }
 
+    /// An expired key is wiped when it is noticed, not kept until the next one comes.
+    fn forget_expired(&self) {
+        let mut dek = self.dek.write().unwrap_or_else(PoisonError::into_inner);
+        dek.take_if(|dek| self.clock.boottime() >= dek.until);
+    }
+
     fn decrypt(&self, key: &Key) -> Result<Opened, VaultError> {
-        key.open(self.blob.nonce, &self.aad, &self.blob.sealed)
-            .map(Opened)
+        let plaintext = key.open(self.blob.nonce, &self.aad, &self.blob.sealed)?;
+        if fields::is_valid(plaintext.expose()) { Ok(Opened(plaintext)) } else { Err(VaultError::BadFormat) }
     }
 }
 
-/// An opened credential. Wiped on drop.
+/// A credential's plaintext, for one request. Wiped on drop.
 pub struct Opened(Secret);
 
 impl Opened {
-    /// The value of a field. Only `proxy/src/inject*` may call this.
-    pub fn expose_field(&self, name: &str) -> Option<&[u8]> {
+    /// The field's value. Only `proxy/src/inject*` may call this: the workspace's lints refuse it elsewhere.
+    pub fn expose_field(&self, name: &str) -> Option<&str> {
         fields::find(self.0.expose(), name)
     }
 }

@@ -1,79 +1,89 @@
-//! The deployment key: one key per database, wrapped by the KMS, from which keys for other purposes are derived.
+//! The deployment key: one random key per database, wrapped by the root key, from which keys for single purposes are derived.
+
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
-use keystore_core::ids::DeploymentId;
 
+use crate::aead;
 use crate::error::VaultError;
-use crate::kms::{Kms, KmsError};
 use crate::secret::Secret;
-use crate::{aead, random};
 
-/// The unwrapped deployment key.
+/// The key of a deployment. [`crate::Vault`] makes and unwraps it.
 pub struct DeploymentKey(Secret);
 
 impl DeploymentKey {
-    /// A new key, and its wrapped form to be stored.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`, `NoRandomness`.
-    pub async fn generate(kms: &dyn Kms, deployment: DeploymentId) -> Result<(Self, Vec<u8>), VaultError> {
-        let key = random::key()?;
-        let wrapped = kms
-            .wrap(&key, &context(deployment))
-            .await
-            .map_err(|_| VaultError::Sealed)?;
-        Ok((Self(key), wrapped))
+    pub(crate) fn new(key: Secret) -> Self {
+        Self(key)
     }
 
-    /// The key in `wrapped`.
+    /// The key for one purpose (HKDF-SHA256, RFC 5869): the same purpose gives the same key, another one gives another.
     ///
     /// # Errors
     ///
-    /// `Sealed` when the KMS cannot be reached, `Corrupt` when it refuses: the wrong root key for this database.
-    pub async fn unwrap(kms: &dyn Kms, deployment: DeploymentId, wrapped: &[u8]) -> Result<Self, VaultError> {
-        kms.unwrap(wrapped, &context(deployment))
-            .await
-            .map(Self)
-            .map_err(|error| match error {
-                KmsError::Unavailable => VaultError::Sealed,
-                KmsError::Refused => VaultError::Corrupt,
-            })
+    /// The cryptographic library refuses.
+    pub fn derive(&self, purpose: &str) -> Result<Secret, VaultError> {
+        aead::derive(&self.0, &format!("keystore/deployment/{purpose}/v1"))
     }
 
-    /// The key for MACs over policy rows.
+    /// What authenticates policy rows.
     ///
     /// # Errors
     ///
-    /// The key cannot be derived.
+    /// The cryptographic library refuses.
     pub fn policy_mac(&self) -> Result<PolicyMac, VaultError> {
-        Ok(PolicyMac(aead::mac_key(&aead::derive(
-            &self.0,
-            "keystore/policy-mac/v1",
-        )?)))
+        Ok(PolicyMac(Arc::new(aead::mac_key(&self.derive("policy-mac")?))))
     }
 }
 
-fn context(deployment: DeploymentId) -> Vec<u8> {
-    let mut context = Vec::with_capacity(64);
-    crate::format::field(&mut context, b"keystore/deployment-key/v1");
-    crate::format::field(&mut context, deployment.uuid().as_bytes());
-    context
-}
-
-/// Authenticates policy rows, so that somebody who can only write to the database cannot widen one.
+/// Authenticates policy rows, so that who can write rows of the database cannot give rights: HMAC-SHA256. Clones share one key.
 #[derive(Clone)]
-pub struct PolicyMac(hmac::Key);
+pub struct PolicyMac(Arc<hmac::Key>);
 
 impl PolicyMac {
-    /// The MAC of `bytes` as a row of kind `purpose`.
+    /// The tag of a row for a purpose (`agent`, `token`, `budget`).
     pub fn tag(&self, purpose: &str, bytes: &[u8]) -> [u8; 32] {
+        // The length in front keeps purpose and row apart.
         let length = u32::try_from(purpose.len()).unwrap_or(u32::MAX).to_be_bytes();
         aead::mac(&self.0, &[&length, purpose.as_bytes(), bytes])
     }
 
-    /// Whether `tag` is the MAC of `bytes` as a row of kind `purpose`.
+    /// Whether `tag` is the row's, in a time that does not tell where it differs.
     pub fn verify(&self, purpose: &str, bytes: &[u8], tag: &[u8]) -> bool {
         aead::same(&self.tag(purpose, bytes), tag)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_for_one_key_one_purpose_and_one_row() {
+        let key = DeploymentKey::new(Secret::new(vec![1; 32]));
+        let mac = key.policy_mac().unwrap();
+        let tag = mac.tag("agent", b"row");
+        assert!(mac.verify("agent", b"row", &tag));
+        assert!(mac.clone().verify("agent", b"row", &tag));
+        assert!(!mac.verify("token", b"row", &tag));
+        assert!(!mac.verify("agent", b"rox", &tag));
+        assert!(!mac.verify("agentr", b"ow", &tag), "purpose and row do not run together");
+        assert!(!mac.verify("agent", b"row", &tag[..31]));
+        assert!(!mac.verify("agent", b"row", &[]));
+        let other = DeploymentKey::new(Secret::new(vec![2; 32])).policy_mac().unwrap();
+        assert!(!other.verify("agent", b"row", &tag));
+        for at in 0..tag.len() {
+            let mut flipped = tag;
+            flipped[at] ^= 1;
+            assert!(!mac.verify("agent", b"row", &flipped));
+        }
+    }
+
+    #[test]
+    fn each_purpose_has_its_key() {
+        let key = DeploymentKey::new(Secret::new(vec![1; 32]));
+        let derived = |purpose| key.derive(purpose).unwrap().expose().to_vec();
+        assert_eq!(derived("audit"), derived("audit"));
+        assert_ne!(derived("audit"), derived("policy-mac"));
+        assert_ne!(derived("audit"), vec![1; 32]);
     }
 }

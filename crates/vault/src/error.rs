@@ -9,6 +9,9 @@ pub enum VaultError {
     /// What was to be opened was not made for this place, was changed, or was made under another key.
     #[error("the data was changed, moved, or sealed under another key")]
     Corrupt,
+    /// The bytes do not have the form that this version of Keystore reads.
+    #[error("the sealed data does not have a known form")]
+    BadFormat,
     /// The unwrapped key was kept for as long as it may be: unwrap it again.
     #[error("the unwrapped key has expired")]
     Stale,

@@ -103,7 +103,7 @@ impl Blob {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, VaultError> {
         let mut reader = Reader(bytes);
         if reader.array::<4>()? != *MAGIC || reader.array::<1>()? != [AES_256_GCM] {
-            return Err(VaultError::Corrupt);
+            return Err(VaultError::BadFormat);
         }
         let blob = Self {
             kek: KekId::new(Uuid::from_bytes(reader.array()?)),
@@ -113,9 +113,9 @@ impl Blob {
             nonce: reader.array()?,
             sealed: {
                 let text =
-                    usize::try_from(u32::from_be_bytes(reader.array()?)).map_err(|_| VaultError::Corrupt)?;
+                    usize::try_from(u32::from_be_bytes(reader.array()?)).map_err(|_| VaultError::BadFormat)?;
                 reader
-                    .slice(text.checked_add(TAG).ok_or(VaultError::Corrupt)?)?
+                    .slice(text.checked_add(TAG).ok_or(VaultError::BadFormat)?)?
                     .to_vec()
             },
             commitment: reader.array()?,
@@ -123,7 +123,7 @@ impl Blob {
         if reader.0.is_empty() {
             Ok(blob)
         } else {
-            Err(VaultError::Corrupt)
+            Err(VaultError::BadFormat)
         }
     }
 }
@@ -133,7 +133,7 @@ pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
     pub(crate) fn slice(&mut self, length: usize) -> Result<&'a [u8], VaultError> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(VaultError::Corrupt)?;
+        let (taken, rest) = self.0.split_at_checked(length).ok_or(VaultError::BadFormat)?;
         self.0 = rest;
         Ok(taken)
     }
@@ -166,8 +166,18 @@ mod tests {
             };
             let bytes = blob.to_bytes();
             prop_assert_eq!(Blob::parse(&bytes), Ok(blob));
-            prop_assert_eq!(Blob::parse(&bytes[..cut % bytes.len()]), Err(VaultError::Corrupt));
-            prop_assert_eq!(Blob::parse(&[&bytes[..], &[0]].concat()), Err(VaultError::Corrupt));
+            prop_assert_eq!(Blob::parse(&bytes[..cut % bytes.len()]), Err(VaultError::BadFormat));
+            prop_assert_eq!(Blob::parse(&[&bytes[..], &[0]].concat()), Err(VaultError::BadFormat));
+            for (at, other) in [(3, b'2'), (4, 2)] {
+                let mut unknown = bytes.clone();
+                unknown[at] = other;
+                prop_assert_eq!(Blob::parse(&unknown), Err(VaultError::BadFormat));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(rest: Vec<u8>) {
+            let _ = Blob::parse(&[&b"KSE1\x01"[..], &rest].concat());
         }
     }
 

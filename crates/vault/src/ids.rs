@@ -1,76 +1,77 @@
-//! New ids in production.
+//! Ids of a running deployment. Tests use the test kit's seeded ids instead.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use keystore_core::{Clock, IdSource};
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 use crate::random;
 
-/// UUIDv7 (RFC 9562, 5.7): the clock's milliseconds, then a counter that keeps ids of this process in order, then randomness.
+/// UUIDv7 (RFC 9562, 5.7) from the clock and the operating system's randomness, ascending within the process: the twelve bits
+/// after the milliseconds count up (6.2, method 1) and run over into them, and a clock that steps back is waited out.
 pub struct SystemIds {
     clock: Arc<dyn Clock>,
-    /// Milliseconds in the upper 52 bits, a counter within them in the lower 12.
-    last: AtomicU64,
+    /// Milliseconds since the epoch, times 4096, and the counter of the last id.
+    last: Mutex<u64>,
 }
 
 impl SystemIds {
-    /// Ids by `clock`.
+    /// Ids by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            last: AtomicU64::new(0),
-        }
+        Self { clock, last: Mutex::new(0) }
     }
 
-    /// The next (time, counter): later than every one before, also when the clock stands still or goes back.
-    fn tick(&self) -> u64 {
-        let millis = u64::try_from(self.clock.now().0 / 1_000).unwrap_or(0);
-        let now = millis << 12;
-        let next = |last: u64| Some(now.max(last + 1));
-        match self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, next) {
-            Ok(last) | Err(last) => now.max(last + 1),
-        }
+    /// The time and counter of the next id.
+    fn tick(&self, start: u64) -> u64 {
+        let millis = u64::try_from(self.clock.now().0 / 1000).unwrap_or(0);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last + 1).max((millis << 12) | start);
+        *last
     }
 }
 
 impl IdSource for SystemIds {
     fn next(&self) -> Uuid {
-        let tick = self.tick();
-        // Without randomness the process cannot do anything sensible; ids stay unique within it by the counter.
-        let random = random::bytes::<8>().map_or(0, u64::from_be_bytes);
-        let high = (tick >> 12) << 16 | 0x7000 | (tick & 0xfff);
-        let low = (random >> 2) | (1 << 63);
-        Uuid::from_u64_pair(high, low)
+        let Ok(random) = random::bytes::<10>() else {
+            // No key, token or IV could be made either: nothing this process could still do would be safe.
+            std::process::abort();
+        };
+        // Half of the counter's range is left to count in.
+        let tick = self.tick(u64::from(u16::from_be_bytes([random[8], random[9]]) & 0x07ff));
+        let mut tail = [0; 10];
+        tail[..2].copy_from_slice(&u16::try_from(tick & 0x0fff).unwrap_or(0).to_be_bytes());
+        tail[2..].copy_from_slice(&random[..8]);
+        Builder::from_unix_timestamp_millis(tick >> 12, &tail).into_uuid()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vault::tests::TestClock;
     use keystore_core::Micros;
-    use std::time::Duration;
+    use std::collections::HashSet;
 
-    struct Standing;
-
-    impl Clock for Standing {
-        fn now(&self) -> Micros {
-            Micros(1_795_000_000_123_456)
+    #[test]
+    fn ids_ascend_even_when_the_clock_stands_still_or_steps_back() {
+        let clock = Arc::new(TestClock::default());
+        let ids = SystemIds::new(Arc::clone(&clock) as Arc<dyn Clock>);
+        let mut drawn = Vec::new();
+        for step_ms in [0, 1, -5_000, 60_000] {
+            clock.step(step_ms);
+            drawn.extend((0..5000).map(|_| ids.next()));
         }
-
-        fn boottime(&self) -> Duration {
-            Duration::ZERO
-        }
+        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+        assert!(drawn.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
+        let tails: HashSet<_> = drawn.iter().map(|id| id.as_u128() as u64).collect();
+        assert_eq!(tails.len(), drawn.len(), "62 random bits do not repeat in 20,000");
     }
 
     #[test]
-    fn ids_are_version_7_in_order_and_carry_their_time() {
-        let ids = SystemIds::new(Arc::new(Standing));
-        let drawn: Vec<Uuid> = (0..10_000).map(|_| ids.next()).collect();
-        assert!(drawn.is_sorted() && drawn.windows(2).all(|pair| pair[0] != pair[1]));
-        assert_eq!(drawn[0].get_version_num(), 7);
-        assert_eq!(drawn[0].get_variant(), uuid::Variant::RFC4122);
-        assert_eq!(drawn[0].as_u128() >> 80, 1_795_000_000_123);
+    fn an_id_tells_its_millisecond() {
+        let clock = Arc::new(TestClock::default());
+        let id = SystemIds::new(Arc::clone(&clock) as Arc<dyn Clock>).next();
+        let (seconds, nanos) = id.get_timestamp().unwrap().to_unix();
+        assert_eq!(Micros(seconds as i64 * 1_000_000 + i64::from(nanos) / 1000).0 / 1000, clock.now().0 / 1000);
     }
 }

@@ -32,5 +32,5 @@ pub use kms::{Kms, KmsError, KmsFuture};
 pub use local::LocalKms;
 pub use root::{PassphraseParams, RootKey, RootKeyError};
 pub use secret::Secret;
-pub use token::{NewToken, TokenKind, hash_token};
+pub use token::{NewToken, TokenKind, hash_token, same_token};
 pub use vault::{Vault, WrappedKek};

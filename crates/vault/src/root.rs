@@ -1,175 +1,219 @@
-//! The root key, from a file, a text, or a passphrase.
+//! The root key of a deployment: from a file, from a text, or from a passphrase.
+//!
+//! The environment is the caller's to read, and the parameters of a passphrase are the caller's to store. Whoever has the root
+//! key and the database has every credential: neither belongs into the other's backup.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use zeroize::Zeroizing;
 
-use crate::aead::KEY;
+use crate::aead::{self, KEY};
 use crate::error::VaultError;
+use crate::format::Reader;
 use crate::random;
 use crate::secret::Secret;
 
-/// 32 bytes from which everything else can be opened.
+/// The longest key file that is read: more than any of the accepted forms.
+const MAX_FILE_BYTES: u64 = 256;
+/// Fewest characters of a passphrase. It is guessed offline by whoever takes the database.
+const MIN_PASSPHRASE: usize = 12;
+
+/// A root key. Wiped on drop.
 pub struct RootKey(Secret);
 
-/// Why there is no root key.
+/// A root key cannot be had. Never holds the key or the passphrase.
 #[derive(Debug, thiserror::Error)]
 pub enum RootKeyError {
-    /// The file cannot be read or written.
-    #[error("the root key file {path}: {source}")]
+    /// The key file cannot be read or made.
+    #[error("the root key file {} cannot be used: {source}", path.display())]
     File {
         /// The file.
-        path: String,
-        /// Why.
-        source: std::io::Error,
+        path: PathBuf,
+        /// What the operating system says; `NotFound` and `AlreadyExists` are worth a branch.
+        source: io::Error,
     },
-    /// Others than the owner may read the file.
-    #[error("the root key file {path} can be read by others (mode {mode:04o}): run `chmod 600 {path}`")]
+    /// Others than its owner may use the key file.
+    #[error("the root key file {} has mode {mode:04o}; others may use it: run `chmod 600` on it", path.display())]
     Permissions {
         /// The file.
-        path: String,
-        /// Its mode.
+        path: PathBuf,
+        /// Its permission bits.
         mode: u32,
     },
-    /// It is not 32 bytes, in base64, in hexadecimal, or as they are.
-    #[error("the root key must be 32 bytes: in base64 (44 characters), in hexadecimal (64), or as they are")]
-    Form,
-    /// The passphrase is too short, or its parameters do not make a key.
-    #[error("the passphrase must have at least 12 characters")]
-    Passphrase,
+    /// It is no key.
+    #[error("expected 32 bytes as base64 or as 64 hexadecimal digits")]
+    Malformed,
+    /// The passphrase is short.
+    #[error("expected a passphrase of at least {MIN_PASSPHRASE} characters")]
+    ShortPassphrase,
+    /// The stored parameters of the passphrase are damaged or out of range.
+    #[error("the stored parameters of the passphrase are not valid")]
+    Params,
     /// The operating system gave no randomness.
-    #[error(transparent)]
-    Random(#[from] VaultError),
+    #[error("no randomness")]
+    NoRandomness,
 }
 
-/// How a passphrase becomes a key: Argon2id (RFC 9106). Not secret; must be kept with the deployment.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+impl From<VaultError> for RootKeyError {
+    fn from(_: VaultError) -> Self {
+        Self::NoRandomness
+    }
+}
+
+/// How a passphrase becomes a root key: Argon2id (RFC 9106), version 19. Not secret; stored beside the data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassphraseParams {
-    /// The salt.
-    pub salt: [u8; 16],
-    /// Memory in KiB.
-    pub memory_kib: u32,
-    /// Passes over the memory.
-    pub passes: u32,
-    /// Lanes.
-    pub lanes: u32,
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    salt: [u8; 16],
 }
 
 impl PassphraseParams {
-    /// A new salt with 256 MiB, three passes and one lane: well above the second recommended option of RFC 9106 (64 MiB, three
-    /// passes), because it is done once per start.
+    /// For a new deployment: 64 MiB, 3 passes, 1 lane (more than OWASP's 2024 minimum of 46 MiB and 1 pass), and a random salt.
     ///
     /// # Errors
     ///
-    /// No randomness.
-    pub fn generate() -> Result<Self, VaultError> {
-        Ok(Self {
-            salt: random::bytes()?,
-            memory_kib: 256 << 10,
-            passes: 3,
-            lanes: 1,
-        })
+    /// `NoRandomness`.
+    pub fn generate() -> Result<Self, RootKeyError> {
+        Ok(Self { memory_kib: 64 * 1024, passes: 3, lanes: 1, salt: random::bytes()? })
+    }
+
+    /// The form to store: three big-endian numbers of four bytes (KiB, passes, lanes) and the salt.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(28);
+        for number in [self.memory_kib, self.passes, self.lanes] {
+            bytes.extend_from_slice(&number.to_be_bytes());
+        }
+        bytes.extend_from_slice(&self.salt);
+        bytes
+    }
+
+    /// Reads the stored form. Whoever changes it in the database gets another key, and with these bounds cannot stop the
+    /// machine: at most 1 GiB, 16 passes, 16 lanes.
+    ///
+    /// # Errors
+    ///
+    /// `Params`.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RootKeyError> {
+        let mut reader = Reader(bytes);
+        let mut number = || reader.array().map(u32::from_be_bytes).map_err(|_| RootKeyError::Params);
+        let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
+        let salt = reader.array().map_err(|_| RootKeyError::Params)?;
+        let in_range =
+            (8 * 1024..=1024 * 1024).contains(&memory_kib) && (1..=16).contains(&passes) && (1..=16).contains(&lanes);
+        if !in_range || !reader.0.is_empty() {
+            return Err(RootKeyError::Params);
+        }
+        Ok(Self { memory_kib, passes, lanes, salt })
     }
 }
 
 impl RootKey {
-    /// Reads the key in a file, which nobody but its owner may read.
+    /// A new key.
     ///
     /// # Errors
     ///
-    /// `File`, `Permissions`, `Form`.
-    pub fn from_file(path: &Path) -> Result<Self, RootKeyError> {
-        let failed = |source| RootKeyError::File {
-            path: path.display().to_string(),
-            source,
-        };
-        let file = File::open(path).map_err(failed)?;
-        let mode = file.metadata().map_err(failed)?.permissions().mode() & 0o7777;
-        if mode & 0o077 != 0 {
-            return Err(RootKeyError::Permissions {
-                path: path.display().to_string(),
-                mode,
-            });
-        }
-        let mut text = Zeroizing::new(Vec::with_capacity(128));
-        file.take(128).read_to_end(&mut text).map_err(failed)?;
-        Self::from_bytes(&text)
+    /// `NoRandomness`.
+    pub fn generate() -> Result<Self, RootKeyError> {
+        Ok(Self(random::key()?))
     }
 
-    /// Makes a key and writes it to a file that must not exist yet, for its owner alone.
+    /// A new key in a new file of mode 0600, in base64, on the disk when this returns.
     ///
     /// # Errors
     ///
-    /// `File` (also when the file exists), `Random`.
+    /// `File` (with `AlreadyExists` rather than another key in a file that is there), `NoRandomness`.
     pub fn create_file(path: &Path) -> Result<Self, RootKeyError> {
-        let failed = |source| RootKeyError::File {
-            path: path.display().to_string(),
-            source,
-        };
-        let key = random::key()?;
-        let mut text = Zeroizing::new(STANDARD.encode(key.expose()));
+        let key = Self::generate()?;
+        let failed = |source| RootKeyError::File { path: path.to_owned(), source };
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        if let Err(source) = key.write(&mut file, path) {
+            // Half a key must not stand in the way of the next attempt.
+            drop(fs::remove_file(path));
+            return Err(failed(source));
+        }
+        Ok(key)
+    }
+
+    fn write(&self, file: &mut File, path: &Path) -> io::Result<()> {
+        let mut text = Zeroizing::new(String::with_capacity(48));
+        STANDARD.encode_string(self.0.expose(), &mut text);
         text.push('\n');
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(failed)?;
-        file.write_all(text.as_bytes())
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
-        Ok(Self(key))
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(folder)?.sync_all()
     }
 
-    /// Reads the key in a text, such as the value of a variable.
+    /// The key in a file that only its owner may use: 32 raw bytes, base64, or hexadecimal digits.
     ///
     /// # Errors
     ///
-    /// `Form`.
-    pub fn from_text(text: &str) -> Result<Self, RootKeyError> {
-        Self::from_bytes(text.as_bytes())
-    }
-
-    /// Derives the key from a passphrase. Takes about a second and the memory that `params` say: call it where blocking is
-    /// allowed.
-    ///
-    /// # Errors
-    ///
-    /// `Passphrase`.
-    pub fn from_passphrase(passphrase: &str, params: &PassphraseParams) -> Result<Self, RootKeyError> {
-        if passphrase.chars().count() < 12 {
-            return Err(RootKeyError::Passphrase);
+    /// `File` (with `NotFound`), `Permissions`, `Malformed`.
+    pub fn from_file(path: &Path) -> Result<Self, RootKeyError> {
+        let failed = |source| RootKeyError::File { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
+        if mode & 0o077 != 0 {
+            return Err(RootKeyError::Permissions { path: path.to_owned(), mode });
         }
-        let costs = Params::new(params.memory_kib, params.passes, params.lanes, Some(KEY))
-            .map_err(|_| RootKeyError::Passphrase)?;
-        let mut key = vec![0; KEY];
-        Argon2::new(Algorithm::Argon2id, Version::V0x13, costs)
-            .hash_password_into(passphrase.as_bytes(), &params.salt, &mut key)
-            .map_err(|_| RootKeyError::Passphrase)?;
-        Ok(Self(Secret::new(key)))
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Result<Self, RootKeyError> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(512));
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() == KEY {
-            return Ok(Self(Secret::new(bytes.to_vec())));
+            return Ok(Self(Secret::new(std::mem::take(&mut *bytes))));
         }
-        let text = bytes.trim_ascii();
-        let decoded = match text.len() {
-            64 => from_hex(text),
-            _ => STANDARD.decode(text).ok(),
-        };
-        let key = Secret::new(decoded.ok_or(RootKeyError::Form)?);
-        if key.len() == KEY {
-            Ok(Self(key))
-        } else {
-            Err(RootKeyError::Form)
+        Self::parse(std::str::from_utf8(&bytes).map_err(|_| RootKeyError::Malformed)?)
+    }
+
+    /// The key in a text: base64 (padded or not) or 64 hexadecimal digits, white space around it ignored.
+    ///
+    /// # Errors
+    ///
+    /// `Malformed`.
+    pub fn parse(text: &str) -> Result<Self, RootKeyError> {
+        let text = text.trim();
+        let bytes = Zeroizing::new(match text.len() {
+            64 => hexadecimal(text).ok_or(RootKeyError::Malformed)?,
+            44 => STANDARD.decode(text).map_err(|_| RootKeyError::Malformed)?,
+            43 => STANDARD_NO_PAD.decode(text).map_err(|_| RootKeyError::Malformed)?,
+            _ => return Err(RootKeyError::Malformed),
+        });
+        if bytes.len() == KEY { Ok(Self(Secret::new(bytes.to_vec()))) } else { Err(RootKeyError::Malformed) }
+    }
+
+    /// The key that a passphrase makes. Takes a few hundred milliseconds: not for an async task.
+    ///
+    /// # Errors
+    ///
+    /// `ShortPassphrase`, `Params`.
+    pub fn from_passphrase(passphrase: &str, params: &PassphraseParams) -> Result<Self, RootKeyError> {
+        if passphrase.chars().count() < MIN_PASSPHRASE {
+            return Err(RootKeyError::ShortPassphrase);
         }
+        let costs = Params::new(params.memory_kib, params.passes, params.lanes, Some(KEY));
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs.map_err(|_| RootKeyError::Params)?);
+        let mut key = Zeroizing::new(vec![0; KEY]);
+        argon2
+            .hash_password_into(passphrase.as_bytes(), &params.salt, &mut key)
+            .map_err(|_| RootKeyError::Params)?;
+        Ok(Self(Secret::new(std::mem::take(&mut *key))))
+    }
+
+    /// Sixteen hexadecimal digits that tell one root key from another and tell nothing about it.
+    ///
+    /// # Errors
+    ///
+    /// The cryptographic library refuses.
+    pub fn fingerprint(&self) -> Result<String, VaultError> {
+        let derived = aead::derive(&self.0, "keystore/root/fingerprint/v1")?;
+        Ok(derived.expose()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     pub(crate) fn secret(&self) -> &Secret {
@@ -177,90 +221,125 @@ impl RootKey {
     }
 }
 
-fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let pair = |pair: &[u8]| u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok();
-    text.chunks_exact(2).map(pair).collect()
+fn hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    text.as_bytes().chunks_exact(2).map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn write(path: &Path, bytes: &[u8], mode: u32) {
+        fs::write(path, bytes).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn bytes(key: Result<RootKey, RootKeyError>) -> Vec<u8> {
+        key.unwrap().0.expose().to_vec()
+    }
 
     #[test]
-    fn a_file_is_made_once_and_read_by_its_owner_alone() {
+    fn a_made_file_is_private_is_read_back_and_is_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
-        let made = RootKey::create_file(&path).unwrap();
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(RootKey::from_file(&path).unwrap().0.expose() == made.0.expose());
-        assert!(
-            matches!(RootKey::create_file(&path), Err(RootKeyError::File { .. })),
-            "never overwritten"
-        );
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(
-            RootKey::from_file(&path),
-            Err(RootKeyError::Permissions { mode: 0o640, .. })
-        ));
-        assert!(matches!(
-            RootKey::from_file(&folder.path().join("none")),
-            Err(RootKeyError::File { .. })
-        ));
+        let made = bytes(RootKey::create_file(&path));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(bytes(RootKey::from_file(&path)), made);
+        let again = RootKey::create_file(&path).err().unwrap();
+        assert!(matches!(again, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
+        assert_eq!(bytes(RootKey::from_file(&path)), made);
     }
 
     #[test]
-    fn a_key_is_taken_in_three_forms_and_no_other() {
-        let raw = [7; 32];
-        let hexadecimal = "07".repeat(32);
-        let encoded = STANDARD.encode(raw);
-        for text in [&hexadecimal, &encoded, &format!("  {encoded}\n")] {
-            assert!(
-                RootKey::from_text(text).is_ok_and(|key| key.0.expose() == raw),
-                "{text}"
-            );
+    fn a_file_that_others_may_use_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.key");
+        for mode in [0o640, 0o604, 0o660, 0o644, 0o601, 0o700 | 0o010] {
+            write(&path, &[7; 32], mode);
+            let error = RootKey::from_file(&path).err().unwrap();
+            assert!(matches!(error, RootKeyError::Permissions { mode: found, .. } if found == mode), "{mode:o}");
         }
-        for text in [
-            "",
-            "short",
-            &"0g".repeat(32),
-            &"07".repeat(31),
-            &STANDARD.encode([7; 31]),
-        ] {
-            assert!(
-                matches!(RootKey::from_text(text), Err(RootKeyError::Form)),
-                "{text}"
-            );
+        for mode in [0o600, 0o400] {
+            write(&path, &[7; 32], mode);
+            assert_eq!(bytes(RootKey::from_file(&path)), [7; 32]);
+            fs::remove_file(&path).unwrap();
+        }
+        let missing = RootKey::from_file(&path).err().unwrap();
+        assert!(matches!(missing, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn a_key_is_read_in_every_form_and_nothing_else_is() {
+        let key: Vec<u8> = (0..32).collect();
+        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = STANDARD.encode(&key);
+        for text in [hex.clone(), hex.to_uppercase(), base64.clone(), base64.trim_end_matches('=').into(), format!(" {base64}\n")] {
+            assert_eq!(bytes(RootKey::parse(&text)), key, "{text}");
+        }
+        let raw_text = "a".repeat(32);
+        for bad in ["", &hex[1..], &hex.replace('0', "g"), &base64.replace('A', "-"), raw_text.as_str(), &format!("{base64}{base64}")] {
+            assert!(matches!(RootKey::parse(bad), Err(RootKeyError::Malformed)), "{bad}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("root.key");
+        write(&path, &[0xff; 33], 0o600);
+        assert!(matches!(RootKey::from_file(&path), Err(RootKeyError::Malformed)));
+        write(&path, hex.as_bytes(), 0o600);
+        assert_eq!(bytes(RootKey::from_file(&path)), key);
+    }
+
+    #[test]
+    fn a_passphrase_gives_the_same_key_as_ever() {
+        // Computed once with Argon2's reference parameters below; a change would lock every deployment with a passphrase out.
+        let params = PassphraseParams { memory_kib: 8 * 1024, passes: 1, lanes: 1, salt: *b"sixteen bytes ok" };
+        let key = bytes(RootKey::from_passphrase("correct horse battery", &params));
+        let other_salt = PassphraseParams { salt: *b"sixteen bytes no", ..params };
+        assert_ne!(bytes(RootKey::from_passphrase("correct horse battery", &other_salt)), key);
+        assert_ne!(bytes(RootKey::from_passphrase("correct horse batterx", &params)), key);
+        let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "PENDING");
+        assert!(matches!(RootKey::from_passphrase("short", &params), Err(RootKeyError::ShortPassphrase)));
+    }
+
+    #[test]
+    fn argon2id_gives_the_answer_of_rfc_9106() {
+        // RFC 9106, 5.3.
+        let params = argon2::ParamsBuilder::new()
+            .m_cost(32)
+            .t_cost(3)
+            .p_cost(4)
+            .data(argon2::AssociatedData::new(&[4; 12]).unwrap())
+            .output_len(32)
+            .build()
+            .unwrap();
+        let argon2 = Argon2::new_with_secret(&[3; 8], Algorithm::Argon2id, Version::V0x13, params).unwrap();
+        let mut tag = [0; 32];
+        argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
+        let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
+    }
+
+    #[test]
+    fn stored_parameters_go_round_and_stay_in_their_bounds() {
+        let params = PassphraseParams::generate().unwrap();
+        let stored = params.to_bytes();
+        assert_eq!(PassphraseParams::from_bytes(&stored).unwrap(), params);
+        assert_ne!(PassphraseParams::generate().unwrap(), params);
+        assert!(PassphraseParams::from_bytes(&stored[1..]).is_err());
+        assert!(PassphraseParams::from_bytes(&[&stored[..], &[0]].concat()).is_err());
+        for (memory_kib, passes, lanes) in [(1024, 3, 1), (u32::MAX, 3, 1), (65536, 0, 1), (65536, 1000, 1), (65536, 3, 0)] {
+            let bad = PassphraseParams { memory_kib, passes, lanes, ..params };
+            assert!(matches!(PassphraseParams::from_bytes(&bad.to_bytes()), Err(RootKeyError::Params)), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_passphrase_gives_the_same_key_with_the_same_parameters_alone() {
-        let params = PassphraseParams {
-            salt: [1; 16],
-            memory_kib: 64,
-            passes: 1,
-            lanes: 1,
-        };
-        let key =
-            |phrase: &str, params: &PassphraseParams| RootKey::from_passphrase(phrase, params).unwrap().0;
-        let first = key("correct horse battery", &params);
-        assert!(first.expose() == key("correct horse battery", &params).expose());
-        assert!(first.expose() != key("correct horse batterz", &params).expose());
-        assert!(
-            first.expose()
-                != key(
-                    "correct horse battery",
-                    &PassphraseParams {
-                        salt: [2; 16],
-                        ..params.clone()
-                    }
-                )
-                .expose()
-        );
-        assert!(matches!(
-            RootKey::from_passphrase("short", &params),
-            Err(RootKeyError::Passphrase)
-        ));
+    fn a_fingerprint_tells_keys_apart() {
+        let key = |byte: u8| RootKey(Secret::new(vec![byte; 32])).fingerprint().unwrap();
+        assert_eq!(key(1), key(1));
+        assert_ne!(key(1), key(2));
+        assert_eq!(key(1).len(), 16);
     }
 }

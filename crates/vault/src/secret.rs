@@ -38,34 +38,39 @@ impl Secret {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Fields, LocalKms, NewToken, Opened, RootKey, Secret};
+    use crate::intake::Given;
+    use crate::{DeploymentKey, Fields, LocalKms, NewToken, Opened, PolicyMac, RootKey, Secret, SealedCredential, Vault};
 
-    trait Absent {
-        const HAS: bool = false;
+    /// Compiles only for a type without the trait: with it, two impls fit `_` and neither can be chosen.
+    macro_rules! lacks {
+        ($kind:ty: $($bound:path),+) => {$(
+            const _: fn() = || {
+                trait Ambiguous<Impl> {
+                    fn item() {}
+                }
+                impl<T: ?Sized> Ambiguous<()> for T {}
+                impl<T: ?Sized + $bound> Ambiguous<u8> for T {}
+                let _ = <$kind as Ambiguous<_>>::item;
+            };
+        )+};
     }
 
-    impl<T: ?Sized> Absent for T {}
-
-    /// A type answers `true` here only if it has the trait: the inherent constant hides the one of the blanket trait.
-    macro_rules! has {
-        ($kind:ty: $($bound:tt)+) => {{
-            struct Probe<T: ?Sized>(std::marker::PhantomData<T>);
-            impl<T: ?Sized + $($bound)+> Probe<T> { const HAS: bool = true; }
-            <Probe<$kind>>::HAS
-        }};
+    /// What holds a plaintext or a key cannot be printed, serialised or copied.
+    macro_rules! closed {
+        ($($kind:ty),+) => {$(
+            lacks!($kind: std::fmt::Debug, std::fmt::Display, serde::Serialize, Clone);
+        )+};
     }
+
+    closed!(Secret, Fields, Given, Opened, SealedCredential, NewToken, RootKey, LocalKms, DeploymentKey, Vault);
+    lacks!(PolicyMac: std::fmt::Debug, std::fmt::Display, serde::Serialize);
 
     #[test]
-    fn what_holds_a_plaintext_cannot_be_printed_or_copied() {
-        assert!(has!(String: std::fmt::Debug), "the probe itself works");
-        macro_rules! check {
-            ($($kind:ty),*) => {$(
-                assert!(!has!($kind: std::fmt::Debug), "{} has Debug", stringify!($kind));
-                assert!(!has!($kind: std::fmt::Display), "{} has Display", stringify!($kind));
-                assert!(!has!($kind: Clone), "{} has Clone", stringify!($kind));
-                assert!(!has!($kind: serde::Serialize), "{} has Serialize", stringify!($kind));
-            )*};
-        }
-        check!(Secret, Fields, Opened, NewToken, RootKey, LocalKms);
+    fn what_is_cut_off_is_wiped_first() {
+        let mut secret = Secret::new(b"sk-canary".to_vec());
+        let start = secret.expose().as_ptr();
+        secret.truncate(3);
+        assert!(secret.expose() == b"sk-" && secret.len() == 3 && !secret.is_empty());
+        assert_eq!(secret.expose().as_ptr(), start, "cut in place, without a copy");
     }
 }

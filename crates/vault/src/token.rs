@@ -1,88 +1,80 @@
-//! New tokens and keys, and how they are found again.
+//! Bearer secrets that Keystore itself hands out. Only their SHA-256 is kept: 256 random bits need no salt and no stretching.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use keystore_core::token::TokenHash;
 use zeroize::Zeroizing;
 
+use crate::aead;
 use crate::error::VaultError;
 use crate::random;
 
-/// What a token is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What a bearer secret is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
-    /// An agent's token, for the proxy: `ks_`.
+    /// `ks_`: an agent calls the proxy.
     Agent,
-    /// A management key, for the control plane: `ksm_`.
+    /// `ksm_`: a management key calls the control plane.
     ApiKey,
-    /// A session of the control plane: `kss_`.
+    /// `kss_`: a signed-in session of the control plane.
     Session,
-    /// A sign-in link, for one use: `ksc_`.
-    SignInCode,
+    /// `ksc_`: the one-time code of a sign-in, reset or verification link.
+    Code,
 }
 
 impl TokenKind {
-    /// What its tokens begin with.
+    /// What its secrets begin with.
     pub const fn prefix(self) -> &'static str {
         match self {
-            Self::Agent => "ks_",
+            Self::Agent => keystore_core::token::PREFIX,
             Self::ApiKey => "ksm_",
             Self::Session => "kss_",
-            Self::SignInCode => "ksc_",
+            Self::Code => "ksc_",
         }
     }
-
-    /// Whether `text` has exactly the form of such a token: the prefix and 64 lower-case hexadecimal digits.
-    pub fn matches(self, text: &[u8]) -> bool {
-        text.strip_prefix(self.prefix().as_bytes()).is_some_and(|digits| {
-            digits.len() == 64
-                && digits
-                    .iter()
-                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        })
-    }
 }
 
-/// A token that was just made. It can be shown once; what is kept is its hash.
-pub struct NewToken {
-    text: Zeroizing<String>,
-    hash: TokenHash,
-}
+/// A new bearer secret: the prefix and 64 lower-case hexadecimal digits. Its text is told once and wiped on drop.
+pub struct NewToken(Zeroizing<String>);
 
 impl NewToken {
-    /// A new token of this kind: 256 bits from the operating system.
+    /// 32 bytes from the operating system.
     ///
     /// # Errors
     ///
     /// `NoRandomness`.
     pub fn generate(kind: TokenKind) -> Result<Self, VaultError> {
-        let bytes = Zeroizing::new(random::bytes::<32>()?);
-        let mut text = Zeroizing::new(String::with_capacity(kind.prefix().len() + 64));
-        text.push_str(kind.prefix());
-        for byte in bytes.iter() {
-            for half in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(half), 16).unwrap_or_default());
-            }
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let prefix = kind.prefix();
+        let mut text = Zeroizing::new(String::with_capacity(prefix.len() + 64));
+        text.push_str(prefix);
+        for byte in random::key()?.expose() {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
-        let hash = hash_token(text.as_bytes());
-        Ok(Self { text, hash })
+        Ok(Self(text))
     }
 
     /// What is kept of it.
-    pub const fn hash(&self) -> TokenHash {
-        self.hash
+    pub fn hash(&self) -> TokenHash {
+        hash_token(self.0.as_bytes())
     }
 
-    /// The token, to be shown to its owner, who has the only copy from then on.
-    pub fn into_text(mut self) -> String {
-        std::mem::take(&mut *self.text)
+    /// The text, for its owner.
+    pub fn into_text(self) -> Zeroizing<String> {
+        self.0
     }
 }
 
-/// SHA-256 of a token of any kind. 256 random bits need neither salt nor stretching.
+/// SHA-256 of a bearer secret as it was presented.
 pub fn hash_token(text: &[u8]) -> TokenHash {
     let mut hash = [0; 32];
     hash.copy_from_slice(digest(&SHA256, text).as_ref());
     TokenHash(hash)
+}
+
+/// Whether two hashes are equal, in a time that does not tell where they differ.
+pub fn same_token(a: &TokenHash, b: &TokenHash) -> bool {
+    aead::same(&a.0, &b.0)
 }
 
 #[cfg(test)]
@@ -90,22 +82,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_token_has_its_form_and_is_found_by_its_hash() {
-        for kind in [
-            TokenKind::Agent,
-            TokenKind::ApiKey,
-            TokenKind::Session,
-            TokenKind::SignInCode,
-        ] {
-            let token = NewToken::generate(kind).unwrap();
-            let hash = token.hash();
-            let text = token.into_text();
-            assert!(kind.matches(text.as_bytes()), "{text}");
-            assert!(hash_token(text.as_bytes()) == hash);
-            assert!(!kind.matches(text.to_uppercase().as_bytes()) && !kind.matches(&text.as_bytes()[1..]));
+    fn a_token_has_the_form_that_the_proxy_accepts() {
+        let token = NewToken::generate(TokenKind::Agent).unwrap();
+        let hash = token.hash();
+        let text = token.into_text();
+        assert!(keystore_core::token::is_token(text.as_bytes()));
+        assert!(same_token(&hash_token(text.as_bytes()), &hash));
+        assert!(!same_token(&hash_token(&text.as_bytes()[1..]), &hash));
+        let other = NewToken::generate(TokenKind::Agent).unwrap();
+        assert!(!same_token(&other.hash(), &hash));
+    }
+
+    #[test]
+    fn each_kind_has_its_prefix_and_none_is_another() {
+        for (kind, prefix) in [(TokenKind::ApiKey, "ksm_"), (TokenKind::Session, "kss_"), (TokenKind::Code, "ksc_")] {
+            let text = NewToken::generate(kind).unwrap().into_text();
+            let digits = text.strip_prefix(prefix).unwrap();
+            assert_eq!(digits.len(), 64);
+            assert!(digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+            assert!(!keystore_core::token::is_token(text.as_bytes()));
         }
-        let token = NewToken::generate(TokenKind::Agent).unwrap().into_text();
-        assert!(keystore_core::token::is_token(token.as_bytes()));
-        assert!(token != NewToken::generate(TokenKind::Agent).unwrap().into_text());
+    }
+
+    #[test]
+    fn the_hash_is_sha_256() {
+        // FIPS 180-4, "abc".
+        let hash: String = hash_token(b"abc").0.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -1,4 +1,7 @@
-//! Wraps KEKs, seals credential versions, and unwraps keys for as long as they may be kept.
+//! Sealing and loading of credentials, and the keys on the way: root key (in the KMS), KEK of an organization, DEK of a version.
+//!
+//! What is wrapped and sealed is stored by the caller. Unwrapped KEKs are kept in memory for `kek_ttl` and no longer: without
+//! its root key a vault closes within that time. Rotation of KEKs is not here yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,116 +10,120 @@ use std::time::Duration;
 use keystore_core::Clock;
 use keystore_core::ids::{DeploymentId, KekId, OrgId};
 
-use crate::aead::{self, KEY, Key};
-use crate::credential::SealedCredential;
+use crate::aead::{self, Key, NONCE};
+use crate::credential::{Dek, SealedCredential};
+use crate::deployment::DeploymentKey;
 use crate::error::VaultError;
 use crate::fields::Fields;
-use crate::format::{self, Blob, SealContext};
+use crate::format::{Blob, SealContext, field};
 use crate::kms::{Kms, KmsError};
 use crate::random;
 use crate::secret::Secret;
 
-/// A key-encryption key of an organization, wrapped by the KMS: the form in which it is stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrappedKek {
-    /// The KEK.
-    pub id: KekId,
-    /// Its generation in the organization, from 1.
-    pub generation: u32,
-    /// The organization.
-    pub org: OrgId,
-    /// What the KMS gave.
-    pub bytes: Vec<u8>,
-}
-
-impl WrappedKek {
-    fn context(&self, deployment: DeploymentId) -> Vec<u8> {
-        let mut context = Vec::with_capacity(96);
-        format::field(&mut context, b"keystore/kek/v1");
-        format::field(&mut context, deployment.uuid().as_bytes());
-        format::field(&mut context, self.org.uuid().as_bytes());
-        format::field(&mut context, self.id.uuid().as_bytes());
-        context.extend_from_slice(&self.generation.to_be_bytes());
-        context
-    }
-}
-
-struct CachedKek {
-    key: Arc<Key>,
-    /// Boot time from which on it must be unwrapped again.
-    until: Duration,
-}
-
-/// Everything that seals and opens.
+/// Seals and loads credentials.
 pub struct Vault {
     kms: Arc<dyn Kms>,
     deployment: DeploymentId,
     kek_ttl: Duration,
     clock: Arc<dyn Clock>,
-    keks: Mutex<HashMap<KekId, CachedKek>>,
+    keks: Mutex<HashMap<(OrgId, KekId, u32), Arc<Kek>>>,
+}
+
+/// A KEK of an organization, wrapped by the KMS: what is stored of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WrappedKek {
+    /// Its id, part of everything sealed under it.
+    pub id: KekId,
+    /// Counts from 1 in the organization.
+    pub generation: u32,
+    /// The organization.
+    pub org: OrgId,
+    /// The wrapped key.
+    pub bytes: Vec<u8>,
+}
+
+/// An unwrapped KEK and until when (boot time) it may be used.
+struct Kek {
+    key: Key,
+    until: Duration,
+}
+
+impl From<KmsError> for VaultError {
+    fn from(error: KmsError) -> Self {
+        match error {
+            KmsError::Unavailable => Self::Sealed,
+            KmsError::Refused => Self::Corrupt,
+        }
+    }
 }
 
 impl Vault {
-    /// How long an unwrapped key is kept where nothing else is set.
-    pub const DEFAULT_KEK_TTL: Duration = Duration::from_secs(600);
-
-    /// A vault whose root key is in `kms`. Unwrapped keys are kept for `kek_ttl`; zero unwraps them at each use.
-    pub fn new(
-        kms: Arc<dyn Kms>,
-        deployment: DeploymentId,
-        kek_ttl: Duration,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            kms,
-            deployment,
-            kek_ttl,
-            clock,
-            keks: Mutex::default(),
-        }
+    /// A vault of `deployment` whose root key is in `kms`. An unwrapped key is kept for `kek_ttl`; zero unwraps at each use.
+    pub fn new(kms: Arc<dyn Kms>, deployment: DeploymentId, kek_ttl: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { kms, deployment, kek_ttl, clock, keks: Mutex::default() }
     }
 
     /// The deployment that everything here is bound to.
-    pub const fn deployment(&self) -> DeploymentId {
+    pub fn deployment(&self) -> DeploymentId {
         self.deployment
     }
 
-    /// A new KEK for an organization.
+    /// Whether the root key can wrap and unwrap now.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`, `Corrupt`, `NoRandomness`.
+    pub async fn probe(&self) -> Result<(), VaultError> {
+        let context = self.context("probe", &[]);
+        let key = random::key()?;
+        let wrapped = self.kms.wrap(&key, &context).await?;
+        let unwrapped = self.kms.unwrap(&wrapped, &context).await?;
+        if aead::same(key.expose(), unwrapped.expose()) { Ok(()) } else { Err(VaultError::Corrupt) }
+    }
+
+    /// A deployment's own key, new, and its wrapped form to be stored.
     ///
     /// # Errors
     ///
     /// `Sealed`, `NoRandomness`.
-    pub async fn new_kek(&self, org: OrgId, id: KekId, generation: u32) -> Result<WrappedKek, VaultError> {
-        let mut kek = WrappedKek {
-            id,
-            generation,
-            org,
-            bytes: Vec::new(),
-        };
+    pub async fn new_deployment_key(&self) -> Result<(DeploymentKey, Vec<u8>), VaultError> {
         let key = random::key()?;
-        kek.bytes = self
-            .kms
-            .wrap(&key, &kek.context(self.deployment))
-            .await
-            .map_err(|_| VaultError::Sealed)?;
-        Ok(kek)
+        let wrapped = self.kms.wrap(&key, &self.context("deployment-key", &[])).await?;
+        Ok((DeploymentKey::new(key), wrapped))
     }
 
-    /// Seals a credential version: a new DEK, used for nothing else, and new IVs.
+    /// The deployment's own key.
     ///
     /// # Errors
     ///
-    /// `Sealed`, `Corrupt` when the KEK is not ours, `NoRandomness`.
-    pub async fn seal(
-        &self,
-        kek: &WrappedKek,
-        context: &SealContext,
-        fields: &Fields,
-    ) -> Result<Vec<u8>, VaultError> {
-        let wrapping = self.kek(kek).await?;
+    /// `Sealed`; `Corrupt` when it was wrapped by another root key or for another deployment.
+    pub async fn deployment_key(&self, wrapped: &[u8]) -> Result<DeploymentKey, VaultError> {
+        let key = self.kms.unwrap(wrapped, &self.context("deployment-key", &[])).await?;
+        if key.len() == aead::KEY { Ok(DeploymentKey::new(key)) } else { Err(VaultError::Corrupt) }
+    }
+
+    /// An organization's first KEK.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`, `NoRandomness`.
+    pub async fn new_kek(&self, org: OrgId, id: KekId) -> Result<WrappedKek, VaultError> {
+        let mut kek = WrappedKek { id, generation: 1, org, bytes: Vec::new() };
+        kek.bytes = self.kms.wrap(&random::key()?, &self.kek_context(&kek)).await?;
+        Ok(kek)
+    }
+
+    /// Seals a credential version under a new DEK, with new IVs.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`, `Corrupt` (the KEK is not this organization's), `NoRandomness`.
+    pub async fn seal(&self, kek: &WrappedKek, context: &SealContext, fields: &Fields) -> Result<Vec<u8>, VaultError> {
+        self.check_place(kek, context)?;
+        let ready = self.kek(kek).await?;
         let dek = random::key()?;
         let (wrap_nonce, nonce) = (random::bytes()?, random::bytes()?);
-        let wrapped = wrapping.seal(wrap_nonce, &context.aad("dek"), dek.expose())?;
+        let wrapped = ready.key.seal(wrap_nonce, &context.aad("dek"), dek.expose())?;
         let aad = context.aad("credential");
         let blob = Blob {
             kek: kek.id,
@@ -130,89 +137,92 @@ impl Vault {
         Ok(blob.to_bytes())
     }
 
-    /// Makes a sealed credential ready to be opened: unwraps its key, checks the commitment, and opens it once to see that it
-    /// was made for `context`.
+    /// Takes a sealed credential version into memory: reads its form, unwraps its keys, and checks its commitment. It stays
+    /// sealed.
     ///
     /// # Errors
     ///
-    /// `Sealed`, `Corrupt`.
+    /// `Sealed`; `BadFormat`; `Corrupt` when it was not sealed for this context under this KEK.
     pub async fn load(
         &self,
         kek: &WrappedKek,
         context: SealContext,
-        blob: &[u8],
+        sealed: &[u8],
     ) -> Result<SealedCredential, VaultError> {
-        let blob = Blob::parse(blob)?;
-        if blob.kek != kek.id || blob.kek_generation != kek.generation || context.org != kek.org {
-            return Err(VaultError::Corrupt);
-        }
-        let credential = SealedCredential::new(kek.clone(), context, blob, Arc::clone(&self.clock));
-        credential.open_fresh(self).await?;
-        Ok(credential)
+        let blob = Blob::parse(sealed)?;
+        let dek = self.unwrap_dek(kek, &context, &blob).await?;
+        Ok(SealedCredential::new(kek.clone(), context, blob, dek, Arc::clone(&self.clock)))
     }
 
-    /// Forgets every unwrapped KEK.
-    pub fn forget_keys(&self) {
-        self.keks.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-
-    /// The DEK of a blob, and the boot time until which it may be kept.
-    pub(crate) async fn dek(
+    /// The DEK of a blob, if the blob is for this context, this KEK, and committed to this DEK. It lives as long as its KEK, so
+    /// that no key outlives the root key's loss by more than `kek_ttl`.
+    pub(crate) async fn unwrap_dek(
         &self,
         kek: &WrappedKek,
         context: &SealContext,
         blob: &Blob,
-        aad: &[u8],
-    ) -> Result<(Key, Duration), VaultError> {
-        let until = self.clock.boottime() + self.kek_ttl;
-        let wrapping = self.kek(kek).await?;
-        let dek = wrapping.open(blob.wrap_nonce, &context.aad("dek"), &blob.wrapped_dek)?;
-        if dek.len() != KEY || !aead::same(&commitment(&dek, aad, &blob.nonce)?, &blob.commitment) {
+    ) -> Result<Dek, VaultError> {
+        self.check_place(kek, context)?;
+        if (blob.kek, blob.kek_generation) != (kek.id, kek.generation) {
             return Err(VaultError::Corrupt);
         }
-        Ok((Key::new(&dek)?, until))
+        let ready = self.kek(kek).await?;
+        let dek = ready.key.open(blob.wrap_nonce, &context.aad("dek"), &blob.wrapped_dek)?;
+        // GCM alone lets one ciphertext open under two keys.
+        let expected = commitment(&dek, &context.aad("credential"), &blob.nonce)?;
+        if !aead::same(&expected, &blob.commitment) {
+            return Err(VaultError::Corrupt);
+        }
+        Ok(Dek { key: Key::new(&dek)?, until: ready.until })
     }
 
-    async fn kek(&self, kek: &WrappedKek) -> Result<Arc<Key>, VaultError> {
+    fn check_place(&self, kek: &WrappedKek, context: &SealContext) -> Result<(), VaultError> {
+        let fits = context.deployment == self.deployment && context.org == kek.org;
+        if fits { Ok(()) } else { Err(VaultError::Corrupt) }
+    }
+
+    /// The unwrapped KEK, kept or from the KMS. Calls that miss at the same time each ask the KMS.
+    async fn kek(&self, wrapped: &WrappedKek) -> Result<Arc<Kek>, VaultError> {
+        let name = (wrapped.org, wrapped.id, wrapped.generation);
+        // The lifetime counts from before the KMS was asked: a slow answer is no longer good than a fast one.
         let now = self.clock.boottime();
-        if let Some(cached) = self
-            .keks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&kek.id)
-            && now < cached.until
-        {
-            return Ok(Arc::clone(&cached.key));
+        let kept = self.kept().get(&name).filter(|kek| now < kek.until).map(Arc::clone);
+        if let Some(kek) = kept {
+            return Ok(kek);
         }
-        let key = self
-            .kms
-            .unwrap(&kek.bytes, &kek.context(self.deployment))
-            .await
-            .map_err(|error| match error {
-                KmsError::Unavailable => VaultError::Sealed,
-                KmsError::Refused => VaultError::Corrupt,
-            })?;
-        let key = Arc::new(Key::new(&key)?);
-        let mut keks = self.keks.lock().unwrap_or_else(PoisonError::into_inner);
-        keks.retain(|_, cached| now < cached.until);
-        if !self.kek_ttl.is_zero() {
-            keks.insert(
-                kek.id,
-                CachedKek {
-                    key: Arc::clone(&key),
-                    until: now + self.kek_ttl,
-                },
-            );
+        let key = Key::new(&self.kms.unwrap(&wrapped.bytes, &self.kek_context(wrapped)).await?)?;
+        let kek = Arc::new(Kek { key, until: now.saturating_add(self.kek_ttl) });
+        let mut kept = self.kept();
+        kept.retain(|_, kek| now < kek.until);
+        if now < kek.until {
+            kept.insert(name, Arc::clone(&kek));
         }
-        Ok(key)
+        Ok(kek)
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<(OrgId, KekId, u32), Arc<Kek>>> {
+        self.keks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn kek_context(&self, kek: &WrappedKek) -> Vec<u8> {
+        let (org, id) = (kek.org.uuid(), kek.id.uuid());
+        self.context("kek", &[org.as_bytes(), id.as_bytes(), &kek.generation.to_be_bytes()])
+    }
+
+    /// What the KMS authenticates: the purpose, the deployment, and what else tells one key from another.
+    fn context(&self, purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = Vec::with_capacity(96);
+        field(&mut context, format!("keystore/{purpose}/v1").as_bytes());
+        field(&mut context, self.deployment.uuid().as_bytes());
+        parts.iter().for_each(|part| field(&mut context, part));
+        context
     }
 }
 
-/// Binds the blob to one key: AES-GCM by itself lets somebody make a ciphertext that opens under two.
-fn commitment(dek: &Secret, aad: &[u8], nonce: &[u8]) -> Result<[u8; 32], VaultError> {
-    let key = aead::mac_key(&aead::derive(dek, "commit")?);
-    Ok(aead::mac(&key, &[aad, nonce]))
+/// Binds the ciphertext to one DEK (security of key commitment).
+fn commitment(dek: &Secret, aad: &[u8], nonce: &[u8; NONCE]) -> Result<[u8; 32], VaultError> {
+    Ok(aead::mac(&aead::mac_key(&aead::derive(dek, "commit")?), &[aad, nonce]))
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

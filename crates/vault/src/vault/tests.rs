@@ -1,302 +1,399 @@
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use keystore_core::Micros;
 use keystore_core::ids::CredentialId;
 use keystore_core::policy::Source;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use super::*;
-use crate::intake::{Declared, Submitted, intake};
+use crate::format::policy_sha256;
+use crate::intake::{DeclaredField, Given, intake};
 use crate::kms::KmsFuture;
 use crate::{LocalKms, Opened, RootKey};
 
-#[derive(Default)]
-struct TestClock(AtomicU64);
+/// A clock that stands still until it is moved: wall time and boot time.
+pub(crate) struct TestClock(Mutex<(i64, Duration)>);
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self(Mutex::new((1_795_426_200_000_000, Duration::from_secs(100))))
+    }
+}
+
+impl TestClock {
+    /// Moves the wall clock only.
+    pub(crate) fn step(&self, by_ms: i64) {
+        self.0.lock().unwrap().0 += by_ms * 1000;
+    }
+
+    fn advance(&self, by: Duration) {
+        self.0.lock().unwrap().1 += by;
+    }
+}
 
 impl Clock for TestClock {
     fn now(&self) -> Micros {
-        Micros(0)
+        Micros(self.0.lock().unwrap().0)
     }
 
     fn boottime(&self) -> Duration {
-        Duration::from_secs(self.0.load(Ordering::SeqCst))
+        self.0.lock().unwrap().1
     }
 }
 
-/// A KMS that can be switched off, and counts.
-struct Switchable {
+/// A local KMS that can be taken away and counts its unwraps.
+struct FlakyKms {
     inner: LocalKms,
-    off: AtomicBool,
+    away: AtomicBool,
     unwraps: AtomicUsize,
 }
 
-impl Kms for Switchable {
+impl Kms for FlakyKms {
     fn wrap<'a>(&'a self, key: &'a Secret, context: &'a [u8]) -> KmsFuture<'a, Vec<u8>> {
+        if self.away.load(Ordering::Relaxed) {
+            return Box::pin(async { Err(KmsError::Unavailable) });
+        }
         self.inner.wrap(key, context)
     }
 
     fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KmsFuture<'a, Secret> {
-        self.unwraps.fetch_add(1, Ordering::SeqCst);
-        if self.off.load(Ordering::SeqCst) {
+        self.unwraps.fetch_add(1, Ordering::Relaxed);
+        if self.away.load(Ordering::Relaxed) {
             return Box::pin(async { Err(KmsError::Unavailable) });
         }
         self.inner.unwrap(wrapped, context)
     }
 }
 
-struct House {
-    kms: Arc<Switchable>,
+const TTL: Duration = Duration::from_secs(600);
+
+struct World {
+    kms: Arc<FlakyKms>,
     clock: Arc<TestClock>,
     vault: Vault,
-    kek: WrappedKek,
 }
 
-const DEPLOYMENT: DeploymentId = DeploymentId::new(Uuid::from_u128(1));
-const ORG: OrgId = OrgId::new(Uuid::from_u128(2));
-
-fn kms(root: &str) -> Arc<Switchable> {
-    let inner = LocalKms::new(&RootKey::from_text(&root.repeat(32)).unwrap()).unwrap();
-    Arc::new(Switchable {
-        inner,
-        off: AtomicBool::new(false),
-        unwraps: AtomicUsize::new(0),
-    })
+fn root(byte: u8) -> RootKey {
+    RootKey::parse(&format!("{byte:02x}").repeat(32)).ok().unwrap()
 }
 
-async fn house(ttl: u64) -> House {
-    let (kms, clock) = (kms("07"), Arc::new(TestClock::default()));
-    let vault = Vault::new(kms.clone(), DEPLOYMENT, Duration::from_secs(ttl), clock.clone());
-    let kek = vault
-        .new_kek(ORG, KekId::new(Uuid::from_u128(3)), 1)
-        .await
-        .unwrap();
-    House {
-        kms,
-        clock,
-        vault,
-        kek,
+fn deployment(number: u128) -> DeploymentId {
+    DeploymentId::new(Uuid::from_u128(number))
+}
+
+fn org(number: u128) -> OrgId {
+    OrgId::new(Uuid::from_u128(number))
+}
+
+fn kek_id(number: u128) -> KekId {
+    KekId::new(Uuid::from_u128(number))
+}
+
+impl World {
+    fn new(root_byte: u8, deployment_number: u128, ttl: Duration) -> Self {
+        let kms = Arc::new(FlakyKms {
+            inner: LocalKms::new(&root(root_byte)).unwrap(),
+            away: AtomicBool::new(false),
+            unwraps: AtomicUsize::new(0),
+        });
+        let clock = Arc::new(TestClock::default());
+        let vault = Vault::new(
+            Arc::clone(&kms) as Arc<dyn Kms>,
+            deployment(deployment_number),
+            ttl,
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        );
+        Self { kms, clock, vault }
+    }
+
+    fn unwraps(&self) -> usize {
+        self.kms.unwraps.load(Ordering::Relaxed)
+    }
+
+    fn take_kms_away(&self, away: bool) {
+        self.kms.away.store(away, Ordering::Relaxed);
+    }
+
+    /// Loads and opens, all the way.
+    async fn open(&self, kek: &WrappedKek, context: &SealContext, sealed: &[u8]) -> Result<Opened, VaultError> {
+        self.vault.load(kek, context.clone(), sealed).await?.open()
     }
 }
 
-fn context(credential: u128) -> SealContext {
+fn context(org: OrgId) -> SealContext {
     SealContext {
-        deployment: DEPLOYMENT,
-        org: ORG,
-        credential: CredentialId::new(Uuid::from_u128(credential)),
+        deployment: deployment(1),
+        org,
+        credential: CredentialId::new(Uuid::from_u128(7)),
         version: 1,
         provider: "openai".into(),
         source: Source::Byok,
-        policy_sha256: [9; 32],
+        policy_sha256: policy_sha256(b"{}"),
     }
 }
 
-fn fields(key: &str) -> Fields {
-    let declared = [Declared {
-        name: "key",
-        required: true,
-    }];
-    intake(Submitted::Single(Secret::new(key.into())), &declared).unwrap_or_else(|error| panic!("{error}"))
+fn secret(text: &str) -> Fields {
+    let given = Given::Text(Zeroizing::new(text.to_owned()));
+    intake(given, &[DeclaredField { name: "key", required: true }]).ok().unwrap()
 }
 
-#[expect(clippy::disallowed_methods, reason = "a test of this very method")]
-fn key_of(opened: &Opened) -> &[u8] {
-    opened.expose_field("key").unwrap()
+#[expect(clippy::disallowed_methods, reason = "the tests of the vault look into it")]
+fn key_of(opened: &Opened) -> Option<String> {
+    opened.expose_field("key").map(str::to_owned)
 }
 
-#[tokio::test]
-async fn what_is_sealed_opens_in_its_own_place() {
-    let House { vault, kek, .. } = house(600).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    assert!(!blob.windows(9).any(|window| window == b"sk-canary"));
-    let loaded = vault.load(&kek, context(1), &blob).await.unwrap();
-    assert!(key_of(&loaded.open().unwrap()) == b"sk-canary");
+/// `VaultError`, or the key that should not have come out.
+fn outcome(opened: Result<Opened, VaultError>) -> Result<Option<String>, VaultError> {
+    opened.map(|opened| key_of(&opened))
 }
 
 #[tokio::test]
-async fn no_other_place_opens_it() {
-    let House { vault, kek, .. } = house(600).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    let mut policy = [9; 32];
-    policy[31] = 8;
-    let right = context(1);
-    let places = [
-        SealContext {
-            deployment: DeploymentId::new(Uuid::from_u128(9)),
-            ..right.clone()
-        },
-        SealContext {
-            org: OrgId::new(Uuid::from_u128(9)),
-            ..right.clone()
-        },
-        SealContext {
-            credential: CredentialId::new(Uuid::from_u128(9)),
-            ..right.clone()
-        },
-        SealContext {
-            version: 2,
-            ..right.clone()
-        },
-        SealContext {
-            provider: "openaj".into(),
-            ..right.clone()
-        },
-        SealContext {
-            source: Source::Marketplace,
-            ..right.clone()
-        },
-        SealContext {
-            policy_sha256: policy,
-            ..right
-        },
-    ];
-    for place in places {
-        assert_eq!(
-            vault.load(&kek, place.clone(), &blob).await.err(),
-            Some(VaultError::Corrupt),
-            "{place:?}"
-        );
+async fn what_is_sealed_opens_for_its_place() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let sealed = world.vault.seal(&kek, &context, &secret("sk-canary-0123456789")).await.unwrap();
+    assert!(!sealed.windows(9).any(|window| window == b"sk-canary"));
+    let opened = world.open(&kek, &context, &sealed).await;
+    assert_eq!(outcome(opened), Ok(Some("sk-canary-0123456789".into())));
+    // The first bytes and the total length of the published form.
+    assert_eq!(sealed[..5], *b"KSE1\x01");
+    assert_eq!(sealed[5..21], *kek.id.uuid().as_bytes());
+    assert_eq!(sealed.len(), 4 + 1 + 16 + 4 + 12 + 48 + 12 + 4 + (1 + 1 + 3 + 4 + 20) + 16 + 32);
+}
+
+#[tokio::test]
+async fn a_restart_changes_nothing_and_another_root_key_opens_nothing() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let (key, wrapped_key) = world.vault.new_deployment_key().await.unwrap();
+    let context = context(org(1));
+    let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
+
+    let again = World::new(1, 1, TTL);
+    assert_eq!(outcome(again.open(&kek, &context, &sealed).await), Ok(Some("sk-1".into())));
+    let key_again = again.vault.deployment_key(&wrapped_key).await.ok().unwrap();
+    assert!(key_again.policy_mac().unwrap().verify("agent", b"row", &key.policy_mac().unwrap().tag("agent", b"row")));
+
+    for other in [World::new(2, 1, TTL), World::new(1, 2, TTL)] {
+        let context = SealContext { deployment: other.vault.deployment(), ..context.clone() };
+        assert_eq!(outcome(other.open(&kek, &context, &sealed).await), Err(VaultError::Corrupt));
+        assert_eq!(other.vault.deployment_key(&wrapped_key).await.err(), Some(VaultError::Corrupt));
     }
+    assert_eq!(world.vault.deployment_key(&kek.bytes).await.err(), Some(VaultError::Corrupt), "a KEK is no deployment key");
+    assert_eq!(world.vault.deployment_key(b"").await.err(), Some(VaultError::Corrupt));
 }
 
 #[tokio::test]
-async fn a_flipped_bit_anywhere_is_noticed() {
-    let House { vault, kek, .. } = house(600).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    for at in 0..blob.len() {
+async fn every_flipped_bit_is_noticed() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
+    for at in 0..sealed.len() {
         for bit in 0..8 {
-            let mut changed = blob.clone();
-            changed[at] ^= 1 << bit;
-            assert_eq!(
-                vault.load(&kek, context(1), &changed).await.err(),
-                Some(VaultError::Corrupt),
-                "byte {at} bit {bit}"
-            );
+            let mut flipped = sealed.clone();
+            flipped[at] ^= 1 << bit;
+            let opened = outcome(world.open(&kek, &context, &flipped).await);
+            assert!(matches!(opened, Err(VaultError::Corrupt | VaultError::BadFormat)), "byte {at}, bit {bit}: {opened:?}");
         }
     }
+    for at in 0..kek.bytes.len() {
+        let mut flipped = kek.clone();
+        flipped.bytes[at] ^= 1;
+        // A vault of its own: this one has the unwrapped KEK at hand.
+        let opened = outcome(World::new(1, 1, TTL).open(&flipped, &context, &sealed).await);
+        assert_eq!(opened, Err(VaultError::Corrupt), "byte {at} of the KEK");
+    }
 }
 
 #[tokio::test]
-async fn no_part_of_one_blob_fits_into_another() {
-    let House { vault, kek, .. } = house(600).await;
-    const ROWS: u128 = 12;
-    let mut blobs = Vec::new();
-    for row in 0..ROWS {
-        let sealed = vault
-            .seal(&kek, &context(row), &fields(&format!("sk-canary-{row:03}")))
-            .await
-            .unwrap();
-        blobs.push(Blob::parse(&sealed).unwrap());
+async fn the_commitment_is_checked_before_the_ciphertext() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let mut sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
+    let last = sealed.len() - 1;
+    sealed[last] ^= 1;
+    assert_eq!(world.vault.load(&kek, context, &sealed).await.err(), Some(VaultError::Corrupt));
+}
+
+/// Everything that a row of the database says about a credential version.
+#[derive(Clone)]
+struct Row {
+    kek: WrappedKek,
+    context: SealContext,
+    sealed: Vec<u8>,
+}
+
+/// Rows that differ in every field, over two organizations.
+async fn rows(world: &World, count: u32) -> Vec<Row> {
+    let mut keks = Vec::new();
+    for number in 0..2 {
+        keks.push(world.vault.new_kek(org(number), kek_id(10 + number)).await.unwrap());
     }
-    for (own, mine) in blobs.iter().enumerate() {
-        for (_, other) in blobs.iter().enumerate().filter(|(row, _)| *row != own) {
-            let swapped = [
-                Blob {
-                    wrap_nonce: other.wrap_nonce,
-                    ..mine.clone()
-                },
-                Blob {
-                    wrapped_dek: other.wrapped_dek,
-                    ..mine.clone()
-                },
-                Blob {
-                    wrap_nonce: other.wrap_nonce,
-                    wrapped_dek: other.wrapped_dek,
-                    ..mine.clone()
-                },
-                Blob {
-                    nonce: other.nonce,
-                    ..mine.clone()
-                },
-                Blob {
-                    sealed: other.sealed.clone(),
-                    ..mine.clone()
-                },
-                Blob {
-                    commitment: other.commitment,
-                    ..mine.clone()
-                },
-                other.clone(),
-            ];
-            for (field, blob) in swapped.iter().enumerate() {
-                let loaded = vault.load(&kek, context(own as u128), &blob.to_bytes()).await;
-                assert_eq!(
-                    loaded.err(),
-                    Some(VaultError::Corrupt),
-                    "row {own}, field {field}"
-                );
+    let mut rows = Vec::new();
+    for number in 0..count {
+        let kek = keks[number as usize % 2].clone();
+        let context = SealContext {
+            credential: CredentialId::new(Uuid::from_u128(100 + u128::from(number))),
+            version: 1 + number,
+            provider: format!("provider-{number}"),
+            source: if number / 2 % 2 == 0 { Source::Byok } else { Source::Marketplace },
+            policy_sha256: policy_sha256(&number.to_be_bytes()),
+            ..context(kek.org)
+        };
+        let sealed = world.vault.seal(&kek, &context, &secret(&format!("sk-{number}"))).await.unwrap();
+        rows.push(Row { kek, context, sealed });
+    }
+    rows
+}
+
+#[tokio::test]
+async fn no_field_of_a_row_can_be_swapped_with_another_rows() {
+    let world = World::new(1, 1, TTL);
+    let rows = rows(&world, 24).await;
+    type Swap = (&'static str, fn(&mut Row, &Row));
+    let swaps: [Swap; 9] = [
+        ("ciphertext", |row, other| row.sealed.clone_from(&other.sealed)),
+        ("credential", |row, other| row.context.credential = other.context.credential),
+        ("version", |row, other| row.context.version = other.context.version),
+        ("provider", |row, other| row.context.provider.clone_from(&other.context.provider)),
+        ("source", |row, other| row.context.source = other.context.source),
+        ("policy", |row, other| row.context.policy_sha256 = other.context.policy_sha256),
+        ("organization", |row, other| row.context.org = other.context.org),
+        ("KEK", |row, other| row.kek = other.kek.clone()),
+        ("organization and KEK", |row, other| {
+            row.context.org = other.context.org;
+            row.kek = other.kek.clone();
+        }),
+    ];
+    let mut tried = 0;
+    for (at, row) in rows.iter().enumerate() {
+        let own = world.open(&row.kek, &row.context, &row.sealed).await;
+        assert_eq!(outcome(own), Ok(Some(format!("sk-{at}"))));
+        for other in rows.iter().filter(|other| other.context.credential != row.context.credential) {
+            for (name, swap) in &swaps {
+                let mut swapped = row.clone();
+                swap(&mut swapped, other);
+                if (&swapped.context, &swapped.kek) == (&row.context, &row.kek) && swapped.sealed == row.sealed {
+                    continue;
+                }
+                tried += 1;
+                let opened = world.open(&swapped.kek, &swapped.context, &swapped.sealed).await;
+                assert_eq!(outcome(opened), Err(VaultError::Corrupt), "{name}");
             }
         }
     }
+    assert!(tried > 24 * 23 * 6, "{tried}");
 }
 
 #[tokio::test]
-async fn no_key_and_no_iv_is_used_twice() {
-    let House { vault, kek, .. } = house(600).await;
-    let (mut ivs, mut keys) = (HashSet::new(), HashSet::new());
-    for _ in 0..2_000 {
-        let sealed = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-        let blob = Blob::parse(&sealed).unwrap();
-        assert!(ivs.insert(blob.nonce) && ivs.insert(blob.wrap_nonce) && keys.insert(blob.wrapped_dek));
+async fn the_inner_parts_of_two_blobs_cannot_be_swapped() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    // Two blobs for the very same place: only the DEKs and IVs differ.
+    let one = world.vault.seal(&kek, &context, &secret("sk-one")).await.unwrap();
+    let two = world.vault.seal(&kek, &context, &secret("sk-two")).await.unwrap();
+    let (wrapped, nonce, text, commitment) = (25..85, 85..97, 101..one.len() - 32, one.len() - 32..one.len());
+    for part in [wrapped.clone(), nonce.clone(), text.clone(), commitment.clone(), wrapped.start..nonce.end, nonce.start..text.end] {
+        let mut mixed = one.clone();
+        mixed[part.clone()].copy_from_slice(&two[part.clone()]);
+        assert_eq!(outcome(world.open(&kek, &context, &mixed).await), Err(VaultError::Corrupt), "{part:?}");
     }
+    let mut whole = one.clone();
+    whole[wrapped.start..].copy_from_slice(&two[wrapped.start..]);
+    assert_eq!(outcome(world.open(&kek, &context, &whole).await), Ok(Some("sk-two".into())), "the offsets are right");
 }
 
 #[tokio::test]
-async fn another_root_key_opens_nothing_and_says_so() {
-    let House {
-        vault, kek, clock, ..
-    } = house(600).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    let thief = Vault::new(kms("08"), DEPLOYMENT, Duration::from_secs(600), clock);
-    assert_eq!(
-        thief.load(&kek, context(1), &blob).await.err(),
-        Some(VaultError::Corrupt)
-    );
+async fn no_key_and_iv_is_used_twice() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let fields = secret("sk-1");
+    let (mut wrap_nonces, mut nonces, mut deks) = (HashSet::new(), HashSet::new(), HashSet::new());
+    const SEALS: usize = 20_000;
+    for _ in 0..SEALS {
+        let blob = Blob::parse(&world.vault.seal(&kek, &context, &fields).await.unwrap()).unwrap();
+        wrap_nonces.insert(blob.wrap_nonce);
+        nonces.insert(blob.nonce);
+        deks.insert(blob.wrapped_dek);
+    }
+    assert_eq!((wrap_nonces.len(), nonces.len(), deks.len()), (SEALS, SEALS, SEALS));
 }
 
 #[tokio::test]
-async fn an_unwrapped_key_is_kept_for_its_time_and_no_longer() {
-    let House {
-        vault,
-        kek,
-        clock,
-        kms,
-    } = house(600).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    let loaded = vault.load(&kek, context(1), &blob).await.unwrap();
-    assert_eq!(
-        kms.unwraps.load(Ordering::SeqCst),
-        1,
-        "sealing unwrapped the KEK, loading found it"
-    );
-
-    kms.off.store(true, Ordering::SeqCst);
-    clock.0.store(599, Ordering::SeqCst);
-    assert!(loaded.open().is_ok(), "the KMS is away, the key is still kept");
-    clock.0.store(600, Ordering::SeqCst);
-    assert_eq!(loaded.open().err(), Some(VaultError::Stale));
-    assert_eq!(loaded.open_fresh(&vault).await.err(), Some(VaultError::Sealed));
-    assert_eq!(
-        loaded.open().err(),
-        Some(VaultError::Stale),
-        "nothing is served from an old key"
-    );
-
-    kms.off.store(false, Ordering::SeqCst);
-    assert!(
-        key_of(&loaded.open_fresh(&vault).await.unwrap()) == b"sk-canary",
-        "back without a restart"
-    );
-    assert!(loaded.open().is_ok());
+async fn keys_are_kept_for_their_time_and_no_longer() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
+    assert_eq!(world.unwraps(), 1);
+    // Half of the KEK's time is over when the DEK is loaded: the DEK has the other half.
+    world.clock.advance(TTL / 2);
+    let credential = world.vault.load(&kek, context.clone(), &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    world.take_kms_away(true);
+    world.clock.advance(TTL / 2 - Duration::from_nanos(1));
+    assert_eq!(outcome(credential.open()), Ok(Some("sk-1".into())));
+    assert_eq!(world.unwraps(), 1, "nothing was unwrapped again");
+    world.clock.advance(Duration::from_nanos(1));
+    assert_eq!(outcome(credential.open()), Err(VaultError::Stale));
+    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Err(VaultError::Sealed));
+    assert_eq!(world.vault.seal(&kek, &context, &secret("sk-2")).await.err(), Some(VaultError::Sealed));
+    assert_eq!(world.vault.probe().await, Err(VaultError::Sealed));
+    world.take_kms_away(false);
+    assert_eq!(outcome(credential.open()), Err(VaultError::Stale), "an expired key is gone");
+    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Ok(Some("sk-1".into())));
+    assert_eq!(outcome(credential.open()), Ok(Some("sk-1".into())));
+    assert_eq!(world.vault.probe().await, Ok(()));
 }
 
 #[tokio::test]
-async fn without_a_time_to_keep_keys_every_use_asks_the_kms() {
-    let House { vault, kek, kms, .. } = house(0).await;
-    let blob = vault.seal(&kek, &context(1), &fields("sk-canary")).await.unwrap();
-    let loaded = vault.load(&kek, context(1), &blob).await.unwrap();
-    let before = kms.unwraps.load(Ordering::SeqCst);
-    assert_eq!(loaded.open().err(), Some(VaultError::Stale));
-    assert!(loaded.open_fresh(&vault).await.is_ok() && loaded.open_fresh(&vault).await.is_ok());
-    assert_eq!(kms.unwraps.load(Ordering::SeqCst), before + 2);
+async fn with_no_time_to_live_every_use_asks_the_kms() {
+    let world = World::new(1, 1, Duration::ZERO);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
+    let credential = world.vault.load(&kek, context, &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    let before = world.unwraps();
+    for _ in 0..3 {
+        assert_eq!(outcome(credential.open()), Err(VaultError::Stale));
+        assert_eq!(outcome(credential.open_fresh(&world.vault).await), Ok(Some("sk-1".into())));
+    }
+    assert_eq!(world.unwraps(), before + 3);
+    world.take_kms_away(true);
+    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Err(VaultError::Sealed));
+}
+
+#[tokio::test]
+async fn the_local_kms_refuses_another_key_or_context() {
+    let key = Secret::new(vec![5; 32]);
+    let kms = LocalKms::new(&root(1)).unwrap();
+    let wrapped = kms.wrap(&key, b"here").await.unwrap();
+    assert!(kms.unwrap(&wrapped, b"here").await.ok().unwrap().expose() == [5; 32]);
+    assert_ne!(kms.wrap(&key, b"here").await.unwrap(), wrapped);
+    assert_eq!(kms.unwrap(&wrapped, b"there").await.err(), Some(KmsError::Refused));
+    assert_eq!(kms.unwrap(&wrapped[..11], b"here").await.err(), Some(KmsError::Refused));
+    assert_eq!(LocalKms::new(&root(2)).unwrap().unwrap(&wrapped, b"here").await.err(), Some(KmsError::Refused));
+}
+
+#[tokio::test]
+async fn a_credential_of_several_fields_opens_with_all_of_them() {
+    let world = World::new(1, 1, TTL);
+    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let context = context(org(1));
+    let declared = ["account", "secret"].map(|name| DeclaredField { name, required: true });
+    let given = [("account", "AC1"), ("secret", "größe")];
+    let given: BTreeMap<_, _> =
+        given.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect();
+    let fields = intake(Given::Fields(given), &declared).ok().unwrap();
+    let sealed = world.vault.seal(&kek, &context, &fields).await.unwrap();
+    let opened = world.open(&kek, &context, &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    #[expect(clippy::disallowed_methods, reason = "the tests of the vault look into it")]
+    let values = ["account", "secret", "key"].map(|name| opened.expose_field(name));
+    assert_eq!(values, [Some("AC1"), Some("größe"), None]);
 }
