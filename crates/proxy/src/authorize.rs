@@ -13,7 +13,7 @@ use crate::parse::CleanRequest;
 use crate::route::Target;
 
 /// An agent, a provider that it may use, and the operation it asks for.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Permit {
     pub(crate) agent: Arc<Agent>,
     pub(crate) provider: &'static Provider,

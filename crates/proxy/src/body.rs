@@ -264,7 +264,7 @@ impl<'a> Reader<'a> {
                     facts.calls.push((Bucket::WebSearches, Some(1)));
                     facts.unbounded_input = true;
                 }
-                scanner.value()?;
+                scanner.skip()?;
             }
             "previous_response_id"
             | "conversation"
@@ -274,7 +274,7 @@ impl<'a> Reader<'a> {
             | "cachedContent"
             | "cached_content" => {
                 facts.unbounded_input |= scanner.kind()? != Kind::Null;
-                scanner.value()?;
+                scanner.skip()?;
             }
             _ => return self.found.search(scanner),
         }
@@ -300,16 +300,16 @@ impl<'a> Reader<'a> {
     /// Gemini's: the number of answers and the cap stand inside.
     fn generation_config(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
         if scanner.kind()? != Kind::Object {
-            return scanner.value().map(drop);
+            return scanner.skip();
         }
         let facts = &mut self.facts;
         scanner.object(|scanner, name| {
             match &*name.decode()? {
                 "candidateCount" | "candidate_count" => facts.n = facts.n.max(number(scanner)?.unwrap_or(1)),
                 "maxOutputTokens" | "max_output_tokens" => {
-                    facts.max_output = facts.max_output.max(number(scanner)?)
+                    facts.max_output = facts.max_output.max(number(scanner)?);
                 }
-                _ => drop(scanner.value()?),
+                _ => scanner.skip()?,
             }
             Ok(())
         })
@@ -328,7 +328,7 @@ impl<'a> Reader<'a> {
             scanner.object(|scanner, name| {
                 inside.empty = false;
                 if !name.decode()?.eq_ignore_ascii_case("include_usage") {
-                    return scanner.value().map(drop);
+                    return scanner.skip();
                 }
                 if include_usage.is_some() {
                     return Err(NotJson);
@@ -341,7 +341,7 @@ impl<'a> Reader<'a> {
             })?;
             object = Some(inside);
         } else {
-            scanner.value()?;
+            scanner.skip()?;
         }
         self.facts.layout.stream_options = Some(Options {
             value: start..scanner.position(),
@@ -358,16 +358,16 @@ impl<'a> Reader<'a> {
                 let mut prompts = 0;
                 scanner.array(|scanner| {
                     prompts += u64::from(scanner.kind()? != Kind::Number);
-                    scanner.value().map(drop)
+                    scanner.skip()
                 })?;
                 self.prompts = prompts.max(1);
                 Ok(())
             }
             Kind::Object => {
                 self.facts.unbounded_input = true;
-                scanner.value().map(drop)
+                scanner.skip()
             }
-            _ => scanner.value().map(drop),
+            _ => scanner.skip(),
         }
     }
 }

@@ -68,7 +68,7 @@ pub(crate) enum InjectError {
     /// The sealed policy has no host with this alias.
     #[error("the destination policy has no such host")]
     Host,
-    /// The credential has no field of this name that is text, and the sealed policy injects one.
+    /// The credential has no field of this name, which the sealed policy injects.
     #[error("the credential has no field `{name}`")]
     MissingField {
         /// The field.
@@ -101,11 +101,7 @@ pub(crate) fn build(parts: BuildParts<'_>, opened: &Opened) -> Result<Built, Inj
         clippy::disallowed_methods,
         reason = "this is the one place that writes a plaintext credential into a request"
     )]
-    assemble(parts, &|name| {
-        opened
-            .expose_field(name)
-            .and_then(|field| std::str::from_utf8(field).ok())
-    })
+    assemble(parts, &|name| opened.expose_field(name))
 }
 
 /// How a field of the credential is read.

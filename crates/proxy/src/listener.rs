@@ -276,12 +276,12 @@ where
         match &self.tls {
             None => {
                 self.speak(socket, ConnInfo { peer, tls: false }, deadline, stop)
-                    .await
+                    .await;
             }
             Some(acceptor) => match tokio::time::timeout_at(deadline, acceptor.accept(socket)).await {
                 Ok(Ok(socket)) => {
                     self.speak(socket, ConnInfo { peer, tls: true }, deadline, stop)
-                        .await
+                        .await;
                 }
                 Ok(Err(error)) => tracing::debug!(%peer, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%peer, "TLS handshake took too long"),

@@ -98,18 +98,29 @@ enum Vendor {
     Anthropic(anthropic_messages::Counters),
 }
 
-impl Meter {
-    /// A meter for one answer.
-    pub fn new(setup: MeterSetup) -> Self {
-        let vendor = match setup.shape {
+/// Whether the usage of this shape is read from the answer. If not, all that is known of a call is its bytes.
+pub fn reads(shape: UsageShape) -> bool {
+    !matches!(Vendor::of(shape), Vendor::Other)
+}
+
+impl Vendor {
+    fn of(shape: UsageShape) -> Self {
+        match shape {
             UsageShape::OpenaiChat
             | UsageShape::OpenaiEmbeddings
             | UsageShape::Xai
-            | UsageShape::Openrouter => Vendor::Chat,
-            UsageShape::OpenaiResponses => Vendor::Responses(openai_responses::Calls::default()),
-            UsageShape::AnthropicMessages => Vendor::Anthropic(anthropic_messages::Counters::default()),
-            _ => Vendor::Other,
-        };
+            | UsageShape::Openrouter => Self::Chat,
+            UsageShape::OpenaiResponses => Self::Responses(openai_responses::Calls::default()),
+            UsageShape::AnthropicMessages => Self::Anthropic(anthropic_messages::Counters::default()),
+            _ => Self::Other,
+        }
+    }
+}
+
+impl Meter {
+    /// A meter for one answer.
+    pub fn new(setup: MeterSetup) -> Self {
+        let vendor = Vendor::of(setup.shape);
         let body = match vendor {
             Vendor::Other => Body::Ignored,
             _ if !setup.streamed => Body::Buffered(Kept::default()),

@@ -11,7 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
-use keystore_catalog::{Billing, OutputCap};
+use keystore_catalog::{Billing, OutputCap, UsageShape};
 use keystore_core::deny::Malformed;
 use keystore_core::ids::{AttemptId, RequestId};
 use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
@@ -232,7 +232,9 @@ impl Proxy {
         };
         let price = price.filter(|_| !facts.background).ok_or_else(unpriced)?;
         let mut cap = None;
-        if bound.max_output.is_none() && cap_member(permit).is_some() {
+        if permit.operation.usage_shape == UsageShape::OpenaiEmbeddings {
+            bound.max_output = Some(0);
+        } else if bound.max_output.is_none() && cap_member(permit).is_some() {
             let headroom = self.counters.headroom(now, terms).unwrap_or(NanoUsd::ZERO);
             let longest = price
                 .max_output_tokens

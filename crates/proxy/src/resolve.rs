@@ -32,14 +32,11 @@ impl Proxy {
 
     /// Opens the credential, unwrapping its keys again when they have been kept for long enough.
     pub(crate) async fn open(&self, credential: &ReadyCredential) -> Result<Opened, Deny> {
-        match credential.sealed.open() {
-            Err(VaultError::Stale) => {}
-            other => return other.map_err(|error| unusable(&error, &credential.name)),
-        }
-        let fresh = credential.sealed.refresh(&self.vault).await;
-        fresh
-            .and_then(|()| credential.sealed.open())
-            .map_err(|error| unusable(&error, &credential.name))
+        let opened = match credential.sealed.open() {
+            Err(VaultError::Stale) => credential.sealed.open_fresh(&self.vault).await,
+            opened => opened,
+        };
+        opened.map_err(|error| unusable(&error, &credential.name))
     }
 }
 

@@ -3,10 +3,7 @@
 //! stub sees it at most once, as it was framed, and then at most the canary, unharmed.
 
 #![expect(clippy::disallowed_methods, reason = "tests spawn their own tasks")]
-#![expect(
-    unused_crate_dependencies,
-    reason = "an integration test uses few of the crate's dependencies"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod front_door {
     pub(crate) mod cases;

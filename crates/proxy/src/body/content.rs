@@ -24,7 +24,7 @@ impl Found {
         match scanner.kind()? {
             Kind::Object => scanner.object(|scanner, name| self.member(scanner, name)),
             Kind::Array => scanner.array(|scanner| self.search(scanner)),
-            _ => scanner.value().map(drop),
+            _ => scanner.skip(),
         }
     }
 
@@ -33,7 +33,7 @@ impl Found {
             "file_id" | "file_ids" | "file_url" | "file_uri" | "fileUri" | "file_data" | "fileData"
             | "video_url" | "audio_url" | "vector_store_ids" => {
                 self.unbounded |= scanner.kind()? != Kind::Null;
-                scanner.value().map(drop)
+                scanner.skip()
             }
             "image_url" => self.image(scanner),
             "inlineData" | "inline_data" => {
@@ -44,7 +44,7 @@ impl Found {
                 match &*scanner.string()?.decode()? {
                     "image" => self.images += 1,
                     "item_reference" | "url" | "file" | "input_file" | "image_file" | "video" => {
-                        self.unbounded = true
+                        self.unbounded = true;
                     }
                     _ => {}
                 }
@@ -72,7 +72,7 @@ impl Found {
                 "url" => self.image(scanner),
                 _ => self.member(scanner, name),
             }),
-            _ => scanner.value().map(drop),
+            _ => scanner.skip(),
         }
     }
 }

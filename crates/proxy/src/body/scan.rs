@@ -147,13 +147,18 @@ impl<'a> Scanner<'a> {
         let kind = self.kind()?;
         let start = self.at;
         match kind {
-            Kind::Object => self.object(|scanner, _| scanner.value().map(drop))?,
-            Kind::Array => self.array(|scanner| scanner.value().map(drop))?,
+            Kind::Object => self.object(|scanner, _| scanner.skip())?,
+            Kind::Array => self.array(|scanner| scanner.skip())?,
             Kind::String => drop(self.string()?),
             Kind::Number => self.number()?,
             Kind::Boolean | Kind::Null => self.word()?,
         }
         Ok(start..self.at)
+    }
+
+    /// Reads any value.
+    pub(crate) fn skip(&mut self) -> Scan<()> {
+        self.value().map(drop)
     }
 
     /// Reads any value and gives its text.

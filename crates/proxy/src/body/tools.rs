@@ -26,7 +26,7 @@ impl Tools {
     /// Reads the value of `tools`.
     pub(super) fn read(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
         match scanner.kind()? {
-            Kind::Null => scanner.value().map(drop),
+            Kind::Null => scanner.skip(),
             Kind::Array => scanner.array(|scanner| match scanner.kind()? {
                 Kind::Object => self.tool(scanner),
                 _ => self.unknown(scanner),
@@ -37,7 +37,7 @@ impl Tools {
 
     fn unknown(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
         self.unbounded = true;
-        scanner.value().map(drop)
+        scanner.skip()
     }
 
     fn tool(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
@@ -50,14 +50,14 @@ impl Tools {
                 "max_uses" => max_uses = number(scanner)?,
                 "name" | "functionDeclarations" | "function_declarations" | "function" => {
                     named = true;
-                    scanner.value()?;
+                    scanner.skip()?;
                 }
                 "description" | "input_schema" | "cache_control" | "strict" | "parameters" => {
-                    drop(scanner.value()?)
+                    scanner.skip()?;
                 }
                 _ => {
                     others = true;
-                    scanner.value()?;
+                    scanner.skip()?;
                 }
             }
             Ok(())

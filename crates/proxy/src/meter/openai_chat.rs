@@ -98,7 +98,7 @@ fn take(reading: &mut Reading, answer: Answer) {
 }
 
 fn state(reading: &mut Reading, counters: Option<Counters>) {
-    if let Some(usage) = counters.and_then(|counters| counters.usage()) {
+    if let Some(usage) = counters.and_then(Counters::usage) {
         reading.usage = Some(usage);
         reading.complete = true;
     }

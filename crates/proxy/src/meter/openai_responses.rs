@@ -120,7 +120,7 @@ fn take(reading: &mut Reading, answer: Answer) {
         *calls = Calls::default();
         output.iter().for_each(|item| calls.count(item));
     }
-    let stated = answer.usage.and_then(|counters| counters.usage());
+    let stated = answer.usage.and_then(Counters::usage);
     reading.complete |= stated.is_some();
     if let Some(usage) = stated {
         reading.usage = Some(calls.added_to(usage));

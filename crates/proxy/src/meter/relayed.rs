@@ -34,6 +34,6 @@ fn search(scanner: &mut Scanner<'_>, sum: &mut u64) -> Scan<()> {
             search(scanner, sum)
         }),
         Kind::Array => scanner.array(|scanner| search(scanner, sum)),
-        _ => scanner.value().map(drop),
+        _ => scanner.skip(),
     }
 }

@@ -26,7 +26,7 @@ impl<'a> Host<'a> {
             end
         } else {
             let end = text.find(':').unwrap_or(text.len());
-            is_name(text[..end].as_bytes()).then_some(end)?
+            is_name(&text.as_bytes()[..end]).then_some(end)?
         };
         let (name, rest) = text.split_at(name_end);
         let port = match rest.strip_prefix(':') {
