@@ -33,7 +33,8 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<d
         match word.as_str() {
             "--addr" => arguments.options.addr = Some(value()?.parse()?),
             "--log" => {
-                arguments.options.file = Some(OpenOptions::new().create(true).append(true).open(value()?)?)
+                let file = OpenOptions::new().create(true).append(true).open(value()?)?;
+                arguments.options.file = Some(file);
             }
             "--tls" => arguments.ca_file = Some(value()?.into()),
             "--fixed" => arguments.options.fixed = true,
