@@ -148,7 +148,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         match kind {
             Kind::Object => self.object(|scanner, _| scanner.skip())?,
-            Kind::Array => self.array(|scanner| scanner.skip())?,
+            Kind::Array => self.array(Self::skip)?,
             Kind::String => drop(self.string()?),
             Kind::Number => self.number()?,
             Kind::Boolean | Kind::Null => self.word()?,
