@@ -104,6 +104,13 @@ pub(crate) fn build(parts: BuildParts<'_>, opened: &Opened) -> Result<Built, Inj
     assemble(parts, &|name| opened.expose_field(name))
 }
 
+/// The value of a field that is not secret, by the provider's own file.
+pub(crate) fn public_field(provider: &Provider, opened: &Opened, name: &str) -> Option<String> {
+    provider.fields.iter().find(|field| field.name == name && !field.secret)?;
+    #[expect(clippy::disallowed_methods, reason = "the field is not secret")]
+    opened.expose_field(name).map(str::to_owned)
+}
+
 /// How a field of the credential is read.
 type Expose<'s> = dyn Fn(&str) -> Option<&'s str> + 's;
 
@@ -130,10 +137,10 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
         match injection {
             Injection::Bearer { template } => bearer::inject(&mut headers, template, &mut fields)?,
             Injection::Header { name, template } => {
-                header::inject(&mut headers, name, template, &mut fields)?
+                header::inject(&mut headers, name, template, &mut fields)?;
             }
             Injection::Basic { username, password } => {
-                basic::inject(&mut headers, username, password, &mut fields)?
+                basic::inject(&mut headers, username, password, &mut fields)?;
             }
             Injection::Query { name, template } => query::inject(&mut query, name, template, &mut fields)?,
             Injection::Path { template } => path::inject(&mut path, template, &mut fields)?,

@@ -3,20 +3,29 @@
 //! A probe is built by the same `inject` and sent by the same `forward` as every other request, under a reservation of its
 //! own; nothing of the answer but its meaning is given back. Recording it is the caller's part.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use keystore_catalog::{Provider, Verify};
+use keystore_core::Deny;
 use keystore_core::destination::DestinationPolicy;
+use keystore_core::ids::{OrgId, ProjectId};
+use keystore_core::record::Ending;
+use keystore_store::policies::LoadedCredential;
 use keystore_vault::Opened;
 
 use crate::answer::{self, AnswerBody};
+use crate::cache;
 use crate::config::ProxyConfig;
 use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::inject::{self, BuildParts};
 use crate::reserve::Reservation;
+use crate::resolve::unusable;
+use crate::settle::End;
 use crate::upstream::Client;
+use crate::Proxy;
 
 /// How much of the answer is read to tell what it means.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -43,6 +52,49 @@ pub enum ProbeOutcome {
         /// What happened, in words that are safe to show.
         reason: String,
     },
+}
+
+/// A stored credential that is to be verified.
+pub struct ProbeTarget {
+    /// Its organization.
+    pub org: OrgId,
+    /// Its project.
+    pub project: ProjectId,
+    /// Its current version.
+    pub credential: LoadedCredential,
+}
+
+impl Proxy {
+    /// Asks the vendor whether it takes a stored credential, by the request that the catalog names. Recorded as an attempt of
+    /// the operation `credential.verify`, of no agent. Gives the vendor's status where it answered.
+    ///
+    /// # Errors
+    ///
+    /// The credential cannot be opened, or the intent cannot be recorded.
+    pub async fn probe(self: &Arc<Self>, target: &ProbeTarget) -> Result<(ProbeOutcome, Option<u16>), Deny> {
+        let row = &target.credential;
+        let provider = keystore_catalog::provider(&row.provider)
+            .ok_or_else(|| Deny::UnknownProvider { slug: row.provider.clone() })?;
+        let credential = cache::ready(&self.vault, target.org, row).await.map_err(|error| unusable(&error, &row.name))?;
+        let opened = self.open(&credential).await?;
+        let value = |name: &str| {
+            row.params.get(name).cloned().or_else(|| inject::public_field(provider, &opened, name))
+        };
+        let Some(request) = request(provider, &value) else {
+            let reason = format!("no request is known that verifies a credential of {}", provider.name);
+            return Ok((ProbeOutcome::Unclear { reason }, None));
+        };
+        let mut reservation = self.reserve_probe(target, &request).await?;
+        reservation.sending();
+        let client = self.upstreams.client(credential.key(), &credential.policy, &request.alias);
+        let parts = ProbeParts { provider, policy: &credential.policy, opened: &opened, client };
+        let (outcome, status) = probe(&reservation, request, parts, &self.config).await;
+        let status = status.map(|status| status.as_u16());
+        reservation.answered(status.unwrap_or(0));
+        let ending = if status.is_some() { Ending::Complete } else { Ending::UpstreamError };
+        reservation.settle(End { ending, metered: None, response_bytes: 0, refusal: None });
+        Ok((outcome, status))
+    }
 }
 
 /// The verification request of a provider, with its parameters filled in.

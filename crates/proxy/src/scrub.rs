@@ -50,23 +50,23 @@ impl Scrubber {
         if pending.is_none() && !self.needles.occur_in(&data) {
             return data;
         }
-        self.replace(data, true)
+        self.replace(&data, true)
     }
 
     /// What is left when the body has ended.
     pub(crate) fn finish(&mut self) -> Bytes {
         let data = self.held.split().freeze();
-        self.replace(data, false)
+        self.replace(&data, false)
     }
 
     /// Replaces what is certain. With `more` to come, the rest is held from where a longer or an earlier secret may begin.
-    fn replace(&mut self, data: Bytes, more: bool) -> Bytes {
+    fn replace(&mut self, data: &Bytes, more: bool) -> Bytes {
         let mut found = Vec::new();
         let mut at = 0;
-        let mut matches = self.needles.matches(&data);
+        let mut matches = self.needles.matches(data);
         let end = loop {
             let pending = if more {
-                self.needles.pending(&data, at)
+                self.needles.pending(data, at)
             } else {
                 None
             };
