@@ -113,6 +113,20 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
             .unwrap_or(if minting { Billing::External } else { default });
     let price_model = section.text("price_model")?;
     check_price(&section, billing, price_model.as_deref(), prices)?;
+    let output_cap = section.choice("output_cap", &OutputCap::ALL.map(|cap| (cap.as_str(), cap)))?;
+    if output_cap.is_some() && billing != Billing::Metered {
+        return Err(section.error(
+            "output_cap",
+            "has an effect with `metered` billing only; remove it",
+        ));
+    }
+    let ask_usage = section.flag("ask_usage")?;
+    if ask_usage && usage_shape != UsageShape::OpenaiChat {
+        return Err(section.error(
+            "ask_usage",
+            "has an effect with the usage shape `openai_chat` only; remove it",
+        ));
+    }
     let operation = Operation {
         name: name.into(),
         methods: methods.into_iter().map(Str::from).collect(),
@@ -121,8 +135,8 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         access,
         billing,
         usage_shape,
-        output_cap: section.choice("output_cap", &OutputCap::ALL.map(|cap| (cap.as_str(), cap)))?,
-        ask_usage: section.flag("ask_usage")?,
+        output_cap,
+        ask_usage,
         minting,
         max_body_bytes: section.count("max_body_bytes")?,
         price_model: price_model.map(Str::from),

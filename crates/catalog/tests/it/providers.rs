@@ -177,6 +177,8 @@ fn billing_fits_the_prices() {
             ) {
                 assert_eq!(operation.billing, Billing::Metered, "{at}");
                 assert!(!provider.prices.rows.is_empty(), "{at}");
+                // Without it a budget could not bound what the model says.
+                assert!(operation.output_cap.is_some(), "{at}");
             }
         }
     }
