@@ -242,7 +242,6 @@ pub enum UsageShape {
 }
 
 /// The member of a request that caps the output.
-#[expect(clippy::enum_variant_names, reason = "they are the members' own names")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OutputCap {
     /// `max_tokens`: Anthropic, legacy completions, and most vendors that speak OpenAI's chat shape.
