@@ -11,10 +11,10 @@ use std::sync::Arc;
 use keystore_core::Deny;
 use keystore_core::token::TokenHash;
 use keystore_store::{Store, policies};
-use keystore_vault::{PolicyMac, Vault};
+use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
-pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant};
+pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
 use index::Index;
 
 use crate::counters::Counters;
@@ -30,24 +30,17 @@ pub(crate) struct Agents {
     ready: Cache<TokenHash, Arc<Agent>>,
     index: Index,
     store: Store,
-    vault: Arc<Vault>,
     policy_mac: PolicyMac,
     counters: Arc<Counters>,
 }
 
 impl Agents {
     /// With no agent yet.
-    pub(crate) fn new(
-        store: Store,
-        vault: Arc<Vault>,
-        policy_mac: PolicyMac,
-        counters: Arc<Counters>,
-    ) -> Arc<Self> {
+    pub(crate) fn new(store: Store, policy_mac: PolicyMac, counters: Arc<Counters>) -> Arc<Self> {
         Arc::new(Self {
             ready: Cache::new(CAPACITY),
             index: Index::default(),
             store,
-            vault,
             policy_mac,
             counters,
         })
@@ -101,13 +94,7 @@ impl Agents {
         };
         drop(conn);
         let token = loaded.identity.token;
-        let agent = Agent::verify(
-            loaded,
-            hash,
-            &self.policy_mac,
-            &self.counters,
-            self.vault.deployment(),
-        );
+        let agent = Agent::verify(loaded, hash, &self.policy_mac, &self.counters);
         if let Err(reason) = &agent {
             tracing::error!(%token, reason, "the rows of a token are not authentic");
         }

@@ -106,7 +106,10 @@ pub(crate) fn build(parts: BuildParts<'_>, opened: &Opened) -> Result<Built, Inj
 
 /// The value of a field that is not secret, by the provider's own file.
 pub(crate) fn public_field(provider: &Provider, opened: &Opened, name: &str) -> Option<String> {
-    provider.fields.iter().find(|field| field.name == name && !field.secret)?;
+    provider
+        .fields
+        .iter()
+        .find(|field| field.name == name && !field.secret)?;
     #[expect(clippy::disallowed_methods, reason = "the field is not secret")]
     opened.expose_field(name).map(str::to_owned)
 }

@@ -55,10 +55,12 @@ use crate::listener::{ConnInfo, Drained, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::outlive::Afterlife;
 use crate::parse::AllowedHosts;
+pub use crate::probe::{ProbeOutcome, ProbeTarget};
 use crate::refuse::{Refusal, RefusalContext};
 pub use crate::response::Body;
 use crate::route::Route;
 use crate::upstream::Upstreams;
+pub use crate::upstream::tls::TrustError;
 
 /// The data plane of one node.
 pub struct Proxy {
@@ -127,12 +129,7 @@ impl Proxy {
         let counters = Arc::new(Counters::default());
         counters.restore(clock.now(), &recovery);
         let upstreams = Arc::new(Upstreams::new(&config)?);
-        let agents = Agents::new(
-            store.clone(),
-            Arc::clone(&vault),
-            policy_mac,
-            Arc::clone(&counters),
-        );
+        let agents = Agents::new(store.clone(), policy_mac, Arc::clone(&counters));
         agents.listen(Arc::clone(&upstreams));
         let afterlife = Afterlife {
             tasks: TaskTracker::new(),

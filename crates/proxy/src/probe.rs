@@ -16,6 +16,7 @@ use keystore_core::record::Ending;
 use keystore_store::policies::LoadedCredential;
 use keystore_vault::Opened;
 
+use crate::Proxy;
 use crate::answer::{self, AnswerBody};
 use crate::cache;
 use crate::config::ProxyConfig;
@@ -25,7 +26,6 @@ use crate::reserve::Reservation;
 use crate::resolve::unusable;
 use crate::settle::End;
 use crate::upstream::Client;
-use crate::Proxy;
 
 /// How much of the answer is read to tell what it means.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -73,26 +73,51 @@ impl Proxy {
     /// The credential cannot be opened, or the intent cannot be recorded.
     pub async fn probe(self: &Arc<Self>, target: &ProbeTarget) -> Result<(ProbeOutcome, Option<u16>), Deny> {
         let row = &target.credential;
-        let provider = keystore_catalog::provider(&row.provider)
-            .ok_or_else(|| Deny::UnknownProvider { slug: row.provider.clone() })?;
-        let credential = cache::ready(&self.vault, target.org, row).await.map_err(|error| unusable(&error, &row.name))?;
+        let provider = keystore_catalog::provider(&row.provider).ok_or_else(|| Deny::UnknownProvider {
+            slug: row.provider.clone(),
+        })?;
+        let credential = cache::ready(&self.vault, target.org, row)
+            .await
+            .map_err(|error| unusable(&error, &row.name))?;
         let opened = self.open(&credential).await?;
         let value = |name: &str| {
-            row.params.get(name).cloned().or_else(|| inject::public_field(provider, &opened, name))
+            row.params
+                .get(name)
+                .cloned()
+                .or_else(|| inject::public_field(provider, &opened, name))
         };
         let Some(request) = request(provider, &value) else {
-            let reason = format!("no request is known that verifies a credential of {}", provider.name);
+            let reason = format!(
+                "no request is known that verifies a credential of {}",
+                provider.name
+            );
             return Ok((ProbeOutcome::Unclear { reason }, None));
         };
         let mut reservation = self.reserve_probe(target, &request).await?;
         reservation.sending();
-        let client = self.upstreams.client(credential.key(), &credential.policy, &request.alias);
-        let parts = ProbeParts { provider, policy: &credential.policy, opened: &opened, client };
+        let client = self
+            .upstreams
+            .client(credential.key(), &credential.policy, &request.alias);
+        let parts = ProbeParts {
+            provider,
+            policy: &credential.policy,
+            opened: &opened,
+            client,
+        };
         let (outcome, status) = probe(&reservation, request, parts, &self.config).await;
         let status = status.map(|status| status.as_u16());
         reservation.answered(status.unwrap_or(0));
-        let ending = if status.is_some() { Ending::Complete } else { Ending::UpstreamError };
-        reservation.settle(End { ending, metered: None, response_bytes: 0, refusal: None });
+        let ending = if status.is_some() {
+            Ending::Complete
+        } else {
+            Ending::UpstreamError
+        };
+        reservation.settle(End {
+            ending,
+            metered: None,
+            response_bytes: 0,
+            refusal: None,
+        });
         Ok((outcome, status))
     }
 }

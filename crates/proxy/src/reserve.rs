@@ -13,11 +13,12 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use keystore_catalog::{Billing, OutputCap, UsageShape};
 use keystore_core::deny::Malformed;
-use keystore_core::ids::{AttemptId, RequestId};
+use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
 use keystore_core::record::{Ending, HeldBudget, Intent};
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
 use keystore_store::Durability;
+use uuid::Uuid;
 
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft};
@@ -26,6 +27,7 @@ use crate::body::{self, Edits, RequestFacts};
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
 use crate::meter::{self, MeterSetup};
+use crate::probe::{ProbeRequest, ProbeTarget};
 use crate::settle::{Charge, End};
 
 /// The most bytes of a metered operation's body: it is read whole before anything is decided.
@@ -273,6 +275,69 @@ impl Proxy {
             (plan.price, plan.per_call, plan.hold) = (Some(row), usage, cost);
         }
         Ok(plan)
+    }
+}
+
+impl Proxy {
+    /// Reserves the verification of a credential: an intent like any other, of no agent, without a hold.
+    pub(crate) async fn reserve_probe(
+        self: &Arc<Self>,
+        target: &ProbeTarget,
+        request: &ProbeRequest,
+    ) -> Result<Reservation, Deny> {
+        let now = self.clock.now();
+        let attempt = AttemptId::new(self.ids.next());
+        let provider =
+            keystore_catalog::provider(&target.credential.provider).ok_or_else(|| Deny::UnknownProvider {
+                slug: target.credential.provider.clone(),
+            })?;
+        let intent = Intent {
+            attempt,
+            request: RequestId::new(self.ids.next()),
+            at: now,
+            org: target.org,
+            project: target.project,
+            agent: AgentId::new(Uuid::nil()),
+            token: TokenId::new(Uuid::nil()),
+            provider: provider.slug.to_string(),
+            operation: "credential.verify".to_owned(),
+            method: request.method.to_string(),
+            path: request.path.clone(),
+            model: None,
+            source: target.credential.source,
+            credential: target.credential.id,
+            credential_version: target.credential.version,
+            hold: NanoUsd::ZERO,
+            budgets: Vec::new(),
+        };
+        let mut reservation = Reservation {
+            proxy: Arc::clone(self),
+            open: Some(Box::new(Open {
+                attempt,
+                began: self.clock.boottime(),
+                provider: &provider.slug,
+                billing: Billing::External,
+                price: None,
+                per_call: Usage::ZERO,
+                budgets: Vec::new(),
+                hold: NanoUsd::ZERO,
+                request_bytes: 0,
+                sent: false,
+                status: 0,
+                first_byte: None,
+            })),
+        };
+        if self
+            .store
+            .journal()
+            .intent(&intent, Durability::Process)
+            .await
+            .is_err()
+        {
+            reservation.release();
+            return Err(Deny::AuditUnavailable);
+        }
+        Ok(reservation)
     }
 }
 

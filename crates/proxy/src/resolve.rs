@@ -41,7 +41,7 @@ impl Proxy {
 }
 
 /// A credential that cannot be opened: without the keys everything is closed; anything else is as good as no credential.
-fn unusable(error: &VaultError, what: &str) -> Deny {
+pub(crate) fn unusable(error: &VaultError, what: &str) -> Deny {
     tracing::error!(credential = what, %error, "a credential cannot be opened");
     match error {
         VaultError::Sealed | VaultError::Stale => Deny::Sealed,

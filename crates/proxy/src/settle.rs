@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keystore_catalog::Billing;
 use keystore_core::record::{ChargeFlags, Ending, Outcome};
-use keystore_core::{Bucket, NanoUsd, Usage};
+use keystore_core::{NanoUsd, Usage};
 
 use crate::Proxy;
 use crate::meter::Metered;
@@ -159,6 +159,3 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         },
     }
 }
-
-/// The usage of an operation that is priced by the call.
-pub(crate) const ONE_CALL: Usage = Usage::ZERO.with(Bucket::Requests, 1);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use jiff::tz::TimeZone;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::destination::DestinationPolicy;
-use keystore_core::ids::{CredentialId, DeploymentId, OrgId};
+use keystore_core::ids::{CredentialId, OrgId};
 use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, TokenPolicy};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
@@ -39,7 +39,8 @@ pub(crate) struct Agent {
 pub(crate) struct ReadyGrant {
     pub(crate) grant: Grant,
     pub(crate) rates: Arc<Mutex<Rates>>,
-    stored: Option<(LoadedCredential, SealContext)>,
+    org: OrgId,
+    stored: Option<LoadedCredential>,
     ready: OnceCell<Arc<ReadyCredential>>,
 }
 
@@ -75,7 +76,6 @@ impl Agent {
         hash: TokenHash,
         mac: &PolicyMac,
         counters: &Counters,
-        deployment: DeploymentId,
     ) -> Result<Self, &'static str> {
         let LoadedToken {
             identity,
@@ -98,7 +98,7 @@ impl Agent {
         let grants = policy
             .grants
             .iter()
-            .map(|grant| ReadyGrant::new(grant, &policy, &credentials, counters, deployment))
+            .map(|grant| ReadyGrant::new(grant, &policy, &credentials, counters))
             .collect();
         Ok(Self {
             name: identity.agent_name,
@@ -210,7 +210,6 @@ impl ReadyGrant {
         policy: &AgentPolicy,
         credentials: &[LoadedCredential],
         counters: &Counters,
-        deployment: DeploymentId,
     ) -> Self {
         let stored = credentials
             .iter()
@@ -220,10 +219,11 @@ impl ReadyGrant {
                     && row.source == grant.source
             })
             .filter(|row| row.status != CredentialStatus::Disabled)
-            .map(|row| (row.clone(), context(deployment, policy.org, row)));
+            .cloned();
         Self {
             rates: counters.rates(policy.agent, &grant.provider),
             grant: grant.clone(),
+            org: policy.org,
             stored,
             ready: OnceCell::new(),
         }
@@ -231,32 +231,42 @@ impl ReadyGrant {
 
     /// The credential and version that serve this grant; `None` when it was deleted.
     pub(crate) fn version(&self) -> Option<(CredentialId, u32)> {
-        self.stored.as_ref().map(|(row, _)| (row.id, row.version))
+        self.stored.as_ref().map(|row| (row.id, row.version))
     }
 
     /// The credential, its keys unwrapped at first use; `None` when there is none.
     pub(crate) async fn credential(&self, vault: &Vault) -> Result<Option<Arc<ReadyCredential>>, VaultError> {
-        let Some((row, context)) = &self.stored else {
+        let Some(row) = &self.stored else {
             return Ok(None);
         };
-        let ready = self.ready.get_or_try_init(|| load(vault, row, context)).await?;
+        let ready = self.ready.get_or_try_init(|| ready(vault, self.org, row)).await?;
         Ok(Some(Arc::clone(ready)))
     }
 }
 
-async fn load(
+/// A stored credential version of an organization, its keys unwrapped, checked to be what we sealed for this very place.
+pub(crate) async fn ready(
     vault: &Vault,
+    org: OrgId,
     row: &LoadedCredential,
-    context: &SealContext,
 ) -> Result<Arc<ReadyCredential>, VaultError> {
     let policy = serde_json::from_slice(&row.policy).map_err(|_| VaultError::Corrupt)?;
     let kek = WrappedKek {
         id: row.kek,
         generation: row.kek_generation,
-        org: context.org,
+        org,
         bytes: row.kek_wrapped.clone(),
     };
-    let sealed = vault.load(&kek, context.clone(), &row.sealed).await?;
+    let context = SealContext {
+        deployment: vault.deployment(),
+        org,
+        credential: row.id,
+        version: row.version,
+        provider: row.provider.clone(),
+        source: row.source,
+        policy_sha256: policy_sha256(&row.policy),
+    };
+    let sealed = vault.load(&kek, context, &row.sealed).await?;
     Ok(Arc::new(ReadyCredential {
         id: row.id,
         version: row.version,
@@ -265,19 +275,6 @@ async fn load(
         sealed,
         policy,
     }))
-}
-
-/// What the ciphertext must have been sealed for.
-fn context(deployment: DeploymentId, org: OrgId, row: &LoadedCredential) -> SealContext {
-    SealContext {
-        deployment,
-        org,
-        credential: row.id,
-        version: row.version,
-        provider: row.provider.clone(),
-        source: row.source,
-        policy_sha256: policy_sha256(&row.policy),
-    }
 }
 
 /// A network as an address and how many of its leading bits count.
