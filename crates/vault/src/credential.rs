@@ -29,9 +29,22 @@ pub(crate) struct Dek {
 }
 
 impl SealedCredential {
-    pub(crate) fn new(kek: WrappedKek, context: SealContext, blob: Blob, dek: Dek, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        kek: WrappedKek,
+        context: SealContext,
+        blob: Blob,
+        dek: Dek,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let aad = context.aad("credential");
-        Self { kek, context, blob, aad, clock, dek: RwLock::new(Some(dek)) }
+        Self {
+            kek,
+            context,
+            blob,
+            aad,
+            clock,
+            dek: RwLock::new(Some(dek)),
+        }
     }
 
     /// Decrypts with the key at hand.
@@ -74,7 +87,11 @@ impl SealedCredential {
 
     fn decrypt(&self, key: &Key) -> Result<Opened, VaultError> {
         let plaintext = key.open(self.blob.nonce, &self.aad, &self.blob.sealed)?;
-        if fields::is_valid(plaintext.expose()) { Ok(Opened(plaintext)) } else { Err(VaultError::BadFormat) }
+        if fields::is_valid(plaintext.expose()) {
+            Ok(Opened(plaintext))
+        } else {
+            Err(VaultError::BadFormat)
+        }
     }
 }
 

@@ -3,17 +3,44 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use keystore_core::ids::DeploymentId;
 
 use crate::aead;
 use crate::error::VaultError;
+use crate::kms::{Kms, context};
+use crate::random;
 use crate::secret::Secret;
 
-/// The key of a deployment. [`crate::Vault`] makes and unwraps it.
+/// What tells a wrapped deployment key from a wrapped KEK.
+const PURPOSE: &str = "deployment-key";
+
+/// The key of a deployment.
 pub struct DeploymentKey(Secret);
 
 impl DeploymentKey {
-    pub(crate) fn new(key: Secret) -> Self {
-        Self(key)
+    /// A new key, and its form as wrapped by the root key, to be stored.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`, `NoRandomness`.
+    pub async fn generate(kms: &dyn Kms, deployment: DeploymentId) -> Result<(Self, Vec<u8>), VaultError> {
+        let key = random::key()?;
+        let wrapped = kms.wrap(&key, &context(PURPOSE, deployment, &[])).await?;
+        Ok((Self(key), wrapped))
+    }
+
+    /// The key, unwrapped.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`; `Corrupt` when it was wrapped by another root key or for another deployment.
+    pub async fn unwrap(kms: &dyn Kms, deployment: DeploymentId, wrapped: &[u8]) -> Result<Self, VaultError> {
+        let key = kms.unwrap(wrapped, &context(PURPOSE, deployment, &[])).await?;
+        if key.len() == aead::KEY {
+            Ok(Self(key))
+        } else {
+            Err(VaultError::Corrupt)
+        }
     }
 
     /// The key for one purpose (HKDF-SHA256, RFC 5869): the same purpose gives the same key, another one gives another.
@@ -59,17 +86,20 @@ mod tests {
 
     #[test]
     fn a_tag_is_for_one_key_one_purpose_and_one_row() {
-        let key = DeploymentKey::new(Secret::new(vec![1; 32]));
+        let key = DeploymentKey(Secret::new(vec![1; 32]));
         let mac = key.policy_mac().unwrap();
         let tag = mac.tag("agent", b"row");
         assert!(mac.verify("agent", b"row", &tag));
         assert!(mac.clone().verify("agent", b"row", &tag));
         assert!(!mac.verify("token", b"row", &tag));
         assert!(!mac.verify("agent", b"rox", &tag));
-        assert!(!mac.verify("agentr", b"ow", &tag), "purpose and row do not run together");
+        assert!(
+            !mac.verify("agentr", b"ow", &tag),
+            "purpose and row do not run together"
+        );
         assert!(!mac.verify("agent", b"row", &tag[..31]));
         assert!(!mac.verify("agent", b"row", &[]));
-        let other = DeploymentKey::new(Secret::new(vec![2; 32])).policy_mac().unwrap();
+        let other = DeploymentKey(Secret::new(vec![2; 32])).policy_mac().unwrap();
         assert!(!other.verify("agent", b"row", &tag));
         for at in 0..tag.len() {
             let mut flipped = tag;
@@ -80,7 +110,7 @@ mod tests {
 
     #[test]
     fn each_purpose_has_its_key() {
-        let key = DeploymentKey::new(Secret::new(vec![1; 32]));
+        let key = DeploymentKey(Secret::new(vec![1; 32]));
         let derived = |purpose| key.derive(purpose).unwrap().expose().to_vec();
         assert_eq!(derived("audit"), derived("audit"));
         assert_ne!(derived("audit"), derived("policy-mac"));

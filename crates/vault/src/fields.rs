@@ -36,7 +36,11 @@ impl Fields {
 
     /// The binary form: what is encrypted.
     pub(crate) fn to_plaintext(&self) -> Secret {
-        let length: usize = self.0.iter().map(|(name, value)| 5 + name.len() + value.len()).sum();
+        let length: usize = self
+            .0
+            .iter()
+            .map(|(name, value)| 5 + name.len() + value.len())
+            .sum();
         // All of it at once: a buffer that grew would leave half a copy in freed memory.
         let mut bytes = Vec::with_capacity(1 + length);
         bytes.push(u8::try_from(self.0.len()).unwrap_or(u8::MAX));
@@ -54,21 +58,28 @@ impl Fields {
 pub(crate) fn is_name(name: &str) -> bool {
     name.len() <= MAX_NAME_BYTES
         && name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
+        && name
+            .bytes()
+            .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_'))
 }
 
 /// The value of the field `name` in a binary form.
 pub(crate) fn find<'a>(plaintext: &'a [u8], name: &str) -> Option<&'a str> {
-    let value = entries(plaintext).find_map(|(candidate, value)| (candidate == name.as_bytes()).then_some(value))?;
+    let value =
+        entries(plaintext).find_map(|(candidate, value)| (candidate == name.as_bytes()).then_some(value))?;
     std::str::from_utf8(value).ok()
 }
 
 /// Whether `plaintext` is exactly the form that [`Fields::to_plaintext`] writes.
 pub(crate) fn is_valid(plaintext: &[u8]) -> bool {
-    let Some((count, mut rest)) = plaintext.split_first() else { return false };
+    let Some((count, mut rest)) = plaintext.split_first() else {
+        return false;
+    };
     let mut previous: &[u8] = b"";
     for _ in 0..*count {
-        let Some((name, value, after)) = entry(rest) else { return false };
+        let Some((name, value, after)) = entry(rest) else {
+            return false;
+        };
         if name <= previous || std::str::from_utf8(value).is_err() {
             return false;
         }

@@ -112,8 +112,8 @@ impl Blob {
             wrapped_dek: reader.array()?,
             nonce: reader.array()?,
             sealed: {
-                let text =
-                    usize::try_from(u32::from_be_bytes(reader.array()?)).map_err(|_| VaultError::BadFormat)?;
+                let text = usize::try_from(u32::from_be_bytes(reader.array()?))
+                    .map_err(|_| VaultError::BadFormat)?;
                 reader
                     .slice(text.checked_add(TAG).ok_or(VaultError::BadFormat)?)?
                     .to_vec()

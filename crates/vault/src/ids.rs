@@ -18,7 +18,10 @@ pub struct SystemIds {
 impl SystemIds {
     /// Ids by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, last: Mutex::new(0) }
+        Self {
+            clock,
+            last: Mutex::new(0),
+        }
     }
 
     /// The time and counter of the next id.
@@ -62,7 +65,11 @@ mod tests {
             drawn.extend((0..5000).map(|_| ids.next()));
         }
         assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(drawn.iter().all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122));
+        assert!(
+            drawn
+                .iter()
+                .all(|id| id.get_version_num() == 7 && id.get_variant() == uuid::Variant::RFC4122)
+        );
         let tails: HashSet<_> = drawn.iter().map(|id| id.as_u128() as u64).collect();
         assert_eq!(tails.len(), drawn.len(), "62 random bits do not repeat in 20,000");
     }
@@ -72,6 +79,9 @@ mod tests {
         let clock = Arc::new(TestClock::default());
         let id = SystemIds::new(Arc::clone(&clock) as Arc<dyn Clock>).next();
         let (seconds, nanos) = id.get_timestamp().unwrap().to_unix();
-        assert_eq!(Micros(seconds as i64 * 1_000_000 + i64::from(nanos) / 1000).0 / 1000, clock.now().0 / 1000);
+        assert_eq!(
+            Micros(seconds as i64 * 1_000_000 + i64::from(nanos) / 1000).0 / 1000,
+            clock.now().0 / 1000
+        );
     }
 }

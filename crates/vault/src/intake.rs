@@ -87,11 +87,21 @@ pub fn intake(given: Given, declared: &[DeclaredField<'_>]) -> Result<Fields, In
     if given.len() > MAX_FIELDS || given.values().map(|value| value.len()).sum::<usize>() > MAX_BYTES {
         return Err(IntakeError::TooLarge);
     }
-    if given.keys().any(|name| !is_name(name) || declared.iter().all(|field| field.name != name)) {
-        return Err(IntakeError::Unknown { expected: names(declared) });
+    if given
+        .keys()
+        .any(|name| !is_name(name) || declared.iter().all(|field| field.name != name))
+    {
+        return Err(IntakeError::Unknown {
+            expected: names(declared),
+        });
     }
-    if let Some(missing) = declared.iter().find(|field| field.required && !given.contains_key(field.name)) {
-        return Err(IntakeError::Missing { field: missing.name.to_owned() });
+    if let Some(missing) = declared
+        .iter()
+        .find(|field| field.required && !given.contains_key(field.name))
+    {
+        return Err(IntakeError::Missing {
+            field: missing.name.to_owned(),
+        });
     }
     let mut checked = BTreeMap::new();
     for (name, value) in given {
@@ -106,24 +116,37 @@ fn lone_field<'a>(declared: &[DeclaredField<'a>]) -> Result<&'a str, IntakeError
     match declared {
         _ if declared.iter().any(|field| field.name == MAIN_FIELD) => Ok(MAIN_FIELD),
         [only] => Ok(only.name),
-        _ => Err(IntakeError::NeedsFields { expected: names(declared) }),
+        _ => Err(IntakeError::NeedsFields {
+            expected: names(declared),
+        }),
     }
 }
 
 fn clean(name: &str, value: &str) -> Result<Zeroizing<String>, IntakeError> {
     let value = value.trim_matches(|character: char| character.is_ascii_whitespace());
     if value.is_empty() {
-        return Err(IntakeError::Empty { field: name.to_owned() });
+        return Err(IntakeError::Empty {
+            field: name.to_owned(),
+        });
     }
     // Line ends and tabs stand inside PEM and JSON keys.
-    if value.chars().any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t')) {
-        return Err(IntakeError::ControlCharacter { field: name.to_owned() });
+    if value
+        .chars()
+        .any(|character| character.is_control() && !matches!(character, '\n' | '\r' | '\t'))
+    {
+        return Err(IntakeError::ControlCharacter {
+            field: name.to_owned(),
+        });
     }
     Ok(Zeroizing::new(value.to_owned()))
 }
 
 fn names(declared: &[DeclaredField<'_>]) -> String {
-    declared.iter().map(|field| format!("`{}`", field.name)).collect::<Vec<_>>().join(", ")
+    declared
+        .iter()
+        .map(|field| format!("`{}`", field.name))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl<'de> Deserialize<'de> for Given {
@@ -193,9 +216,18 @@ mod tests {
     use super::*;
     use crate::fields::find;
 
-    const KEY: DeclaredField<'_> = DeclaredField { name: "key", required: true };
-    const REGION: DeclaredField<'_> = DeclaredField { name: "region", required: false };
-    const ACCOUNT: DeclaredField<'_> = DeclaredField { name: "account", required: true };
+    const KEY: DeclaredField<'_> = DeclaredField {
+        name: "key",
+        required: true,
+    };
+    const REGION: DeclaredField<'_> = DeclaredField {
+        name: "region",
+        required: false,
+    };
+    const ACCOUNT: DeclaredField<'_> = DeclaredField {
+        name: "account",
+        required: true,
+    };
 
     fn text(text: &str) -> Given {
         Given::Text(Zeroizing::new(text.to_owned()))
@@ -217,42 +249,92 @@ mod tests {
 
     #[test]
     fn a_lone_text_is_the_main_field_or_the_only_one() {
-        assert_eq!(value(text(" sk-1\r\n"), &[KEY, REGION], "key").as_deref(), Some("sk-1"));
+        assert_eq!(
+            value(text(" sk-1\r\n"), &[KEY, REGION], "key").as_deref(),
+            Some("sk-1")
+        );
         assert_eq!(value(text("x"), &[ACCOUNT], "account").as_deref(), Some("x"));
         let expected = "`account`, `region`".to_owned();
-        assert_eq!(refusal(text("x"), &[ACCOUNT, REGION]), IntakeError::NeedsFields { expected });
-        assert_eq!(refusal(text("x"), &[KEY, ACCOUNT]), IntakeError::Missing { field: "account".into() });
+        assert_eq!(
+            refusal(text("x"), &[ACCOUNT, REGION]),
+            IntakeError::NeedsFields { expected }
+        );
+        assert_eq!(
+            refusal(text("x"), &[KEY, ACCOUNT]),
+            IntakeError::Missing {
+                field: "account".into()
+            }
+        );
     }
 
     #[test]
     fn lines_inside_stay_and_control_characters_are_refused() {
         let pem = "-----BEGIN KEY-----\nAAAA\r\n-----END KEY-----";
-        assert_eq!(value(text(&format!("\n{pem}\n")), &[KEY], "key").as_deref(), Some(pem));
+        assert_eq!(
+            value(text(&format!("\n{pem}\n")), &[KEY], "key").as_deref(),
+            Some(pem)
+        );
         for bad in ["a\0b", "a\x1bb", "a\x7fb", "a\u{85}b", "\0"] {
-            assert_eq!(refusal(text(bad), &[KEY]), IntakeError::ControlCharacter { field: "key".into() }, "{bad:?}");
+            assert_eq!(
+                refusal(text(bad), &[KEY]),
+                IntakeError::ControlCharacter { field: "key".into() },
+                "{bad:?}"
+            );
         }
         for empty in ["", " \t\r\n"] {
-            assert_eq!(refusal(text(empty), &[KEY]), IntakeError::Empty { field: "key".into() });
+            assert_eq!(
+                refusal(text(empty), &[KEY]),
+                IntakeError::Empty { field: "key".into() }
+            );
         }
     }
 
     #[test]
     fn only_declared_fields_are_taken_and_a_refusal_repeats_nothing() {
-        let error = refusal(fields(&[("key", "a"), ("sk_canary_1", "sk-canary-2")]), &[KEY, REGION]);
-        assert_eq!(error, IntakeError::Unknown { expected: "`key`, `region`".into() });
+        let error = refusal(
+            fields(&[("key", "a"), ("sk_canary_1", "sk-canary-2")]),
+            &[KEY, REGION],
+        );
+        assert_eq!(
+            error,
+            IntakeError::Unknown {
+                expected: "`key`, `region`".into()
+            }
+        );
         assert!(!error.to_string().contains("canary"));
-        assert_eq!(refusal(fields(&[("region", "eu")]), &[KEY, REGION]), IntakeError::Missing { field: "key".into() });
+        assert_eq!(
+            refusal(fields(&[("region", "eu")]), &[KEY, REGION]),
+            IntakeError::Missing { field: "key".into() }
+        );
         assert_eq!(value(fields(&[("key", "a")]), &[KEY, REGION], "region"), None);
-        let bad_name = DeclaredField { name: "Key", required: true };
-        assert!(matches!(refusal(fields(&[("Key", "a")]), &[bad_name]), IntakeError::Unknown { .. }));
+        let bad_name = DeclaredField {
+            name: "Key",
+            required: true,
+        };
+        assert!(matches!(
+            refusal(fields(&[("Key", "a")]), &[bad_name]),
+            IntakeError::Unknown { .. }
+        ));
     }
 
     #[test]
     fn the_limits_hold_at_their_edges() {
-        assert_eq!(value(text(&"x".repeat(MAX_BYTES)), &[KEY], "key").map(|value| value.len()), Some(MAX_BYTES));
-        assert_eq!(refusal(text(&"x".repeat(MAX_BYTES + 1)), &[KEY]), IntakeError::TooLarge);
+        assert_eq!(
+            value(text(&"x".repeat(MAX_BYTES)), &[KEY], "key").map(|value| value.len()),
+            Some(MAX_BYTES)
+        );
+        assert_eq!(
+            refusal(text(&"x".repeat(MAX_BYTES + 1)), &[KEY]),
+            IntakeError::TooLarge
+        );
         let names: Vec<String> = (0..=MAX_FIELDS).map(|number| format!("f{number}")).collect();
-        let declared: Vec<_> = names.iter().map(|name| DeclaredField { name, required: false }).collect();
+        let declared: Vec<_> = names
+            .iter()
+            .map(|name| DeclaredField {
+                name,
+                required: false,
+            })
+            .collect();
         let given: Vec<_> = names.iter().map(|name| (name.as_str(), "x")).collect();
         assert!(intake(fields(&given[..MAX_FIELDS]), &declared).is_ok());
         assert_eq!(refusal(fields(&given), &declared), IntakeError::TooLarge);
@@ -263,7 +345,16 @@ mod tests {
         let read = serde_json::from_str::<Given>;
         assert!(matches!(read(r#""sk-1""#), Ok(Given::Text(text)) if *text == "sk-1"));
         assert!(matches!(read(r#"{"key":"a\u0041"}"#), Ok(Given::Fields(fields)) if *fields["key"] == "aA"));
-        for bad in ["4242", "-4242", "4242.5", r#"{"key":4242}"#, r#"{"key":{"a":"4242"}}"#, r#"{"key":"4242","key":"4242"}"#, "[]", "null"] {
+        for bad in [
+            "4242",
+            "-4242",
+            "4242.5",
+            r#"{"key":4242}"#,
+            r#"{"key":{"a":"4242"}}"#,
+            r#"{"key":"4242","key":"4242"}"#,
+            "[]",
+            "null",
+        ] {
             let complaint = read(bad).err().expect(bad).to_string();
             assert!(!complaint.contains("4242"), "{complaint}");
         }

@@ -3,6 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use keystore_core::ids::DeploymentId;
+
+use crate::format::field;
 use crate::secret::Secret;
 
 /// What a KMS answers, some time later.
@@ -26,4 +29,13 @@ pub trait Kms: Send + Sync {
 
     /// The key in `wrapped`, if it was wrapped for `context`.
     fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KmsFuture<'a, Secret>;
+}
+
+/// What a KMS authenticates: the purpose, the deployment, and what else tells one key from another.
+pub(crate) fn context(purpose: &str, deployment: DeploymentId, parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = Vec::with_capacity(96);
+    field(&mut context, format!("keystore/{purpose}/v1").as_bytes());
+    field(&mut context, deployment.uuid().as_bytes());
+    parts.iter().for_each(|part| field(&mut context, part));
+    context
 }

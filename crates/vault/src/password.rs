@@ -32,19 +32,23 @@ pub fn hash(password: &str) -> Result<String, VaultError> {
         .map_err(|_| VaultError::NoRandomness)
 }
 
-/// Whether `password` is the one whose hash is `stored`. A damaged hash fits no password.
-pub fn verify(password: &str, stored: &str) -> bool {
-    let Ok(stored) = PasswordHash::new(stored) else { return false };
-    let affordable =
-        Params::try_from(&stored).is_ok_and(|costs| costs.m_cost() <= MAX_MEMORY_KIB && costs.t_cost() <= MAX_PASSES);
+/// Whether `password` is the one whose hash is `stored`. A damaged hash fits no password; neither does `None`, for an account
+/// that does not exist or has no password, which takes as long as a wrong password does.
+pub fn verify(password: &str, stored: Option<&str>) -> bool {
+    let Some(stored) = stored else {
+        return verify_nobody(password);
+    };
+    let Ok(stored) = PasswordHash::new(stored) else {
+        return false;
+    };
+    let affordable = Params::try_from(&stored)
+        .is_ok_and(|costs| costs.m_cost() <= MAX_MEMORY_KIB && costs.t_cost() <= MAX_PASSES);
     affordable && argon2().verify_password(password.as_bytes(), &stored).is_ok()
 }
 
-/// Takes as long as [`verify`] does, for an account that does not exist or has no password. Always `false`.
-pub fn verify_nobody(password: &str) -> bool {
-    // The hash is compared with nothing; only its computation counts.
-    let hashed = argon2().hash_password_with_salt(password.as_bytes(), b"nobody's account");
-    std::hint::black_box(&hashed);
+/// The hash is compared with nothing; only its computation counts.
+fn verify_nobody(password: &str) -> bool {
+    std::hint::black_box(&argon2().hash_password_with_salt(password.as_bytes(), b"nobody's account"));
     false
 }
 
@@ -56,16 +60,23 @@ mod tests {
     fn the_right_password_fits_and_no_other() {
         let stored = hash("correct horse battery").unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{stored}");
-        assert!(verify("correct horse battery", &stored));
-        assert!(!verify("correct horse batter", &stored));
-        assert!(!verify("", &stored));
-        assert_ne!(hash("correct horse battery").unwrap(), stored, "every hash has its own salt");
-        assert!(!verify_nobody("correct horse battery"));
+        assert!(verify("correct horse battery", Some(&stored)));
+        assert!(!verify("correct horse batter", Some(&stored)));
+        assert!(!verify("", Some(&stored)));
+        assert_ne!(
+            hash("correct horse battery").unwrap(),
+            stored,
+            "every hash has its own salt"
+        );
+        assert!(!verify("correct horse battery", None));
     }
 
     #[test]
     fn a_hash_of_today_is_understood_for_ever() {
-        assert!(verify("correct horse battery", "PENDING"));
+        // The test vector of Argon2's reference implementation (test.c: 64 MiB, 2 passes, salt `somesalt`).
+        let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        assert!(verify("password", Some(stored)));
+        assert!(!verify("passwore", Some(stored)));
     }
 
     #[test]
@@ -73,8 +84,15 @@ mod tests {
         let stored = hash("x").unwrap();
         let costly = stored.replace("m=19456", "m=4194304");
         let other_kind = stored.replace("argon2id", "scrypt");
-        for bad in ["", "x", "$argon2id$", &stored[..stored.len() / 2], &costly, &other_kind] {
-            assert!(!verify("x", bad), "{bad}");
+        for bad in [
+            "",
+            "x",
+            "$argon2id$",
+            &stored[..stored.len() / 2],
+            &costly,
+            &other_kind,
+        ] {
+            assert!(!verify("x", Some(bad)), "{bad}");
         }
     }
 }

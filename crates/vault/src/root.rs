@@ -11,11 +11,11 @@ use std::path::{Path, PathBuf};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::aead::{self, KEY};
 use crate::error::VaultError;
-use crate::format::Reader;
 use crate::random;
 use crate::secret::Secret;
 
@@ -66,8 +66,10 @@ impl From<VaultError> for RootKeyError {
     }
 }
 
-/// How a passphrase becomes a root key: Argon2id (RFC 9106), version 19. Not secret; stored beside the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a passphrase becomes a root key: Argon2id (RFC 9106), version 19. Not secret; serialised and stored
+/// beside the data. Read back, they are at most 1 GiB, 16 passes, 16 lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored")]
 pub struct PassphraseParams {
     memory_kib: u32,
     passes: u32,
@@ -82,36 +84,48 @@ impl PassphraseParams {
     ///
     /// `NoRandomness`.
     pub fn generate() -> Result<Self, RootKeyError> {
-        Ok(Self { memory_kib: 64 * 1024, passes: 3, lanes: 1, salt: random::bytes()? })
+        Ok(Self {
+            memory_kib: 64 * 1024,
+            passes: 3,
+            lanes: 1,
+            salt: random::bytes()?,
+        })
     }
+}
 
-    /// The form to store: three big-endian numbers of four bytes (KiB, passes, lanes) and the salt.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(28);
-        for number in [self.memory_kib, self.passes, self.lanes] {
-            bytes.extend_from_slice(&number.to_be_bytes());
-        }
-        bytes.extend_from_slice(&self.salt);
-        bytes
-    }
+/// [`PassphraseParams`] as they were stored.
+#[derive(Deserialize)]
+struct Stored {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+    salt: [u8; 16],
+}
 
-    /// Reads the stored form. Whoever changes it in the database gets another key, and with these bounds cannot stop the
-    /// machine: at most 1 GiB, 16 passes, 16 lanes.
-    ///
-    /// # Errors
-    ///
-    /// `Params`.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, RootKeyError> {
-        let mut reader = Reader(bytes);
-        let mut number = || reader.array().map(u32::from_be_bytes).map_err(|_| RootKeyError::Params);
-        let (memory_kib, passes, lanes) = (number()?, number()?, number()?);
-        let salt = reader.array().map_err(|_| RootKeyError::Params)?;
-        let in_range =
-            (8 * 1024..=1024 * 1024).contains(&memory_kib) && (1..=16).contains(&passes) && (1..=16).contains(&lanes);
-        if !in_range || !reader.0.is_empty() {
-            return Err(RootKeyError::Params);
+impl TryFrom<Stored> for PassphraseParams {
+    type Error = RootKeyError;
+
+    /// Whoever changes the parameters in the database gets another key, and with these bounds cannot stop the machine.
+    fn try_from(stored: Stored) -> Result<Self, RootKeyError> {
+        let Stored {
+            memory_kib,
+            passes,
+            lanes,
+            salt,
+        } = stored;
+        let in_range = (8 * 1024..=1024 * 1024).contains(&memory_kib)
+            && (1..=16).contains(&passes)
+            && (1..=16).contains(&lanes);
+        if in_range {
+            Ok(Self {
+                memory_kib,
+                passes,
+                lanes,
+                salt,
+            })
+        } else {
+            Err(RootKeyError::Params)
         }
-        Ok(Self { memory_kib, passes, lanes, salt })
     }
 }
 
@@ -132,8 +146,16 @@ impl RootKey {
     /// `File` (with `AlreadyExists` rather than another key in a file that is there), `NoRandomness`.
     pub fn create_file(path: &Path) -> Result<Self, RootKeyError> {
         let key = Self::generate()?;
-        let failed = |source| RootKeyError::File { path: path.to_owned(), source };
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
+        let failed = |source| RootKeyError::File {
+            path: path.to_owned(),
+            source,
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(failed)?;
         if let Err(source) = key.write(&mut file, path) {
             // Half a key must not stand in the way of the next attempt.
             drop(fs::remove_file(path));
@@ -148,7 +170,10 @@ impl RootKey {
         text.push('\n');
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
 
@@ -158,18 +183,26 @@ impl RootKey {
     ///
     /// `File` (with `NotFound`), `Permissions`, `Malformed`.
     pub fn from_file(path: &Path) -> Result<Self, RootKeyError> {
-        let failed = |source| RootKeyError::File { path: path.to_owned(), source };
+        let failed = |source| RootKeyError::File {
+            path: path.to_owned(),
+            source,
+        };
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
         if mode & 0o077 != 0 {
-            return Err(RootKeyError::Permissions { path: path.to_owned(), mode });
+            return Err(RootKeyError::Permissions {
+                path: path.to_owned(),
+                mode,
+            });
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(512));
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(failed)?;
         if bytes.len() == KEY {
             return Ok(Self(Secret::new(std::mem::take(&mut *bytes))));
         }
-        Self::parse(std::str::from_utf8(&bytes).map_err(|_| RootKeyError::Malformed)?)
+        Self::from_text(std::str::from_utf8(&bytes).map_err(|_| RootKeyError::Malformed)?)
     }
 
     /// The key in a text: base64 (padded or not) or 64 hexadecimal digits, white space around it ignored.
@@ -177,15 +210,21 @@ impl RootKey {
     /// # Errors
     ///
     /// `Malformed`.
-    pub fn parse(text: &str) -> Result<Self, RootKeyError> {
+    pub fn from_text(text: &str) -> Result<Self, RootKeyError> {
         let text = text.trim();
         let bytes = Zeroizing::new(match text.len() {
             64 => hexadecimal(text).ok_or(RootKeyError::Malformed)?,
             44 => STANDARD.decode(text).map_err(|_| RootKeyError::Malformed)?,
-            43 => STANDARD_NO_PAD.decode(text).map_err(|_| RootKeyError::Malformed)?,
+            43 => STANDARD_NO_PAD
+                .decode(text)
+                .map_err(|_| RootKeyError::Malformed)?,
             _ => return Err(RootKeyError::Malformed),
         });
-        if bytes.len() == KEY { Ok(Self(Secret::new(bytes.to_vec()))) } else { Err(RootKeyError::Malformed) }
+        if bytes.len() == KEY {
+            Ok(Self(Secret::new(bytes.to_vec())))
+        } else {
+            Err(RootKeyError::Malformed)
+        }
     }
 
     /// The key that a passphrase makes. Takes a few hundred milliseconds: not for an async task.
@@ -198,7 +237,11 @@ impl RootKey {
             return Err(RootKeyError::ShortPassphrase);
         }
         let costs = Params::new(params.memory_kib, params.passes, params.lanes, Some(KEY));
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, costs.map_err(|_| RootKeyError::Params)?);
+        let argon2 = Argon2::new(
+            Algorithm::Argon2id,
+            Version::V0x13,
+            costs.map_err(|_| RootKeyError::Params)?,
+        );
         let mut key = Zeroizing::new(vec![0; KEY]);
         argon2
             .hash_password_into(passphrase.as_bytes(), &params.salt, &mut key)
@@ -213,7 +256,10 @@ impl RootKey {
     /// The cryptographic library refuses.
     pub fn fingerprint(&self) -> Result<String, VaultError> {
         let derived = aead::derive(&self.0, "keystore/root/fingerprint/v1")?;
-        Ok(derived.expose()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(derived.expose()[..8]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
     }
 
     pub(crate) fn secret(&self) -> &Secret {
@@ -222,8 +268,15 @@ impl RootKey {
 }
 
 fn hexadecimal(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.as_bytes().chunks_exact(2).map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?)).collect()
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| Some((digit(pair[0])? << 4) | digit(pair[1])?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -248,7 +301,9 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
         assert_eq!(bytes(RootKey::from_file(&path)), made);
         let again = RootKey::create_file(&path).err().unwrap();
-        assert!(matches!(again, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists));
+        assert!(
+            matches!(again, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+        );
         assert_eq!(bytes(RootKey::from_file(&path)), made);
     }
 
@@ -259,7 +314,10 @@ mod tests {
         for mode in [0o640, 0o604, 0o660, 0o644, 0o601, 0o700 | 0o010] {
             write(&path, &[7; 32], mode);
             let error = RootKey::from_file(&path).err().unwrap();
-            assert!(matches!(error, RootKeyError::Permissions { mode: found, .. } if found == mode), "{mode:o}");
+            assert!(
+                matches!(error, RootKeyError::Permissions { mode: found, .. } if found == mode),
+                "{mode:o}"
+            );
         }
         for mode in [0o600, 0o400] {
             write(&path, &[7; 32], mode);
@@ -267,7 +325,9 @@ mod tests {
             fs::remove_file(&path).unwrap();
         }
         let missing = RootKey::from_file(&path).err().unwrap();
-        assert!(matches!(missing, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::NotFound));
+        assert!(
+            matches!(missing, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        );
     }
 
     #[test]
@@ -275,12 +335,28 @@ mod tests {
         let key: Vec<u8> = (0..32).collect();
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
         let base64 = STANDARD.encode(&key);
-        for text in [hex.clone(), hex.to_uppercase(), base64.clone(), base64.trim_end_matches('=').into(), format!(" {base64}\n")] {
-            assert_eq!(bytes(RootKey::parse(&text)), key, "{text}");
+        for text in [
+            hex.clone(),
+            hex.to_uppercase(),
+            base64.clone(),
+            base64.trim_end_matches('=').into(),
+            format!(" {base64}\n"),
+        ] {
+            assert_eq!(bytes(RootKey::from_text(&text)), key, "{text}");
         }
         let raw_text = "a".repeat(32);
-        for bad in ["", &hex[1..], &hex.replace('0', "g"), &base64.replace('A', "-"), raw_text.as_str(), &format!("{base64}{base64}")] {
-            assert!(matches!(RootKey::parse(bad), Err(RootKeyError::Malformed)), "{bad}");
+        for bad in [
+            "",
+            &hex[1..],
+            &hex.replace('0', "g"),
+            &base64.replace('A', "-"),
+            raw_text.as_str(),
+            &format!("{base64}{base64}"),
+        ] {
+            assert!(
+                matches!(RootKey::from_text(bad), Err(RootKeyError::Malformed)),
+                "{bad}"
+            );
         }
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("root.key");
@@ -292,15 +368,35 @@ mod tests {
 
     #[test]
     fn a_passphrase_gives_the_same_key_as_ever() {
-        // Computed once with Argon2's reference parameters below; a change would lock every deployment with a passphrase out.
-        let params = PassphraseParams { memory_kib: 8 * 1024, passes: 1, lanes: 1, salt: *b"sixteen bytes ok" };
+        // Pinned: a change would lock every deployment with a passphrase out.
+        let params = PassphraseParams {
+            memory_kib: 8 * 1024,
+            passes: 1,
+            lanes: 1,
+            salt: *b"sixteen bytes ok",
+        };
         let key = bytes(RootKey::from_passphrase("correct horse battery", &params));
-        let other_salt = PassphraseParams { salt: *b"sixteen bytes no", ..params };
-        assert_ne!(bytes(RootKey::from_passphrase("correct horse battery", &other_salt)), key);
-        assert_ne!(bytes(RootKey::from_passphrase("correct horse batterx", &params)), key);
+        let other_salt = PassphraseParams {
+            salt: *b"sixteen bytes no",
+            ..params
+        };
+        assert_ne!(
+            bytes(RootKey::from_passphrase("correct horse battery", &other_salt)),
+            key
+        );
+        assert_ne!(
+            bytes(RootKey::from_passphrase("correct horse batterx", &params)),
+            key
+        );
         let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "PENDING");
-        assert!(matches!(RootKey::from_passphrase("short", &params), Err(RootKeyError::ShortPassphrase)));
+        assert_eq!(
+            hex,
+            "2d9367d898051cf061511cedfd49c1d20c49f3e2debdc5c61800ea033b8435a5"
+        );
+        assert!(matches!(
+            RootKey::from_passphrase("short", &params),
+            Err(RootKeyError::ShortPassphrase)
+        ));
     }
 
     #[test]
@@ -318,21 +414,38 @@ mod tests {
         let mut tag = [0; 32];
         argon2.hash_password_into(&[1; 32], &[2; 16], &mut tag).unwrap();
         let hex: String = tag.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659");
+        assert_eq!(
+            hex,
+            "0d640df58d78766c08c037a34a8b53c9d01ef0452d75b65eb52520e96b01e659"
+        );
     }
 
     #[test]
     fn stored_parameters_go_round_and_stay_in_their_bounds() {
         let params = PassphraseParams::generate().unwrap();
-        let stored = params.to_bytes();
-        assert_eq!(PassphraseParams::from_bytes(&stored).unwrap(), params);
+        let read = |params: &PassphraseParams| {
+            serde_json::from_slice::<PassphraseParams>(&serde_json::to_vec(params).unwrap())
+        };
+        assert_eq!(read(&params).unwrap(), params);
         assert_ne!(PassphraseParams::generate().unwrap(), params);
-        assert!(PassphraseParams::from_bytes(&stored[1..]).is_err());
-        assert!(PassphraseParams::from_bytes(&[&stored[..], &[0]].concat()).is_err());
-        for (memory_kib, passes, lanes) in [(1024, 3, 1), (u32::MAX, 3, 1), (65536, 0, 1), (65536, 1000, 1), (65536, 3, 0)] {
-            let bad = PassphraseParams { memory_kib, passes, lanes, ..params };
-            assert!(matches!(PassphraseParams::from_bytes(&bad.to_bytes()), Err(RootKeyError::Params)), "{bad:?}");
+        let costs = [
+            (1024, 3, 1),
+            (u32::MAX, 3, 1),
+            (65536, 0, 1),
+            (65536, 1000, 1),
+            (65536, 3, 0),
+            (65536, 3, 17),
+        ];
+        for (memory_kib, passes, lanes) in costs {
+            let bad = PassphraseParams {
+                memory_kib,
+                passes,
+                lanes,
+                ..params
+            };
+            assert!(read(&bad).is_err(), "{bad:?}");
         }
+        assert!(serde_json::from_slice::<PassphraseParams>(b"").is_err());
     }
 
     #[test]

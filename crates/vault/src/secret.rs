@@ -39,7 +39,10 @@ impl Secret {
 #[cfg(test)]
 mod tests {
     use crate::intake::Given;
-    use crate::{DeploymentKey, Fields, LocalKms, NewToken, Opened, PolicyMac, RootKey, Secret, SealedCredential, Vault};
+    use crate::{
+        DeploymentKey, Fields, LocalKms, NewToken, Opened, PolicyMac, RootKey, SealedCredential, Secret,
+        Vault,
+    };
 
     /// Compiles only for a type without the trait: with it, two impls fit `_` and neither can be chosen.
     macro_rules! lacks {
@@ -62,7 +65,18 @@ mod tests {
         )+};
     }
 
-    closed!(Secret, Fields, Given, Opened, SealedCredential, NewToken, RootKey, LocalKms, DeploymentKey, Vault);
+    closed!(
+        Secret,
+        Fields,
+        Given,
+        Opened,
+        SealedCredential,
+        NewToken,
+        RootKey,
+        LocalKms,
+        DeploymentKey,
+        Vault
+    );
     lacks!(PolicyMac: std::fmt::Debug, std::fmt::Display, serde::Serialize);
 
     #[test]

@@ -18,7 +18,7 @@ pub enum TokenKind {
     /// `kss_`: a signed-in session of the control plane.
     Session,
     /// `ksc_`: the one-time code of a sign-in, reset or verification link.
-    Code,
+    SignInCode,
 }
 
 impl TokenKind {
@@ -28,7 +28,7 @@ impl TokenKind {
             Self::Agent => keystore_core::token::PREFIX,
             Self::ApiKey => "ksm_",
             Self::Session => "kss_",
-            Self::Code => "ksc_",
+            Self::SignInCode => "ksc_",
         }
     }
 }
@@ -95,11 +95,19 @@ mod tests {
 
     #[test]
     fn each_kind_has_its_prefix_and_none_is_another() {
-        for (kind, prefix) in [(TokenKind::ApiKey, "ksm_"), (TokenKind::Session, "kss_"), (TokenKind::Code, "ksc_")] {
+        for (kind, prefix) in [
+            (TokenKind::ApiKey, "ksm_"),
+            (TokenKind::Session, "kss_"),
+            (TokenKind::SignInCode, "ksc_"),
+        ] {
             let text = NewToken::generate(kind).unwrap().into_text();
             let digits = text.strip_prefix(prefix).unwrap();
             assert_eq!(digits.len(), 64);
-            assert!(digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+            assert!(
+                digits
+                    .bytes()
+                    .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            );
             assert!(!keystore_core::token::is_token(text.as_bytes()));
         }
     }
@@ -107,7 +115,14 @@ mod tests {
     #[test]
     fn the_hash_is_sha_256() {
         // FIPS 180-4, "abc".
-        let hash: String = hash_token(b"abc").0.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        let hash: String = hash_token(b"abc")
+            .0
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hash,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 }

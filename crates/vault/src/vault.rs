@@ -1,7 +1,7 @@
 //! Sealing and loading of credentials, and the keys on the way: root key (in the KMS), KEK of an organization, DEK of a version.
 //!
 //! What is wrapped and sealed is stored by the caller. Unwrapped KEKs are kept in memory for `kek_ttl` and no longer: without
-//! its root key a vault closes within that time. Rotation of KEKs is not here yet.
+//! its root key a vault closes within that time. Moving sealed credentials to a newer KEK is not here yet.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,11 +12,10 @@ use keystore_core::ids::{DeploymentId, KekId, OrgId};
 
 use crate::aead::{self, Key, NONCE};
 use crate::credential::{Dek, SealedCredential};
-use crate::deployment::DeploymentKey;
 use crate::error::VaultError;
 use crate::fields::Fields;
-use crate::format::{Blob, SealContext, field};
-use crate::kms::{Kms, KmsError};
+use crate::format::{Blob, SealContext};
+use crate::kms::{Kms, KmsError, context};
 use crate::random;
 use crate::secret::Secret;
 
@@ -59,8 +58,19 @@ impl From<KmsError> for VaultError {
 
 impl Vault {
     /// A vault of `deployment` whose root key is in `kms`. An unwrapped key is kept for `kek_ttl`; zero unwraps at each use.
-    pub fn new(kms: Arc<dyn Kms>, deployment: DeploymentId, kek_ttl: Duration, clock: Arc<dyn Clock>) -> Self {
-        Self { kms, deployment, kek_ttl, clock, keks: Mutex::default() }
+    pub fn new(
+        kms: Arc<dyn Kms>,
+        deployment: DeploymentId,
+        kek_ttl: Duration,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            kms,
+            deployment,
+            kek_ttl,
+            clock,
+            keks: Mutex::default(),
+        }
     }
 
     /// The deployment that everything here is bound to.
@@ -74,41 +84,29 @@ impl Vault {
     ///
     /// `Sealed`, `Corrupt`, `NoRandomness`.
     pub async fn probe(&self) -> Result<(), VaultError> {
-        let context = self.context("probe", &[]);
+        let context = context("probe", self.deployment, &[]);
         let key = random::key()?;
         let wrapped = self.kms.wrap(&key, &context).await?;
         let unwrapped = self.kms.unwrap(&wrapped, &context).await?;
-        if aead::same(key.expose(), unwrapped.expose()) { Ok(()) } else { Err(VaultError::Corrupt) }
+        if aead::same(key.expose(), unwrapped.expose()) {
+            Ok(())
+        } else {
+            Err(VaultError::Corrupt)
+        }
     }
 
-    /// A deployment's own key, new, and its wrapped form to be stored.
+    /// A new KEK of an organization; its first generation is 1.
     ///
     /// # Errors
     ///
     /// `Sealed`, `NoRandomness`.
-    pub async fn new_deployment_key(&self) -> Result<(DeploymentKey, Vec<u8>), VaultError> {
-        let key = random::key()?;
-        let wrapped = self.kms.wrap(&key, &self.context("deployment-key", &[])).await?;
-        Ok((DeploymentKey::new(key), wrapped))
-    }
-
-    /// The deployment's own key.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`; `Corrupt` when it was wrapped by another root key or for another deployment.
-    pub async fn deployment_key(&self, wrapped: &[u8]) -> Result<DeploymentKey, VaultError> {
-        let key = self.kms.unwrap(wrapped, &self.context("deployment-key", &[])).await?;
-        if key.len() == aead::KEY { Ok(DeploymentKey::new(key)) } else { Err(VaultError::Corrupt) }
-    }
-
-    /// An organization's first KEK.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`, `NoRandomness`.
-    pub async fn new_kek(&self, org: OrgId, id: KekId) -> Result<WrappedKek, VaultError> {
-        let mut kek = WrappedKek { id, generation: 1, org, bytes: Vec::new() };
+    pub async fn new_kek(&self, org: OrgId, id: KekId, generation: u32) -> Result<WrappedKek, VaultError> {
+        let mut kek = WrappedKek {
+            id,
+            generation,
+            org,
+            bytes: Vec::new(),
+        };
         kek.bytes = self.kms.wrap(&random::key()?, &self.kek_context(&kek)).await?;
         Ok(kek)
     }
@@ -118,7 +116,12 @@ impl Vault {
     /// # Errors
     ///
     /// `Sealed`, `Corrupt` (the KEK is not this organization's), `NoRandomness`.
-    pub async fn seal(&self, kek: &WrappedKek, context: &SealContext, fields: &Fields) -> Result<Vec<u8>, VaultError> {
+    pub async fn seal(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        fields: &Fields,
+    ) -> Result<Vec<u8>, VaultError> {
         self.check_place(kek, context)?;
         let ready = self.kek(kek).await?;
         let dek = random::key()?;
@@ -151,7 +154,13 @@ impl Vault {
     ) -> Result<SealedCredential, VaultError> {
         let blob = Blob::parse(sealed)?;
         let dek = self.unwrap_dek(kek, &context, &blob).await?;
-        Ok(SealedCredential::new(kek.clone(), context, blob, dek, Arc::clone(&self.clock)))
+        Ok(SealedCredential::new(
+            kek.clone(),
+            context,
+            blob,
+            dek,
+            Arc::clone(&self.clock),
+        ))
     }
 
     /// The DEK of a blob, if the blob is for this context, this KEK, and committed to this DEK. It lives as long as its KEK, so
@@ -167,13 +176,18 @@ impl Vault {
             return Err(VaultError::Corrupt);
         }
         let ready = self.kek(kek).await?;
-        let dek = ready.key.open(blob.wrap_nonce, &context.aad("dek"), &blob.wrapped_dek)?;
+        let dek = ready
+            .key
+            .open(blob.wrap_nonce, &context.aad("dek"), &blob.wrapped_dek)?;
         // GCM alone lets one ciphertext open under two keys.
         let expected = commitment(&dek, &context.aad("credential"), &blob.nonce)?;
         if !aead::same(&expected, &blob.commitment) {
             return Err(VaultError::Corrupt);
         }
-        Ok(Dek { key: Key::new(&dek)?, until: ready.until })
+        Ok(Dek {
+            key: Key::new(&dek)?,
+            until: ready.until,
+        })
     }
 
     fn check_place(&self, kek: &WrappedKek, context: &SealContext) -> Result<(), VaultError> {
@@ -186,12 +200,24 @@ impl Vault {
         let name = (wrapped.org, wrapped.id, wrapped.generation);
         // The lifetime counts from before the KMS was asked: a slow answer is no longer good than a fast one.
         let now = self.clock.boottime();
-        let kept = self.kept().get(&name).filter(|kek| now < kek.until).map(Arc::clone);
+        let kept = self
+            .kept()
+            .get(&name)
+            .filter(|kek| now < kek.until)
+            .map(Arc::clone);
         if let Some(kek) = kept {
             return Ok(kek);
         }
-        let key = Key::new(&self.kms.unwrap(&wrapped.bytes, &self.kek_context(wrapped)).await?)?;
-        let kek = Arc::new(Kek { key, until: now.saturating_add(self.kek_ttl) });
+        let key = Key::new(
+            &self
+                .kms
+                .unwrap(&wrapped.bytes, &self.kek_context(wrapped))
+                .await?,
+        )?;
+        let kek = Arc::new(Kek {
+            key,
+            until: now.saturating_add(self.kek_ttl),
+        });
         let mut kept = self.kept();
         kept.retain(|_, kek| now < kek.until);
         if now < kek.until {
@@ -206,22 +232,21 @@ impl Vault {
 
     fn kek_context(&self, kek: &WrappedKek) -> Vec<u8> {
         let (org, id) = (kek.org.uuid(), kek.id.uuid());
-        self.context("kek", &[org.as_bytes(), id.as_bytes(), &kek.generation.to_be_bytes()])
-    }
-
-    /// What the KMS authenticates: the purpose, the deployment, and what else tells one key from another.
-    fn context(&self, purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
-        let mut context = Vec::with_capacity(96);
-        field(&mut context, format!("keystore/{purpose}/v1").as_bytes());
-        field(&mut context, self.deployment.uuid().as_bytes());
-        parts.iter().for_each(|part| field(&mut context, part));
-        context
+        let generation = kek.generation.to_be_bytes();
+        context(
+            "kek",
+            self.deployment,
+            &[&org.as_bytes()[..], id.as_bytes(), &generation],
+        )
     }
 }
 
 /// Binds the ciphertext to one DEK (security of key commitment).
 fn commitment(dek: &Secret, aad: &[u8], nonce: &[u8; NONCE]) -> Result<[u8; 32], VaultError> {
-    Ok(aead::mac(&aead::mac_key(&aead::derive(dek, "commit")?), &[aad, nonce]))
+    Ok(aead::mac(
+        &aead::mac_key(&aead::derive(dek, "commit")?),
+        &[aad, nonce],
+    ))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::*;
 use crate::format::policy_sha256;
 use crate::intake::{DeclaredField, Given, intake};
 use crate::kms::KmsFuture;
-use crate::{LocalKms, Opened, RootKey};
+use crate::{DeploymentKey, LocalKms, Opened, RootKey};
 
 /// A clock that stands still until it is moved: wall time and boot time.
 pub(crate) struct TestClock(Mutex<(i64, Duration)>);
@@ -76,7 +76,9 @@ struct World {
 }
 
 fn root(byte: u8) -> RootKey {
-    RootKey::parse(&format!("{byte:02x}").repeat(32)).ok().unwrap()
+    RootKey::from_text(&format!("{byte:02x}").repeat(32))
+        .ok()
+        .unwrap()
 }
 
 fn deployment(number: u128) -> DeploymentId {
@@ -117,7 +119,12 @@ impl World {
     }
 
     /// Loads and opens, all the way.
-    async fn open(&self, kek: &WrappedKek, context: &SealContext, sealed: &[u8]) -> Result<Opened, VaultError> {
+    async fn open(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        sealed: &[u8],
+    ) -> Result<Opened, VaultError> {
         self.vault.load(kek, context.clone(), sealed).await?.open()
     }
 }
@@ -136,7 +143,15 @@ fn context(org: OrgId) -> SealContext {
 
 fn secret(text: &str) -> Fields {
     let given = Given::Text(Zeroizing::new(text.to_owned()));
-    intake(given, &[DeclaredField { name: "key", required: true }]).ok().unwrap()
+    intake(
+        given,
+        &[DeclaredField {
+            name: "key",
+            required: true,
+        }],
+    )
+    .ok()
+    .unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests of the vault look into it")]
@@ -152,44 +167,85 @@ fn outcome(opened: Result<Opened, VaultError>) -> Result<Option<String>, VaultEr
 #[tokio::test]
 async fn what_is_sealed_opens_for_its_place() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
-    let sealed = world.vault.seal(&kek, &context, &secret("sk-canary-0123456789")).await.unwrap();
+    let sealed = world
+        .vault
+        .seal(&kek, &context, &secret("sk-canary-0123456789"))
+        .await
+        .unwrap();
     assert!(!sealed.windows(9).any(|window| window == b"sk-canary"));
     let opened = world.open(&kek, &context, &sealed).await;
     assert_eq!(outcome(opened), Ok(Some("sk-canary-0123456789".into())));
     // The first bytes and the total length of the published form.
     assert_eq!(sealed[..5], *b"KSE1\x01");
     assert_eq!(sealed[5..21], *kek.id.uuid().as_bytes());
-    assert_eq!(sealed.len(), 4 + 1 + 16 + 4 + 12 + 48 + 12 + 4 + (1 + 1 + 3 + 4 + 20) + 16 + 32);
+    assert_eq!(
+        sealed.len(),
+        4 + 1 + 16 + 4 + 12 + 48 + 12 + 4 + (1 + 1 + 3 + 4 + 20) + 16 + 32
+    );
 }
 
 #[tokio::test]
 async fn a_restart_changes_nothing_and_another_root_key_opens_nothing() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
-    let (key, wrapped_key) = world.vault.new_deployment_key().await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
+    let (key, wrapped_key) = DeploymentKey::generate(world.kms.as_ref(), deployment(1))
+        .await
+        .unwrap();
     let context = context(org(1));
     let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
 
     let again = World::new(1, 1, TTL);
-    assert_eq!(outcome(again.open(&kek, &context, &sealed).await), Ok(Some("sk-1".into())));
-    let key_again = again.vault.deployment_key(&wrapped_key).await.ok().unwrap();
-    assert!(key_again.policy_mac().unwrap().verify("agent", b"row", &key.policy_mac().unwrap().tag("agent", b"row")));
+    assert_eq!(
+        outcome(again.open(&kek, &context, &sealed).await),
+        Ok(Some("sk-1".into()))
+    );
+    let key_again = DeploymentKey::unwrap(again.kms.as_ref(), deployment(1), &wrapped_key)
+        .await
+        .ok()
+        .unwrap();
+    assert!(key_again.policy_mac().unwrap().verify(
+        "agent",
+        b"row",
+        &key.policy_mac().unwrap().tag("agent", b"row")
+    ));
 
     for other in [World::new(2, 1, TTL), World::new(1, 2, TTL)] {
-        let context = SealContext { deployment: other.vault.deployment(), ..context.clone() };
-        assert_eq!(outcome(other.open(&kek, &context, &sealed).await), Err(VaultError::Corrupt));
-        assert_eq!(other.vault.deployment_key(&wrapped_key).await.err(), Some(VaultError::Corrupt));
+        let context = SealContext {
+            deployment: other.vault.deployment(),
+            ..context.clone()
+        };
+        assert_eq!(
+            outcome(other.open(&kek, &context, &sealed).await),
+            Err(VaultError::Corrupt)
+        );
+        assert_eq!(
+            DeploymentKey::unwrap(other.kms.as_ref(), other.vault.deployment(), &wrapped_key)
+                .await
+                .err(),
+            Some(VaultError::Corrupt)
+        );
     }
-    assert_eq!(world.vault.deployment_key(&kek.bytes).await.err(), Some(VaultError::Corrupt), "a KEK is no deployment key");
-    assert_eq!(world.vault.deployment_key(b"").await.err(), Some(VaultError::Corrupt));
+    assert_eq!(
+        DeploymentKey::unwrap(world.kms.as_ref(), deployment(1), &kek.bytes)
+            .await
+            .err(),
+        Some(VaultError::Corrupt),
+        "a KEK is no deployment key"
+    );
+    assert_eq!(
+        DeploymentKey::unwrap(world.kms.as_ref(), deployment(1), b"")
+            .await
+            .err(),
+        Some(VaultError::Corrupt)
+    );
 }
 
 #[tokio::test]
 async fn every_flipped_bit_is_noticed() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
     for at in 0..sealed.len() {
@@ -197,7 +253,10 @@ async fn every_flipped_bit_is_noticed() {
             let mut flipped = sealed.clone();
             flipped[at] ^= 1 << bit;
             let opened = outcome(world.open(&kek, &context, &flipped).await);
-            assert!(matches!(opened, Err(VaultError::Corrupt | VaultError::BadFormat)), "byte {at}, bit {bit}: {opened:?}");
+            assert!(
+                matches!(opened, Err(VaultError::Corrupt | VaultError::BadFormat)),
+                "byte {at}, bit {bit}: {opened:?}"
+            );
         }
     }
     for at in 0..kek.bytes.len() {
@@ -212,12 +271,15 @@ async fn every_flipped_bit_is_noticed() {
 #[tokio::test]
 async fn the_commitment_is_checked_before_the_ciphertext() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let mut sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
     let last = sealed.len() - 1;
     sealed[last] ^= 1;
-    assert_eq!(world.vault.load(&kek, context, &sealed).await.err(), Some(VaultError::Corrupt));
+    assert_eq!(
+        world.vault.load(&kek, context, &sealed).await.err(),
+        Some(VaultError::Corrupt)
+    );
 }
 
 /// Everything that a row of the database says about a credential version.
@@ -232,7 +294,13 @@ struct Row {
 async fn rows(world: &World, count: u32) -> Vec<Row> {
     let mut keks = Vec::new();
     for number in 0..2 {
-        keks.push(world.vault.new_kek(org(number), kek_id(10 + number)).await.unwrap());
+        keks.push(
+            world
+                .vault
+                .new_kek(org(number), kek_id(10 + number), 1)
+                .await
+                .unwrap(),
+        );
     }
     let mut rows = Vec::new();
     for number in 0..count {
@@ -241,11 +309,19 @@ async fn rows(world: &World, count: u32) -> Vec<Row> {
             credential: CredentialId::new(Uuid::from_u128(100 + u128::from(number))),
             version: 1 + number,
             provider: format!("provider-{number}"),
-            source: if number / 2 % 2 == 0 { Source::Byok } else { Source::Marketplace },
+            source: if number / 2 % 2 == 0 {
+                Source::Byok
+            } else {
+                Source::Marketplace
+            },
             policy_sha256: policy_sha256(&number.to_be_bytes()),
             ..context(kek.org)
         };
-        let sealed = world.vault.seal(&kek, &context, &secret(&format!("sk-{number}"))).await.unwrap();
+        let sealed = world
+            .vault
+            .seal(&kek, &context, &secret(&format!("sk-{number}")))
+            .await
+            .unwrap();
         rows.push(Row { kek, context, sealed });
     }
     rows
@@ -258,11 +334,19 @@ async fn no_field_of_a_row_can_be_swapped_with_another_rows() {
     type Swap = (&'static str, fn(&mut Row, &Row));
     let swaps: [Swap; 9] = [
         ("ciphertext", |row, other| row.sealed.clone_from(&other.sealed)),
-        ("credential", |row, other| row.context.credential = other.context.credential),
-        ("version", |row, other| row.context.version = other.context.version),
-        ("provider", |row, other| row.context.provider.clone_from(&other.context.provider)),
+        ("credential", |row, other| {
+            row.context.credential = other.context.credential;
+        }),
+        ("version", |row, other| {
+            row.context.version = other.context.version;
+        }),
+        ("provider", |row, other| {
+            row.context.provider.clone_from(&other.context.provider);
+        }),
         ("source", |row, other| row.context.source = other.context.source),
-        ("policy", |row, other| row.context.policy_sha256 = other.context.policy_sha256),
+        ("policy", |row, other| {
+            row.context.policy_sha256 = other.context.policy_sha256;
+        }),
         ("organization", |row, other| row.context.org = other.context.org),
         ("KEK", |row, other| row.kek = other.kek.clone()),
         ("organization and KEK", |row, other| {
@@ -274,11 +358,16 @@ async fn no_field_of_a_row_can_be_swapped_with_another_rows() {
     for (at, row) in rows.iter().enumerate() {
         let own = world.open(&row.kek, &row.context, &row.sealed).await;
         assert_eq!(outcome(own), Ok(Some(format!("sk-{at}"))));
-        for other in rows.iter().filter(|other| other.context.credential != row.context.credential) {
+        for other in rows
+            .iter()
+            .filter(|other| other.context.credential != row.context.credential)
+        {
             for (name, swap) in &swaps {
                 let mut swapped = row.clone();
                 swap(&mut swapped, other);
-                if (&swapped.context, &swapped.kek) == (&row.context, &row.kek) && swapped.sealed == row.sealed {
+                if (&swapped.context, &swapped.kek) == (&row.context, &row.kek)
+                    && swapped.sealed == row.sealed
+                {
                     continue;
                 }
                 tried += 1;
@@ -293,26 +382,41 @@ async fn no_field_of_a_row_can_be_swapped_with_another_rows() {
 #[tokio::test]
 async fn the_inner_parts_of_two_blobs_cannot_be_swapped() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     // Two blobs for the very same place: only the DEKs and IVs differ.
     let one = world.vault.seal(&kek, &context, &secret("sk-one")).await.unwrap();
     let two = world.vault.seal(&kek, &context, &secret("sk-two")).await.unwrap();
     let (wrapped, nonce, text, commitment) = (25..85, 85..97, 101..one.len() - 32, one.len() - 32..one.len());
-    for part in [wrapped.clone(), nonce.clone(), text.clone(), commitment.clone(), wrapped.start..nonce.end, nonce.start..text.end] {
+    for part in [
+        wrapped.clone(),
+        nonce.clone(),
+        text.clone(),
+        commitment.clone(),
+        wrapped.start..nonce.end,
+        nonce.start..text.end,
+    ] {
         let mut mixed = one.clone();
         mixed[part.clone()].copy_from_slice(&two[part.clone()]);
-        assert_eq!(outcome(world.open(&kek, &context, &mixed).await), Err(VaultError::Corrupt), "{part:?}");
+        assert_eq!(
+            outcome(world.open(&kek, &context, &mixed).await),
+            Err(VaultError::Corrupt),
+            "{part:?}"
+        );
     }
     let mut whole = one.clone();
     whole[wrapped.start..].copy_from_slice(&two[wrapped.start..]);
-    assert_eq!(outcome(world.open(&kek, &context, &whole).await), Ok(Some("sk-two".into())), "the offsets are right");
+    assert_eq!(
+        outcome(world.open(&kek, &context, &whole).await),
+        Ok(Some("sk-two".into())),
+        "the offsets are right"
+    );
 }
 
 #[tokio::test]
 async fn no_key_and_iv_is_used_twice() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let fields = secret("sk-1");
     let (mut wrap_nonces, mut nonces, mut deks) = (HashSet::new(), HashSet::new(), HashSet::new());
@@ -323,31 +427,51 @@ async fn no_key_and_iv_is_used_twice() {
         nonces.insert(blob.nonce);
         deks.insert(blob.wrapped_dek);
     }
-    assert_eq!((wrap_nonces.len(), nonces.len(), deks.len()), (SEALS, SEALS, SEALS));
+    assert_eq!(
+        (wrap_nonces.len(), nonces.len(), deks.len()),
+        (SEALS, SEALS, SEALS)
+    );
 }
 
 #[tokio::test]
 async fn keys_are_kept_for_their_time_and_no_longer() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
     assert_eq!(world.unwraps(), 1);
     // Half of the KEK's time is over when the DEK is loaded: the DEK has the other half.
     world.clock.advance(TTL / 2);
-    let credential = world.vault.load(&kek, context.clone(), &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    let credential = world
+        .vault
+        .load(&kek, context.clone(), &sealed)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     world.take_kms_away(true);
     world.clock.advance(TTL / 2 - Duration::from_nanos(1));
     assert_eq!(outcome(credential.open()), Ok(Some("sk-1".into())));
     assert_eq!(world.unwraps(), 1, "nothing was unwrapped again");
     world.clock.advance(Duration::from_nanos(1));
     assert_eq!(outcome(credential.open()), Err(VaultError::Stale));
-    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Err(VaultError::Sealed));
-    assert_eq!(world.vault.seal(&kek, &context, &secret("sk-2")).await.err(), Some(VaultError::Sealed));
+    assert_eq!(
+        outcome(credential.open_fresh(&world.vault).await),
+        Err(VaultError::Sealed)
+    );
+    assert_eq!(
+        world.vault.seal(&kek, &context, &secret("sk-2")).await.err(),
+        Some(VaultError::Sealed)
+    );
     assert_eq!(world.vault.probe().await, Err(VaultError::Sealed));
     world.take_kms_away(false);
-    assert_eq!(outcome(credential.open()), Err(VaultError::Stale), "an expired key is gone");
-    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Ok(Some("sk-1".into())));
+    assert_eq!(
+        outcome(credential.open()),
+        Err(VaultError::Stale),
+        "an expired key is gone"
+    );
+    assert_eq!(
+        outcome(credential.open_fresh(&world.vault).await),
+        Ok(Some("sk-1".into()))
+    );
     assert_eq!(outcome(credential.open()), Ok(Some("sk-1".into())));
     assert_eq!(world.vault.probe().await, Ok(()));
 }
@@ -355,18 +479,28 @@ async fn keys_are_kept_for_their_time_and_no_longer() {
 #[tokio::test]
 async fn with_no_time_to_live_every_use_asks_the_kms() {
     let world = World::new(1, 1, Duration::ZERO);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let sealed = world.vault.seal(&kek, &context, &secret("sk-1")).await.unwrap();
-    let credential = world.vault.load(&kek, context, &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    let credential = world
+        .vault
+        .load(&kek, context, &sealed)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     let before = world.unwraps();
     for _ in 0..3 {
         assert_eq!(outcome(credential.open()), Err(VaultError::Stale));
-        assert_eq!(outcome(credential.open_fresh(&world.vault).await), Ok(Some("sk-1".into())));
+        assert_eq!(
+            outcome(credential.open_fresh(&world.vault).await),
+            Ok(Some("sk-1".into()))
+        );
     }
     assert_eq!(world.unwraps(), before + 3);
     world.take_kms_away(true);
-    assert_eq!(outcome(credential.open_fresh(&world.vault).await), Err(VaultError::Sealed));
+    assert_eq!(
+        outcome(credential.open_fresh(&world.vault).await),
+        Err(VaultError::Sealed)
+    );
 }
 
 #[tokio::test]
@@ -376,23 +510,41 @@ async fn the_local_kms_refuses_another_key_or_context() {
     let wrapped = kms.wrap(&key, b"here").await.unwrap();
     assert!(kms.unwrap(&wrapped, b"here").await.ok().unwrap().expose() == [5; 32]);
     assert_ne!(kms.wrap(&key, b"here").await.unwrap(), wrapped);
-    assert_eq!(kms.unwrap(&wrapped, b"there").await.err(), Some(KmsError::Refused));
-    assert_eq!(kms.unwrap(&wrapped[..11], b"here").await.err(), Some(KmsError::Refused));
-    assert_eq!(LocalKms::new(&root(2)).unwrap().unwrap(&wrapped, b"here").await.err(), Some(KmsError::Refused));
+    assert_eq!(
+        kms.unwrap(&wrapped, b"there").await.err(),
+        Some(KmsError::Refused)
+    );
+    assert_eq!(
+        kms.unwrap(&wrapped[..11], b"here").await.err(),
+        Some(KmsError::Refused)
+    );
+    assert_eq!(
+        LocalKms::new(&root(2))
+            .unwrap()
+            .unwrap(&wrapped, b"here")
+            .await
+            .err(),
+        Some(KmsError::Refused)
+    );
 }
 
 #[tokio::test]
 async fn a_credential_of_several_fields_opens_with_all_of_them() {
     let world = World::new(1, 1, TTL);
-    let kek = world.vault.new_kek(org(1), kek_id(1)).await.unwrap();
+    let kek = world.vault.new_kek(org(1), kek_id(1), 1).await.unwrap();
     let context = context(org(1));
     let declared = ["account", "secret"].map(|name| DeclaredField { name, required: true });
     let given = [("account", "AC1"), ("secret", "größe")];
-    let given: BTreeMap<_, _> =
-        given.iter().map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned()))).collect();
+    let given: BTreeMap<_, _> = given
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), Zeroizing::new((*value).to_owned())))
+        .collect();
     let fields = intake(Given::Fields(given), &declared).ok().unwrap();
     let sealed = world.vault.seal(&kek, &context, &fields).await.unwrap();
-    let opened = world.open(&kek, &context, &sealed).await.unwrap_or_else(|error| panic!("{error}"));
+    let opened = world
+        .open(&kek, &context, &sealed)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     #[expect(clippy::disallowed_methods, reason = "the tests of the vault look into it")]
     let values = ["account", "secret", "key"].map(|name| opened.expose_field(name));
     assert_eq!(values, [Some("AC1"), Some("größe"), None]);
