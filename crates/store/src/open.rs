@@ -321,8 +321,7 @@ async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(
 fn corrupt(path: &Path, error: sqlx::Error) -> OpenError {
     let code = error
         .as_database_error()
-        .and_then(|database| database.code())
-        .map(|code| code.into_owned());
+        .and_then(sqlx::error::DatabaseError::code);
     let primary = code
         .and_then(|code| code.parse::<i32>().ok())
         .map(|code| code & 0xff);

@@ -73,7 +73,7 @@ sql! {
         FROM tokens WHERE org = $1 AND id = $2";
     LIST = "SELECT id, hash, org, agent, name, policy, mac, expires_at, revoked_at, created_at, last_used_at \
         FROM tokens WHERE org = $1 AND agent = COALESCE($2, agent) AND id > $3 \
-        AND ($4 IS NULL OR agent IN (SELECT a.id FROM agents a WHERE a.org = $1 AND a.project = $4)) ORDER BY id LIMIT $5";
+        AND agent IN (SELECT a.id FROM agents a WHERE a.org = $1 AND a.project = COALESCE($4, a.project)) ORDER BY id LIMIT $5";
     TOUCH = "UPDATE tokens SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 

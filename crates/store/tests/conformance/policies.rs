@@ -11,6 +11,9 @@ use keystore_store::{Change, agents, budgets, credentials, policies, tokens};
 
 use crate::bench::Bench;
 
+/// What a listener was called with.
+type Heard = Arc<Mutex<Vec<(Vec<Change>, u64)>>>;
+
 pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
     let store = bench.open().await;
     let mut world = bench.world(&store, "a").await;
@@ -109,7 +112,7 @@ pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
 pub(crate) async fn changes_are_heard_before_commit_returns(bench: Bench) {
     let store = bench.open().await;
     let world = bench.world(&store, "a").await;
-    let heard: Arc<Mutex<Vec<(Vec<Change>, u64)>>> = Arc::default();
+    let heard: Heard = Arc::default();
     let epoch = store.epoch_cell();
     store.on_change({
         let heard = Arc::clone(&heard);

@@ -416,7 +416,10 @@ pub(crate) async fn sessions_and_keys_end(bench: Bench) {
         created_at: now,
     };
     members::insert(&mut tx, &member).await.unwrap();
-    assert_eq!(members::of_user(&mut tx, ada.id).await.unwrap(), [member.clone()]);
+    assert_eq!(
+        members::of_user(&mut tx, ada.id).await.unwrap(),
+        std::slice::from_ref(&member)
+    );
     assert_eq!(members::owners(&mut tx, world.org).await.unwrap(), 1);
     assert!(
         members::set_role(&mut tx, world.org, ada.id, Role::Billing)
