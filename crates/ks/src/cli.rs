@@ -1,0 +1,200 @@
+//! The command line: its words, their help and their examples. It decides nothing.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{agents, login, providers, requests, run, serve, tokens, usage};
+use crate::output::Format;
+
+/// Keystore: real API keys stay in the vault, agents get tokens.
+#[derive(Parser)]
+#[command(
+    name = "ks",
+    version,
+    propagate_version = true,
+    after_help = "Examples:\n  \
+        ks dev                                     start a complete Keystore on this machine\n  \
+        ks provider add openai                     store an OpenAI key (asks for it)\n  \
+        ks token create --name bot --provider openai\n  \
+        ks run --agent bot -- python agent.py      run a program without any real key\n  \
+        ks requests --follow                       watch its traffic\n\n\
+        Exit codes: 0 done, 1 refused or failed, 2 bad usage."
+)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Args, Clone)]
+pub(crate) struct Global {
+    /// The control plane's address [env: KS_API_URL]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub(crate) api_url: Option<String>,
+    /// A management key (`ksm_…`); shells keep it in their history, so prefer KS_API_KEY or `ks login`
+    #[arg(long, global = true, value_name = "KEY", help_heading = "Global options")]
+    pub(crate) api_key: Option<String>,
+    /// The project (name or id) to work in
+    #[arg(long, global = true, value_name = "PROJECT", help_heading = "Global options")]
+    pub(crate) project: Option<String>,
+    /// How data is written to stdout
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_enum,
+        default_value_t = Format::Table,
+        help_heading = "Global options"
+    )]
+    pub(crate) output: Format,
+}
+
+/// The commands.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start a complete Keystore on this machine, for development
+    #[command(
+        after_help = "Examples:\n  ks dev\n  ks dev --data-dir ./keystore-data --proxy-addr 127.0.0.1:9400\n  \
+        ks dev --allow-upstream 127.0.0.1:11434       let credentials point at a local model server"
+    )]
+    Dev(serve::DevArgs),
+    /// Run the server with a configuration file, for production
+    #[command(
+        after_help = "Examples:\n  ks serve --config /etc/keystore/keystore.toml\n  ks serve --print-config      show the settings, secrets masked\n  \
+        KS_PROXY__ADDR=0.0.0.0:8400 ks serve"
+    )]
+    Serve(serve::ServeArgs),
+    /// Sign in and remember the session
+    #[command(
+        after_help = "Examples:\n  ks login --email ada@example.com\n  printf %s \"$PASSWORD\" | ks login --email ada@example.com --password-stdin\n  \
+        ks login --code 'https://keystore.example/login?code=…'\n  ks login --api-url https://keystore.example --api-key ksm_…"
+    )]
+    Login(login::LoginArgs),
+    /// End the session and forget it
+    #[command(after_help = "Example:\n  ks logout")]
+    Logout,
+    /// Show who the commands act as
+    #[command(after_help = "Examples:\n  ks whoami\n  ks whoami --output json")]
+    Whoami,
+    /// Check the way to the server, and the server; say how to mend what is wrong
+    #[command(after_help = "Examples:\n  ks doctor\n  ks doctor --output json")]
+    Doctor,
+    /// Providers and their stored keys
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks provider list\n  ks provider add openai\n  ks provider test openai"
+    )]
+    Provider(providers::ProviderCommand),
+    /// Agents: what they may use, and how much
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks agent list\n  ks agent create bot --provider openai --budget 5000\n  ks agent pause bot"
+    )]
+    Agent(agents::AgentCommand),
+    /// Tokens of agents
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks token create --name bot --provider openai\n  ks token rotate bot --overlap 1h"
+    )]
+    Token(tokens::TokenCommand),
+    /// Run a program with tokens in place of real keys
+    #[command(
+        after_help = "Examples:\n  ks run --agent bot -- python agent.py\n  ks run --token ks_… -- node agent.js\n  \
+        ks run --agent bot --print-env            show the variables only\n\n\
+        For every provider of the agent, the variables that its SDK reads are set: the base URL to the proxy, the key to\n\
+        the token. Variables that hold real provider keys, and KS_API_KEY, are taken away. The program's exit code is passed on."
+    )]
+    Run(run::RunArgs),
+    /// Show traffic
+    #[command(
+        after_help = "Examples:\n  ks requests\n  ks requests --agent bot --since 1h --refused\n  ks requests --follow\n  ks requests req_01jd3w8f0qe7ys4c9p2m5n6r7t"
+    )]
+    Requests(requests::RequestsArgs),
+    /// Show what was used and what it cost
+    #[command(
+        after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"
+    )]
+    Usage(usage::UsageArgs),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  ks completions bash > ~/.local/share/bash-completion/completions/ks\n  ks completions zsh > ~/.zfunc/_ks"
+    )]
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where a secret is read from. Without any, a terminal is asked.
+#[derive(Args, Default)]
+pub(crate) struct SecretArgs {
+    /// The key itself; shells keep it in their history
+    #[arg(long, value_name = "SECRET", group = "secret")]
+    pub(crate) key: Option<String>,
+    /// Read the key from stdin
+    #[arg(long, group = "secret")]
+    pub(crate) key_stdin: bool,
+    /// Read the key from a file
+    #[arg(long, value_name = "FILE", group = "secret")]
+    pub(crate) key_file: Option<PathBuf>,
+    /// A field of a secret that has several: NAME=VALUE, or NAME=@FILE
+    #[arg(long = "field", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub(crate) fields: Vec<(String, String)>,
+}
+
+/// `NAME=VALUE`.
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn every_command(command: &clap::Command, check: &mut dyn FnMut(&clap::Command)) {
+        check(command);
+        for sub in command.get_subcommands() {
+            every_command(sub, check);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_says_what_it_does_and_shows_an_example() {
+        every_command(&Cli::command(), &mut |command| {
+            let name = command.get_name();
+            assert!(command.get_about().is_some(), "{name} has no description");
+            let help = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(
+                help.contains("Example") && help.contains("ks "),
+                "{name} shows no example"
+            );
+        });
+    }
+
+    #[test]
+    fn secrets_come_from_one_place() {
+        let parse =
+            |args: &[&str]| Cli::try_parse_from([&["ks", "provider", "add", "openai"], args].concat());
+        assert!(parse(&["--key", "sk-1"]).is_ok());
+        assert!(parse(&["--key", "sk-1", "--key-stdin"]).is_err());
+        assert!(parse(&["--field", "novalue"]).is_err());
+    }
+}

@@ -1,0 +1,355 @@
+//! The HTTP client of the control plane: paths in, `wire` types out. It asks once and never retries; what a refusal means is
+//! said in the server's own words.
+
+mod stream;
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::Context;
+use keystore_core::{Clock, Micros};
+use keystore_server::clock::SystemClock;
+use keystore_wire::{Page, Problem};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+pub(crate) use stream::Events;
+
+use crate::output::advice;
+use crate::settings::Settings;
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The most pages that are fetched for one list.
+const MOST_PAGES: usize = 1_000;
+
+/// The server refused: its problem, as it said it.
+#[derive(Debug)]
+pub(crate) struct Refused(pub(crate) Box<Problem>);
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.0.detail, self.0.code)?;
+        for error in &self.0.errors {
+            write!(f, "\n  {}: {}", error.pointer, error.detail)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Refused {
+    /// What to do, and what to say when asking for help.
+    pub(crate) fn hints(&self) -> Vec<String> {
+        let mut hints: Vec<String> = self.0.remedy.iter().cloned().collect();
+        if hints.is_empty() && self.0.code == "unauthenticated" {
+            hints.push("sign in with `ks login`, or set KS_API_KEY".to_owned());
+        }
+        if self.0.status >= 500
+            && let Some(id) = &self.0.request_id
+        {
+            hints.push(format!("the request id is {id}"));
+        }
+        hints
+    }
+}
+
+/// What a server that was asked without a key answered.
+pub(crate) struct Probe {
+    /// The status.
+    pub(crate) status: StatusCode,
+    /// The body, if it is text of a sensible length.
+    pub(crate) body: String,
+    /// How far the server's clock is ahead of ours, from its `Date` header; whole seconds.
+    pub(crate) ahead_seconds: Option<i64>,
+}
+
+/// A connection to one control plane.
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    key: Option<Zeroizing<String>>,
+}
+
+impl Client {
+    /// A client for these settings.
+    ///
+    /// # Errors
+    /// The address is not a URL.
+    pub(crate) fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let base = address(&settings.api_url)?;
+        Ok(Self {
+            http: http_for(&base)?,
+            base,
+            key: settings.api_key.clone(),
+        })
+    }
+
+    /// The same client with another key.
+    pub(crate) fn with_key(mut self, key: Option<Zeroizing<String>>) -> Self {
+        self.key = key;
+        self
+    }
+
+    /// Reads one thing.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.request(Method::GET, path)?.query(query)).await
+    }
+
+    /// Reads a whole list, page by page; at most `most` entries.
+    pub(crate) async fn list<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        most: usize,
+    ) -> anyhow::Result<Vec<T>> {
+        let mut entries = Vec::new();
+        let mut after: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let limit = most.saturating_sub(entries.len()).min(500).to_string();
+            let mut paging = vec![("limit", limit)];
+            paging.extend(after.take().map(|after| ("after", after)));
+            let request = self.request(Method::GET, path)?.query(query).query(&paging);
+            let page: Page<T> = self.answer(request).await?;
+            entries.extend(page.data);
+            after = page.next;
+            if after.is_none() || entries.len() >= most {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Sends a body and reads the answer.
+    pub(crate) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.request(Method::POST, path)?.json(body)).await
+    }
+
+    /// Asks for an act that needs no body, and reads the answer.
+    pub(crate) async fn act<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
+        self.answer(self.request(Method::POST, path)?).await
+    }
+
+    /// Asks for an act whose answer does not matter.
+    pub(crate) async fn act_quietly(&self, path: &[&str]) -> anyhow::Result<()> {
+        self.send(self.request(Method::POST, path)?).await.map(drop)
+    }
+
+    /// Changes a thing and reads what became of it.
+    pub(crate) async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.request(Method::PATCH, path)?.json(body)).await
+    }
+
+    /// Deletes a thing.
+    pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        self.send(self.request(Method::DELETE, path)?).await.map(drop)
+    }
+
+    /// Opens an event stream, after the event with this id.
+    pub(crate) async fn events(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        last_id: Option<&str>,
+    ) -> anyhow::Result<Events> {
+        let mut request = self
+            .request(Method::GET, path)?
+            .query(query)
+            .header("accept", "text/event-stream")
+            // A stream has no end; it is the connection that may fail.
+            .timeout(Duration::from_secs(365 * 86_400));
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        Ok(Events::new(self.send(request).await?))
+    }
+
+    fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        let mut url = self.base.clone();
+        url.path_segments_mut()
+            .map_err(|()| anyhow::anyhow!("{} cannot be the address of a server", self.base))?
+            .pop_if_empty()
+            .push("v1")
+            .extend(path);
+        let mut request = self.http.request(method, url);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.as_str());
+        }
+        Ok(request)
+    }
+
+    async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> anyhow::Result<T> {
+        let response = self.send(request).await?;
+        let bytes = response.bytes().await.context("the answer broke off")?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            advice(
+                format!(
+                    "{} answered with something else than expected: {error}",
+                    self.base
+                ),
+                "is this the control plane of a Keystore of the same version? `ks doctor` checks",
+            )
+        })
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable_server(&self.base, &error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => Err(Refused(Box::new(problem)).into()),
+            Err(_) => Err(advice(
+                format!("{} answered {status}, and not as a Keystore does", self.base),
+                "check the address with `ks doctor`: it is the control plane's, not the proxy's",
+            )),
+        }
+    }
+}
+
+/// Asks an address for a path, without any key.
+///
+/// # Errors
+/// It cannot be reached.
+pub(crate) async fn probe(url: &str, path: &str) -> anyhow::Result<Probe> {
+    let base = address(url)?;
+    let target = base.join(path)?;
+    let response = http_for(&base)?
+        .get(target)
+        .timeout(Duration::from_secs(10))
+        .send()
+        .await
+        .map_err(|error| unreachable_server(&base, &error))?;
+    let ahead_seconds = response
+        .headers()
+        .get("date")
+        .and_then(|date| date.to_str().ok())
+        .and_then(seconds_ahead);
+    let status = response.status();
+    let body = response.text().await.unwrap_or_default();
+    Ok(Probe {
+        status,
+        body,
+        ahead_seconds,
+    })
+}
+
+/// An HTTP date (RFC 9110 section 5.6.7, the preferred form) against our clock.
+fn seconds_ahead(date: &str) -> Option<i64> {
+    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    let mut parts = date.split_once(", ")?.1.split(' ');
+    let (day, month, year, time) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let month = MONTHS.find(month)? / 3 + 1;
+    let at: Micros = format!("{year}-{month:02}-{day}T{time}Z").parse().ok()?;
+    Some(at.seconds() - SystemClock.now().seconds())
+}
+
+fn address(url: &str) -> anyhow::Result<Url> {
+    match Url::parse(url) {
+        Ok(base) if matches!(base.scheme(), "http" | "https") && base.host_str().is_some() => Ok(base),
+        _ => Err(advice(
+            format!("`{url}` is not the address of a server"),
+            "write it like http://127.0.0.1:8401 or https://keystore.example",
+        )),
+    }
+}
+
+fn is_loopback(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn http_for(base: &Url) -> anyhow::Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("ks/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(TIMEOUT)
+        // A key is for the server it is meant for.
+        .redirect(reqwest::redirect::Policy::none());
+    if is_loopback(base) {
+        builder = builder.no_proxy();
+    }
+    builder.build().context("cannot set up the HTTP client")
+}
+
+fn unreachable_server(base: &Url, error: &reqwest::Error) -> anyhow::Error {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let remedy = if is_loopback(base) {
+        "start one with `ks dev`, or name another with `--api-url` or KS_API_URL"
+    } else {
+        "check the address, or `ks doctor`"
+    };
+    advice(format!("cannot reach {base}: {cause}"), remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystore_wire::Code;
+
+    #[test]
+    fn a_refusal_keeps_the_servers_words() {
+        let problem = Problem::new(Code::Invalid, "`rpmLimit` is too high")
+            .with_error("/rpmLimit", "at most 1000000")
+            .with_remedy("lower it");
+        let refused = Refused(Box::new(problem));
+        assert_eq!(
+            refused.to_string(),
+            "`rpmLimit` is too high (invalid_request)\n  /rpmLimit: at most 1000000"
+        );
+        assert_eq!(refused.hints(), ["lower it"]);
+    }
+
+    #[test]
+    fn only_web_addresses_are_servers() {
+        assert!(address("http://127.0.0.1:8401").is_ok());
+        for url in ["127.0.0.1:8401", "file:///etc/passwd", "keystore", ""] {
+            assert!(address(url).is_err(), "{url}");
+        }
+        for (url, loopback) in [
+            ("http://127.0.0.1:1", true),
+            ("http://[::1]:1", true),
+            ("http://localhost", true),
+            ("https://keystore.example", false),
+        ] {
+            assert_eq!(is_loopback(&address(url).unwrap()), loopback, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_date_tells_how_far_the_clocks_are_apart() {
+        let ahead = seconds_ahead("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+        assert!(
+            (ahead + SystemClock.now().seconds() - 784_111_777).abs() <= 1,
+            "{ahead}"
+        );
+        assert_eq!(seconds_ahead("yesterday"), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! The commands, one file each. Every file holds the words of its command line and what the command does.
+
+pub(crate) mod agents;
+mod completions;
+mod credentials;
+mod doctor;
+mod find;
+mod grants;
+pub(crate) mod login;
+pub(crate) mod providers;
+pub(crate) mod requests;
+pub(crate) mod run;
+pub(crate) mod serve;
+pub(crate) mod tokens;
+pub(crate) mod usage;
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::client::Client;
+use crate::output::Output;
+use crate::settings::Settings;
+
+/// What a client command works with.
+pub(crate) struct Context<'a> {
+    /// Where the server is.
+    pub(crate) settings: &'a Settings,
+    /// The way there.
+    pub(crate) client: &'a Client,
+    /// The way to people.
+    pub(crate) output: &'a Output,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever it fails with, for people to read.
+pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
+    let command = match cli.command {
+        Command::Dev(args) => return serve::dev(args).await.map(|()| ExitCode::SUCCESS),
+        Command::Serve(args) => return serve::serve(args, output).await.map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            return completions::print(shell, output).map(|()| ExitCode::SUCCESS);
+        }
+        command => command,
+    };
+    let settings = Settings::load(&cli.global)?;
+    let client = Client::new(&settings)?;
+    let context = Context {
+        settings: &settings,
+        client: &client,
+        output,
+    };
+    match command {
+        Command::Run(args) => return run::run(args, &context).await,
+        Command::Doctor => return doctor::run(&context).await,
+        Command::Login(args) => login::login(args, &cli.global, &context).await?,
+        Command::Logout => login::logout(&context).await?,
+        Command::Whoami => login::whoami(&context).await?,
+        Command::Provider(command) => providers::run(command, &context).await?,
+        Command::Agent(command) => agents::run(command, &context).await?,
+        Command::Token(command) => tokens::run(command, &context).await?,
+        Command::Requests(args) => requests::run(args, &context).await?,
+        Command::Usage(args) => usage::run(args, &context).await?,
+        Command::Dev(_) | Command::Serve(_) | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The date of a time, for columns.
+fn date(time: keystore_wire::Time) -> String {
+    time.to_string().chars().take(10).collect()
+}
+
+/// A time to the second, for columns.
+fn moment(time: keystore_wire::Time) -> String {
+    time.to_string()
+        .chars()
+        .take(19)
+        .map(|letter| if letter == 'T' { ' ' } else { letter })
+        .collect()
+}
+
+/// What may be absent, for columns.
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}

@@ -1,0 +1,258 @@
+//! What is written: data to stdout, words to stderr. The only module that prints.
+//!
+//! Colour is never the only carrier of a meaning, and is left out where stderr is not a terminal or `NO_COLOR` is set.
+
+use std::io::{IsTerminal, Write};
+use std::time::Duration;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::client::Refused;
+use crate::settings;
+
+/// How data is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// Columns for people
+    Table,
+    /// JSON for programs, in the API's own shapes
+    Json,
+}
+
+/// The two channels.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: Format,
+    colour: bool,
+    terminal: bool,
+}
+
+/// A failure of the client itself, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Advice {
+    message: String,
+    remedy: String,
+}
+
+/// A failure with what to do about it.
+pub(crate) fn advice(message: impl Into<String>, remedy: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Advice {
+        message: message.into(),
+        remedy: remedy.into(),
+    })
+}
+
+impl Output {
+    /// Channels in this format.
+    pub(crate) fn new(format: Format) -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        Self {
+            format,
+            colour: terminal && !settings::no_colour(),
+            terminal,
+        }
+    }
+
+    /// Whether data is written as JSON.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Data: `value` as JSON, or what `table` makes of it.
+    pub(crate) fn data<T: Serialize>(&self, value: &T, table: impl FnOnce() -> String) -> anyhow::Result<()> {
+        match self.format {
+            Format::Json => self.line(&serde_json::to_string_pretty(value)?),
+            Format::Table => self.line(&table()),
+        }
+    }
+
+    /// One line (or block) of data.
+    pub(crate) fn line(&self, text: &str) -> anyhow::Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
+            // Whoever read our data has seen enough: `ks requests | head`.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            result => Ok(result?),
+        }
+    }
+
+    /// Words: something was done.
+    pub(crate) fn note(&self, text: &str) {
+        self.words(text);
+    }
+
+    /// Words: something deserves attention.
+    pub(crate) fn warn(&self, text: &str) {
+        self.words(&format!("{} {text}", self.paint("warning:", "33;1")));
+    }
+
+    /// Words: a command failed. In JSON mode the words are one JSON object.
+    pub(crate) fn failure(&self, error: &anyhow::Error) {
+        if self.is_json() {
+            let value = json_of(error);
+            return self.words(&value.to_string());
+        }
+        let label = self.paint("error:", "31;1");
+        match error.downcast_ref::<Refused>() {
+            Some(refused) => self.words(&format!("{label} {refused}")),
+            None => self.words(&format!("{label} {error:#}")),
+        }
+        for hint in hints(error) {
+            self.words(&format!("{} {hint}", self.paint("hint:", "36;1")));
+        }
+    }
+
+    /// A spinner on stderr while something takes long; nothing where stderr is not a terminal.
+    pub(crate) fn working(&self, words: &str) -> Working {
+        if !self.terminal || self.is_json() {
+            return Working(None);
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+            bar.set_style(style);
+        }
+        bar.set_message(words.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Working(Some(bar))
+    }
+
+    fn words(&self, text: &str) {
+        // Nothing can be done for words that cannot be written.
+        let _ = writeln!(std::io::stderr().lock(), "{text}");
+    }
+
+    fn paint(&self, text: &str, code: &str) -> String {
+        if self.colour {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// A spinner that goes away when it is dropped.
+pub(crate) struct Working(Option<ProgressBar>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn hints(error: &anyhow::Error) -> Vec<String> {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return refused.hints();
+    }
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Advice>())
+        .map(|advice| advice.remedy.clone())
+        .collect()
+}
+
+fn json_of(error: &anyhow::Error) -> serde_json::Value {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return serde_json::to_value(&*refused.0).unwrap_or_default();
+    }
+    let mut value = serde_json::json!({"code": "client", "detail": format!("{error:#}")});
+    if let Some(hint) = hints(error).first() {
+        value["remedy"] = hint.clone().into();
+    }
+    value
+}
+
+/// Columns under capitals, without lines. Rows are as wide as they are, so that `grep` and `awk` see one row a line.
+pub(crate) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings.map(str::to_owned));
+    for row in rows {
+        table.add_row(row.map(|cell| one_line(&cell)));
+    }
+    text_of(&mut table)
+}
+
+/// One thing: names to the left, values to the right.
+pub(crate) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let mut table = Table::new();
+    table
+        .load_preset(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    for (name, value) in rows {
+        table.add_row([name.to_owned(), one_line(&value)]);
+    }
+    text_of(&mut table)
+}
+
+fn text_of(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// What came from elsewhere cannot move the cursor or begin a new row.
+fn one_line(text: &str) -> String {
+    if text.is_empty() {
+        return "-".to_owned();
+    }
+    text.chars()
+        .map(|letter| if letter.is_control() { '?' } else { letter })
+        .collect()
+}
+
+/// A secret of which enough is shown to tell it from another: the first six and the last four characters of a long one.
+pub(crate) fn masked(secret: &str) -> String {
+    let letters: Vec<char> = secret.chars().collect();
+    if letters.len() < 24 {
+        return "****".to_owned();
+    }
+    let head: String = letters[..6].iter().collect();
+    let tail: String = letters[letters.len() - 4..].iter().collect();
+    format!("{head}…{tail}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_headings_and_one_line_a_row() {
+        let text = table(
+            ["NAME", "SOURCE"],
+            [
+                ["openai".into(), "byok".into()],
+                ["a\nb\x1b[31m".into(), String::new()],
+            ],
+        );
+        assert_eq!(text, "NAME      SOURCE\nopenai    byok\na?b?[31m  -");
+    }
+
+    #[test]
+    fn a_masked_secret_does_not_give_itself_away() {
+        assert_eq!(masked("ks_0123456789abcdef0123456789"), "ks_012…6789");
+        assert_eq!(masked("short-secret"), "****");
+    }
+
+    #[test]
+    fn a_failure_of_our_own_has_its_remedy_in_json() {
+        let error = advice("There is no agent `x`", "`ks agent list` lists them").context("while resolving");
+        let value = json_of(&error);
+        assert_eq!(value["remedy"], "`ks agent list` lists them");
+        assert_eq!(value["detail"], "while resolving: There is no agent `x`");
+    }
+}
