@@ -99,6 +99,10 @@ pub(crate) async fn relay(
         output_cap,
         cost: None,
     };
+    if events && meter.is_some_and(|setup| setup.hide_usage_chunk) {
+        // An event will be taken out.
+        head.headers.remove(CONTENT_LENGTH);
+    }
     let meter = meter.map(|setup| {
         Meter::new(MeterSetup {
             streamed: events,
