@@ -3,6 +3,20 @@
 //! It writes what the data plane reads (agents, tokens, credentials, budgets) and starts both listeners. It forwards nothing
 //! to a provider itself: every call with a credential, verification included, goes through `keystore-proxy`.
 
+mod agents;
+pub mod api;
+mod api_keys;
+pub mod app;
+mod auth;
+mod body;
 pub mod clock;
 pub mod config;
+mod credentials;
+pub mod custody;
+mod dev;
+mod grants;
+pub mod log;
+mod probe;
 pub mod run;
+pub mod sandbox;
+mod tokens;

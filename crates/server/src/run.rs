@@ -1,32 +1,174 @@
 //! The two ways to run the server: `serve` for production, `dev` for one command to a working Keystore.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::config::Config;
+use anyhow::Context;
+use keystore_core::Clock;
+use keystore_proxy::config::ProxyConfig;
+use keystore_proxy::listener::tls_from_pem;
+use keystore_store::Options;
+use keystore_vault::SystemIds;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// What `ks dev` was told.
-#[derive(Debug, Clone, Default)]
-pub struct DevOptions {
-    /// Where everything is kept; `None` is `$XDG_DATA_HOME/keystore`, else `~/.local/share/keystore`.
-    pub data_dir: Option<PathBuf>,
-    /// The proxy's address; `None` is `127.0.0.1:8400`.
-    pub proxy_addr: Option<SocketAddr>,
-    /// The API's address; `None` is `127.0.0.1:8401`.
-    pub api_addr: Option<SocketAddr>,
-    /// `host:port` of upstreams at private or loopback addresses that may be dialled, and named in `baseUrl`.
-    pub allow_upstream: Vec<String>,
-}
+pub use crate::dev::{DevOptions, dev};
+
+use crate::app::{App, Parts, Settings, Sockets};
+use crate::clock::SystemClock;
+use crate::config::{Config, RootKey, TlsFiles};
+use crate::custody::RootKeySource;
+use crate::log;
+
+/// How long the API's own running answers may take at shutdown.
+const API_DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs the server until SIGTERM or SIGINT: production. Refuses unsafe settings with the reason.
+///
+/// # Errors
+/// Whatever keeps it from starting, in words for the operator.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
-    let _ = config;
-    todo!()
+    config.check_safety()?;
+    log::init(&config.telemetry)?;
+    harden();
+    let sockets = sockets(&config).await?;
+    let (drain_delay, addrs) = (
+        config.proxy.drain_delay,
+        (sockets.proxy.local_addr()?, sockets.api.local_addr()?),
+    );
+    let app = App::start(parts(config)?).await?;
+    tracing::info!(proxy = %addrs.0, api = %addrs.1, version = env!("CARGO_PKG_VERSION"), "serving");
+    run(&app, sockets, drain_delay).await
 }
 
-/// Runs a complete Keystore on embedded SQLite with a generated root key, an owner account, a management key, the sandbox
-/// provider and a demo agent; prints how to use it. A second start on the same data keeps everything.
-pub async fn dev(options: DevOptions) -> anyhow::Result<()> {
-    let _ = options;
-    todo!()
+/// Serves until a signal, then drains; a second signal cuts the drain short.
+pub(crate) async fn run(app: &Arc<App>, sockets: Sockets, drain_delay: Duration) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let serving = app.serve(sockets, API_DRAIN);
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(()),
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("draining; a second signal cuts what is running");
+    app.refuse_ready();
+    let drain = async {
+        tokio::time::sleep(drain_delay).await;
+        app.shut_down();
+    };
+    let drained = async { tokio::join!(serving, drain) };
+    tokio::select! {
+        _ = drained => {}
+        _ = terminate.recv() => cut(app).await,
+        _ = interrupt.recv() => cut(app).await,
+    }
+    Ok(())
+}
+
+/// What runs is cut by the end of the process; the journal has its intents, and the next start settles them.
+async fn cut(app: &App) {
+    tracing::warn!("cut by a second signal");
+    app.store.close().await;
+}
+
+/// No core dumps, no reading of this process by others. Not being able to is worth a warning, not a refusal.
+pub(crate) fn harden() {
+    if let Err(error) = keystore_vault::memory::harden() {
+        tracing::warn!(%error, "the process could not be hardened against dumps of its memory");
+    }
+}
+
+async fn sockets(config: &Config) -> anyhow::Result<Sockets> {
+    Ok(Sockets {
+        proxy: bind(config.proxy.addr, "proxy.addr").await?,
+        proxy_tls: tls(config.proxy.tls.as_ref())?,
+        api: bind(config.api.addr, "api.addr").await?,
+        api_tls: tls(config.api.tls.as_ref())?,
+    })
+}
+
+/// Binds an address, and says what to do when it is taken.
+pub(crate) async fn bind(addr: SocketAddr, key: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(addr).await.with_context(|| {
+        format!("{addr} cannot be bound; is another server running, or choose another address (`{key}`)")
+    })
+}
+
+fn tls(files: Option<&TlsFiles>) -> anyhow::Result<Option<Arc<rustls::ServerConfig>>> {
+    match files {
+        Some(files) => Ok(Some(tls_from_pem(&files.cert_file, &files.key_file)?)),
+        None => Ok(None),
+    }
+}
+
+fn parts(config: Config) -> anyhow::Result<Parts> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let root_key = match config.kms.root_key()? {
+        RootKey::File(path) => RootKeySource::File(path),
+        RootKey::Text(text) => RootKeySource::Text(text),
+        RootKey::Passphrase(text) => RootKeySource::Passphrase(text),
+    };
+    let secure = |tls: bool, behind: bool| tls || behind;
+    let settings = Settings {
+        signup: config.api.signup,
+        secure_cookies: secure(config.api.tls.is_some(), config.api.behind_tls),
+        behind_tls: config.api.behind_tls,
+        dev: false,
+        proxy_url: proxy_url(&config),
+        allow_upstream: config.upstream.allow_private.iter().cloned().collect(),
+    };
+    Ok(Parts {
+        store_url: config.store.url()?,
+        store_options: store_options(&config.store.data_dir)?,
+        root_key,
+        kek_ttl: config.kms.kek_ttl,
+        settings,
+        ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
+        clock,
+        proxy: ProxyConfig {
+            hosts: config.proxy.hosts,
+            default_rpm: config.limits.default_rpm,
+            default_rpd: config.limits.default_rpd,
+            dev: false,
+            connect_timeout: config.upstream.connect_timeout,
+            head_timeout: config.upstream.head_timeout,
+            idle_timeout: config.upstream.idle_timeout,
+            allow_private: config.upstream.allow_private.into_iter().collect(),
+            extra_ca: config.upstream.extra_ca,
+            shutdown_timeout: config.proxy.drain_timeout,
+            max_connections: config.proxy.max_connections,
+            ..ProxyConfig::default()
+        },
+    })
+}
+
+/// Where agents reach the data plane: its first name, else its address.
+fn proxy_url(config: &Config) -> String {
+    let proxy = &config.proxy;
+    let scheme = if proxy.tls.is_some() || proxy.behind_tls {
+        "https"
+    } else {
+        "http"
+    };
+    match proxy.hosts.first() {
+        Some(host) => format!("{scheme}://{host}"),
+        None => format!("{scheme}://{}", proxy.addr),
+    }
+}
+
+/// The spool lies in the data directory, which is made if it does not exist, for its owner alone.
+pub(crate) fn store_options(data_dir: &Path) -> anyhow::Result<Options> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))?;
+    Ok(Options {
+        spool: Some(data_dir.join("spool.bin")),
+        ..Options::default()
+    })
 }

@@ -1,0 +1,414 @@
+//! What changes an agent: making it, changing its limits and grants, its status, its month's budget.
+//!
+//! An agent's policy is written whole, with its MAC, in one transaction with the budget that it names. The commit tells the
+//! data plane before it returns, so a change is in force on the next request.
+
+use std::net::IpAddr;
+
+use keystore_core::ids::{AgentId, BudgetId};
+use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetMode, BudgetPolicy};
+use keystore_core::window::Window;
+use keystore_core::{Micros, NanoUsd};
+use keystore_store::agents::{self, Agent, NewAgent};
+use keystore_store::budgets::{self, Budget};
+use keystore_store::{Conn, Tx, projects};
+use keystore_wire::Patch;
+use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, UpdateAgent};
+use keystore_wire::problem::Code;
+
+use crate::api::problem::{ApiError, ApiResult, Fields};
+use crate::app::App;
+use crate::auth::caller::Caller;
+use crate::grants;
+
+/// The purposes of the MACs over policy rows, as the data plane checks them.
+pub(crate) const AGENT_MAC: &str = "agent";
+/// See [`AGENT_MAC`].
+pub(crate) const TOKEN_MAC: &str = "token";
+/// See [`AGENT_MAC`].
+pub(crate) const BUDGET_MAC: &str = "budget";
+
+/// A stored agent with its policy read.
+pub(crate) struct Loaded {
+    /// The row.
+    pub(crate) row: Agent,
+    /// What it says.
+    pub(crate) policy: AgentPolicy,
+}
+
+/// The agent with this id, or with this name in the caller's own project (else `default`).
+///
+/// # Errors
+/// `not_found`, also for one that is out of the caller's reach.
+pub(crate) async fn find(app: &App, conn: &mut Conn, caller: &Caller, id_or_name: &str) -> ApiResult<Loaded> {
+    let row = match id_or_name.parse::<AgentId>() {
+        Ok(id) => agents::get(conn, caller.org, id).await?,
+        Err(_) => {
+            let project = caller.select_project(conn, None).await?;
+            agents::by_name(conn, caller.org, project.id, id_or_name).await?
+        }
+    };
+    let row = row
+        .filter(|agent| caller.reaches(agent.project))
+        .ok_or_else(|| ApiError::not_found("agent"))?;
+    load(app, row)
+}
+
+/// An agent whose policy is ours. One that somebody else wrote is neither shown nor signed again by a later change.
+///
+/// # Errors
+/// `internal`.
+pub(crate) fn load(app: &App, row: Agent) -> ApiResult<Loaded> {
+    if !app.policy_mac.verify(AGENT_MAC, &row.policy, &row.mac) {
+        return Err(ApiError::internal(Forged("agent")));
+    }
+    let policy = row.decode()?;
+    if policy.agent != row.id || policy.org != row.org || policy.project != row.project {
+        return Err(ApiError::internal(Forged("agent")));
+    }
+    Ok(Loaded { row, policy })
+}
+
+/// A policy row was not written by this deployment.
+#[derive(Debug, thiserror::Error)]
+#[error("the policy of a stored {0} was changed outside of Keystore")]
+pub(crate) struct Forged(pub(crate) &'static str);
+
+/// Makes an agent in the caller's transaction.
+///
+/// # Errors
+/// `invalid_request`, `already_exists`, and those of [`grants::resolve`].
+pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateAgent) -> ApiResult<Loaded> {
+    let now = app.clock.now();
+    let mut fields = Fields::default();
+    check_name(&mut fields, &new.name);
+    check_limits(
+        &mut fields,
+        new.rpm_limit,
+        new.rpd_limit,
+        new.budget_cents_monthly,
+    );
+    check_lists(&mut fields, &new.allowed_models, &new.allowed_ips, &new.labels);
+    check_future(&mut fields, new.expires_at.map(Micros::from), now);
+    fields.check()?;
+    let project = caller.select_project(tx, new.project.as_deref()).await?;
+    let grants = grants::resolve(
+        tx,
+        caller.org,
+        &project,
+        app.settings.dev,
+        &new.providers,
+        "/providers",
+    )
+    .await?;
+    let mut policy = AgentPolicy {
+        agent: AgentId::new(app.ids.next()),
+        org: caller.org,
+        project: project.id,
+        status: AgentStatus::Active,
+        expires_at: new.expires_at.map(Micros::from),
+        grants,
+        rpm_limit: new.rpm_limit,
+        rpd_limit: new.rpd_limit,
+        budgets: Vec::new(),
+        allowed_models: new.allowed_models.clone(),
+        allowed_ips: new.allowed_ips.clone(),
+        labels: new.labels.clone(),
+    };
+    let budget = match new.budget_cents_monthly {
+        Some(cents) => Some(monthly(BudgetId::new(app.ids.next()), &policy, cents)?),
+        None => None,
+    };
+    policy.budgets.extend(budget.iter().map(|budget| budget.budget));
+    let mac = app.policy_mac.tag(AGENT_MAC, &policy.canonical());
+    let name = new.name.trim();
+    agents::insert(
+        tx,
+        &NewAgent {
+            name,
+            policy: &policy,
+            mac: &mac,
+            at: now,
+        },
+    )
+    .await?;
+    if let Some(budget) = &budget {
+        budgets::insert(
+            tx,
+            budget,
+            &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
+            now,
+        )
+        .await?;
+    }
+    reload(app, tx, &policy).await
+}
+
+/// Changes what the request names.
+///
+/// # Errors
+/// As [`create`]; `conflict` for a revoked agent.
+pub(crate) async fn update(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    agent: Loaded,
+    change: UpdateAgent,
+) -> ApiResult<Loaded> {
+    let now = app.clock.now();
+    let Loaded { row, mut policy } = agent;
+    not_revoked(&policy)?;
+    let name = change.name.unwrap_or(row.name);
+    policy.rpm_limit = change.rpm_limit.apply(policy.rpm_limit);
+    policy.rpd_limit = change.rpd_limit.apply(policy.rpd_limit);
+    policy.allowed_models = change
+        .allowed_models
+        .apply(Some(policy.allowed_models))
+        .unwrap_or_default();
+    policy.allowed_ips = change
+        .allowed_ips
+        .apply(Some(policy.allowed_ips))
+        .unwrap_or_default();
+    policy.labels = change.labels.apply(Some(policy.labels)).unwrap_or_default();
+    let expiry_changes = !change.expires_at.is_keep();
+    policy.expires_at = change
+        .expires_at
+        .apply(policy.expires_at.map(Into::into))
+        .map(Micros::from);
+    let cents = match change.budget_cents_monthly {
+        Patch::Set(cents) => Some(cents),
+        Patch::Keep | Patch::Reset => None,
+    };
+    let mut fields = Fields::default();
+    check_name(&mut fields, &name);
+    check_limits(&mut fields, policy.rpm_limit, policy.rpd_limit, cents);
+    check_lists(
+        &mut fields,
+        &policy.allowed_models,
+        &policy.allowed_ips,
+        &policy.labels,
+    );
+    if expiry_changes {
+        check_future(&mut fields, policy.expires_at, now);
+    }
+    fields.check()?;
+    if let Some(wanted) = &change.providers {
+        let project = projects::get(tx, caller.org, policy.project)
+            .await?
+            .ok_or_else(|| ApiError::not_found("project"))?;
+        policy.grants =
+            grants::resolve(tx, caller.org, &project, app.settings.dev, wanted, "/providers").await?;
+    }
+    set_monthly(app, tx, &mut policy, &change.budget_cents_monthly, now).await?;
+    write(app, tx, name.trim(), &policy, now).await
+}
+
+/// Writes another status. Revoked is for good.
+///
+/// # Errors
+/// `conflict` when it is revoked and something else is asked for.
+pub(crate) async fn set_status(
+    app: &App,
+    tx: &mut Tx,
+    agent: Loaded,
+    status: AgentStatus,
+) -> ApiResult<Loaded> {
+    let Loaded { row, mut policy } = agent;
+    if status != AgentStatus::Revoked {
+        not_revoked(&policy)?;
+    }
+    policy.status = status;
+    write(app, tx, &row.name, &policy, app.clock.now()).await
+}
+
+async fn write(app: &App, tx: &mut Tx, name: &str, policy: &AgentPolicy, now: Micros) -> ApiResult<Loaded> {
+    let mac = app.policy_mac.tag(AGENT_MAC, &policy.canonical());
+    let written = agents::update(
+        tx,
+        &NewAgent {
+            name,
+            policy,
+            mac: &mac,
+            at: now,
+        },
+    )
+    .await?;
+    if !written {
+        return Err(ApiError::not_found("agent"));
+    }
+    reload(app, tx, policy).await
+}
+
+async fn reload(app: &App, tx: &mut Tx, policy: &AgentPolicy) -> ApiResult<Loaded> {
+    let row = agents::get(tx, policy.org, policy.agent)
+        .await?
+        .ok_or_else(|| ApiError::not_found("agent"))?;
+    load(app, row)
+}
+
+/// Whether this is the agent's `budgetCentsMonthly`: monthly and narrowed by nothing but the agent.
+pub(crate) fn is_monthly(budget: &Budget) -> bool {
+    budget.window_kind == Window::Month
+        && budget.provider.is_none()
+        && budget.model.is_none()
+        && budget.end_user.is_none()
+}
+
+fn monthly(budget: BudgetId, agent: &AgentPolicy, cents: i64) -> ApiResult<BudgetPolicy> {
+    let limit = NanoUsd::from_cents(cents)
+        .ok_or_else(|| ApiError::field("/budgetCentsMonthly", "is more than can be counted"))?;
+    Ok(BudgetPolicy {
+        budget,
+        org: agent.org,
+        project: Some(agent.project),
+        agent: Some(agent.agent),
+        provider: None,
+        model: None,
+        end_user: None,
+        limit,
+        window: Window::Month,
+        mode: BudgetMode::Strict,
+    })
+}
+
+/// Sets, changes or takes away the month's budget. A change keeps the row, so that what was spent stays spent.
+async fn set_monthly(
+    app: &App,
+    tx: &mut Tx,
+    policy: &mut AgentPolicy,
+    change: &Patch<i64>,
+    now: Micros,
+) -> ApiResult<()> {
+    if change.is_keep() {
+        return Ok(());
+    }
+    let found = budgets::of_agent(tx, policy.org, policy.agent).await?;
+    let found = found.iter().find(|budget| is_monthly(budget));
+    match (change, found) {
+        (Patch::Set(cents), Some(row)) => {
+            let budget = monthly(row.id, policy, *cents)?;
+            budgets::update(
+                tx,
+                &budget,
+                &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
+                now,
+            )
+            .await?;
+        }
+        (Patch::Set(cents), None) => {
+            let budget = monthly(BudgetId::new(app.ids.next()), policy, *cents)?;
+            budgets::insert(
+                tx,
+                &budget,
+                &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
+                now,
+            )
+            .await?;
+            policy.budgets.push(budget.budget);
+        }
+        (Patch::Reset, Some(row)) => {
+            budgets::delete(tx, policy.org, row.id).await?;
+            policy.budgets.retain(|id| *id != row.id);
+        }
+        (Patch::Reset, None) | (Patch::Keep, _) => {}
+    }
+    Ok(())
+}
+
+fn not_revoked(policy: &AgentPolicy) -> ApiResult<()> {
+    match policy.status {
+        AgentStatus::Revoked => Err(
+            ApiError::new(Code::Conflict, "the agent is revoked, which is for good")
+                .remedy("create another agent"),
+        ),
+        AgentStatus::Active | AgentStatus::Paused => Ok(()),
+    }
+}
+
+pub(crate) fn check_name(fields: &mut Fields, name: &str) {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        fields.wrong("/name", "expected 1 to 100 characters without control characters");
+    } else if name.parse::<AgentId>().is_ok() {
+        fields.wrong("/name", "must not look like an id");
+    }
+}
+
+fn check_limits(fields: &mut Fields, rpm: Option<u32>, rpd: Option<u32>, cents: Option<i64>) {
+    for (pointer, limit) in [("/rpmLimit", rpm), ("/rpdLimit", rpd)] {
+        if limit.is_some_and(|limit| limit > MAX_RATE_LIMIT) {
+            fields.wrong(pointer, format!("must be at most {MAX_RATE_LIMIT}"));
+        }
+    }
+    if cents.is_some_and(|cents| cents < 0 || NanoUsd::from_cents(cents).is_none()) {
+        fields.wrong(
+            "/budgetCentsMonthly",
+            "must be 0 or more, and an amount that can be counted in nano-dollars",
+        );
+    }
+}
+
+fn check_lists(fields: &mut Fields, models: &[String], networks: &[String], labels: &[String]) {
+    for (pointer, list) in [("/allowedModels", models), ("/labels", labels)] {
+        if list.len() > 100 {
+            fields.wrong(pointer, "may have at most 100 entries");
+        }
+        for (index, text) in list.iter().enumerate() {
+            if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) {
+                fields.wrong(format!("{pointer}/{index}"), "expected 1 to 200 characters");
+            }
+        }
+    }
+    if networks.len() > 100 {
+        fields.wrong("/allowedIps", "may have at most 100 entries");
+    }
+    for (index, network) in networks.iter().enumerate() {
+        if !is_network(network) {
+            fields.wrong(
+                format!("/allowedIps/{index}"),
+                "expected an address and a prefix length, such as 192.0.2.0/24 or 2001:db8::/32",
+            );
+        }
+    }
+}
+
+/// `address/prefix`, or an address alone.
+fn is_network(text: &str) -> bool {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, prefix.parse::<u8>().ok()),
+        None => (text, Some(0)),
+    };
+    match (address.parse(), prefix) {
+        (Ok(IpAddr::V4(_)), Some(bits)) => bits <= 32,
+        (Ok(IpAddr::V6(_)), Some(bits)) => bits <= 128,
+        _ => false,
+    }
+}
+
+pub(crate) fn check_future(fields: &mut Fields, at: Option<Micros>, now: Micros) {
+    if at.is_some_and(|at| at <= now) {
+        fields.wrong("/expiresAt", "must be in the future");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_network;
+
+    #[test]
+    fn networks() {
+        for good in ["192.0.2.7", "192.0.2.0/24", "0.0.0.0/0", "2001:db8::/32", "::1"] {
+            assert!(is_network(good), "{good}");
+        }
+        for bad in [
+            "",
+            "192.0.2.0/33",
+            "2001:db8::/129",
+            "example.com",
+            "192.0.2.0/",
+            "192.0.2/24",
+        ] {
+            assert!(!is_network(bad), "{bad}");
+        }
+    }
+}

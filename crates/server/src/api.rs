@@ -1,0 +1,147 @@
+//! The control plane's whole surface on one page, and what every answer passes through.
+//!
+//! The name of a handler is its operation id and the name of the SDK's method. Handlers are thin: they take a caller with a
+//! right, call the function that does the thing, and wrap the answer.
+
+mod agents;
+mod api_keys;
+mod auth;
+mod budgets;
+mod credentials;
+mod envelope;
+mod extract;
+mod health;
+mod metrics;
+mod orgs;
+mod page;
+pub mod problem;
+mod projects;
+mod providers;
+mod requests;
+mod roles;
+mod tokens;
+mod usage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use utoipa::OpenApi;
+use utoipa::openapi::OpenApi as Document;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+
+/// The largest request body, in bytes. The largest honest one is a credential with a private key in it.
+pub(crate) const BODY_LIMIT_BYTES: usize = 256 << 10;
+
+/// How long a handler may take until the head of its answer. Testing a credential waits for a vendor.
+const HANDLER_LIMIT: Duration = Duration::from_secs(60);
+
+fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(auth::sign_up))
+        .routes(routes!(auth::log_in))
+        .routes(routes!(auth::log_out))
+        .routes(routes!(auth::refresh_session))
+        .routes(routes!(auth::exchange_code))
+        .routes(routes!(auth::switch_org))
+        .routes(routes!(auth::who_am_i))
+        .routes(routes!(orgs::get_org))
+        .routes(routes!(projects::list_projects))
+        .routes(routes!(projects::get_project))
+        .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
+        .routes(routes!(api_keys::delete_api_key))
+        .routes(routes!(providers::list_providers))
+        .routes(routes!(providers::get_provider))
+        .routes(routes!(
+            credentials::list_credentials,
+            credentials::create_credential
+        ))
+        .routes(routes!(
+            credentials::get_credential,
+            credentials::delete_credential
+        ))
+        .routes(routes!(credentials::rotate_credential))
+        .routes(routes!(credentials::test_credential))
+        .routes(routes!(agents::list_agents, agents::create_agent))
+        .routes(routes!(
+            agents::get_agent,
+            agents::update_agent,
+            agents::delete_agent
+        ))
+        .routes(routes!(agents::pause_agent))
+        .routes(routes!(agents::resume_agent))
+        .routes(routes!(agents::revoke_agent))
+        .routes(routes!(tokens::list_tokens, tokens::create_token))
+        .routes(routes!(tokens::get_token))
+        .routes(routes!(tokens::revoke_token))
+        .routes(routes!(tokens::rotate_token))
+        .routes(routes!(budgets::list_budgets))
+        .routes(routes!(budgets::get_budget))
+        .routes(routes!(usage::get_usage))
+        .routes(routes!(requests::list_requests))
+        .routes(routes!(requests::stream_requests))
+        .routes(routes!(requests::get_request))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Keystore",
+        description = "The control plane of Keystore: credentials, agents, tokens, budgets and traffic.",
+        license(name = "Apache-2.0")
+    ),
+    servers((url = "/", description = "This server")),
+    security(("bearer" = []), ("session" = [])),
+    modifiers(&SecuritySchemes)
+)]
+struct Description;
+
+struct SecuritySchemes;
+
+impl utoipa::Modify for SecuritySchemes {
+    fn modify(&self, document: &mut Document) {
+        use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+        components.add_security_scheme(
+            "session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::caller::COOKIE))),
+        );
+    }
+}
+
+/// The description of the API: what `openapi.json` holds.
+pub fn openapi() -> Document {
+    routes().into_openapi()
+}
+
+/// The description as it is committed and served: pretty JSON with a newline at the end.
+///
+/// # Errors
+/// Never for a document that this crate makes.
+pub fn openapi_json() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&openapi())?;
+    text.push('\n');
+    Ok(text)
+}
+
+/// Everything that the API's listener serves.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let (documented, _) = routes().split_for_parts();
+    documented
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(health::openapi_document))
+        .fallback(envelope::not_found)
+        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&app), envelope::envelope))
+        .with_state(app)
+}

@@ -1,0 +1,232 @@
+//! `/v1/agents`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use keystore_core::budget::BudgetTerms;
+use keystore_core::ids::AgentId;
+use keystore_core::policy::{AgentStatus, ScopeAction};
+use keystore_store::budgets::{self, Budget};
+use keystore_store::{Conn, agents as rows, orgs};
+use keystore_wire::Page;
+use keystore_wire::agents::{Agent, BudgetState, CreateAgent, Grant, ListAgents, UpdateAgent};
+
+use super::extract::{Body, Id, Query};
+use super::page::Slice;
+use super::problem::ApiResult;
+use crate::agents::{self, Loaded};
+use crate::app::App;
+use crate::auth::caller::{ManageAgents, Require, SeeAgents};
+
+/// The agents, oldest first.
+#[utoipa::path(get, path = "/v1/agents", tag = "agents", params(ListAgents),
+    responses((status = 200, body = Page<Agent>)))]
+pub(super) async fn list_agents(
+    State(app): State<Arc<App>>,
+    caller: Require<SeeAgents>,
+    Query(query): Query<ListAgents>,
+) -> ApiResult<Json<Page<Agent>>> {
+    let slice = Slice::<AgentId>::of(query.limit, query.after.as_deref())?;
+    let mut conn = app.store.read().await?;
+    let project = caller.narrow(&mut conn, query.project.as_deref()).await?;
+    let found = rows::list(&mut conn, caller.org, project, slice.after, slice.read()).await?;
+    let mut loaded = Vec::with_capacity(found.len());
+    for row in found {
+        let agent = agents::load(&app, row)?;
+        let budgets = budgets::of_agent(&mut conn, caller.org, agent.policy.agent).await?;
+        loaded.push((agent, budgets));
+    }
+    Ok(Json(slice.page(
+        loaded,
+        |(agent, _)| agent.row.id.to_string(),
+        |(agent, budgets)| wire(agent, monthly(&budgets), None),
+    )))
+}
+
+/// Makes an agent. It has no token yet: `POST /v1/tokens` makes both in one step.
+#[utoipa::path(post, path = "/v1/agents", tag = "agents", request_body = CreateAgent,
+    responses((status = 201, body = Agent)))]
+pub(super) async fn create_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Body(body): Body<CreateAgent>,
+) -> ApiResult<(StatusCode, Json<Agent>)> {
+    let mut tx = app.store.begin().await?;
+    let agent = agents::create(&app, &mut tx, &caller, &body).await?;
+    let shown = show(&app, &mut tx, agent).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(shown)))
+}
+
+/// The agent, with where its month's budget stands.
+#[utoipa::path(get, path = "/v1/agents/{agent}", tag = "agents", params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, body = Agent)))]
+pub(super) async fn get_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<SeeAgents>,
+    Id(agent): Id<String>,
+) -> ApiResult<Json<Agent>> {
+    let mut conn = app.store.read().await?;
+    let agent = agents::find(&app, &mut conn, &caller, &agent).await?;
+    Ok(Json(show(&app, &mut conn, agent).await?))
+}
+
+/// Changes what is named: what is absent stays, `null` goes back to the default. In force on the next request.
+#[utoipa::path(patch, path = "/v1/agents/{agent}", tag = "agents", request_body = UpdateAgent,
+    params(("agent" = String, Path, description = "Id or name")), responses((status = 200, body = Agent)))]
+pub(super) async fn update_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Id(agent): Id<String>,
+    Body(body): Body<UpdateAgent>,
+) -> ApiResult<Json<Agent>> {
+    let mut tx = app.store.begin().await?;
+    let agent = agents::find(&app, &mut tx, &caller, &agent).await?;
+    let agent = agents::update(&app, &mut tx, &caller, agent, body).await?;
+    let shown = show(&app, &mut tx, agent).await?;
+    tx.commit().await?;
+    Ok(Json(shown))
+}
+
+/// Deletes the agent with its tokens and budgets. What it did stays in requests and usage.
+#[utoipa::path(delete, path = "/v1/agents/{agent}", tag = "agents", params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 204)))]
+pub(super) async fn delete_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Id(agent): Id<String>,
+) -> ApiResult<StatusCode> {
+    let mut tx = app.store.begin().await?;
+    let agent = agents::find(&app, &mut tx, &caller, &agent).await?;
+    rows::delete(&mut tx, caller.org, agent.row.id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Refuses the agent's requests until it is resumed.
+#[utoipa::path(post, path = "/v1/agents/{agent}/pause", tag = "agents", params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, body = Agent)))]
+pub(super) async fn pause_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Id(agent): Id<String>,
+) -> ApiResult<Json<Agent>> {
+    set_status(&app, &caller, &agent, AgentStatus::Paused).await
+}
+
+/// Lets a paused agent go on.
+#[utoipa::path(post, path = "/v1/agents/{agent}/resume", tag = "agents", params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, body = Agent)))]
+pub(super) async fn resume_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Id(agent): Id<String>,
+) -> ApiResult<Json<Agent>> {
+    set_status(&app, &caller, &agent, AgentStatus::Active).await
+}
+
+/// Ends the agent for good: its tokens are refused as unknown ones are.
+#[utoipa::path(post, path = "/v1/agents/{agent}/revoke", tag = "agents", params(("agent" = String, Path, description = "Id or name")),
+    responses((status = 200, body = Agent)))]
+pub(super) async fn revoke_agent(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageAgents>,
+    Id(agent): Id<String>,
+) -> ApiResult<Json<Agent>> {
+    set_status(&app, &caller, &agent, AgentStatus::Revoked).await
+}
+
+async fn set_status(
+    app: &App,
+    caller: &Require<ManageAgents>,
+    agent: &str,
+    status: AgentStatus,
+) -> ApiResult<Json<Agent>> {
+    let mut tx = app.store.begin().await?;
+    let agent = agents::find(app, &mut tx, caller, agent).await?;
+    let agent = agents::set_status(app, &mut tx, agent, status).await?;
+    let shown = show(app, &mut tx, agent).await?;
+    tx.commit().await?;
+    Ok(Json(shown))
+}
+
+/// The agent as an answer shows it, with where its month's budget stands.
+pub(super) async fn show(app: &App, conn: &mut Conn, agent: Loaded) -> ApiResult<Agent> {
+    let budgets = budgets::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
+    let state = match monthly(&budgets) {
+        Some(budget) => {
+            let zone = time_zone(conn, agent.policy.org).await?;
+            Some(state(app, budget, zone))
+        }
+        None => None,
+    };
+    Ok(wire(agent, monthly(&budgets), state))
+}
+
+fn monthly(budgets: &[Budget]) -> Option<&Budget> {
+    budgets.iter().find(|budget| agents::is_monthly(budget))
+}
+
+/// The time zone of an organization's budgets. UTC where the stored name is not known (any more), as on the data plane.
+pub(super) async fn time_zone(conn: &mut Conn, org: keystore_core::ids::OrgId) -> ApiResult<TimeZone> {
+    let org = orgs::get(conn, org).await?;
+    Ok(org
+        .and_then(|org| TimeZone::get(&org.time_zone).ok())
+        .unwrap_or(TimeZone::UTC))
+}
+
+/// Where a budget stands right now: what is settled and what running calls hold.
+pub(super) fn state(app: &App, budget: &Budget, zone: TimeZone) -> BudgetState {
+    let terms = BudgetTerms {
+        id: budget.id,
+        limit: budget.limit_nanos,
+        window: budget.window_kind,
+        zone,
+    };
+    let view = app.proxy.counters().view(app.clock.now(), &terms);
+    BudgetState {
+        id: budget.id,
+        limit: budget.limit_nanos,
+        spent: view.settled,
+        held: view.held,
+        resets_at: view.bounds.end.map(Into::into),
+    }
+}
+
+fn wire(agent: Loaded, budget: Option<&Budget>, state: Option<BudgetState>) -> Agent {
+    let Loaded { row, policy } = agent;
+    let grant = |grant: keystore_core::policy::Grant| Grant {
+        scopes: grant
+            .scopes
+            .iter()
+            .map(|action| scope(&grant.provider, *action))
+            .collect(),
+        name: grant.provider,
+        source: grant.source,
+        credential_id: grant.credential,
+    };
+    Agent {
+        id: row.id,
+        name: row.name,
+        project_id: row.project,
+        status: policy.status,
+        providers: policy.grants.into_iter().map(grant).collect(),
+        rpm_limit: policy.rpm_limit,
+        rpd_limit: policy.rpd_limit,
+        budget_cents_monthly: budget.map(|budget| budget.limit_nanos.cents_floor()),
+        budget: state,
+        allowed_models: policy.allowed_models,
+        allowed_ips: policy.allowed_ips,
+        labels: policy.labels,
+        expires_at: policy.expires_at.map(Into::into),
+        created_at: row.created_at.into(),
+        updated_at: row.updated_at.into(),
+    }
+}
+
+fn scope(provider: &str, action: ScopeAction) -> String {
+    format!("provider:{provider}:{}", action.as_str())
+}

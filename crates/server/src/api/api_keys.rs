@@ -1,0 +1,120 @@
+//! `/v1/api-keys`: management keys.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use keystore_core::Micros;
+use keystore_core::ids::ApiKeyId;
+use keystore_store::api_keys::{self as rows, ApiKey as Row};
+use keystore_wire::Page;
+use keystore_wire::api_keys::{ApiKey, CreateApiKey, CreatedApiKey};
+use keystore_wire::page::PageQuery;
+
+use super::extract::{Body, Id, Query};
+use super::page::Slice;
+use super::problem::{ApiError, ApiResult};
+use super::roles;
+use crate::api_keys::{self, NewKey};
+use crate::app::App;
+use crate::auth::caller::{ManageApiKeys, Require};
+use crate::auth::rights::covers;
+
+/// The management keys, oldest first, without their values.
+#[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(PageQuery),
+    responses((status = 200, body = Page<ApiKey>)))]
+pub(super) async fn list_api_keys(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageApiKeys>,
+    Query(query): Query<PageQuery>,
+) -> ApiResult<Json<Page<ApiKey>>> {
+    let mut slice = Slice::<ApiKeyId>::of(query.limit, query.after.as_deref())?;
+    let mut conn = app.store.read().await?;
+    let mut found = Vec::new();
+    // A caller that is bound to a project sees that project's keys; the others are passed over.
+    while found.len() < slice.read() as usize {
+        let part = rows::list(&mut conn, caller.org, slice.after, slice.read()).await?;
+        let last = part.last().map(|row| row.id);
+        let whole = part.len() == slice.read() as usize;
+        found.extend(part.into_iter().filter(|row| reaches(&caller, row)));
+        slice.after = last;
+        if !whole {
+            break;
+        }
+    }
+    Ok(Json(slice.page(found, |row| row.id.to_string(), wire)))
+}
+
+fn reaches(caller: &Require<ManageApiKeys>, row: &Row) -> bool {
+    caller.project.is_none() || caller.project == row.project
+}
+
+/// Makes a management key. The value is in this answer and in no other. Nobody can give a key more than they hold.
+#[utoipa::path(post, path = "/v1/api-keys", tag = "api-keys", request_body = CreateApiKey,
+    responses((status = 201, body = CreatedApiKey)))]
+pub(super) async fn create_api_key(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageApiKeys>,
+    Body(body): Body<CreateApiKey>,
+) -> ApiResult<(StatusCode, Json<CreatedApiKey>)> {
+    let new = NewKey {
+        name: &body.name,
+        role: roles::stored(body.role),
+        project: body.project.as_deref(),
+        expires_at: body.expires_at.map(Micros::from),
+    };
+    let mut tx = app.store.begin().await?;
+    let (value, row) = api_keys::create(&app, &mut tx, &caller, &new).await?;
+    tx.commit().await?;
+    let answer = CreatedApiKey {
+        key: Some(value.into_text().to_string()),
+        secret_shown: false,
+        api_key: wire(row),
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+/// Revokes the management key at once and for good.
+#[utoipa::path(delete, path = "/v1/api-keys/{apiKey}", tag = "api-keys",
+    params(("apiKey" = String, Path, description = "Id")), responses((status = 204)))]
+pub(super) async fn delete_api_key(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageApiKeys>,
+    Id(key): Id<ApiKeyId>,
+) -> ApiResult<StatusCode> {
+    let gone = || ApiError::not_found("management key");
+    let mut tx = app.store.begin().await?;
+    let row = rows::get(&mut tx, caller.org, key)
+        .await?
+        .filter(|row| reaches(&caller, row))
+        .ok_or_else(gone)?;
+    if !covers(caller.role, row.role) {
+        return Err(ApiError::new(
+            keystore_wire::Code::Forbidden,
+            format!(
+                "the role {} cannot end a key with the role {}",
+                caller.role.as_str(),
+                row.role.as_str()
+            ),
+        ));
+    }
+    if !rows::revoke(&mut tx, caller.org, key, app.clock.now()).await? {
+        return Err(gone());
+    }
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn wire(row: Row) -> ApiKey {
+    ApiKey {
+        id: row.id,
+        name: row.name,
+        role: roles::wire(row.role),
+        project_id: row.project,
+        created_at: row.created_at.into(),
+        expires_at: row.expires_at.map(Into::into),
+        revoked_at: row.revoked_at.map(Into::into),
+        last_used_at: row.last_used_at.map(Into::into),
+    }
+}

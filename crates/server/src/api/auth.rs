@@ -1,0 +1,203 @@
+//! `/v1/auth/*`: accounts and sessions. The rules are in `crate::auth`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{AppendHeaders, IntoResponse, Response};
+use axum::{Extension, Json};
+use http::{HeaderName, StatusCode, header};
+use keystore_core::Micros;
+use keystore_store::{api_keys, orgs, users};
+use keystore_wire::auth::{
+    Exchange, LogIn, Me, Membership, OrgRef, Refreshed, SignUp, SignedIn, SignedUp, SwitchOrg, User, Via,
+};
+
+use super::extract::Body;
+use super::problem::{ApiError, ApiResult};
+use super::roles;
+use crate::app::App;
+use crate::auth::accounts::{self, NewAccount};
+use crate::auth::caller::{COOKIE, Caller, Peer, SESSION_LIFE, Who};
+
+/// Makes an account, with an organization of its own, and signs in.
+#[utoipa::path(post, path = "/v1/auth/signup", tag = "auth", security(()), request_body = SignUp,
+    responses((status = 201, body = SignedUp)))]
+pub(super) async fn sign_up(State(app): State<Arc<App>>, Body(body): Body<SignUp>) -> ApiResult<Response> {
+    let new = NewAccount {
+        email: &body.email,
+        password: body.password.expose(),
+        name: &body.name,
+        org_name: &body.org_name,
+    };
+    let done = accounts::sign_up(&app, &new).await?;
+    let answer = SignedUp {
+        token: done.token.into_text().to_string(),
+        expires_at: done.expires_at.into(),
+        user: user(&done.user),
+        org: org_ref(&done.org),
+    };
+    Ok((StatusCode::CREATED, cookie(&app, &answer.token), Json(answer)).into_response())
+}
+
+/// Signs in with address and password.
+#[utoipa::path(post, path = "/v1/auth/login", tag = "auth", security(()), request_body = LogIn,
+    responses((status = 200, body = SignedIn)))]
+pub(super) async fn log_in(
+    State(app): State<Arc<App>>,
+    Extension(peer): Extension<Peer>,
+    Body(body): Body<LogIn>,
+) -> ApiResult<Response> {
+    let done = accounts::log_in(&app, &body.email, body.password.expose(), peer).await?;
+    signed_in(&app, done).await
+}
+
+/// Signs in with the code of a sign-in link: good once, for ten minutes.
+#[utoipa::path(post, path = "/v1/auth/exchange", tag = "auth", security(()), request_body = Exchange,
+    responses((status = 200, body = SignedIn)))]
+pub(super) async fn exchange_code(
+    State(app): State<Arc<App>>,
+    Body(body): Body<Exchange>,
+) -> ApiResult<Response> {
+    let done = accounts::exchange(&app, body.code.expose()).await?;
+    signed_in(&app, done).await
+}
+
+/// Ends the session.
+#[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204)))]
+pub(super) async fn log_out(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Response> {
+    let Who::User { session, .. } = caller.who else {
+        return Err(no_session());
+    };
+    accounts::log_out(&app, session).await?;
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    Ok((
+        StatusCode::NO_CONTENT,
+        AppendHeaders([(header::SET_COOKIE, gone)]),
+    )
+        .into_response())
+}
+
+/// Puts a new value in place of the session's. The old one ends at once.
+#[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", responses((status = 200, body = Refreshed)))]
+pub(super) async fn refresh_session(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Response> {
+    let Who::User { session, .. } = caller.who else {
+        return Err(no_session());
+    };
+    let (token, expires_at) = accounts::refresh(&app, session).await?;
+    let answer = Refreshed {
+        token: token.into_text().to_string(),
+        expires_at: expires_at.into(),
+    };
+    Ok((cookie(&app, &answer.token), Json(answer)).into_response())
+}
+
+/// Lets the session speak for another organization of the same person.
+#[utoipa::path(post, path = "/v1/auth/switch-org", tag = "auth", request_body = SwitchOrg,
+    responses((status = 200, body = Me)))]
+pub(super) async fn switch_org(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(body): Body<SwitchOrg>,
+) -> ApiResult<Json<Me>> {
+    let Who::User { user, session, .. } = caller.who else {
+        return Err(no_session());
+    };
+    let moved = accounts::switch_org(&app, &caller, user, session, body.org_id).await?;
+    me(&app, &moved).await
+}
+
+/// Who the caller is, and where the data plane is.
+#[utoipa::path(get, path = "/v1/auth/me", tag = "auth", responses((status = 200, body = Me)))]
+pub(super) async fn who_am_i(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Json<Me>> {
+    me(&app, &caller).await
+}
+
+async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
+    let mut conn = app.store.read().await?;
+    let org = orgs::get(&mut conn, caller.org)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    let mut me = Me {
+        via: Via::Session,
+        user: None,
+        api_key_id: None,
+        api_key_name: None,
+        org: org_ref(&org),
+        project_id: caller.project,
+        role: roles::wire(caller.role),
+        expires_at: None,
+        proxy_url: app.settings.proxy_url.clone(),
+    };
+    match caller.who {
+        Who::User {
+            user: id, expires_at, ..
+        } => {
+            me.user = users::get(&mut conn, id).await?.as_ref().map(user);
+            me.expires_at = Some(expires_at.into());
+        }
+        Who::Machine { .. } => {}
+        Who::Key { id, expires_at } => {
+            me.via = Via::ApiKey;
+            me.api_key_id = Some(id);
+            me.api_key_name = api_keys::get(&mut conn, caller.org, id)
+                .await?
+                .map(|key| key.name);
+            me.expires_at = expires_at.map(Micros::into);
+        }
+    }
+    Ok(Json(me))
+}
+
+async fn signed_in(app: &App, done: accounts::SignedIn) -> ApiResult<Response> {
+    let orgs = accounts::orgs_of(&mut app.store.read().await?, done.user.id).await?;
+    let membership = |(org, role): (orgs::Org, _)| Membership {
+        id: org.id,
+        name: org.name,
+        slug: org.slug,
+        role: roles::wire(role),
+    };
+    let answer = SignedIn {
+        token: done.token.into_text().to_string(),
+        expires_at: done.expires_at.into(),
+        user: user(&done.user),
+        org_id: done.org.id,
+        orgs: orgs.into_iter().map(membership).collect(),
+    };
+    Ok((cookie(app, &answer.token), Json(answer)).into_response())
+}
+
+fn no_session() -> ApiError {
+    ApiError::new(
+        keystore_wire::Code::Forbidden,
+        "a management key has no session; delete the key with `DELETE /v1/api-keys/{id}` to end it",
+    )
+}
+
+fn cookie(app: &App, token: &str) -> AppendHeaders<[(HeaderName, String); 1]> {
+    let secure = if app.settings.secure_cookies {
+        "; Secure"
+    } else {
+        ""
+    };
+    let value = format!(
+        "{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        SESSION_LIFE.as_secs()
+    );
+    AppendHeaders([(header::SET_COOKIE, value)])
+}
+
+fn user(row: &users::User) -> User {
+    User {
+        id: row.id,
+        email: row.email.clone(),
+        name: row.name.clone(),
+    }
+}
+
+fn org_ref(row: &orgs::Org) -> OrgRef {
+    OrgRef {
+        id: row.id,
+        name: row.name.clone(),
+        slug: row.slug.clone(),
+    }
+}

@@ -1,0 +1,82 @@
+//! Whether the process lives, whether it can work, and what the API is. No right is needed for any of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use keystore_store::deployment;
+use keystore_wire::health::{Check, Readiness};
+
+use super::problem::{ApiError, ApiResult};
+use crate::app::App;
+use crate::custody;
+
+/// The process lives: always 200.
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Whether it can work, part by part. 503 when a part cannot, or during a drain.
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let readiness = readiness(&app).await;
+    let status = match readiness.ready {
+        true => StatusCode::OK,
+        false => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    (status, Json(readiness)).into_response()
+}
+
+async fn readiness(app: &App) -> Readiness {
+    let deployment = match app.store.read().await {
+        Ok(mut conn) => deployment::get(&mut conn).await.ok().flatten(),
+        Err(_) => None,
+    };
+    let store = deployment.is_some();
+    let kms = match &deployment {
+        Some(row) => custody::is_open(app.kms.as_ref(), row).await,
+        None => false,
+    };
+    let journal = app.store.journal().is_available();
+    let draining = app.is_draining();
+    let check = |name: &str, ok: bool, remedy: &str| Check {
+        name: name.to_owned(),
+        ok,
+        detail: None,
+        remedy: (!ok).then(|| remedy.to_owned()),
+    };
+    Readiness {
+        ready: store && kms && journal && !draining,
+        now: Some(app.clock.now().into()),
+        version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+        checks: vec![
+            check(
+                "store",
+                store,
+                "the database does not answer: see the server's log",
+            ),
+            check(
+                "kms",
+                kms,
+                "the root key cannot be reached, so the vault is sealed: check `[kms]`",
+            ),
+            check(
+                "journal",
+                journal,
+                "records cannot be written: make room on the disk; it recovers by itself",
+            ),
+            check(
+                "accepting",
+                !draining,
+                "the server is shutting down: use another one",
+            ),
+        ],
+    }
+}
+
+/// The description of the API.
+pub(super) async fn openapi_document() -> ApiResult<Response> {
+    let text = super::openapi_json().map_err(ApiError::internal)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text).into_response())
+}

@@ -1,0 +1,266 @@
+//! `/v1/requests`: traffic, as a list and as a stream of server-sent events.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Body as AnswerBody;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use keystore_core::ids::{AgentId, OrgId, RequestId};
+use keystore_store::requests::{self as rows, Filter, RequestRow};
+use keystore_store::{Conn, agents as agent_rows};
+use keystore_wire::Page;
+use keystore_wire::requests::{Flags, ListRequests, Request, STREAM_EVENT};
+use tokio::sync::mpsc;
+
+use super::extract::{Id, Query};
+use super::page::Slice;
+use super::problem::{ApiError, ApiResult};
+use crate::agents;
+use crate::app::App;
+use crate::auth::caller::{Caller, Require, SeeAgents};
+use crate::body::ChannelBody;
+
+/// How often a silent stream shows that it lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// How many rows a stream reads at a time.
+const BATCH: u32 = 200;
+
+/// The requests, newest first: one row for each attempt at a provider and for each refusal.
+#[utoipa::path(get, path = "/v1/requests", tag = "requests", params(ListRequests),
+    responses((status = 200, body = Page<Request>)))]
+pub(super) async fn list_requests(
+    State(app): State<Arc<App>>,
+    caller: Require<SeeAgents>,
+    Query(query): Query<ListRequests>,
+) -> ApiResult<Json<Page<Request>>> {
+    let slice = Slice::<i64>::of(query.limit, query.after.as_deref())?;
+    app.store.project_now().await?;
+    let mut conn = app.store.read().await?;
+    let filter = filter(&app, &mut conn, &caller, query).await?;
+    let found = rows::list(&mut conn, caller.org, &filter, slice.after, slice.read()).await?;
+    let names = Names::of(&mut conn, caller.org, &found).await?;
+    Ok(Json(slice.page(
+        found,
+        |row| row.seq.to_string(),
+        |row| wire(row, &names),
+    )))
+}
+
+/// The request. With several attempts, the last one.
+#[utoipa::path(get, path = "/v1/requests/{request}", tag = "requests",
+    params(("request" = String, Path, description = "Id")), responses((status = 200, body = Request)))]
+pub(super) async fn get_request(
+    State(app): State<Arc<App>>,
+    caller: Require<SeeAgents>,
+    Id(request): Id<RequestId>,
+) -> ApiResult<Json<Request>> {
+    app.store.project_now().await?;
+    let mut conn = app.store.read().await?;
+    let found = rows::get(&mut conn, caller.org, request).await?;
+    let last = found
+        .into_iter()
+        .find(|row| caller.reaches(row.project))
+        .ok_or_else(|| ApiError::not_found("request"))?;
+    let names = Names::of(&mut conn, caller.org, std::slice::from_ref(&last)).await?;
+    Ok(Json(wire(last, &names)))
+}
+
+/// The requests as they end, as server-sent events; each has an id to resume from with `Last-Event-ID`.
+#[utoipa::path(get, path = "/v1/requests/stream", tag = "requests",
+    params(ListRequests, ("last-event-id" = Option<i64>, Header, description = "Resume after this event")),
+    responses((status = 200, body = String, content_type = "text/event-stream")))]
+pub(super) async fn stream_requests(
+    State(app): State<Arc<App>>,
+    caller: Require<SeeAgents>,
+    headers: HeaderMap,
+    Query(query): Query<ListRequests>,
+) -> ApiResult<Response> {
+    if query.limit.is_some() || query.after.is_some() {
+        return Err(ApiError::field(
+            "?limit",
+            "a stream has neither `limit` nor `after`; send `Last-Event-ID` to resume",
+        ));
+    }
+    let resume = match headers.get("last-event-id") {
+        Some(value) => Some(
+            value
+                .to_str()
+                .ok()
+                .and_then(|text| text.parse().ok())
+                .ok_or_else(|| {
+                    ApiError::field("?last-event-id", "must be the id of an event of this stream")
+                })?,
+        ),
+        None => None,
+    };
+    let filter = filter(&app, &mut app.store.read().await?, &caller, query).await?;
+    let (sender, body) = ChannelBody::new(16);
+    let follow = Follow {
+        after: resume.unwrap_or_else(|| *app.store.requests_notice().borrow()),
+        org: caller.org,
+        filter,
+        sender,
+    };
+    let (stop, tasks) = (app.stop.clone(), app.tasks.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            result = follow.run(&app) => if let Err(error) = result {
+                tracing::warn!(%error, "a stream of requests was broken off");
+            },
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    Ok((headers, AnswerBody::new(body)).into_response())
+}
+
+/// One stream: what it shows and how far it is.
+struct Follow {
+    after: i64,
+    org: OrgId,
+    filter: Filter,
+    sender: mpsc::Sender<Bytes>,
+}
+
+impl Follow {
+    async fn run(mut self, app: &App) -> ApiResult<()> {
+        let mut notice = app.store.requests_notice();
+        if self.send(": connected\n\n".to_owned()).await.is_err() {
+            return Ok(());
+        }
+        loop {
+            notice.mark_unchanged();
+            let newest = *notice.borrow();
+            if self.catch_up(app, newest).await?.is_err() {
+                return Ok(());
+            }
+            let alive = match tokio::time::timeout(KEEP_ALIVE, notice.changed()).await {
+                Ok(Ok(())) => true,
+                Ok(Err(_)) => false,
+                Err(_) => self.send(": \n\n".to_owned()).await.is_ok(),
+            };
+            if !alive {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Sends what came after `self.after`. The outer error is ours, the inner one a reader who left.
+    async fn catch_up(&mut self, app: &App, newest: i64) -> ApiResult<Result<(), Gone>> {
+        loop {
+            let (found, names) = {
+                let mut conn = app.store.read().await?;
+                let found = rows::since_seq(&mut conn, self.org, &self.filter, self.after, BATCH).await?;
+                let names = Names::of(&mut conn, self.org, &found).await?;
+                (found, names)
+            };
+            let whole = found.len() == BATCH as usize;
+            for row in found {
+                let seq = row.seq;
+                let data = serde_json::to_string(&wire(row, &names)).map_err(ApiError::internal)?;
+                if self
+                    .send(format!("event: {STREAM_EVENT}\nid: {seq}\ndata: {data}\n\n"))
+                    .await
+                    .is_err()
+                {
+                    return Ok(Err(Gone));
+                }
+                self.after = seq;
+            }
+            if !whole {
+                // What the filter left out need not be looked at again.
+                self.after = self.after.max(newest);
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    async fn send(&self, event: String) -> Result<(), Gone> {
+        self.sender.send(event.into()).await.map_err(|_| Gone)
+    }
+}
+
+/// The reader left.
+struct Gone;
+
+async fn filter(app: &App, conn: &mut Conn, caller: &Caller, query: ListRequests) -> ApiResult<Filter> {
+    Ok(Filter {
+        project: caller.narrow(conn, query.project.as_deref()).await?,
+        agent: match &query.agent {
+            Some(agent) => Some(agents::find(app, conn, caller, agent).await?.row.id),
+            None => None,
+        },
+        provider: query.provider,
+        model: query.model,
+        since: query.since.map(Into::into),
+        until: query.until.map(Into::into),
+        status: query.status,
+        refusal: query.code,
+        refused: query.refused,
+    })
+}
+
+/// The names of agents that still exist.
+struct Names(BTreeMap<AgentId, String>);
+
+impl Names {
+    async fn of(conn: &mut Conn, org: OrgId, rows: &[RequestRow]) -> ApiResult<Self> {
+        let mut names = BTreeMap::new();
+        for id in rows.iter().map(|row| row.agent) {
+            if !names.contains_key(&id)
+                && let Some(agent) = agent_rows::get(conn, org, id).await?
+            {
+                names.insert(id, agent.name);
+            }
+        }
+        Ok(Self(names))
+    }
+}
+
+fn wire(row: RequestRow, names: &Names) -> Request {
+    Request {
+        id: row.id,
+        attempt_id: row.attempt,
+        at: row.at.into(),
+        ended_at: row.ended_at.into(),
+        project_id: row.project,
+        agent_id: row.agent,
+        agent_name: names.0.get(&row.agent).cloned(),
+        token_id: row.token,
+        provider: row.provider,
+        operation: row.operation,
+        method: row.method,
+        path: row.path,
+        model: row.model,
+        served_model: row.served_model,
+        source: row.source,
+        credential_id: row.credential,
+        credential_version: row.credential_version,
+        ending: row.ending,
+        status: row.status,
+        code: row.refusal,
+        count: row.count,
+        cost: row.cost,
+        // Written by the projection from `core::Usage`: names and numbers.
+        usage: serde_json::from_value(row.usage).unwrap_or_default(),
+        flags: Flags {
+            estimated: row.estimated,
+            unpriced: row.unpriced,
+            over_hold: row.over_hold,
+            external: row.external,
+        },
+        first_byte_us: row.first_byte_us,
+        total_us: row.total_us,
+        request_bytes: row.request_bytes,
+        response_bytes: row.response_bytes,
+    }
+}

@@ -1,0 +1,250 @@
+//! The running server: every long-lived part, and how they are put together.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use keystore_core::{Clock, IdSource};
+use keystore_proxy::config::ProxyConfig;
+use keystore_proxy::listener::{Limits, Listener};
+use keystore_proxy::{Proxy, ProxyParts};
+use keystore_store::{Options, Store};
+use keystore_vault::{Kms, PolicyMac, Vault};
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api;
+use crate::auth::caller::Peer;
+use crate::auth::password::Passwords;
+use crate::config::{SecretText, SignUp};
+use crate::custody::{self, Custody, RootKeySource};
+
+/// What the handlers work with.
+pub struct App {
+    /// The database.
+    pub(crate) store: Store,
+    /// Seals and opens.
+    pub(crate) vault: Arc<Vault>,
+    /// Holds the root key.
+    pub(crate) kms: Arc<dyn Kms>,
+    /// Authenticates policy rows.
+    pub(crate) policy_mac: PolicyMac,
+    /// The data plane, for probes of credentials and for what is spent and held right now.
+    pub(crate) proxy: Arc<Proxy>,
+    /// The clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub(crate) ids: Arc<dyn IdSource>,
+    /// Hashes and checks passwords.
+    pub(crate) passwords: Passwords,
+    /// What the handlers were told.
+    pub(crate) settings: Settings,
+    /// Background work that a shutdown waits for.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the server shuts down.
+    pub(crate) stop: CancellationToken,
+    /// Whether `/readyz` says no, before the listeners close.
+    draining: AtomicBool,
+}
+
+/// Settings of the control plane.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Who may sign up.
+    pub signup: SignUp,
+    /// Whether session cookies are marked `Secure`.
+    pub secure_cookies: bool,
+    /// Whether the last entry of `X-Forwarded-For` is the caller's address.
+    pub behind_tls: bool,
+    /// Whether providers meant for development exist.
+    pub dev: bool,
+    /// Where agents reach the data plane, without a trailing slash.
+    pub proxy_url: String,
+    /// `host:port` that a credential's `baseUrl` may name for any provider.
+    pub allow_upstream: BTreeSet<String>,
+}
+
+/// What a server is made of.
+pub struct Parts {
+    /// The database's URL.
+    pub store_url: SecretText,
+    /// How it is opened.
+    pub store_options: Options,
+    /// The root key.
+    pub root_key: RootKeySource,
+    /// How long an unwrapped key may be kept.
+    pub kek_ttl: Duration,
+    /// Settings of the data plane.
+    pub proxy: ProxyConfig,
+    /// Settings of the control plane.
+    pub settings: Settings,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids come from.
+    pub ids: Arc<dyn IdSource>,
+}
+
+/// The sockets of a server, bound already, so that nobody else can take them and their ports are known.
+pub struct Sockets {
+    /// For agents.
+    pub proxy: TcpListener,
+    /// The certificate for agents.
+    pub proxy_tls: Option<Arc<ServerConfig>>,
+    /// For people, SDKs and CI.
+    pub api: TcpListener,
+    /// The certificate for them.
+    pub api_tls: Option<Arc<ServerConfig>>,
+}
+
+impl App {
+    /// Opens the database, takes custody of the keys, and makes both planes. Serves nothing yet.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting, in words for the operator.
+    pub async fn start(parts: Parts) -> anyhow::Result<Arc<Self>> {
+        Self::start_with(parts, TaskTracker::new(), CancellationToken::new()).await
+    }
+
+    /// As [`App::start`], with background work that runs already and what stops it.
+    ///
+    /// # Errors
+    /// As [`App::start`].
+    pub(crate) async fn start_with(
+        parts: Parts,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Arc<Self>> {
+        let (store, recovery) = Store::open(
+            parts.store_url.expose(),
+            parts.store_options,
+            Arc::clone(&parts.clock),
+            Arc::clone(&parts.ids),
+        )
+        .await?;
+        if recovery.crashed > 0 {
+            tracing::warn!(
+                calls = recovery.crashed,
+                "calls were running when the last process ended; they were settled at what was held for them"
+            );
+        }
+        let Custody {
+            vault,
+            kms,
+            policy_mac,
+        } = custody::open(
+            &store,
+            parts.root_key,
+            parts.kek_ttl,
+            &parts.clock,
+            parts.ids.as_ref(),
+        )
+        .await?;
+        let proxy = Proxy::new(ProxyParts {
+            config: parts.proxy,
+            store: store.clone(),
+            recovery,
+            vault: Arc::clone(&vault),
+            policy_mac: policy_mac.clone(),
+            clock: Arc::clone(&parts.clock),
+            ids: Arc::clone(&parts.ids),
+        })
+        .context("the data plane cannot start")?;
+        Ok(Arc::new(Self {
+            store,
+            vault,
+            kms,
+            policy_mac,
+            proxy,
+            clock: parts.clock,
+            ids: parts.ids,
+            passwords: Passwords::new(),
+            settings: parts.settings,
+            tasks,
+            stop,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// Serves both planes until `stop`, then drains: both listeners close, running answers end or are cut after the
+    /// configured time, everything is settled and written.
+    pub async fn serve(self: &Arc<Self>, sockets: Sockets, api_drain: Duration) {
+        let proxy = self
+            .proxy
+            .serve(sockets.proxy, sockets.proxy_tls, self.stop.clone());
+        let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
+        let (drained, ()) = tokio::join!(proxy, api);
+        if drained.cut > 0 {
+            tracing::warn!(
+                connections = drained.cut,
+                "connections were still busy at the end of the drain and were cut"
+            );
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.store.close().await;
+    }
+
+    async fn serve_api(
+        self: &Arc<Self>,
+        socket: TcpListener,
+        tls: Option<Arc<ServerConfig>>,
+        drain: Duration,
+    ) {
+        let mut listener = Listener::new(socket, Limits::default());
+        if let Some(tls) = tls {
+            listener = listener.with_tls(tls);
+        }
+        let router = api::router(Arc::clone(self));
+        let behind_tls = self.settings.behind_tls;
+        let service = move |mut request: http::Request<hyper::body::Incoming>,
+                            conn: keystore_proxy::listener::ConnInfo| {
+            let peer = Peer::of(request.headers(), conn.peer, behind_tls);
+            request.extensions_mut().insert(peer);
+            let mut router = router.clone();
+            async move {
+                match tower_service::Service::call(&mut router, request).await {
+                    Ok(answer) => answer,
+                    Err(never) => match never {},
+                }
+            }
+        };
+        listener.serve(service, self.stop.clone(), drain).await;
+    }
+
+    /// Whether the server is about to shut down.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed) || self.stop.is_cancelled()
+    }
+
+    /// Lets `/readyz` say no, so that a balancer looks away.
+    pub(crate) fn refuse_ready(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Asks everything to stop; [`App::serve`] returns when it has.
+    pub fn shut_down(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Peer {
+    /// The caller's address: the connection's other end, or what the proxy in front says about it. The last entry is the
+    /// one that this proxy wrote.
+    fn of(headers: &http::HeaderMap, peer: SocketAddr, behind_proxy: bool) -> Self {
+        let forwarded = || {
+            let line = headers
+                .get_all("x-forwarded-for")
+                .iter()
+                .next_back()?
+                .to_str()
+                .ok()?;
+            line.rsplit(',').next()?.trim().parse().ok()
+        };
+        Self(behind_proxy.then(forwarded).flatten().unwrap_or(peer.ip()))
+    }
+}

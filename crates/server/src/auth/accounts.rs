@@ -1,0 +1,398 @@
+//! Accounts and sessions: signing up, in, out, and by a link.
+
+use std::time::Duration;
+
+use keystore_core::Micros;
+use keystore_core::ids::{KekId, OrgId, ProjectId, SessionId, UserId};
+use keystore_store::members::{Member, Role};
+use keystore_store::orgs::Org;
+use keystore_store::projects::Project;
+use keystore_store::sessions::Session;
+use keystore_store::sign_in_codes::{self, Purpose};
+use keystore_store::users::User;
+use keystore_store::{Conn, Tx, keks, members, orgs, projects, sessions, users};
+use keystore_vault::{NewToken, TokenKind, hash_token};
+use keystore_wire::problem::Code;
+
+use super::caller::{Caller, DEFAULT_PROJECT, Peer, SESSION_LIFE};
+use super::throttle::{self, Subjects, TryLater};
+use crate::api::problem::{ApiError, ApiResult, Fields};
+use crate::app::App;
+use crate::config::SignUp;
+
+/// How long a sign-in link is good for.
+const CODE_LIFE: Duration = Duration::from_secs(600);
+
+/// Fewest characters of a password. Length is the only rule that helps (NIST SP 800-63B, 3.1.1).
+const PASSWORD_MIN: usize = 10;
+
+/// Most bytes of a password.
+const PASSWORD_MAX: usize = 1024;
+
+/// What a person gives to sign up.
+pub(crate) struct NewAccount<'a> {
+    /// The address.
+    pub(crate) email: &'a str,
+    /// The password.
+    pub(crate) password: &'a str,
+    /// The name for people.
+    pub(crate) name: &'a str,
+    /// The name of their organization.
+    pub(crate) org_name: &'a str,
+}
+
+/// Somebody signed in.
+pub(crate) struct SignedIn {
+    /// The `kss_` value: told once.
+    pub(crate) token: NewToken,
+    /// When the session ends unless it is used.
+    pub(crate) expires_at: Micros,
+    /// Who.
+    pub(crate) user: User,
+    /// The organization in which the session acts.
+    pub(crate) org: Org,
+}
+
+/// Makes a person, their organization with its first key-encryption key and its `default` project, and a session.
+///
+/// # Errors
+/// `forbidden` when sign-up is closed, `invalid`, `conflict` when the address is taken.
+pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>) -> ApiResult<SignedIn> {
+    if app.settings.signup == SignUp::Closed && users::count(&mut app.store.read().await?).await? > 0 {
+        return Err(closed());
+    }
+    let email = checked_email(new)?;
+    let password_hash = app.passwords.hash(new.password).await?;
+    let kek = app
+        .vault
+        .new_kek(OrgId::new(app.ids.next()), KekId::new(app.ids.next()), 1)
+        .await?;
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    let first = users::count(&mut tx).await? == 0;
+    if app.settings.signup == SignUp::Closed && !first {
+        return Err(closed());
+    }
+    let user = User {
+        id: UserId::new(app.ids.next()),
+        email,
+        name: new.name.trim().to_owned(),
+        password_hash: Some(password_hash),
+        operator: first,
+        verified_at: None,
+        created_at: now,
+        updated_at: now,
+    };
+    users::insert(&mut tx, &user).await?;
+    let org = Org {
+        id: kek.org,
+        slug: free_slug(&mut tx, new.org_name).await?,
+        name: new.org_name.trim().to_owned(),
+        time_zone: "UTC".to_owned(),
+        created_at: now,
+        updated_at: now,
+    };
+    orgs::insert(&mut tx, &org).await?;
+    let kek = keks::Kek {
+        id: kek.id,
+        org: kek.org,
+        generation: kek.generation,
+        wrapped: kek.bytes,
+        state: keks::KekState::Active,
+        created_at: now,
+    };
+    keks::insert(&mut tx, &kek).await?;
+    let project = Project {
+        id: ProjectId::new(app.ids.next()),
+        org: org.id,
+        slug: DEFAULT_PROJECT.to_owned(),
+        name: "Default".to_owned(),
+        labels: Vec::new(),
+        created_at: now,
+        updated_at: now,
+    };
+    projects::insert(&mut tx, &project).await?;
+    let member = Member {
+        org: org.id,
+        user_id: user.id,
+        role: Role::Owner,
+        created_at: now,
+    };
+    members::insert(&mut tx, &member).await?;
+    let (token, expires_at) = new_session(app, &mut tx, user.id, org.id).await?;
+    tx.commit().await?;
+    Ok(SignedIn {
+        token,
+        expires_at,
+        user,
+        org,
+    })
+}
+
+fn closed() -> ApiError {
+    ApiError::new(
+        Code::SignUpClosed,
+        "sign-up is closed on this server; ask an owner for an account",
+    )
+}
+
+/// Checks a password. Unknown addresses, people without a password and wrong passwords take the same time and get the same
+/// answer.
+///
+/// # Errors
+/// `unauthenticated`, `too_many_attempts`.
+pub(crate) async fn log_in(app: &App, email: &str, password: &str, peer: Peer) -> ApiResult<SignedIn> {
+    let email = email.trim().to_lowercase();
+    let subjects = Subjects::new(&email, peer.0);
+    let now = app.clock.now();
+    if let Err(TryLater(wait)) = throttle::begin(&app.store, &subjects, now).await? {
+        let detail = format!(
+            "too many attempts to sign in; try again in {} s",
+            wait.as_secs() + 1
+        );
+        return Err(ApiError::new(Code::TooManyAttempts, detail).after(wait + Duration::from_secs(1)));
+    }
+    let user = users::by_email(&mut app.store.read().await?, &email).await?;
+    let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
+    let right = app.passwords.verify(password, stored).await?;
+    let Some(user) = user.filter(|_| right) else {
+        throttle::failed(&app.store, &subjects, now).await?;
+        return Err(wrong());
+    };
+    throttle::succeeded(&app.store, &subjects).await?;
+    let mut tx = app.store.begin().await?;
+    let signed_in = begin_session(app, &mut tx, user).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+fn wrong() -> ApiError {
+    ApiError::new(
+        Code::InvalidCredentials,
+        "address and password do not belong together",
+    )
+}
+
+/// A code for a sign-in link of a person: good once, for ten minutes.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn sign_in_code(app: &App, user: UserId) -> ApiResult<NewToken> {
+    let code = NewToken::generate(TokenKind::SignInCode)?;
+    let mut tx = app.store.begin().await?;
+    let expires_at = app.clock.now().plus(CODE_LIFE);
+    sign_in_codes::insert(&mut tx, &code.hash().0, user, Purpose::SignIn, expires_at).await?;
+    tx.commit().await?;
+    Ok(code)
+}
+
+/// Uses a sign-in link's code up.
+///
+/// # Errors
+/// `unauthenticated` when it is unknown, used or too old.
+pub(crate) async fn exchange(app: &App, code: &str) -> ApiResult<SignedIn> {
+    let mut tx = app.store.begin().await?;
+    let used = sign_in_codes::take(
+        &mut tx,
+        &hash_token(code.as_bytes()).0,
+        Purpose::SignIn,
+        app.clock.now(),
+    )
+    .await?;
+    let user = match used {
+        Some(user) => users::get(&mut tx, user).await?,
+        None => None,
+    };
+    let user = user.ok_or_else(|| {
+        ApiError::new(
+            Code::InvalidCredentials,
+            "the link is unknown, used or older than ten minutes; ask for a new one",
+        )
+    })?;
+    let signed_in = begin_session(app, &mut tx, user).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+/// Puts a new value in place of a session's; the old one ends at once.
+///
+/// # Errors
+/// `unauthenticated` when the session has ended meanwhile.
+pub(crate) async fn refresh(app: &App, session: SessionId) -> ApiResult<(NewToken, Micros)> {
+    let token = NewToken::generate(TokenKind::Session)?;
+    let now = app.clock.now();
+    let expires_at = now.plus(SESSION_LIFE);
+    let mut tx = app.store.begin().await?;
+    if !sessions::replace(&mut tx, session, &token.hash().0, expires_at, now).await? {
+        return Err(ApiError::unauthenticated());
+    }
+    tx.commit().await?;
+    Ok((token, expires_at))
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn log_out(app: &App, session: SessionId) -> ApiResult<()> {
+    let mut tx = app.store.begin().await?;
+    sessions::revoke(&mut tx, session).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// Lets a session act in another organization of its person. Gives the caller as they are from now on.
+///
+/// # Errors
+/// `not_found` when the person does not belong to it.
+pub(crate) async fn switch_org(
+    app: &App,
+    caller: &Caller,
+    user: UserId,
+    session: SessionId,
+    org: OrgId,
+) -> ApiResult<Caller> {
+    let mut tx = app.store.begin().await?;
+    let member = members::get(&mut tx, org, user)
+        .await?
+        .ok_or_else(|| ApiError::not_found("organization"))?;
+    sessions::set_org(&mut tx, session, org).await?;
+    tx.commit().await?;
+    Ok(Caller {
+        org,
+        role: member.role,
+        ..caller.clone()
+    })
+}
+
+/// The organizations that a person belongs to, with their role, the oldest membership first.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn orgs_of(conn: &mut Conn, user: UserId) -> ApiResult<Vec<(Org, Role)>> {
+    let mut found = Vec::new();
+    for member in members::of_user(conn, user).await? {
+        if let Some(org) = orgs::get(conn, member.org).await? {
+            found.push((org, member.role));
+        }
+    }
+    Ok(found)
+}
+
+async fn begin_session(app: &App, tx: &mut Tx, user: User) -> ApiResult<SignedIn> {
+    let org = orgs_of(tx, user.id).await?.into_iter().next();
+    let (org, _) = org.ok_or_else(|| {
+        ApiError::new(
+            Code::Forbidden,
+            "you do not belong to an organization any more; ask an owner to add you",
+        )
+    })?;
+    let (token, expires_at) = new_session(app, tx, user.id, org.id).await?;
+    Ok(SignedIn {
+        token,
+        expires_at,
+        user,
+        org,
+    })
+}
+
+async fn new_session(app: &App, tx: &mut Tx, user: UserId, org: OrgId) -> ApiResult<(NewToken, Micros)> {
+    let token = NewToken::generate(TokenKind::Session)?;
+    let now = app.clock.now();
+    let expires_at = now.plus(SESSION_LIFE);
+    let session = Session {
+        id: SessionId::new(app.ids.next()),
+        hash: token.hash().0,
+        user_id: user,
+        org,
+        created_at: now,
+        expires_at,
+        last_seen_at: now,
+    };
+    sessions::insert(tx, &session).await?;
+    Ok((token, expires_at))
+}
+
+fn checked_email(new: &NewAccount<'_>) -> ApiResult<String> {
+    let email = new.email.trim().to_lowercase();
+    let mut fields = Fields::default();
+    let (local, domain) = email.split_once('@').unwrap_or_default();
+    let odd = |text: &str| {
+        text.is_empty()
+            || text
+                .chars()
+                .any(|c| c.is_whitespace() || c.is_control() || c == '@')
+    };
+    if email.len() > 254 || odd(local) || odd(domain) {
+        fields.wrong("/email", "expected an address such as you@example.com");
+    }
+    if new.password.chars().count() < PASSWORD_MIN || new.password.len() > PASSWORD_MAX {
+        fields.wrong(
+            "/password",
+            format!("expected {PASSWORD_MIN} to {PASSWORD_MAX} characters"),
+        );
+    }
+    for (pointer, text) in [("/name", new.name), ("/orgName", new.org_name)] {
+        if text.trim().is_empty() || text.chars().count() > 100 {
+            fields.wrong(pointer, "expected 1 to 100 characters");
+        }
+    }
+    fields.check()?;
+    Ok(email)
+}
+
+/// `Acme Inc` becomes `acme-inc`.
+fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for letter in name.chars().flat_map(char::to_lowercase) {
+        match letter {
+            'a'..='z' | '0'..='9' => slug.push(letter),
+            _ if slug.is_empty() || slug.ends_with('-') => {}
+            _ => slug.push('-'),
+        }
+        if slug.len() == 40 {
+            break;
+        }
+    }
+    let slug = slug.trim_end_matches('-');
+    if slug.is_empty() {
+        "org".to_owned()
+    } else {
+        slug.to_owned()
+    }
+}
+
+async fn free_slug(tx: &mut Tx, name: &str) -> ApiResult<String> {
+    let wanted = slug(name);
+    for number in 1..100 {
+        let candidate = match number {
+            1 => wanted.clone(),
+            _ => format!("{wanted}-{number}"),
+        };
+        if orgs::by_slug(tx, &candidate).await?.is_none() {
+            return Ok(candidate);
+        }
+    }
+    Err(ApiError::field(
+        "/orgName",
+        "many organizations have this name; choose another one",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::slug;
+
+    #[test]
+    fn slugs() {
+        for (name, expected) in [
+            ("Acme Inc", "acme-inc"),
+            ("  Ünïcode & Söhne! ", "n-code-s-hne"),
+            ("---", "org"),
+            ("日本", "org"),
+            ("a".repeat(80).as_str(), "a".repeat(40).as_str()),
+        ] {
+            assert_eq!(slug(name), expected, "{name}");
+        }
+    }
+}

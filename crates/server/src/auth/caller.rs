@@ -1,0 +1,403 @@
+//! Who calls, in which organization, with which role: the extractors that authenticate and authorise.
+//!
+//! A handler that takes no [`Require`] can be reached by nobody who is not meant to: the value is the only way to the
+//! organization, and the organization is the first argument of every query. It comes from the session or the key, never from
+//! a body, a path or a header.
+
+use std::marker::PhantomData;
+use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use http::request::Parts;
+use http::{HeaderMap, Method, header};
+use keystore_core::Micros;
+use keystore_core::ids::{ApiKeyId, OrgId, ProjectId, SessionId, UserId};
+use keystore_store::members::Role;
+use keystore_store::{api_keys, members, projects, sessions};
+use keystore_vault::{TokenKind, hash_token};
+use keystore_wire::problem::Code;
+
+use super::rights::{Right, holds};
+use crate::api::problem::ApiError;
+use crate::app::App;
+
+/// The cookie that carries a session.
+pub(crate) const COOKIE: &str = "keystore_session";
+
+/// How long a session lasts without being used.
+pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// How old a note of use may be before it is written again.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// Somebody who proved who they are.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// The organization in which they act.
+    pub(crate) org: OrgId,
+    /// What they may do in it.
+    pub(crate) role: Role,
+    /// The one project that their key is bound to, if it is.
+    pub(crate) project: Option<ProjectId>,
+    /// Who they are.
+    pub(crate) who: Who,
+}
+
+/// A person or a key.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    /// A person in a session.
+    User {
+        /// The person.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+        /// When the session ends unless it is used.
+        expires_at: Micros,
+    },
+    /// The owner of the machine that `ks dev` runs on, while it sets itself up.
+    Machine {
+        /// The person.
+        user: UserId,
+    },
+    /// A management key.
+    Key {
+        /// The key.
+        id: ApiKeyId,
+        /// When it ends.
+        expires_at: Option<Micros>,
+    },
+}
+
+/// The address of the other end of the connection, as far as it can be believed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+impl Caller {
+    /// The person, if it is one.
+    pub(crate) fn user(&self) -> Option<UserId> {
+        match self.who {
+            Who::User { user, .. } | Who::Machine { user } => Some(user),
+            Who::Key { .. } => None,
+        }
+    }
+
+    /// Whether the caller may see and touch things of `project`.
+    pub(crate) fn reaches(&self, project: ProjectId) -> bool {
+        self.project.is_none_or(|own| own == project)
+    }
+
+    /// The project that a body or a query selects by id or slug: the caller's own, else `default`, when it selects none.
+    ///
+    /// # Errors
+    /// `not_found` when there is none that the caller may reach.
+    pub(crate) async fn select_project(
+        &self,
+        conn: &mut keystore_store::Conn,
+        selected: Option<&str>,
+    ) -> Result<projects::Project, ApiError> {
+        let found = match (selected.map(str::parse::<ProjectId>), selected, self.project) {
+            (Some(Ok(id)), ..) => projects::get(conn, self.org, id).await?,
+            (_, Some(slug), _) => projects::by_slug(conn, self.org, slug).await?,
+            (_, None, Some(own)) => projects::get(conn, self.org, own).await?,
+            (_, None, None) => projects::by_slug(conn, self.org, DEFAULT_PROJECT).await?,
+        };
+        found
+            .filter(|project| self.reaches(project.id))
+            .ok_or_else(|| ApiError::not_found("project"))
+    }
+
+    /// The project that a list is narrowed to: the selected one, else the caller's own, else all.
+    ///
+    /// # Errors
+    /// `not_found` when there is none that the caller may reach.
+    pub(crate) async fn narrow(
+        &self,
+        conn: &mut keystore_store::Conn,
+        selected: Option<&str>,
+    ) -> Result<Option<ProjectId>, ApiError> {
+        match selected {
+            Some(_) => Ok(Some(self.select_project(conn, selected).await?.id)),
+            None => Ok(self.project),
+        }
+    }
+}
+
+/// The project that every organization starts with.
+pub(crate) const DEFAULT_PROJECT: &str = "default";
+
+impl FromRequestParts<Arc<App>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (value, from_cookie) = presented(&parts.headers)?;
+        if from_cookie && !is_same_origin(&parts.method, &parts.headers) {
+            return Err(ApiError::new(
+                Code::CrossSite,
+                "a request from another site cannot use your session; use a management key instead",
+            ));
+        }
+        if value.starts_with(TokenKind::Session.prefix()) {
+            of_session(app, value).await
+        } else if value.starts_with(TokenKind::ApiKey.prefix()) && !from_cookie {
+            of_key(app, value).await
+        } else {
+            Err(ApiError::unauthenticated())
+        }
+    }
+}
+
+/// The one bearer value, else the cookie's; and whether it was the cookie's.
+fn presented(headers: &HeaderMap) -> Result<(&str, bool), ApiError> {
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    match (authorizations.next(), authorizations.next()) {
+        (Some(value), None) => {
+            let (scheme, value) = value
+                .to_str()
+                .ok()
+                .and_then(|text| text.split_once(' '))
+                .ok_or_else(ApiError::unauthenticated)?;
+            match scheme.eq_ignore_ascii_case("bearer") {
+                true => Ok((value, false)),
+                false => Err(ApiError::unauthenticated()),
+            }
+        }
+        (Some(_), Some(_)) => Err(ApiError::unauthenticated()),
+        (None, _) => cookie(headers)
+            .map(|value| (value, true))
+            .ok_or_else(ApiError::unauthenticated),
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+}
+
+/// Whether a browser sent this from a page of ours. `SameSite=Strict` keeps the cookie from other sites already; this also
+/// keeps it from other origins of the same site. What is safe by its method may come without either header.
+fn is_same_origin(method: &Method, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(site) = text("sec-fetch-site") {
+        return site == "same-origin" || (site == "none" && method.is_safe());
+    }
+    match (text("origin"), text("host")) {
+        (Some(origin), Some(host)) => origin
+            .split_once("://")
+            .is_some_and(|(_, own)| own.eq_ignore_ascii_case(host)),
+        (None, _) => method.is_safe(),
+        (Some(_), None) => false,
+    }
+}
+
+async fn of_session(app: &App, value: &str) -> Result<Caller, ApiError> {
+    let now = app.clock.now();
+    let mut conn = app.store.read().await?;
+    let session = sessions::by_hash(&mut conn, &hash_token(value.as_bytes()).0, now)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    let member = members::get(&mut conn, session.org, session.user_id)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    drop(conn);
+    let mut expires_at = session.expires_at;
+    if now.since(session.last_seen_at) >= NOTE_EVERY {
+        expires_at = now.plus(SESSION_LIFE);
+        let mut tx = app.store.begin().await?;
+        sessions::touch(&mut tx, session.id, now, expires_at).await?;
+        tx.commit().await?;
+    }
+    Ok(Caller {
+        org: session.org,
+        role: member.role,
+        project: None,
+        who: Who::User {
+            user: session.user_id,
+            session: session.id,
+            expires_at,
+        },
+    })
+}
+
+async fn of_key(app: &App, value: &str) -> Result<Caller, ApiError> {
+    let now = app.clock.now();
+    let key = api_keys::by_hash(&mut app.store.read().await?, &hash_token(value.as_bytes()).0, now)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    if key.last_used_at.is_none_or(|at| now.since(at) >= NOTE_EVERY) {
+        let mut tx = app.store.begin().await?;
+        api_keys::touch(&mut tx, key.id, now).await?;
+        tx.commit().await?;
+    }
+    Ok(Caller {
+        org: key.org,
+        role: key.role,
+        project: key.project,
+        who: Who::Key {
+            id: key.id,
+            expires_at: key.expires_at,
+        },
+    })
+}
+
+/// A right as a type, so that a handler's signature says what it needs.
+pub(crate) trait Needs {
+    /// The right.
+    const RIGHT: Right;
+}
+
+/// A caller who has the right `R`.
+#[derive(Debug)]
+pub(crate) struct Require<R> {
+    caller: Caller,
+    right: PhantomData<fn() -> R>,
+}
+
+impl<R> Deref for Require<R> {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl<R: Needs> FromRequestParts<Arc<App>> for Require<R> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        if !holds(caller.role, R::RIGHT) {
+            return Err(ApiError::new(
+                Code::Forbidden,
+                format!(
+                    "the role {} does not allow this; ask an owner or an admin",
+                    caller.role.as_str()
+                ),
+            ));
+        }
+        Ok(Self {
+            caller,
+            right: PhantomData,
+        })
+    }
+}
+
+macro_rules! needs {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name;
+        impl Needs for $name {
+            const RIGHT: Right = Right::$name;
+        }
+    )*};
+}
+
+needs! {
+    /// See [`Right::SeeOrg`].
+    SeeOrg
+    /// See [`Right::SeeAgents`].
+    SeeAgents
+    /// See [`Right::SeeMoney`].
+    SeeMoney
+    /// See [`Right::ManageAgents`].
+    ManageAgents
+    /// See [`Right::ManageCredentials`].
+    ManageCredentials
+    /// See [`Right::ManageApiKeys`].
+    ManageApiKeys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_session_cookie_counts_only_from_our_own_pages() {
+        let cases: &[(&Method, &[(&str, &str)], bool)] = &[
+            (&Method::POST, &[("sec-fetch-site", "same-origin")], true),
+            (&Method::POST, &[("sec-fetch-site", "same-site")], false),
+            (&Method::POST, &[("sec-fetch-site", "cross-site")], false),
+            (&Method::POST, &[("sec-fetch-site", "none")], false),
+            (&Method::GET, &[("sec-fetch-site", "none")], true),
+            (&Method::GET, &[("sec-fetch-site", "cross-site")], false),
+            (
+                &Method::POST,
+                &[("origin", "https://ks.example"), ("host", "ks.example")],
+                true,
+            ),
+            (
+                &Method::POST,
+                &[("origin", "https://evil.example"), ("host", "ks.example")],
+                false,
+            ),
+            (
+                &Method::POST,
+                &[("origin", "null"), ("host", "ks.example")],
+                false,
+            ),
+            (&Method::POST, &[("host", "ks.example")], false),
+            (&Method::GET, &[("host", "ks.example")], true),
+        ];
+        for (method, pairs, expected) in cases {
+            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
+            assert_eq!(
+                is_same_origin(method, &headers(&pairs)),
+                *expected,
+                "{method} {pairs:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_bearer_value_or_else_the_cookie() {
+        let found = |pairs: &[(&'static str, &'static str)]| {
+            let map: HeaderMap = {
+                let mut map = HeaderMap::new();
+                for (name, value) in pairs {
+                    map.append(*name, value.parse().unwrap());
+                }
+                map
+            };
+            presented(&map)
+                .ok()
+                .map(|(value, cookie)| (value.to_owned(), cookie))
+        };
+        assert_eq!(
+            found(&[("authorization", "Bearer kss_1")]),
+            Some(("kss_1".into(), false))
+        );
+        assert_eq!(found(&[("authorization", "Basic kss_1")]), None);
+        assert_eq!(
+            found(&[("authorization", "Bearer a"), ("authorization", "Bearer a")]),
+            None
+        );
+        assert_eq!(
+            found(&[("cookie", "a=b; keystore_session=kss_2; c=d")]),
+            Some(("kss_2".into(), true))
+        );
+        assert_eq!(found(&[("cookie", "xkeystore_session=kss_2")]), None);
+        assert_eq!(
+            found(&[
+                ("authorization", "nonsense"),
+                ("cookie", "keystore_session=kss_2")
+            ]),
+            None,
+            "a bad header is not passed over"
+        );
+    }
+}

@@ -1,0 +1,136 @@
+//! Slowing down guesses at passwords, per account and per address.
+//!
+//! An attempt counts against the account before the password is looked at and is taken back when it was right, so that
+//! guesses in parallel count too; against the address it counts when it was wrong. Accounts that do not exist are counted in the same way, so that throttling tells nothing about them.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use keystore_core::Micros;
+use keystore_store::{Store, StoreError, login_attempts};
+
+/// How many attempts are free, and how long the waits after them become.
+struct Rule {
+    free: u32,
+    longest: Duration,
+}
+
+/// A person who forgot a password meets this one; short enough that nobody can lock somebody else out for long.
+const ACCOUNT: Rule = Rule {
+    free: 5,
+    longest: Duration::from_secs(60),
+};
+
+/// Many people may share an address, but nobody needs many wrong passwords from one.
+const ADDRESS: Rule = Rule {
+    free: 20,
+    longest: Duration::from_secs(15 * 60),
+};
+
+/// After this long without a failure a subject starts afresh.
+const QUIET: Duration = Duration::from_secs(3600);
+
+/// An attempt may be made only after this long.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct TryLater(pub(crate) Duration);
+
+/// Who attempts: the account that was named, whether it exists or not, and where from.
+pub(crate) struct Subjects {
+    account: String,
+    address: String,
+}
+
+impl Subjects {
+    /// `email` in lower case. IPv6 addresses count by their /64, which one customer usually has whole.
+    pub(crate) fn new(email: &str, address: IpAddr) -> Self {
+        let network = match address.to_canonical() {
+            IpAddr::V4(address) => address.to_string(),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+            }
+        };
+        Self {
+            account: format!("account:{email}"),
+            address: format!("address:{network}"),
+        }
+    }
+}
+
+/// Counts an attempt at the account, unless account or address have to wait: then it gives how long, and counts nothing.
+pub(crate) async fn begin(
+    store: &Store,
+    subjects: &Subjects,
+    now: Micros,
+) -> Result<Result<(), TryLater>, StoreError> {
+    let mut tx = store.begin().await?;
+    let quiet_since = quiet_since(now);
+    for (subject, rule) in [(&subjects.account, &ACCOUNT), (&subjects.address, &ADDRESS)] {
+        if let Some(attempts) = login_attempts::get(&mut tx, subject).await?
+            && attempts.last_at >= quiet_since
+            && let Some(wait) = wait(rule, attempts.failures, now.since(attempts.last_at))
+        {
+            return Ok(Err(TryLater(wait)));
+        }
+    }
+    login_attempts::fail(&mut tx, &subjects.account, now, quiet_since).await?;
+    tx.commit().await?;
+    Ok(Ok(()))
+}
+
+/// The password was wrong: counts that against the address.
+pub(crate) async fn failed(store: &Store, subjects: &Subjects, now: Micros) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    login_attempts::fail(&mut tx, &subjects.address, now, quiet_since(now)).await?;
+    tx.commit().await
+}
+
+/// The password was right: forgets the failures of the account. Those of the address stay, so that an account of one's own
+/// does not buy guesses at others.
+pub(crate) async fn succeeded(store: &Store, subjects: &Subjects) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    login_attempts::clear(&mut tx, &subjects.account).await?;
+    tx.commit().await
+}
+
+/// How long is left to wait after `failures`, the last of them `since` ago: one second doubled with each failure.
+fn wait(rule: &Rule, failures: u32, since: Duration) -> Option<Duration> {
+    let over = failures.checked_sub(rule.free)?;
+    let whole = Duration::from_secs(1_u64.checked_shl(over).unwrap_or(u64::MAX)).min(rule.longest);
+    whole.checked_sub(since).filter(|left| !left.is_zero())
+}
+
+fn quiet_since(now: Micros) -> Micros {
+    Micros(
+        now.0
+            .saturating_sub(i64::try_from(QUIET.as_micros()).unwrap_or(i64::MAX)),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest() {
+        let at_once = |failures| wait(&ACCOUNT, failures, Duration::ZERO).map(|wait| wait.as_secs());
+        assert_eq!(at_once(4), None);
+        assert_eq!(at_once(5), Some(1));
+        assert_eq!(at_once(8), Some(8));
+        assert_eq!(at_once(11), Some(60));
+        assert_eq!(at_once(u32::MAX), Some(60));
+        assert_eq!(
+            wait(&ACCOUNT, 8, Duration::from_secs(3)),
+            Some(Duration::from_secs(5))
+        );
+        assert_eq!(wait(&ACCOUNT, 8, Duration::from_secs(8)), None);
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_subject_and_mapped_ipv4_is_ipv4() {
+        let subject = |address: &str| Subjects::new("a@b", address.parse().unwrap()).address;
+        assert_eq!(subject("2001:db8:1:2::1"), subject("2001:db8:1:2:ffff::9"));
+        assert_ne!(subject("2001:db8:1:2::1"), subject("2001:db8:1:3::1"));
+        assert_eq!(subject("::ffff:192.0.2.7"), subject("192.0.2.7"));
+    }
+}

@@ -1,0 +1,4 @@
+//! The server's integration tests: one binary, its tree mirrors the URLs.
+
+mod architecture;
+mod sandbox;
