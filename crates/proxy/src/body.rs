@@ -12,7 +12,7 @@ mod tools;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use keystore_catalog::{OutputCap, UsageShape};
+use keystore_catalog::OutputCap;
 use keystore_core::Bucket;
 use keystore_core::deny::Malformed;
 use keystore_core::price::BoundInput;
@@ -28,13 +28,17 @@ pub const TOKENS_AROUND_A_BODY: u64 = 1_024;
 /// More members than any vendor's request has; it keeps the search for doubled names short.
 const MAX_MEMBERS: usize = 256;
 
-/// Whether requests of this shape are capped by `member`.
-const fn caps(member: OutputCap, shape: UsageShape) -> bool {
-    match shape {
-        UsageShape::OpenaiResponses => matches!(member, OutputCap::MaxOutputTokens),
-        UsageShape::AnthropicMessages => matches!(member, OutputCap::MaxTokens),
-        _ => matches!(member, OutputCap::MaxTokens | OutputCap::MaxCompletionTokens),
-    }
+/// Whether `member` caps the output of an operation whose own member is `own`. Only OpenAI's chat, which renamed its member,
+/// knows two; a vendor that does not know a member ignores it, and then it caps nothing.
+const fn caps(member: OutputCap, own: OutputCap) -> bool {
+    matches!(
+        (member, own),
+        (
+            OutputCap::MaxTokens,
+            OutputCap::MaxTokens | OutputCap::MaxCompletionTokens
+        ) | (OutputCap::MaxCompletionTokens, OutputCap::MaxCompletionTokens)
+            | (OutputCap::MaxOutputTokens, OutputCap::MaxOutputTokens)
+    )
 }
 
 /// What a request says about itself.
@@ -113,13 +117,13 @@ pub struct Edits {
     pub output_cap: Option<(OutputCap, u64)>,
 }
 
-/// Reads the facts in one pass.
+/// Reads the facts in one pass. `own` is the member that caps the operation's output, where it has one.
 ///
 /// # Errors
 /// `Malformed::Json`: not one JSON object (RFC 8259) of at most 256 members and a depth of at most 128; or a name of it, or
 /// of its `stream_options`, stands twice or differs only by case from one that is read here.
-pub fn read(body: &[u8], shape: UsageShape) -> Result<RequestFacts<'_>, Malformed> {
-    Reader::new(shape).read(body).map_err(|NotJson| Malformed::Json)
+pub fn read(body: &[u8], own: Option<OutputCap>) -> Result<RequestFacts<'_>, Malformed> {
+    Reader::new(own).read(body).map_err(|NotJson| Malformed::Json)
 }
 
 /// The names that are read here.
@@ -153,7 +157,7 @@ const NAMES: [&str; 26] = [
 ];
 
 struct Reader<'a> {
-    shape: UsageShape,
+    own: Option<OutputCap>,
     names: Vec<Cow<'a, str>>,
     facts: RequestFacts<'a>,
     found: Found,
@@ -163,7 +167,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(shape: UsageShape) -> Self {
+    fn new(own: Option<OutputCap>) -> Self {
         let layout = Layout {
             top: Object {
                 inside: 0,
@@ -173,7 +177,7 @@ impl<'a> Reader<'a> {
             caps: [const { None }; 3],
         };
         Self {
-            shape,
+            own,
             names: Vec::with_capacity(16),
             facts: RequestFacts {
                 model: None,
@@ -290,7 +294,7 @@ impl<'a> Reader<'a> {
                 continue;
             }
             self.facts.layout.caps[index] = Some(start..scanner.position());
-            if caps(member, self.shape) {
+            if self.own.is_some_and(|own| caps(member, own)) {
                 self.facts.max_output = self.facts.max_output.max(cap);
             }
         }

@@ -52,6 +52,8 @@ pub(crate) struct Open {
     pub(crate) budgets: Vec<HeldBudget>,
     pub(crate) hold: NanoUsd,
     pub(crate) request_bytes: u64,
+    /// The service tier that was asked for: what counts where the vendor does not say which one it served.
+    pub(crate) service_tier: Option<String>,
     /// Whether a byte may have gone to the upstream.
     pub(crate) sent: bool,
     /// The upstream's status; 0 while there is none.
@@ -88,6 +90,7 @@ struct Plan {
     budgets: Vec<HeldBudget>,
     body: OutgoingBody,
     request_bytes: u64,
+    service_tier: Option<String>,
     meter: Option<MeterSetup>,
     stream: bool,
     output_cap: Option<u64>,
@@ -126,6 +129,7 @@ impl Proxy {
                 budgets: plan.budgets,
                 hold: plan.hold,
                 request_bytes: plan.request_bytes,
+                service_tier: plan.service_tier,
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -163,7 +167,7 @@ impl Proxy {
             .unwrap_or(MAX_METERED_BODY)
             .min(MAX_METERED_BODY);
         let bytes = read_whole(request.body, limit).await?;
-        let facts = body::read(&bytes, shape).map_err(Deny::Malformed)?;
+        let facts = body::read(&bytes, cap_member(permit)).map_err(Deny::Malformed)?;
         let in_path = permit
             .operation
             .operation
@@ -183,6 +187,11 @@ impl Proxy {
             output_cap: cap_member(permit).zip(output_cap),
         };
         let (model, stream) = (model.map(str::to_owned), facts.stream);
+        let service_tier = facts
+            .service_tier
+            .as_deref()
+            .filter(|tier| *tier != "auto")
+            .map(str::to_owned);
         let sent = body::splice(&bytes, &facts.layout, edits);
         Ok(Plan {
             model,
@@ -191,6 +200,7 @@ impl Proxy {
             hold,
             budgets,
             request_bytes: sent.len() as u64,
+            service_tier,
             meter: Some(MeterSetup {
                 shape,
                 streamed: stream,
@@ -322,6 +332,7 @@ impl Proxy {
                 budgets: Vec::new(),
                 hold: NanoUsd::ZERO,
                 request_bytes: 0,
+                service_tier: None,
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -373,6 +384,7 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
         hold: NanoUsd::ZERO,
         budgets: Vec::new(),
         request_bytes: declared.unwrap_or(0),
+        service_tier: None,
         meter: None,
         stream: false,
         output_cap: None,

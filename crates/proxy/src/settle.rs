@@ -121,9 +121,9 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         estimated: !read.reported,
         ..free.flags
     };
-    let priced = open
-        .price
-        .map(|price| price.charge(&read.usage, read.service_tier.as_deref()));
+    // A vendor that served another tier than it was asked for says so.
+    let tier = read.service_tier.as_deref().or(open.service_tier.as_deref());
+    let priced = open.price.map(|price| price.charge(&read.usage, tier));
     match priced {
         // What is only estimated never costs more than what was held for it.
         Some(Ok(cost)) if limited && !read.reported => Charge {
@@ -149,9 +149,11 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 ..flags
             },
         },
-        Some(Err(_)) | None => Charge {
+        unpriced => Charge {
             usage: read.usage,
-            cost: NanoUsd::ZERO,
+            cost: unpriced
+                .and_then(Result::err)
+                .map_or(NanoUsd::ZERO, |unpriced| unpriced.priced),
             flags: ChargeFlags {
                 unpriced: true,
                 ..flags

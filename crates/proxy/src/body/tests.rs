@@ -5,8 +5,27 @@ use serde_json::{Value, json};
 
 const CHAT: UsageShape = UsageShape::OpenaiChat;
 
+/// The member that caps the operations of a shape, at the vendor that the shape is named for.
+fn own(shape: UsageShape) -> Option<OutputCap> {
+    match shape {
+        UsageShape::OpenaiChat => Some(OutputCap::MaxCompletionTokens),
+        UsageShape::OpenaiResponses => Some(OutputCap::MaxOutputTokens),
+        UsageShape::AnthropicMessages => Some(OutputCap::MaxTokens),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_member_that_the_vendor_does_not_know_caps_nothing() {
+    let body = br#"{"model":"m","max_completion_tokens":5}"#;
+    let cap = |own| read(body, own).unwrap().max_output;
+    assert_eq!(cap(Some(OutputCap::MaxCompletionTokens)), Some(5));
+    assert_eq!(cap(Some(OutputCap::MaxTokens)), None);
+    assert_eq!(cap(None), None);
+}
+
 fn facts(body: &str, shape: UsageShape) -> RequestFacts<'_> {
-    read(body.as_bytes(), shape).unwrap()
+    read(body.as_bytes(), own(shape)).unwrap()
 }
 
 #[test]
@@ -52,12 +71,16 @@ fn two_readings_are_refused() {
         "{\"model\":\"a\nb\"}",
         "\u{feff}{}",
     ] {
-        assert_eq!(read(body.as_bytes(), CHAT).err(), Some(Malformed::Json), "{body}");
+        assert_eq!(
+            read(body.as_bytes(), own(CHAT)).err(),
+            Some(Malformed::Json),
+            "{body}"
+        );
     }
-    assert!(read(b"{\"model\":\"\xff\"}", CHAT).is_err());
+    assert!(read(b"{\"model\":\"\xff\"}", own(CHAT)).is_err());
     let many: Vec<String> = (0..257).map(|number| format!("\"m{number}\":0")).collect();
-    assert!(read(format!("{{{}}}", many.join(",")).as_bytes(), CHAT).is_err());
-    assert!(read(format!("{{{}}}", many[1..].join(",")).as_bytes(), CHAT).is_ok());
+    assert!(read(format!("{{{}}}", many.join(",")).as_bytes(), own(CHAT)).is_err());
+    assert!(read(format!("{{{}}}", many[1..].join(",")).as_bytes(), own(CHAT)).is_ok());
 }
 
 #[test]
@@ -192,7 +215,7 @@ fn tools_with_a_fee() {
 
 fn spliced(body: &str, edits: Edits) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let layout = read(&body, CHAT).unwrap().layout;
+    let layout = read(&body, own(CHAT)).unwrap().layout;
     String::from_utf8(splice(&body, &layout, edits).to_vec()).unwrap()
 }
 
@@ -241,7 +264,7 @@ fn splices_touch_nothing_else() {
         r#"{"max_completion_tokens" : 4096, "stream_options":{"include_usage":true}}"#
     );
     let untouched = Bytes::from_static(b"{}");
-    let layout = read(&untouched, CHAT).unwrap().layout;
+    let layout = read(&untouched, own(CHAT)).unwrap().layout;
     assert_eq!(
         splice(&untouched, &layout, Edits::default()).as_ptr(),
         untouched.as_ptr()
@@ -317,7 +340,7 @@ proptest! {
             expected[member.as_str()] = json!(cap);
         }
         prop_assert_eq!(&after, &expected);
-        let again = read(text.as_bytes(), CHAT).unwrap();
+        let again = read(text.as_bytes(), own(CHAT)).unwrap();
         prop_assert_eq!(again.max_output, ["max_tokens", "max_completion_tokens"]
             .iter()
             .filter_map(|name| serde_json::from_str::<Value>(&text).unwrap()[name].as_u64())
@@ -336,6 +359,6 @@ proptest! {
             Ok(value) => value.is_object(),
             Err(error) => error.to_string().starts_with("number out of range"),
         };
-        prop_assert!(object || read(&body, CHAT).is_err());
+        prop_assert!(object || read(&body, own(CHAT)).is_err());
     }
 }
