@@ -31,8 +31,9 @@ const SERVER_LOCK: i64 = 0x6b65_7973_746f_7265;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
-/// WAL pages after which the writer itself checkpoints: a bound for when the checkpointing connection does not get through.
-const WAL_PAGES_AT_MOST: &str = "16384";
+/// WAL pages after which the writer itself checkpoints (16 MiB): under constant load only the writer finds the moment at
+/// which the log can begin anew, and what another connection has moved before makes that short.
+const WAL_PAGES_AT_MOST: &str = "4096";
 
 /// The database that is open.
 pub(crate) enum Engine {

@@ -32,7 +32,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// Journal rows that are read at a time, and records after which a transaction ends: the journal waits for it on SQLite.
 const ROWS_AT_A_TIME: u32 = 64;
-const RECORDS_AT_A_TIME: usize = 512;
+const RECORDS_AT_A_TIME: usize = 256;
 
 /// The WAL is moved into the database when this much was appended.
 const CHECKPOINT_BYTES: u64 = 2 << 20;

@@ -216,7 +216,8 @@ impl Store {
         self.shared.projector.notice()
     }
 
-    /// Writes what waits, stops the tasks and gives the database free. Calls after it fail.
+    /// Writes what waits, stops the tasks and gives the database free. Nothing of the store may be used afterwards, by no
+    /// clone. A store that is dropped without this keeps its tasks, and the database, until the runtime ends.
     pub async fn close(&self) {
         let Shared {
             journal,
