@@ -33,7 +33,13 @@ pub(crate) struct Refused(pub(crate) Box<Problem>);
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.0.detail, self.0.code)?;
-        for error in &self.0.errors {
+        // A problem with one field says it in its detail already.
+        for error in self
+            .0
+            .errors
+            .iter()
+            .filter(|error| !self.0.detail.contains(&error.detail))
+        {
             write!(f, "\n  {}: {}", error.pointer, error.detail)?;
         }
         Ok(())
@@ -316,13 +322,14 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_the_servers_words() {
-        let problem = Problem::new(Code::Invalid, "`rpmLimit` is too high")
+        let problem = Problem::new(Code::Invalid, "2 fields are not valid")
             .with_error("/rpmLimit", "at most 1000000")
+            .with_error("/name", "is missing")
             .with_remedy("lower it");
         let refused = Refused(Box::new(problem));
         assert_eq!(
             refused.to_string(),
-            "`rpmLimit` is too high (invalid_request)\n  /rpmLimit: at most 1000000"
+            "2 fields are not valid (invalid_request)\n  /rpmLimit: at most 1000000\n  /name: is missing"
         );
         assert_eq!(refused.hints(), ["lower it"]);
     }

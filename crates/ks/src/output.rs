@@ -173,7 +173,7 @@ pub(crate) fn table<const N: usize>(
 ) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headings.map(str::to_owned));
     for row in rows {
@@ -186,7 +186,7 @@ pub(crate) fn table<const N: usize>(
 pub(crate) fn facts(rows: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let mut table = Table::new();
     table
-        .load_preset(presets::NOTHING)
+        .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled);
     for (name, value) in rows {
         table.add_row([name.to_owned(), one_line(&value)]);

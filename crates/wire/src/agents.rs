@@ -1,4 +1,4 @@
-//! Agents: `GET|POST /v1/agents`, `GET|PATCH|DELETE /v1/agents/{id or name}`, `POST /v1/agents/{id}/{pause,resume,revoke}`.
+//! Agents: `GET|POST /v1/agents`, `GET|PATCH|DELETE /v1/agents/{id}`, `POST /v1/agents/{id}/{pause,resume,revoke}`.
 //!
 //! Making an agent makes no token; see [`crate::tokens`].
 

@@ -1,4 +1,4 @@
-//! Stored secrets of providers: `GET|POST /v1/credentials`, `GET|DELETE /v1/credentials/{id or name}`,
+//! Stored secrets of providers: `GET|POST /v1/credentials`, `GET|DELETE /v1/credentials/{id}`,
 //! `POST /v1/credentials/{id}/rotate`, `POST /v1/credentials/{id}/test`. A value goes in and never comes out.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Projects: `GET|POST /v1/projects`, `GET|PATCH /v1/projects/{id or slug}`.
+//! Projects: `GET|POST /v1/projects`, `GET|PATCH /v1/projects/{id}`.
 
 use keystore_core::ids::ProjectId;
 use serde::{Deserialize, Serialize};

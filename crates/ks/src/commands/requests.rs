@@ -103,11 +103,13 @@ fn row(request: &Request) -> [String; 10] {
     ]
 }
 
+/// Who called: an agent, or the server itself when it asks a provider whether a key works.
 fn agent_of(request: &Request) -> String {
-    request
-        .agent_name
-        .clone()
-        .unwrap_or_else(|| request.agent_id.to_string())
+    match &request.agent_name {
+        Some(name) => name.clone(),
+        None if request.agent_id.uuid().is_nil() => "(key test)".to_owned(),
+        None => request.agent_id.to_string(),
+    }
 }
 
 fn status_of(request: &Request) -> String {
