@@ -29,8 +29,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
+use keystore_wire::problem::{MEDIA_TYPE, Problem};
 use utoipa::OpenApi;
-use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -98,6 +99,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
     ),
     servers((url = "/", description = "This server")),
     security(("bearer" = []), ("session" = [])),
+    components(schemas(Problem)),
     modifiers(&SecuritySchemes)
 )]
 struct Description;
@@ -118,7 +120,28 @@ impl utoipa::Modify for SecuritySchemes {
 
 /// The description of the API: what `openapi.json` holds.
 pub fn openapi() -> Document {
-    routes().into_openapi()
+    let mut document = routes().into_openapi();
+    for item in document.paths.paths.values_mut() {
+        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            operation
+                .responses
+                .responses
+                .insert("default".to_owned(), problem_response().into());
+        }
+    }
+    document
+}
+
+/// Whatever goes wrong, it is answered in one shape.
+fn problem_response() -> Response {
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Problem")))
+        .build();
+    ResponseBuilder::new()
+        .description("A problem (RFC 9457)")
+        .content(MEDIA_TYPE, content)
+        .build()
 }
 
 /// The description as it is committed and served: pretty JSON with a newline at the end.

@@ -7,8 +7,9 @@ mod file;
 
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use keystore_core::Clock;
@@ -45,6 +46,9 @@ const SANDBOX: &str = "sandbox";
 
 /// The name of the demo agent, and of what belongs to it.
 const DEMO: &str = "demo";
+
+/// How long a drain waits for running answers.
+const DRAIN: Duration = Duration::from_secs(5);
 
 const EMAIL: &str = "owner@keystore.local";
 
@@ -125,7 +129,7 @@ impl Dev {
             proxy: ProxyConfig {
                 dev: true,
                 allow_private: allowed.iter().cloned().collect(),
-                shutdown_timeout: std::time::Duration::from_secs(5),
+                shutdown_timeout: DRAIN,
                 ..ProxyConfig::default()
             },
             settings: Settings {
@@ -204,9 +208,14 @@ impl Dev {
         out.flush()
     }
 
-    /// The app, for tests.
-    pub fn app(&self) -> &Arc<App> {
-        &self.app
+    /// What is served. [`App::shut_down`] ends [`Dev::serve`].
+    pub fn app(&self) -> Arc<App> {
+        Arc::clone(&self.app)
+    }
+
+    /// Serves until it is told to shut down.
+    pub async fn serve(self) {
+        self.app.serve(self.sockets, DRAIN).await;
     }
 
     /// Serves until a signal.
@@ -214,7 +223,7 @@ impl Dev {
     /// # Errors
     /// The signals cannot be heard.
     pub async fn run(self) -> anyhow::Result<()> {
-        run(&self.app, self.sockets, std::time::Duration::ZERO).await
+        run(&self.app, self.sockets, Duration::ZERO).await
     }
 }
 
@@ -395,9 +404,4 @@ async fn is_good(app: &App, caller: &Caller, token: &str) -> Result<bool, ApiErr
             _ => return Ok(false),
         }
     }
-}
-
-/// Where the file of a data directory lies.
-pub fn dev_file(data_dir: &Path) -> PathBuf {
-    data_dir.join("dev.json")
 }

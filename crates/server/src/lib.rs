@@ -13,7 +13,7 @@ pub mod clock;
 pub mod config;
 mod credentials;
 pub mod custody;
-mod dev;
+pub mod dev;
 mod grants;
 pub mod log;
 mod probe;

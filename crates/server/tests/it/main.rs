@@ -1,4 +1,14 @@
 //! The server's integration tests: one binary, its tree mirrors the URLs.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests spawn the server and read which database to use"
+)]
+
+mod api;
 mod architecture;
+mod dev;
+mod openapi;
+mod proxy;
 mod sandbox;
+mod support;

@@ -1,0 +1,258 @@
+//! `/v1/auth`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystore_server::config::SignUp;
+use keystore_testkit::clock::MockClock;
+use serde_json::json;
+
+use crate::support::{PASSWORD, Setup, TestApp};
+
+fn login(email: &str, password: &str) -> serde_json::Value {
+    json!({"email": email, "password": password})
+}
+
+async fn with_clock() -> (TestApp, Arc<MockClock>) {
+    let clock = Arc::new(MockClock::default());
+    let app = TestApp::with(Setup {
+        clock: Some(Arc::clone(&clock)),
+        ..Setup::default()
+    })
+    .await;
+    (app, clock)
+}
+
+#[tokio::test]
+async fn signing_up_makes_a_person_an_organization_and_a_session() {
+    let app = TestApp::start().await;
+    let me = app.owner_client().get("/v1/auth/me").await.expect(200);
+    assert_eq!(me["via"], "session");
+    assert_eq!(me["role"], "owner");
+    assert_eq!(me["user"]["email"], "owner@example.com");
+    assert_eq!(me["org"]["slug"], "acme-inc");
+    assert_eq!(me["proxyUrl"], app.proxy_url());
+    let projects = app.owner_client().get("/v1/projects").await.expect(200);
+    assert_eq!(projects["data"][0]["slug"], "default");
+    assert!(app.owner_client().token().starts_with("kss_"));
+}
+
+#[tokio::test]
+async fn fields_of_a_sign_up_are_checked_all_at_once() {
+    let app = TestApp::start().await;
+    let body = json!({"email": "nobody", "password": "short", "name": " ", "orgName": "x"});
+    let problem = app
+        .anonymous()
+        .post("/v1/auth/signup", &body)
+        .await
+        .expect_problem(422, "invalid_request");
+    let pointers: Vec<_> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| &error["pointer"])
+        .collect();
+    assert_eq!(pointers, ["/email", "/password", "/name"]);
+    assert!(
+        !problem.to_string().contains("short"),
+        "a password is not repeated"
+    );
+
+    let taken = json!({"email": "OWNER@example.com", "password": PASSWORD, "name": "B", "orgName": "B"});
+    app.anonymous()
+        .post("/v1/auth/signup", &taken)
+        .await
+        .expect_problem(409, "already_exists");
+}
+
+#[tokio::test]
+async fn closed_sign_up_lets_the_first_person_in_and_nobody_else() {
+    let app = TestApp::with(Setup {
+        signup: SignUp::Closed,
+        ..Setup::default()
+    })
+    .await;
+    let body = json!({"email": "b@example.com", "password": PASSWORD, "name": "B", "orgName": "B"});
+    app.anonymous()
+        .post("/v1/auth/signup", &body)
+        .await
+        .expect_problem(403, "sign_up_closed");
+}
+
+#[tokio::test]
+async fn signing_in_and_out() {
+    let app = TestApp::start().await;
+    let answer = app
+        .anonymous()
+        .post("/v1/auth/login", &login("Owner@Example.com ", PASSWORD))
+        .await;
+    let cookie = answer.headers["set-cookie"].to_str().unwrap().to_owned();
+    let body = answer.expect(200);
+    assert_eq!(body["orgs"][0]["role"], "owner");
+    assert!(
+        cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"),
+        "{cookie}"
+    );
+    let session = app.anonymous().with_token(body["token"].as_str().unwrap());
+    session.get("/v1/org").await.expect(200);
+    assert_eq!(session.post("/v1/auth/logout", &json!(null)).await.status, 204);
+    session
+        .get("/v1/org")
+        .await
+        .expect_problem(401, "unauthenticated");
+    app.owner_client().get("/v1/org").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_answer_alike() {
+    let app = TestApp::start().await;
+    let known = app
+        .anonymous()
+        .post("/v1/auth/login", &login("owner@example.com", "wrong password"))
+        .await;
+    let unknown = app
+        .anonymous()
+        .post("/v1/auth/login", &login("nobody@example.com", "wrong password"))
+        .await;
+    let names =
+        |answer: &crate::support::Answer| answer.headers.keys().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&known), names(&unknown));
+    let (mut known, mut unknown) = (
+        known.expect_problem(401, "invalid_credentials"),
+        unknown.expect_problem(401, "invalid_credentials"),
+    );
+    known["requestId"].take();
+    unknown["requestId"].take();
+    assert_eq!(known, unknown);
+}
+
+#[tokio::test]
+async fn guesses_at_an_account_are_slowed_down_whether_it_exists_or_not() {
+    let (app, clock) = with_clock().await;
+    for email in ["owner@example.com", "nobody@example.com"] {
+        for _ in 0..5 {
+            app.anonymous()
+                .post("/v1/auth/login", &login(email, "wrong password"))
+                .await
+                .expect_problem(401, "invalid_credentials");
+        }
+        let blocked = app
+            .anonymous()
+            .post("/v1/auth/login", &login(email, PASSWORD))
+            .await;
+        let wait: u64 = blocked.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=3).contains(&wait), "{wait}");
+        blocked.expect_problem(429, "too_many_attempts");
+    }
+    clock.advance(Duration::from_secs(3));
+    app.anonymous()
+        .post("/v1/auth/login", &login("owner@example.com", PASSWORD))
+        .await
+        .expect(200);
+    // The success forgot the failures of the account.
+    app.anonymous()
+        .post("/v1/auth/login", &login("owner@example.com", "wrong password"))
+        .await
+        .expect_problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn guesses_from_one_address_at_many_accounts_are_slowed_down() {
+    let app = TestApp::start().await;
+    for number in 0..20 {
+        let email = format!("person{number}@example.com");
+        app.anonymous()
+            .post("/v1/auth/login", &login(&email, "wrong password"))
+            .await
+            .expect_problem(401, "invalid_credentials");
+    }
+    app.anonymous()
+        .post("/v1/auth/login", &login("another@example.com", "wrong password"))
+        .await
+        .expect_problem(429, "too_many_attempts");
+    app.owner_client().get("/v1/org").await.expect(200);
+}
+
+#[tokio::test]
+async fn a_session_slides_for_seven_days_and_then_ends() {
+    let (app, clock) = with_clock().await;
+    let day = Duration::from_secs(24 * 3600);
+    clock.advance(6 * day);
+    app.owner_client().get("/v1/org").await.expect(200);
+    clock.advance(6 * day);
+    app.owner_client().get("/v1/org").await.expect(200);
+    clock.advance(7 * day);
+    app.owner_client()
+        .get("/v1/org")
+        .await
+        .expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn refreshing_ends_the_old_value() {
+    let app = TestApp::start().await;
+    let fresh = app
+        .owner_client()
+        .post("/v1/auth/refresh", &json!(null))
+        .await
+        .expect(200);
+    app.owner_client()
+        .get("/v1/org")
+        .await
+        .expect_problem(401, "unauthenticated");
+    let fresh = app.anonymous().with_token(fresh["token"].as_str().unwrap());
+    fresh.get("/v1/org").await.expect(200);
+}
+
+#[tokio::test]
+async fn an_unknown_sign_in_code_is_refused() {
+    let app = TestApp::start().await;
+    let body = json!({"code": format!("ksc_{}", "0".repeat(64))});
+    app.anonymous()
+        .post("/v1/auth/exchange", &body)
+        .await
+        .expect_problem(401, "invalid_credentials");
+}
+
+#[tokio::test]
+async fn the_cookie_counts_from_our_own_origin_alone() {
+    let app = TestApp::start().await;
+    let cookie = format!("keystore_session={}", app.owner_client().token());
+    let anonymous = app.anonymous();
+    let with = |method: &str, path: &str, site: Option<&str>| {
+        let request = anonymous.request(method, path).header("cookie", &cookie);
+        match site {
+            Some(site) => request.header("sec-fetch-site", site),
+            None => request,
+        }
+    };
+    anonymous.send(with("GET", "/v1/org", None)).await.expect(200);
+    anonymous
+        .send(with("POST", "/v1/auth/refresh", None))
+        .await
+        .expect_problem(403, "cross_site");
+    anonymous
+        .send(with("POST", "/v1/auth/refresh", Some("cross-site")))
+        .await
+        .expect_problem(403, "cross_site");
+    anonymous
+        .send(with("GET", "/v1/org", Some("same-site")))
+        .await
+        .expect_problem(403, "cross_site");
+    anonymous
+        .send(with("POST", "/v1/auth/refresh", Some("same-origin")))
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn an_agents_token_opens_nothing_here() {
+    let app = TestApp::start().await;
+    app.create_credential("openai").await;
+    let token = app.create_token("agent", &["openai"]).await;
+    app.anonymous()
+        .with_token(&token)
+        .get("/v1/agents")
+        .await
+        .expect_problem(401, "unauthenticated");
+}

@@ -1,0 +1,30 @@
+//! `/healthz`, `/readyz`, `/metrics`, `/openapi.json`.
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn what_needs_no_account() {
+    let app = TestApp::start().await;
+    let anonymous = app.anonymous();
+    assert_eq!(anonymous.get("/healthz").await.expect(200), "ok\n");
+    let ready = anonymous.get("/readyz").await.expect(200);
+    assert_eq!(ready["ready"], true);
+    let names: Vec<_> = ready["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|check| &check["name"])
+        .collect();
+    assert_eq!(names, ["store", "kms", "journal", "accepting"]);
+    let metrics = anonymous.get("/metrics").await.expect(200);
+    let metrics = metrics.as_str().unwrap();
+    for name in [
+        "keystore_over_hold_charges_total 0",
+        "keystore_journal_available 1",
+        "# EOF",
+    ] {
+        assert!(metrics.contains(name), "{name}: {metrics}");
+    }
+    let document = anonymous.get("/openapi.json").await.expect(200);
+    assert_eq!(document["info"]["title"], "Keystore");
+}

@@ -1,0 +1,124 @@
+//! `ks dev`: everything is there at the first start, and still there at the second.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use keystore_server::dev::{Dev, DevOptions};
+use serde_json::{Value, json};
+
+fn options(data_dir: &Path) -> DevOptions {
+    let any_port = Some(([127, 0, 0, 1], 0).into());
+    DevOptions {
+        data_dir: Some(data_dir.to_owned()),
+        proxy_addr: any_port,
+        api_addr: any_port,
+        allow_upstream: Vec::new(),
+    }
+}
+
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
+}
+
+/// Starts, lets `check` look at the running server with its `dev.json` and its greeting, and stops.
+async fn while_running<F: Future<Output = ()>>(data_dir: &Path, check: impl FnOnce(Value, String) -> F) {
+    let dev = Dev::start(options(data_dir)).await.unwrap();
+    let mut greeting = Vec::new();
+    dev.greet(&mut greeting).unwrap();
+    let app = dev.app();
+    let serving = tokio::spawn(dev.serve());
+    let file = std::fs::read_to_string(data_dir.join("dev.json")).unwrap();
+    check(
+        serde_json::from_str(&file).unwrap(),
+        String::from_utf8(greeting).unwrap(),
+    )
+    .await;
+    app.shut_down();
+    serving.await.unwrap();
+}
+
+async fn chat(file: &Value, stream: bool) -> (u16, String) {
+    let answer = http()
+        .post(format!("{}/v1/sandbox/v1/chat/completions", file["proxyUrl"].as_str().unwrap()))
+        .bearer_auth(file["token"].as_str().unwrap())
+        .json(&json!({"model": "sandbox-1", "stream": stream, "messages": [{"role": "user", "content": "one two"}]}))
+        .send()
+        .await
+        .unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_newcomer_gets_an_answer_buffered_and_streamed() {
+    let folder = tempfile::tempdir().unwrap();
+    while_running(folder.path(), |file, greeting| async move {
+        let (status, text) = chat(&file, false).await;
+        assert_eq!(status, 200, "{text}");
+        assert!(text.contains("You said: one two"), "{text}");
+        let (status, text) = chat(&file, true).await;
+        assert_eq!(status, 200, "{text}");
+        assert!(text.contains("data: [DONE]"), "{text}");
+        for field in ["proxyUrl", "apiUrl", "token"] {
+            assert!(
+                greeting.contains(file[field].as_str().unwrap()),
+                "{field}: {greeting}"
+            );
+        }
+        assert!(
+            !greeting.contains(file["password"].as_str().unwrap()),
+            "the password stays in the file"
+        );
+        let requests = http()
+            .get(format!("{}/v1/requests", file["apiUrl"].as_str().unwrap()))
+            .bearer_auth(file["apiKey"].as_str().unwrap())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(requests.status(), 200);
+    })
+    .await;
+    for name in ["dev.json", "root.key"] {
+        let mode = folder.path().join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_start_keeps_everything() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = |file: &Value| ["apiKey", "token", "email", "password"].map(|name| file[name].clone());
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..2 {
+        let sender = sender.clone();
+        while_running(folder.path(), |file, _| async move {
+            assert_eq!(
+                chat(&file, false).await.0,
+                200,
+                "the sandbox has a new port and a new key"
+            );
+            let login = json!({"email": file["email"], "password": file["password"]});
+            let answer = http()
+                .post(format!("{}/v1/auth/login", file["apiUrl"].as_str().unwrap()))
+                .json(&login)
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.status(), 200);
+            sender.send(file).unwrap();
+        })
+        .await;
+    }
+    let (first, second) = (receiver.recv().await.unwrap(), receiver.recv().await.unwrap());
+    assert_eq!(kept(&first), kept(&second));
+}
+
+#[tokio::test]
+async fn it_listens_on_loopback_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = DevOptions {
+        proxy_addr: Some(([0, 0, 0, 0], 0).into()),
+        ..options(folder.path())
+    };
+    let error = Dev::start(open).await.err().unwrap().to_string();
+    assert!(error.contains("loopback"), "{error}");
+}

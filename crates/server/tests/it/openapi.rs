@@ -1,0 +1,45 @@
+//! The description of the API is committed, so that a change of the API is a diff in review.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+fn committed() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.json"))
+}
+
+/// `KEYSTORE_WRITE_OPENAPI=1 cargo test -p keystore-server --test it openapi` writes the file (`make gen`).
+#[test]
+fn the_committed_description_is_the_served_one() {
+    let made = keystore_server::api::openapi_json().unwrap();
+    if std::env::var_os("KEYSTORE_WRITE_OPENAPI").is_some() {
+        std::fs::write(committed(), &made).unwrap();
+    }
+    let kept = std::fs::read_to_string(committed()).unwrap_or_default();
+    let differs = made.lines().zip(kept.lines()).position(|(new, old)| new != old);
+    assert!(
+        made == kept,
+        "openapi.json is out of date (first difference in line {:?}): run `make gen`",
+        differs.map(|line| line + 1)
+    );
+}
+
+#[test]
+fn every_operation_is_named_answers_problems_and_says_who_may_call_it() {
+    let document: Value = serde_json::from_str(&keystore_server::api::openapi_json().unwrap()).unwrap();
+    let mut ids = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let id = operation["operationId"]
+                .as_str()
+                .unwrap_or_else(|| panic!("{method} {path}"));
+            assert!(ids.insert(id.to_owned()), "{id} is used twice");
+            assert!(operation["summary"].is_string(), "{id} has a summary");
+            let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
+            assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{id}");
+        }
+    }
+    assert!(ids.len() >= 30, "{ids:?}");
+    assert!(ids.contains("create_token") && ids.contains("list_agents"));
+}

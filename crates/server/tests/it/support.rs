@@ -1,0 +1,228 @@
+//! What the tests of this binary stand on: a whole server, both planes, in this process on ephemeral ports.
+//!
+//! ```ignore
+//! let app = TestApp::start().await;
+//! let owner = app.owner_client();
+//! app.create_credential("openai").await;
+//! let token = app.create_token("agent", &["openai"]).await;
+//! // call `app.proxy_url()` with it; `app.fake_upstream()` is what the credential points at
+//! ```
+
+mod client;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystore_core::{Clock, IdSource};
+use keystore_proxy::config::ProxyConfig;
+use keystore_server::app::{App, Parts, Settings, Sockets};
+use keystore_server::clock::SystemClock;
+use keystore_server::config::{SecretText, SignUp};
+use keystore_server::custody::RootKeySource;
+use keystore_store::Options;
+use keystore_testkit::clock::MockClock;
+use keystore_testkit::pg::PgCluster;
+use keystore_testkit::upstream::FakeUpstream;
+use keystore_vault::SystemIds;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+pub(crate) use client::{Answer, Client};
+
+/// The secret that [`TestApp::create_credential`] stores. No answer may ever contain it.
+pub(crate) const CANARY: &str = "sk-test-canary-4f9b1c07d2e8";
+
+/// The password of every test account.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// How a server is started.
+pub(crate) struct Setup {
+    /// Who may sign up. Open unless a test asks for something else.
+    pub(crate) signup: SignUp,
+    /// A clock that the test moves; without one, the system's.
+    pub(crate) clock: Option<Arc<MockClock>>,
+    /// On PostgreSQL instead of SQLite.
+    pub(crate) postgres: bool,
+    /// Whether providers meant for development exist.
+    pub(crate) dev: bool,
+}
+
+impl Default for Setup {
+    /// `KEYSTORE_TEST_STORE=postgres` runs every test on PostgreSQL.
+    fn default() -> Self {
+        Self {
+            signup: SignUp::Open,
+            clock: None,
+            postgres: std::env::var("KEYSTORE_TEST_STORE").is_ok_and(|store| store == "postgres"),
+            dev: true,
+        }
+    }
+}
+
+/// A running server with an owner, an organization, and a fake provider. Stops when it is dropped.
+pub(crate) struct TestApp {
+    app: Arc<App>,
+    serving: JoinHandle<()>,
+    owner: Client,
+    proxy_url: String,
+    api_url: String,
+    upstream: FakeUpstream,
+    folder: TempDir,
+}
+
+impl TestApp {
+    /// A server on SQLite in a temporary folder, with an owner who has signed up.
+    pub(crate) async fn start() -> Self {
+        Self::with(Setup::default()).await
+    }
+
+    /// As [`TestApp::start`], set up otherwise.
+    pub(crate) async fn with(setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let upstream = FakeUpstream::start().await;
+        let clock: Arc<dyn Clock> = match setup.clock {
+            Some(clock) => clock,
+            None => Arc::new(SystemClock),
+        };
+        let ids: Arc<dyn IdSource> = Arc::new(SystemIds::new(Arc::clone(&clock)));
+        let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
+        let sockets = Sockets {
+            proxy: listen().await,
+            proxy_tls: None,
+            api: listen().await,
+            api_tls: None,
+        };
+        let proxy_url = format!("http://{}", sockets.proxy.local_addr().unwrap());
+        let api_url = format!("http://{}", sockets.api.local_addr().unwrap());
+        let store_url = if setup.postgres {
+            PgCluster::shared_database().unwrap()
+        } else {
+            format!("sqlite://{}", folder.path().join("keystore.db").display())
+        };
+        let parts = Parts {
+            store_url: SecretText::new(store_url),
+            store_options: Options {
+                spool: Some(folder.path().join("spool.bin")),
+                spool_bytes: 1 << 20,
+                ..Options::default()
+            },
+            root_key: RootKeySource::FileOrNew(folder.path().join("root.key")),
+            kek_ttl: Duration::from_secs(600),
+            proxy: ProxyConfig {
+                dev: setup.dev,
+                allow_private: [upstream.authority()].into(),
+                shutdown_timeout: Duration::from_secs(2),
+                ..ProxyConfig::default()
+            },
+            settings: Settings {
+                signup: setup.signup,
+                secure_cookies: false,
+                behind_tls: false,
+                dev: setup.dev,
+                proxy_url: proxy_url.clone(),
+                allow_upstream: [upstream.authority()].into(),
+            },
+            clock,
+            ids,
+        };
+        let app = App::start(parts).await.unwrap();
+        let serving = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.serve(sockets, Duration::from_secs(2)).await }
+        });
+        let owner = sign_up(&api_url, "owner@example.com", "Acme Inc").await;
+        Self {
+            app,
+            serving,
+            owner,
+            proxy_url,
+            api_url,
+            upstream,
+            folder,
+        }
+    }
+
+    /// A client in the session of the owner of the first organization.
+    pub(crate) fn owner_client(&self) -> &Client {
+        &self.owner
+    }
+
+    /// A client that is not signed in.
+    pub(crate) fn anonymous(&self) -> Client {
+        Client::new(&self.api_url)
+    }
+
+    /// A client with a management key of this role, for the whole organization.
+    pub(crate) async fn key_client(&self, role: &str) -> Client {
+        let body = json!({"name": format!("key of a {role}"), "role": role});
+        let made = self.owner.post("/v1/api-keys", &body).await.expect(201);
+        self.anonymous().with_token(made["key"].as_str().unwrap())
+    }
+
+    /// A client in the session of somebody who has just signed up, with an organization of their own.
+    pub(crate) async fn stranger(&self) -> Client {
+        sign_up(&self.api_url, "stranger@example.com", "Other GmbH").await
+    }
+
+    /// Where agents reach the data plane.
+    pub(crate) fn proxy_url(&self) -> &str {
+        &self.proxy_url
+    }
+
+    /// Where people reach the control plane.
+    pub(crate) fn api_url(&self) -> &str {
+        &self.api_url
+    }
+
+    /// The fake provider.
+    pub(crate) fn fake_upstream(&self) -> &FakeUpstream {
+        &self.upstream
+    }
+
+    /// The temporary folder with database, root key and spool.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Stores [`CANARY`] as the credential `default` of a provider, pointed at the fake upstream. Gives the credential.
+    pub(crate) async fn create_credential(&self, provider: &str) -> Value {
+        let body = json!({"provider": provider, "secret": CANARY, "baseUrl": self.upstream.url()});
+        self.owner.post("/v1/credentials", &body).await.expect(201)
+    }
+
+    /// Makes an agent of this name with a `byok` grant for each provider, and its token. Gives the `ks_` value.
+    pub(crate) async fn create_token(&self, name: &str, providers: &[&str]) -> String {
+        let grants: Vec<_> = providers
+            .iter()
+            .map(|name| json!({"name": name, "source": "byok"}))
+            .collect();
+        let body = json!({"name": name, "providers": grants});
+        let made = self.owner.post("/v1/tokens", &body).await.expect(201);
+        made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Does what somebody does who can write to the (SQLite) database and has no key.
+    pub(crate) async fn tamper(&self, statement: &'static str) {
+        use sqlx::Connection;
+        let url = format!("sqlite://{}", self.folder.path().join("keystore.db").display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        let touched = sqlx::query(statement).execute(&mut connection).await.unwrap();
+        assert!(touched.rows_affected() > 0, "{statement}");
+    }
+
+    /// Shuts the server down as SIGTERM does, and waits until it has drained and closed its database.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.app.shut_down();
+        self.serving.await.unwrap();
+        self.folder
+    }
+}
+
+async fn sign_up(api_url: &str, email: &str, org: &str) -> Client {
+    let client = Client::new(api_url);
+    let body = json!({"email": email, "password": PASSWORD, "name": "Ada", "orgName": org});
+    let answer = client.post("/v1/auth/signup", &body).await.expect(201);
+    client.with_token(answer["token"].as_str().unwrap())
+}
