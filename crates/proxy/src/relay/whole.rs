@@ -1,0 +1,122 @@
+//! A small answer that is read whole before its head goes out.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+use http::Response;
+use http::header::CONTENT_LENGTH;
+use keystore_core::record::Ending;
+
+use super::{Cleaned, Flow, MAX_WHOLE};
+use crate::authorize::Permit;
+use crate::cache::ReadyCredential;
+use crate::meter::Meter;
+use crate::refuse::{ProxyError, Refusal};
+use crate::{Body, response, scrub};
+
+/// What came of reading an answer to its end.
+enum Read {
+    /// All of it, or as much as there was.
+    Whole(Bytes, Ending),
+    /// It is longer than it seemed.
+    TooLong(Bytes),
+}
+
+impl Cleaned {
+    /// Reads the answer, settles the call, and gives the client the answer or what stands in its place.
+    pub(super) async fn whole(
+        mut self,
+        permit: &Permit,
+        credential: &ReadyCredential,
+    ) -> Result<Response<Body>, Refusal> {
+        let (read, ending) = match read(&mut self.flow).await {
+            Read::Whole(read, ending) => (read, ending),
+            Read::TooLong(read) => return Ok(self.streamed(Some(read))),
+        };
+        let Self {
+            mut head,
+            mut marks,
+            meter,
+            needles,
+            mut flow,
+            ..
+        } = self;
+        let refusal = in_its_place(permit, credential, head.status.as_u16(), &read, ending);
+        let body = if head.status.is_success() {
+            needles.mask(&read)
+        } else {
+            match scrub::scrub_error_body(&read, permit.provider, &needles) {
+                Cow::Owned(scrubbed) => Some(scrubbed),
+                Cow::Borrowed(_) => None,
+            }
+        };
+        let body = body.map_or_else(|| read.clone(), Bytes::from);
+        let bytes = read.len() as u64;
+        let metered = meter.map(|meter| metered(meter, read));
+        let is_metered = metered.is_some();
+        let code = refusal.as_ref().map(|refusal| refusal.code().as_str());
+        let charge = flow.settle((metered, bytes), ending, code);
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        marks.cost = charge.filter(|_| is_metered).map(|charge| charge.cost);
+        head.headers.insert(CONTENT_LENGTH, body.len().into());
+        response::mark(&mut head.headers, &marks);
+        Ok(Response::from_parts(head, Body::whole(body)))
+    }
+}
+
+/// Reads to the end; an answer in one piece is not copied.
+async fn read(flow: &mut Flow) -> Read {
+    let mut read = Bytes::new();
+    loop {
+        match flow.next().await {
+            Some(Ok(chunk)) if read.is_empty() => read = chunk,
+            Some(Ok(chunk)) => {
+                let mut joined = BytesMut::from(read);
+                joined.extend_from_slice(&chunk);
+                read = joined.freeze();
+            }
+            Some(Err(ending)) => return Read::Whole(read, ending),
+            None => return Read::Whole(read, Ending::Complete),
+        }
+        if read.len() > MAX_WHOLE {
+            return Read::TooLong(read);
+        }
+    }
+}
+
+fn metered(mut meter: Meter, read: Bytes) -> crate::meter::Metered {
+    meter.on_chunk(read).for_each(drop);
+    meter.on_end();
+    meter.finish()
+}
+
+/// The refusal that the client is given in place of the answer, where it may not see it or there is none.
+fn in_its_place(
+    permit: &Permit,
+    credential: &ReadyCredential,
+    status: u16,
+    read: &[u8],
+    ending: Ending,
+) -> Option<Refusal> {
+    let provider = permit.provider.slug.to_string();
+    match ending {
+        Ending::Complete if permit.provider.is_bad_key(status, read) => Some(
+            ProxyError::CredentialInvalid {
+                provider,
+                credential: credential.name.clone(),
+            }
+            .into(),
+        ),
+        Ending::Complete => None,
+        Ending::Deadline => Some(ProxyError::UpstreamTimeout { provider }.into()),
+        _ => Some(
+            ProxyError::Upstream {
+                provider,
+                reason: "the answer broke off".to_owned(),
+            }
+            .into(),
+        ),
+    }
+}
