@@ -153,3 +153,43 @@ pub struct Token {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Time>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use keystore_core::policy::Source;
+
+    #[test]
+    fn the_sdks_call_is_a_request() {
+        let body = r#"{"name":"production-agent",
+            "providers":[{"name":"openai","source":"byok"},{"name":"tavily","source":"marketplace"}]}"#;
+        let request: CreateToken = serde_json::from_str(body).unwrap();
+        let providers = request.providers.unwrap();
+        assert_eq!(
+            (providers[0].name.as_str(), providers[0].source),
+            ("openai", Source::Byok)
+        );
+        assert_eq!(providers[1].source, Source::Marketplace);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        for body in [
+            r#"{"name":"a","budget":1}"#,
+            r#"{"name":"a","providers":[{"name":"openai","source":"own"}]}"#,
+            r#"{"name":"a","providers":[{"name":"openai","source":"byok","key":"sk"}]}"#,
+            r#"{"name":"a","rpmLimit":-1}"#,
+        ] {
+            assert!(serde_json::from_str::<CreateToken>(body).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_request_says_only_what_was_said() {
+        let request = CreateToken {
+            agent_id: Some("bot".into()),
+            ..CreateToken::default()
+        };
+        assert_eq!(serde_json::to_string(&request).unwrap(), r#"{"agentId":"bot"}"#);
+    }
+}

@@ -330,7 +330,7 @@ async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         true => None,
         false => Some(grants::changed(
             &agent.providers,
-            args.grants.grants()?,
+            &args.grants.grants()?,
             &args.removed,
         )?),
     };

@@ -60,7 +60,7 @@ pub(crate) fn with_scopes(mut grants: Vec<GrantInput>, scopes: &[String]) -> any
 /// What an agent has, with `added` in place of what it had for the same provider, and without `removed`.
 pub(crate) fn changed(
     present: &[Grant],
-    added: Vec<GrantInput>,
+    added: &[GrantInput],
     removed: &[String],
 ) -> anyhow::Result<Vec<GrantInput>> {
     if let Some(unknown) = removed
@@ -129,9 +129,9 @@ mod tests {
             scopes: vec!["provider:openai:read".into()],
         }];
         let names = |added: &[&str], removed: &[&str]| {
-            let added = added.iter().map(|text| parse(text).unwrap()).collect();
+            let added: Vec<_> = added.iter().map(|text| parse(text).unwrap()).collect();
             let removed: Vec<String> = removed.iter().map(|text| (*text).to_owned()).collect();
-            changed(&present, added, &removed)
+            changed(&present, &added, &removed)
                 .map(|grants| {
                     grants
                         .into_iter()

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use keystore_core::Micros;
+use keystore_core::policy::Source;
+use keystore_core::record::Ending;
 use keystore_wire::requests::{ListRequests, Request, STREAM_EVENT};
 
 use super::{Context, moment, or_dash};
@@ -168,18 +170,15 @@ fn described(request: &Request) -> String {
         ),
         ("Model", or_dash(request.model.clone())),
         ("Served model", or_dash(request.served_model.clone())),
-        ("Source", or_dash(request.source.map(|source| source.as_str()))),
+        ("Source", or_dash(request.source.map(Source::as_str))),
         ("Key", or_dash(request.credential_id)),
         ("Status", status_of(request)),
         ("Code", or_dash(request.code.clone())),
-        ("Ending", or_dash(request.ending.map(|ending| ending.as_str()))),
+        ("Ending", or_dash(request.ending.map(Ending::as_str))),
         ("Usage", usage),
         ("Cost", cost_of(request)),
-        (
-            "First byte",
-            format!("{:.1} ms", micros_as_ms(request.first_byte_us)),
-        ),
-        ("Whole", format!("{:.1} ms", micros_as_ms(request.total_us))),
+        ("First byte", milliseconds(request.first_byte_us)),
+        ("Whole", milliseconds(request.total_us)),
         (
             "Bytes",
             format!(
@@ -190,13 +189,9 @@ fn described(request: &Request) -> String {
     ])
 }
 
-/// For showing only.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a duration for people does not need 53 bits"
-)]
-fn micros_as_ms(micros: u64) -> f64 {
-    micros as f64 / 1_000.0
+/// Microseconds as milliseconds with one decimal, rounded down.
+fn milliseconds(micros: u64) -> String {
+    format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)
 }
 
 /// Shows what ends, until it is stopped. A connection that breaks is taken up where it broke.

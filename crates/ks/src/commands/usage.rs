@@ -2,6 +2,7 @@
 
 use clap::Args;
 use keystore_core::Micros;
+use keystore_core::policy::Source;
 use keystore_wire::usage::{By, Totals, UsageQuery, UsageReport, UsageRow};
 
 use super::{Context, date, or_dash};
@@ -96,7 +97,7 @@ fn key(row: &UsageRow, by: By) -> String {
         },
         By::Provider => or_dash(row.provider.clone()),
         By::Model => or_dash(row.model.clone()),
-        By::Source => or_dash(row.source.map(|source| source.as_str())),
+        By::Source => or_dash(row.source.map(Source::as_str)),
         By::Day => or_dash(row.day.clone()),
     }
 }

@@ -76,7 +76,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 /// A chat completion of the sandbox, called as an SDK would be: from the variables alone.
-const CALL: &str = r#"curl -sS --fail-with-body "$OPENAI_BASE_URL/chat/completions" -H "authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' -d '{"model":"sandbox-small","messages":[{"role":"user","content":"hello"}]}'"#;
+const CALL: &str = r#"curl -sS --fail-with-body "$OPENAI_BASE_URL/chat/completions" -H "authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' -d '{"model":"sandbox-1","messages":[{"role":"user","content":"hello"}]}'"#;
 
 #[test]
 fn a_newcomer_gets_from_nothing_to_a_metered_call() {
