@@ -63,6 +63,8 @@ pub struct DevOptions {
     pub api_addr: Option<SocketAddr>,
     /// `host:port` of upstreams at private or loopback addresses that may be dialled, and named in `baseUrl`.
     pub allow_upstream: Vec<String>,
+    /// What is logged, a `tracing` filter; `None` is `warn`.
+    pub log: Option<String>,
 }
 
 /// Runs a complete Keystore on embedded SQLite with a generated root key, an owner account, a management key, the sandbox
@@ -72,7 +74,7 @@ pub struct DevOptions {
 /// Whatever keeps it from starting, in words for the person at the terminal.
 pub async fn dev(options: DevOptions) -> anyhow::Result<()> {
     log::init(&TelemetrySection {
-        log: "warn".to_owned(),
+        log: options.log.clone().unwrap_or_else(|| "warn".to_owned()),
         ..TelemetrySection::default()
     })?;
     harden();

@@ -13,6 +13,7 @@ fn options(data_dir: &Path) -> DevOptions {
         proxy_addr: any_port,
         api_addr: any_port,
         allow_upstream: Vec::new(),
+        log: None,
     }
 }
 
