@@ -1,0 +1,84 @@
+"""One Keystore for all tests, in front of fake vendors that accept only the real keys.
+
+The tests of a file use agents of their own, so they do not depend on each other's order. The canary search is last, because
+it searches what all of the others left behind.
+"""
+
+import uuid
+from types import SimpleNamespace
+
+import pytest
+
+from harness.fake import Fake
+from harness.keystore import Keystore
+
+# In the shape of the vendors' own keys. What must never be seen outside of the vault and the vendor.
+KEYS = {
+    "openai": "sk-proj-" + "C4naryOpenAi" * 4,
+    "anthropic": "sk-ant-api03-" + "C4naryAnthropic" * 6 + "AA",
+    "gemini": "AIza" + ("C4naryGemini" * 3)[:35],
+    "stripe": "sk_test_" + "C4naryStripe" * 3,
+    "resend": "re_" + "C4naryResend" * 3,
+    "tavily": "tvly-dev-" + "C4naryTavily" * 3,
+}
+BAD_KEYS = {
+    "openai": "sk-proj-" + "B4dCanaryOai" * 4,
+    "anthropic": "sk-ant-api03-" + "B4dCanaryAnthro" * 6 + "AA",
+}
+SLOTS = {"anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name == "test_canaries.py")
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory):
+    """Keystore with a credential for every vendor, and the vendors."""
+    folder = tmp_path_factory.mktemp("world")
+    fakes = {name: Fake(folder, name, SLOTS.get(name, "bearer"), key) for name, key in KEYS.items()}
+    keystore = Keystore(folder / "keystore", fakes.values())
+    try:
+        for name, key in KEYS.items():
+            keystore.ks("provider", "add", name, "--base-url", fakes[name].url, "--key-stdin", "--no-verify", stdin=key)
+        for name, key in BAD_KEYS.items():
+            words = ["provider", "add", name, "--name", "dead", "--base-url", fakes[name].url, "--key-stdin", "--no-verify"]
+            keystore.ks(*words, stdin=key)
+        yield SimpleNamespace(keystore=keystore, fakes=fakes, folder=folder)
+    finally:
+        keystore.stop()
+        for fake in fakes.values():
+            fake.stop()
+
+
+@pytest.fixture(scope="session")
+def keystore(world):
+    return world.keystore
+
+
+@pytest.fixture
+def fake_openai(world):
+    return world.fakes["openai"]
+
+
+@pytest.fixture
+def fake_anthropic(world):
+    return world.fakes["anthropic"]
+
+
+@pytest.fixture
+def agent(keystore):
+    """An agent that may use both, without a budget."""
+    return keystore.agent("openai", "anthropic")
+
+
+@pytest.fixture
+def gpt():
+    """A model name that no other test uses, with the price of gpt-5-nano: it finds a test's requests in a vendor's log."""
+    return f"gpt-5-nano-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def claude():
+    """The same with the price of claude-haiku-4-5."""
+    return f"claude-haiku-4-5-{uuid.uuid4().hex[:12]}"
