@@ -3,41 +3,33 @@
 //! What comes out is a guard. Only this file makes one, only `forward` can send, and it wants to see one: nothing reaches an
 //! upstream without an intent in the journal and a hold in every budget. Whatever ends the exchange, the guard settles it once.
 
+mod plan;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, Method};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
-use keystore_catalog::{Billing, OutputCap, UsageShape};
-use keystore_core::deny::Malformed;
+use hyper::body::Incoming;
+use keystore_catalog::Billing;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
-use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
+use keystore_core::price::ModelPrice;
 use keystore_core::record::{Ending, HeldBudget, Intent};
-use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
+use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::Durability;
 use uuid::Uuid;
 
+use self::plan::Plan;
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft};
 use crate::authorize::Permit;
-use crate::body::{self, Edits, RequestFacts};
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
-use crate::meter::{self, MeterSetup};
+use crate::meter::MeterSetup;
 use crate::probe::{ProbeRequest, ProbeTarget};
 use crate::settle::{Charge, End};
 
-/// The most bytes of a metered operation's body: it is read whole before anything is decided.
-const MAX_METERED_BODY: u64 = 32 << 20;
-/// The most bytes of any other body, where the catalog does not say otherwise.
-const MAX_BODY: u64 = 1 << 30;
 /// The longest path that a record keeps, in bytes.
 const MAX_RECORDED_PATH: usize = 512;
-/// Without a budget nothing is held; a crash settles at an estimate that takes at most this much output.
-const ESTIMATED_OUTPUT: u64 = 1_024;
 
 /// A call that is held, recorded, and not yet settled.
 #[derive(Debug)]
@@ -81,21 +73,6 @@ pub(crate) struct Reserved {
     pub(crate) left: Option<RateLeft>,
 }
 
-/// What a call may cost and what is sent for it.
-struct Plan {
-    model: Option<String>,
-    price: Option<&'static ModelPrice>,
-    per_call: Usage,
-    hold: NanoUsd,
-    budgets: Vec<HeldBudget>,
-    body: OutgoingBody,
-    request_bytes: u64,
-    service_tier: Option<String>,
-    meter: Option<MeterSetup>,
-    stream: bool,
-    output_cap: Option<u64>,
-}
-
 impl Proxy {
     /// Reserves the call: after this it may be sent.
     pub(crate) async fn reserve(
@@ -107,14 +84,7 @@ impl Proxy {
     ) -> Result<Reserved, Deny> {
         let now = self.clock.now();
         let asked = (request.id, request.method.clone());
-        let plan = match permit.operation.billing {
-            Billing::Metered if meter::reads(permit.operation.usage_shape) => {
-                self.plan_metered(permit, request, now).await?
-            }
-            Billing::Metered => plan_unread(permit, request)?,
-            Billing::PerCall => self.plan_per_call(permit, request, now)?,
-            Billing::External => unbilled(permit, request)?,
-        };
+        let plan = self.plan(permit, request, now).await?;
         let attempt = AttemptId::new(self.ids.next());
         let intent = intent(permit, credential, asked, now, attempt, &plan);
         let mut reservation = Reservation {
@@ -153,138 +123,6 @@ impl Proxy {
             output_cap: plan.output_cap,
             left: admission.keep(),
         })
-    }
-
-    /// An operation whose usage is read from its answer: the body is read whole, bounded, priced, held, and spliced.
-    async fn plan_metered(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
-        if request.headers.contains_key(CONTENT_ENCODING) {
-            return Err(Deny::UnsupportedEncoding);
-        }
-        let shape = permit.operation.usage_shape;
-        let limit = permit
-            .operation
-            .max_body_bytes
-            .unwrap_or(MAX_METERED_BODY)
-            .min(MAX_METERED_BODY);
-        let bytes = read_whole(request.body, limit).await?;
-        let facts = body::read(&bytes, cap_member(permit)).map_err(Deny::Malformed)?;
-        let in_path = permit
-            .operation
-            .operation
-            .and_then(|known| known.model_in_path(permit.target.upstream_path()));
-        let model = facts
-            .model
-            .as_deref()
-            .or(in_path)
-            .or(permit.operation.price_model);
-        permit.agent.check_model(model)?;
-        let price = model.and_then(|model| permit.provider.price(model, now));
-        let (hold, budgets, output_cap) = self.hold(permit, &facts, model, price, now)?;
-        let ask_usage = permit.operation.operation.is_some_and(|known| known.ask_usage);
-        let hide_usage_chunk = ask_usage && facts.stream && facts.include_usage != Some(true);
-        let edits = Edits {
-            include_usage: hide_usage_chunk,
-            output_cap: cap_member(permit).zip(output_cap),
-        };
-        let (model, stream) = (model.map(str::to_owned), facts.stream);
-        let service_tier = facts
-            .service_tier
-            .as_deref()
-            .filter(|tier| *tier != "auto")
-            .map(str::to_owned);
-        let sent = body::splice(&bytes, &facts.layout, edits);
-        Ok(Plan {
-            model,
-            price,
-            per_call: Usage::ZERO,
-            hold,
-            budgets,
-            request_bytes: sent.len() as u64,
-            service_tier,
-            meter: Some(MeterSetup {
-                shape,
-                streamed: stream,
-                hide_usage_chunk,
-                request_bytes: bytes.len() as u64,
-            }),
-            stream,
-            output_cap,
-            body: OutgoingBody::Full(sent),
-        })
-    }
-
-    /// Holds the most that the call can cost, with the output cap that makes it so where the client set none. Without a budget
-    /// nothing is held, and the amount is what a crash would settle at.
-    fn hold(
-        &self,
-        permit: &Permit,
-        facts: &RequestFacts<'_>,
-        model: Option<&str>,
-        price: Option<&'static ModelPrice>,
-        now: Micros,
-    ) -> Result<(NanoUsd, Vec<HeldBudget>, Option<u64>), Deny> {
-        let terms = &permit.agent.budgets;
-        let mut bound = facts.bound_input();
-        if terms.is_empty() {
-            let estimate = BoundInput {
-                input_tokens: bound.input_tokens / 4,
-                unbounded_input: false,
-                max_output: Some(bound.max_output.unwrap_or(ESTIMATED_OUTPUT).min(ESTIMATED_OUTPUT)),
-                calls: &[],
-                ..bound
-            };
-            let hold = price
-                .and_then(|price| price.bound(&estimate))
-                .unwrap_or(NanoUsd::ZERO);
-            return Ok((hold, Vec::new(), None));
-        }
-        let unpriced = || Deny::UnpricedOperation {
-            provider: permit.provider.slug.to_string(),
-            what: model.unwrap_or(permit.operation.name).to_owned(),
-        };
-        let price = price.filter(|_| !facts.background).ok_or_else(unpriced)?;
-        let mut cap = None;
-        if permit.operation.usage_shape == UsageShape::OpenaiEmbeddings {
-            bound.max_output = Some(0);
-        } else if bound.max_output.is_none() && cap_member(permit).is_some() {
-            let headroom = self.counters.headroom(now, terms).unwrap_or(NanoUsd::ZERO);
-            let longest = price
-                .max_output_tokens
-                .or(price.context_window)
-                .ok_or_else(unpriced)?;
-            let affordable = price.affordable_output(&bound, headroom).unwrap_or(0);
-            cap = Some(affordable.max(MIN_OUTPUT_CAP).min(longest));
-            bound.max_output = cap;
-        }
-        let amount = price.bound(&bound).ok_or_else(unpriced)?;
-        let budgets = self
-            .counters
-            .hold(now, terms, amount)
-            .map_err(Deny::BudgetExceeded)?;
-        Ok((amount, budgets, cap))
-    }
-
-    /// An operation with a price per call: the price is held, and charged when the vendor takes the call.
-    fn plan_per_call(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
-        let row = permit
-            .operation
-            .price_model
-            .and_then(|model| permit.provider.price(model, now));
-        let priced = row.and_then(|row| one_call(row).map(|(usage, cost)| (row, usage, cost)));
-        let terms = &permit.agent.budgets;
-        if priced.is_none() && !terms.is_empty() {
-            let (provider, what) = (permit.provider.slug.to_string(), permit.operation.name.to_owned());
-            return Err(Deny::UnpricedOperation { provider, what });
-        }
-        let mut plan = unbilled(permit, request)?;
-        if let Some((row, usage, cost)) = priced {
-            plan.budgets = self
-                .counters
-                .hold(now, terms, cost)
-                .map_err(Deny::BudgetExceeded)?;
-            (plan.price, plan.per_call, plan.hold) = (Some(row), usage, cost);
-        }
-        Ok(plan)
     }
 }
 
@@ -358,86 +196,6 @@ pub(crate) struct Asked<'a> {
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: Incoming,
-}
-
-/// A metered operation whose usage cannot be read yet: refused under a budget, otherwise passed on and marked unpriced.
-fn plan_unread(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
-    if !permit.agent.budgets.is_empty() {
-        let (provider, what) = (permit.provider.slug.to_string(), permit.operation.name.to_owned());
-        return Err(Deny::UnpricedOperation { provider, what });
-    }
-    unbilled(permit, request)
-}
-
-/// A call without a price: nothing is held, and the body is passed on as it arrives.
-fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
-    let limit = permit.operation.max_body_bytes.unwrap_or(MAX_BODY);
-    let declared = declared_length(request.headers);
-    if declared.is_some_and(|length| length > limit) {
-        return Err(Deny::BodyTooLarge { limit_bytes: limit });
-    }
-    let model = None;
-    Ok(Plan {
-        model,
-        price: None,
-        per_call: Usage::ZERO,
-        hold: NanoUsd::ZERO,
-        budgets: Vec::new(),
-        request_bytes: declared.unwrap_or(0),
-        service_tier: None,
-        meter: None,
-        stream: false,
-        output_cap: None,
-        body: if request.body.is_end_stream() {
-            OutgoingBody::Empty
-        } else {
-            OutgoingBody::Stream {
-                body: request.body,
-                length: declared,
-                limit,
-            }
-        },
-    })
-}
-
-/// The member of the request that caps its output, where the operation has one.
-fn cap_member(permit: &Permit) -> Option<OutputCap> {
-    permit.operation.operation.and_then(|known| known.output_cap)
-}
-
-fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
-/// The whole body, of at most `limit` bytes.
-async fn read_whole(body: Incoming, limit: u64) -> Result<Bytes, Deny> {
-    let too_large = Deny::BodyTooLarge { limit_bytes: limit };
-    if body.size_hint().lower() > limit {
-        return Err(too_large);
-    }
-    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX))
-        .collect()
-        .await
-    {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
-        Err(_) => Err(Deny::Malformed(Malformed::Body)),
-    }
-}
-
-/// What one call uses and costs by its price row: one unit of the first thing that the row prices.
-fn one_call(row: &ModelPrice) -> Option<(Usage, NanoUsd)> {
-    [
-        Bucket::Requests,
-        Bucket::Searches,
-        Bucket::Credits,
-        Bucket::Emails,
-        Bucket::Pages,
-        Bucket::Images,
-    ]
-    .into_iter()
-    .map(|bucket| Usage::ZERO.with(bucket, 1))
-    .find_map(|usage| row.charge(&usage, None).ok().map(|cost| (usage, cost)))
 }
 
 fn intent(
