@@ -105,7 +105,13 @@ impl Config {
 
     fn from_figment(figment: &Figment) -> Result<Self, ConfigError> {
         figment.extract().map_err(|error| {
-            ConfigError::Invalid(error.into_iter().map(explain).collect::<Vec<_>>().join("\n"))
+            ConfigError::Invalid(
+                error
+                    .into_iter()
+                    .map(|error| explain(&error))
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
         })
     }
 
@@ -148,7 +154,7 @@ fn merge_secret(figment: Figment, key: &&'static str) -> Figment {
     }
 }
 
-fn explain(error: figment::Error) -> String {
+fn explain(error: &figment::Error) -> String {
     let place = error.metadata.as_ref().map(|metadata| match &metadata.source {
         Some(source) => source.to_string(),
         None => metadata.name.to_string(),

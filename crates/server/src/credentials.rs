@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::auth::caller::Caller;
 use crate::grants;
 
-/// The credential with this id, or the one of `default`'s project with this `provider` or `provider/name`.
+/// The credential with this id.
 ///
 /// # Errors
 /// `not_found`, also for one that is out of the caller's reach.

@@ -89,6 +89,8 @@ pub struct Dev {
     sockets: Sockets,
     file: DevFile,
     data_dir: PathBuf,
+    /// The command that signs the owner in, once.
+    sign_in: String,
     first_start: bool,
 }
 
@@ -161,11 +163,13 @@ impl Dev {
         )
         .await?;
         file.write(&path)?;
+        let sign_in = sign_in_command(&app, &file).await?;
         Ok(Self {
             app,
             sockets,
             file,
             data_dir,
+            sign_in,
             first_start,
         })
     }
@@ -203,7 +207,12 @@ impl Dev {
         writeln!(out, "The same as a stream:\n\n{}\n", call("\"stream\":true,"))?;
         writeln!(
             out,
-            "Sign-in, management key and token: {}",
+            "Sign in (good once, for ten minutes):\n\n  {}\n",
+            self.sign_in
+        )?;
+        writeln!(
+            out,
+            "Password, management key and token: {}",
             self.data_dir.join("dev.json").display()
         )?;
         writeln!(out, "Stop it with Ctrl-C; the next start keeps everything.")?;
@@ -307,6 +316,18 @@ async fn owner(
         EMAIL.to_owned(),
         password,
         person(made.user.id, made.org.id, Role::Owner),
+    ))
+}
+
+/// There is no mail server here, so the link goes to the terminal.
+async fn sign_in_command(app: &App, file: &DevFile) -> anyhow::Result<String> {
+    let user = users::by_email(&mut app.store.read().await?, &file.email).await?;
+    let user = user.context("the owner is gone")?;
+    let code = accounts::sign_in_code(app, user.id).await?;
+    Ok(format!(
+        "ks login --api-url {} --code {}",
+        file.api_url,
+        code.into_text().as_str()
     ))
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use axum::serve::ListenerExt;
@@ -97,7 +97,7 @@ impl Shared {
         let bearer = headers
             .get(header::AUTHORIZATION)
             .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-        let api_key = headers.get("x-api-key").map(|value| value.as_bytes());
+        let api_key = headers.get("x-api-key").map(HeaderValue::as_bytes);
         let expected = self.key.expose().as_bytes();
         bearer == Some(expected) || api_key == Some(expected)
     }

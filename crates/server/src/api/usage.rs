@@ -56,11 +56,11 @@ pub(super) async fn get_usage(
     if by.contains(&By::Day) {
         found.sort_by(|a, b| a.day.cmp(&b.day).then(b.cost.cmp(&a.cost)));
     } else {
-        found.sort_by(|a, b| b.cost.cmp(&a.cost));
+        found.sort_by_key(|row| std::cmp::Reverse(row.cost));
     }
     let total = found
         .iter()
-        .fold(Totals::default(), |sum, row| add(sum, &totals(row)));
+        .fold(Totals::default(), |sum, row| add(&sum, &totals(row)));
     let names = agent_names(&mut conn, &caller, &found).await?;
     Ok(Json(UsageReport {
         since: since.into(),
@@ -147,7 +147,7 @@ fn totals(row: &Row) -> Totals {
     }
 }
 
-fn add(sum: Totals, row: &Totals) -> Totals {
+fn add(sum: &Totals, row: &Totals) -> Totals {
     Totals {
         calls: sum.calls.saturating_add(row.calls),
         errors: sum.errors.saturating_add(row.errors),

@@ -328,35 +328,31 @@ mod tests {
 
     #[test]
     fn a_session_cookie_counts_only_from_our_own_pages() {
-        let cases: &[(&Method, &[(&str, &str)], bool)] = &[
-            (&Method::POST, &[("sec-fetch-site", "same-origin")], true),
-            (&Method::POST, &[("sec-fetch-site", "same-site")], false),
-            (&Method::POST, &[("sec-fetch-site", "cross-site")], false),
-            (&Method::POST, &[("sec-fetch-site", "none")], false),
-            (&Method::GET, &[("sec-fetch-site", "none")], true),
-            (&Method::GET, &[("sec-fetch-site", "cross-site")], false),
+        type Case = (Method, &'static [(&'static str, &'static str)], bool);
+        let cases: &[Case] = &[
+            (Method::POST, &[("sec-fetch-site", "same-origin")], true),
+            (Method::POST, &[("sec-fetch-site", "same-site")], false),
+            (Method::POST, &[("sec-fetch-site", "cross-site")], false),
+            (Method::POST, &[("sec-fetch-site", "none")], false),
+            (Method::GET, &[("sec-fetch-site", "none")], true),
+            (Method::GET, &[("sec-fetch-site", "cross-site")], false),
             (
-                &Method::POST,
+                Method::POST,
                 &[("origin", "https://ks.example"), ("host", "ks.example")],
                 true,
             ),
             (
-                &Method::POST,
+                Method::POST,
                 &[("origin", "https://evil.example"), ("host", "ks.example")],
                 false,
             ),
-            (
-                &Method::POST,
-                &[("origin", "null"), ("host", "ks.example")],
-                false,
-            ),
-            (&Method::POST, &[("host", "ks.example")], false),
-            (&Method::GET, &[("host", "ks.example")], true),
+            (Method::POST, &[("origin", "null"), ("host", "ks.example")], false),
+            (Method::POST, &[("host", "ks.example")], false),
+            (Method::GET, &[("host", "ks.example")], true),
         ];
         for (method, pairs, expected) in cases {
-            let pairs: Vec<(&'static str, &'static str)> = pairs.to_vec();
             assert_eq!(
-                is_same_origin(method, &headers(&pairs)),
+                is_same_origin(method, &headers(pairs)),
                 *expected,
                 "{method} {pairs:?}"
             );

@@ -4,7 +4,7 @@ use keystore_store::members::Role;
 
 /// What a caller may be allowed to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Right {
+pub(crate) enum Right {
     /// Read the organization and its projects: everybody who belongs to it.
     SeeOrg,
     /// Read agents, tokens and credentials (never a value), and requests.
@@ -28,7 +28,7 @@ use Right::{
 };
 
 /// The rights of a role.
-pub const fn rights(role: Role) -> &'static [Right] {
+const fn rights(role: Role) -> &'static [Right] {
     match role {
         Role::Owner => &[
             SeeOrg,
@@ -55,12 +55,12 @@ pub const fn rights(role: Role) -> &'static [Right] {
 }
 
 /// Whether a role has a right.
-pub fn holds(role: Role, right: Right) -> bool {
+pub(crate) fn holds(role: Role, right: Right) -> bool {
     rights(role).contains(&right)
 }
 
 /// Whether `grantor` has every right of `granted`: nobody grants more than they hold.
-pub fn covers(grantor: Role, granted: Role) -> bool {
+pub(crate) fn covers(grantor: Role, granted: Role) -> bool {
     rights(granted).iter().all(|right| holds(grantor, *right))
 }
 

@@ -85,6 +85,30 @@ async fn a_newcomer_gets_an_answer_buffered_and_streamed() {
 }
 
 #[tokio::test]
+async fn the_sign_in_code_of_the_greeting_is_good_once() {
+    let folder = tempfile::tempdir().unwrap();
+    while_running(folder.path(), |file, greeting| async move {
+        let code = greeting
+            .split("--code ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap();
+        for expected in [200, 401] {
+            let answer = http()
+                .post(format!("{}/v1/auth/exchange", file["apiUrl"].as_str().unwrap()))
+                .json(&json!({"code": code}))
+                .send()
+                .await
+                .unwrap();
+            assert_eq!(answer.status(), expected);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_second_start_keeps_everything() {
     let folder = tempfile::tempdir().unwrap();
     let kept = |file: &Value| ["apiKey", "token", "email", "password"].map(|name| file[name].clone());

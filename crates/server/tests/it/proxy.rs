@@ -99,15 +99,21 @@ async fn changes_are_in_force_on_the_next_request() {
 
 #[tokio::test]
 async fn a_row_that_was_widened_in_the_database_is_refused_and_not_signed_again() {
-    let app = TestApp::start().await;
+    let setup = Setup {
+        postgres: false,
+        ..Setup::default()
+    };
+    let app = TestApp::with(setup).await;
     app.create_credential("openai").await;
     let token = app.create_token("a", &["openai"]).await;
-    assert_eq!(call(&app, &token).await.0, 200);
-    let agent = app.owner_client().get("/v1/agents/a").await.expect(200);
-    app.tamper("UPDATE agents SET policy = policy || x'00'").await;
+    let other = app.create_token("b", &["openai"]).await;
+    app.tamper("UPDATE agents SET policy = (SELECT policy FROM agents WHERE name = 'b') WHERE name = 'a'")
+        .await;
     app.owner_client()
         .patch("/v1/agents/a", &json!({"rpmLimit": 5}))
         .await
         .expect_problem(500, "internal");
-    assert_eq!(agent["rpmLimit"], Value::Null);
+    assert_eq!(call(&app, &token).await.0, 401);
+    assert_eq!(call(&app, &other).await.0, 200);
+    assert_eq!(app.fake_upstream().count(), 1);
 }
