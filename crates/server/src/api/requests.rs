@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body as AnswerBody;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::header;
+use http::request::Parts;
 use keystore_core::ids::{AgentId, OrgId, RequestId};
 use keystore_store::requests::{self as rows, Filter, RequestRow};
 use keystore_store::{Conn, agents as agent_rows};
 use keystore_wire::Page;
 use keystore_wire::requests::{Flags, ListRequests, Request, STREAM_EVENT};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::extract::{Id, Query};
 use super::page::Slice;
@@ -25,7 +27,7 @@ use crate::app::App;
 use crate::auth::caller::{Caller, Require, SeeAgents};
 use crate::body::ChannelBody;
 
-/// How often a silent stream shows that it lives.
+/// How often a silent stream shows that it lives, and any stream's session or key is looked at again.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How many rows a stream reads at a time.
@@ -78,7 +80,7 @@ pub(super) async fn get_request(
 pub(super) async fn stream_requests(
     State(app): State<Arc<App>>,
     caller: Require<SeeAgents>,
-    headers: HeaderMap,
+    proof: Parts,
     Query(query): Query<ListRequests>,
 ) -> ApiResult<Response> {
     if query.limit.is_some() || query.after.is_some() {
@@ -87,7 +89,7 @@ pub(super) async fn stream_requests(
             "a stream has neither `limit` nor `after`; send `Last-Event-ID` to resume",
         ));
     }
-    let resume = match headers.get("last-event-id") {
+    let resume = match proof.headers.get("last-event-id") {
         Some(value) => Some(
             value
                 .to_str()
@@ -106,6 +108,7 @@ pub(super) async fn stream_requests(
         org: caller.org,
         filter,
         sender,
+        proof,
     };
     let (stop, tasks) = (app.stop.clone(), app.tasks.clone());
     tasks.spawn(async move {
@@ -129,11 +132,14 @@ struct Follow {
     org: OrgId,
     filter: Filter,
     sender: mpsc::Sender<Bytes>,
+    /// The request that opened it: its session or key is looked at again now and then.
+    proof: Parts,
 }
 
 impl Follow {
-    async fn run(mut self, app: &App) -> ApiResult<()> {
+    async fn run(mut self, app: &Arc<App>) -> ApiResult<()> {
         let mut notice = app.store.requests_notice();
+        let mut checked = Instant::now();
         if self.send(": connected\n\n".to_owned()).await.is_err() {
             return Ok(());
         }
@@ -150,6 +156,10 @@ impl Follow {
             };
             if !alive {
                 return Ok(());
+            }
+            if checked.elapsed() >= KEEP_ALIVE {
+                checked = Instant::now();
+                Require::<SeeAgents>::from_request_parts(&mut self.proof, app).await?;
             }
         }
     }
