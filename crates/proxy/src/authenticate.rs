@@ -4,6 +4,7 @@
 //! query and the path. No value, two different values, or a value in a place that the provider does not use: the same refusal as
 //! for an unknown token. Nothing here tells one kind of failure from another, and no token is kept or logged.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use keystore_catalog::{Provider, Slot};
-use keystore_core::Deny;
+use keystore_core::{Deny, Micros};
 use keystore_core::token::{self, TokenHash};
 
 use crate::Proxy;
@@ -47,11 +48,17 @@ impl Proxy {
         let provider = keystore_catalog::provider(target.slug());
         let (hash, target) = find(request.headers(), provider, target).ok_or(Deny::InvalidToken)?;
         let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
-        let now = self.clock.now();
-        agent.token.check(now)?;
-        agent.policy.check_status(now)?;
-        agent.check_address(request.peer().ip())?;
+        agent.token.check(self.clock.now())?;
         Ok(Caller { agent, target })
+    }
+}
+
+impl Caller {
+    /// Whether the agent is served at `now`, and from this address. A step of its own, so that a refusal can name the agent and
+    /// is recorded as its.
+    pub(crate) fn check(&self, now: Micros, from: IpAddr) -> Result<(), Deny> {
+        self.agent.policy.check_status(now)?;
+        self.agent.check_address(from)
     }
 }
 

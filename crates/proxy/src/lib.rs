@@ -210,6 +210,7 @@ impl Proxy {
         };
         let caller = self.authenticate(&request, target).await?;
         trail.caller(&caller.agent, caller.target.slug());
+        caller.check(self.clock.now(), request.peer().ip())?;
         let permit = self.authorize(caller, &request)?;
         trail.permit(&permit);
         let admission = self.admit(&permit)?;

@@ -177,12 +177,18 @@ pub struct Relay {
 struct Stream {
     tap: Tap,
     flow: Flow,
+    /// The upstream's answer ended badly; the client is still to be told.
+    broken: bool,
 }
 
 impl Relay {
     pub(super) fn new(tap: Tap, flow: Flow, proxy: &Proxy) -> Self {
         Self {
-            stream: Some(Stream { tap, flow }),
+            stream: Some(Stream {
+                tap,
+                flow,
+                broken: false,
+            }),
             afterlife: proxy.afterlife.clone(),
         }
     }
@@ -198,8 +204,9 @@ impl Relay {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             if stream.flow.reservation.is_none() {
+                let broken = stream.broken;
                 self.stream = None;
-                return Poll::Ready(None);
+                return Poll::Ready(broken.then(|| Err("the upstream's answer broke off".into())));
             }
             match ready!(stream.flow.poll_next(cx)) {
                 Some(Ok(chunk)) => stream.tap.push(chunk),
@@ -209,8 +216,10 @@ impl Relay {
                 }
                 Some(Err(ending)) => {
                     stream.flow.settle(stream.tap.finish(), ending, None);
-                    self.stream = None;
-                    return Poll::Ready(Some(Err("the upstream's answer broke off".into())));
+                    // When a body fails, hyper drops what it has not written yet; a pause lets it write first.
+                    stream.broken = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
             }
         }
@@ -243,7 +252,7 @@ impl Stream {
     /// Reads the rest of an answer that nobody waits for, for what it used. Cut off at any point, it settles by what was read.
     async fn abandoned(self) {
         let mut left = Abandoned(self);
-        let Abandoned(Self { tap, flow }) = &mut left;
+        let Abandoned(Self { tap, flow, .. }) = &mut left;
         while let Some(Ok(chunk)) = flow.next().await {
             tap.push(chunk);
             tap.out.clear();
@@ -256,7 +265,7 @@ struct Abandoned(Stream);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
-        let Stream { tap, flow } = &mut self.0;
+        let Stream { tap, flow, .. } = &mut self.0;
         flow.settle(tap.finish(), Ending::ClientGone, None);
     }
 }
