@@ -12,6 +12,7 @@ mod plain;
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 
@@ -55,7 +56,8 @@ impl Reply {
             streamed: true,
             ..Self::ok(&Value::Null)
         };
-        reply.header("content-type", "text/event-stream; charset=utf-8");
+        let kind = HeaderValue::from_static("text/event-stream; charset=utf-8");
+        reply.headers.insert(CONTENT_TYPE, kind);
         reply
     }
 
@@ -99,7 +101,7 @@ pub(super) fn answer(call: &Call<'_>) -> Reply {
     let json: Value = serde_json::from_slice(call.body).unwrap_or_default();
     let path = call.path.trim_end_matches('/');
     let ends = |end: &str| path.ends_with(end);
-    match call.method.as_str() {
+    let mut reply = match call.method.as_str() {
         "POST" if ends("/chat/completions") => openai::chat(call, &json),
         "POST" if ends("/responses") => openai::responses(call, &json),
         "POST" if ends("/embeddings") => openai::embeddings(&json),
@@ -107,7 +109,18 @@ pub(super) fn answer(call: &Call<'_>) -> Reply {
         "POST" if ends("/messages") => anthropic::messages(call, &json),
         "GET" if ends("/models") => openai::models(),
         _ => plain::answer(call, &json),
+    };
+    if call.behaviour.stream_error && reply.streamed {
+        let error = if ends("/messages") {
+            anthropic::ERROR_EVENT
+        } else {
+            openai::ERROR_EVENT
+        };
+        reply.pieces.truncate(2);
+        reply.pieces.push_back(Bytes::from_static(error.as_bytes()));
+        reply.tokens = (0, 0);
     }
+    reply
 }
 
 /// Tokens by the rules of this module.
