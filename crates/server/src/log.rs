@@ -1,5 +1,7 @@
 //! Logs: one line a thing that happened, to stderr. Secrets never get this far: their types cannot be written.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt;
 
@@ -15,6 +17,11 @@ pub fn init(telemetry: &TelemetrySection) -> anyhow::Result<()> {
     let base = fmt::Subscriber::builder()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
+    let base = if std::io::stderr().is_terminal() {
+        base
+    } else {
+        base.with_ansi(false)
+    };
     // An error means that a subscriber is set already, which is the case in tests that start several servers.
     let _ = match telemetry.format {
         LogFormat::Text => tracing::subscriber::set_global_default(base.finish()),
