@@ -22,7 +22,7 @@ def test_messages(client, fake_anthropic, claude):
     assert (message.content[0].text, message.stop_reason) == (WORDS, "end_turn")
     (received,) = fake_anthropic.received(claude)
     assert received.credentials == [("header:x-api-key", fake_anthropic.key)]
-    assert received.header("anthropic-version") == "2023-06-01"
+    assert received.header("anthropic-version") == client.default_headers["anthropic-version"]
     assert received.path == "/v1/messages"
 
 
