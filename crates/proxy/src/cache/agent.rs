@@ -152,11 +152,16 @@ impl Agent {
         Err(Deny::AddressNotAllowed)
     }
 
-    /// Whether the agent may name this model. With a list of models, a request that names none is refused too.
+    /// Whether the agent may name this model. With a list of models, a request that names none is refused too. An entry that
+    /// ends with `*` allows every model that begins with what stands before it.
     pub(crate) fn check_model(&self, model: Option<&str>) -> Result<(), Deny> {
         let allowed = &self.policy.allowed_models;
         let named = model.unwrap_or_default();
-        if allowed.is_empty() || allowed.iter().any(|model| model == named) {
+        let covers = |entry: &String| match entry.strip_suffix('*') {
+            Some(beginning) => !named.is_empty() && named.starts_with(beginning),
+            None => entry == named,
+        };
+        if allowed.is_empty() || allowed.iter().any(covers) {
             return Ok(());
         }
         Err(Deny::ModelNotAllowed {
