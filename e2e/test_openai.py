@@ -103,7 +103,8 @@ def test_responses_streamed(client, gpt):
 def test_embeddings(client, fake_openai):
     answer = client.embeddings.create(model="text-embedding-3-small", input=["one", "two"], encoding_format="float")
     assert [row.embedding for row in answer.data] == [[0.125, -0.25, 0.5, 0.0]] * 2
-    assert only(fake_openai, "text-embedding-3-small").json["input"] == ["one", "two"]
+    received = fake_openai.received("text-embedding-3-small")[-1]
+    assert (received.json["input"], received.path) == (["one", "two"], "/v1/embeddings")
 
 
 def test_models(client):
