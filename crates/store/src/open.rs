@@ -1,6 +1,6 @@
 //! The engines: connections, the one-server lock, and the one place where they differ in how a journal row is appended.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -244,6 +244,15 @@ impl Sqlite {
         let path = options.get_filename().to_path_buf();
         let lock = lock_file(&path)?;
         let existed = path.exists();
+        if !existed {
+            private()
+                .create_new(true)
+                .open(&path)
+                .map_err(|source| OpenError::File {
+                    path: path.display().to_string(),
+                    source,
+                })?;
+        }
         let writer_options = options
             .clone()
             .create_if_missing(true)
@@ -282,6 +291,14 @@ impl Sqlite {
     }
 }
 
+/// Makes files for their owner alone, wherever they lie; SQLite gives its log the mode of the database.
+fn private() -> OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = File::options();
+    options.write(true).mode(0o600);
+    options
+}
+
 /// Takes the lock file beside the database, or says that another server has it.
 fn lock_file(database: &Path) -> Result<File, OpenError> {
     let mut path = database.as_os_str().to_owned();
@@ -290,10 +307,9 @@ fn lock_file(database: &Path) -> Result<File, OpenError> {
         path: Path::new(&path).display().to_string(),
         source,
     };
-    let file = File::options()
+    let file = private()
         .create(true)
         .truncate(false)
-        .write(true)
         .open(&path)
         .map_err(failed)?;
     match file.try_lock() {
@@ -375,5 +391,29 @@ impl Postgres {
             }
         }
         Ok(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::Engine;
+
+    /// The folder may have been made by a package, for everybody to read.
+    #[tokio::test]
+    async fn a_new_database_is_its_owners_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keystore.db");
+        let engine = Engine::open(&format!("sqlite://{}", path.display()), 1)
+            .await
+            .unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, 0o600, "{:?}", entry.file_name());
+        }
+        assert!(path.exists());
+        engine.close().await;
     }
 }
