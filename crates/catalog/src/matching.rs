@@ -141,11 +141,23 @@ impl<'p> Iterator for Segments<'p> {
             let width = separator(&rest[at..], self.escaped);
             if width > 0 {
                 self.rest = Some(&rest[at + width..]);
-                return Some(&rest[..at]);
+                return Some(self.named(&rest[..at]));
             }
         }
         self.rest = None;
-        Some(rest)
+        Some(self.named(rest))
+    }
+}
+
+impl<'p> Segments<'p> {
+    /// A segment without its parameters (`keys;x=1`), which some servers cut off before they route: where credentials are made,
+    /// they do not make it another one.
+    fn named(&self, segment: &'p [u8]) -> &'p [u8] {
+        let begins = |rest: &[u8]| matches!(rest, [b';', ..] | [b'%', b'3', b'b' | b'B', ..]);
+        match (0..segment.len()).find(|at| self.escaped && begins(&segment[*at..])) {
+            Some(end) => &segment[..end],
+            None => segment,
+        }
     }
 }
 
@@ -284,10 +296,14 @@ mod tests {
             "/v1%2Forganization%2fkeys",
             "/v1%5corganization/keys",
             "/v1/organizatio%6E",
+            "/v1/organization;a=1/keys",
+            "/v1/organization%3Ba/keys",
+            "/v1;a/organization;/keys",
         ] {
             assert!(operation("/v1/organization/**", true).covers(path), "{path}");
         }
         assert!(!operation("/v1/organization/**", false).covers("/v1%2Forganization/keys"));
+        assert!(!operation("/v1/organization/**", false).covers("/v1/organization;a/keys"));
     }
 
     #[test]
