@@ -125,6 +125,13 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
     let tier = read.service_tier.as_deref().or(open.service_tier.as_deref());
     let priced = open.price.map(|price| price.charge(&read.usage, tier));
     match priced {
+        // What was read of an answer says little of what it cost: reasoning does not show. Whoever could end the reading early
+        // must not gain by it, so that a cut answer costs what was held for it.
+        Some(Ok(_)) if limited && !read.reported && is_cut_short(end.ending) => Charge {
+            usage: read.usage,
+            cost: open.hold,
+            flags,
+        },
         // What is only estimated never costs more than what was held for it.
         Some(Ok(cost)) if limited && !read.reported => Charge {
             usage: read.usage,
@@ -161,3 +168,11 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         },
     }
 }
+
+/// Whether the answer was left before its end by our side, and not by the vendor's.
+const fn is_cut_short(ending: Ending) -> bool {
+    matches!(ending, Ending::ClientGone | Ending::Deadline)
+}
+
+#[cfg(test)]
+mod tests;
