@@ -65,6 +65,8 @@ pub(crate) fn clean(
     needles: &Needles,
 ) -> Result<Response<AnswerBody>, UnknownEncoding> {
     let (mut parts, mut body) = response.into_parts();
+    // hyper passes a reason phrase on as an extension, which no scrubber sees.
+    parts.extensions.clear();
     clean_headers(&mut parts.headers, provider, needles);
     protect_browsers(&mut parts.headers);
     if let Some(decoder) = decoder(&parts, &body)? {

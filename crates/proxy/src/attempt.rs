@@ -93,8 +93,25 @@ impl Proxy {
         let client = self
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
+        let lease = match forward::lease(&client).await {
+            Ok(lease) => lease,
+            Err(error) => return Err(failed(reservation, &permit, error)),
+        };
+        // What was permitted a moment ago may have been taken back while the connection was made.
+        if let Err(deny) = self.recheck(&permit, &credential).await {
+            return Err(end(reservation, Ending::NotSent, deny.into()));
+        }
         reservation.sending();
-        let response = match forward::forward(&reservation, client, built.request, body, &self.config).await {
+        let is_current = || permit.agent.is_current();
+        let sending = forward::forward(
+            &reservation,
+            (&client, lease),
+            built.request,
+            body,
+            &self.config,
+            &is_current,
+        );
+        let response = match sending.await {
             Ok(response) => response,
             Err(error) => return Err(failed(reservation, &permit, error)),
         };
@@ -114,7 +131,7 @@ impl Proxy {
         relay::relay(self, answer, reservation).await
     }
 
-    /// The upstream's request, credential and all, made after a last look at what permits it.
+    /// The upstream's request, credential and all.
     async fn build(&self, exchange: &mut Exchange, body_bytes: Option<u64>) -> Result<Built, Refusal> {
         let Exchange {
             method,
@@ -138,15 +155,14 @@ impl Proxy {
             tracing::error!(provider = %permit.provider.slug, %error, "an upstream request cannot be built");
             ProxyError::Internal
         })?;
-        // What was permitted a moment ago may have been taken back.
-        if !permit.agent.is_current() {
-            self.recheck(permit, credential).await?;
-        }
         Ok(built)
     }
 
-    /// Looks again at an agent that changed since it was permitted.
+    /// Looks again at an agent that changed since it was permitted: the last thing before the first byte is sent.
     async fn recheck(&self, permit: &Permit, credential: &ReadyCredential) -> Result<(), Deny> {
+        if permit.agent.is_current() {
+            return Ok(());
+        }
         let hash = permit.agent.token.token_hash();
         let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
         let now = self.clock.now();
@@ -197,6 +213,7 @@ fn failed(reservation: Reservation, permit: &Permit, error: ForwardError) -> Ref
             Ending::UpstreamError,
             ProxyError::Upstream { provider, reason }.into(),
         ),
+        ForwardError::Stale => end(reservation, Ending::NotSent, Deny::AuthStale.into()),
         ForwardError::RequestBody(deny) => end(reservation, Ending::ClientGone, deny.into()),
         ForwardError::Timeout => end(
             reservation,

@@ -33,6 +33,9 @@ pub(crate) enum ForwardError {
         /// What happened.
         reason: String,
     },
+    /// What permitted the call changed while another connection was made. Nothing was sent.
+    #[error("not sent: what permitted the call has changed")]
+    Stale,
     /// The client's own body failed or was too large. A part of it may have been sent.
     #[error("the request's body was refused")]
     RequestBody(Deny),
@@ -47,27 +50,38 @@ pub(crate) enum ForwardError {
     Timeout,
 }
 
-/// Sends the request of `reservation` and waits for the head of its answer, at most `config.head_timeout` from the last byte
-/// of the request.
+/// A connection for one request. Nothing is sent yet, so that who waited for it can look once more at what permits the call.
+///
+/// # Errors
+///
+/// [`ForwardError::NotSent`].
+pub(crate) async fn lease(client: &Client) -> Result<Lease, ForwardError> {
+    client.lease().await.map_err(|error| not_sent(&error))
+}
+
+/// Sends the request of `reservation` on `lease` and waits for the head of its answer, at most `config.head_timeout` from the
+/// last byte of the request. Where another connection has to be made, `is_current` is asked again before anything is sent.
 ///
 /// # Errors
 ///
 /// See [`ForwardError`].
 pub(crate) async fn forward(
     _reservation: &Reservation,
-    client: Client,
+    (client, lease): (&Client, Lease),
     request: Outgoing,
     body: OutgoingBody,
     config: &ProxyConfig,
+    is_current: &(dyn Fn() -> bool + Sync),
 ) -> Result<Response<AnswerBody>, ForwardError> {
-    send(&client, request, body, config.head_timeout).await
+    send((client, lease), request, body, config.head_timeout, is_current).await
 }
 
 async fn send(
-    client: &Client,
+    (client, mut lease): (&Client, Lease),
     request: Outgoing,
     body: OutgoingBody,
     head_timeout: Duration,
+    is_current: &(dyn Fn() -> bool + Sync),
 ) -> Result<Response<AnswerBody>, ForwardError> {
     let Outgoing {
         method,
@@ -75,7 +89,6 @@ async fn send(
         headers,
     } = request;
     let (body, progress) = body.into_sent();
-    let mut lease = client.lease().await.map_err(|error| not_sent(&error))?;
     let mut request = head(method, headers, body);
     loop {
         address(&mut request, &lease, &path_and_query)?;
@@ -106,7 +119,10 @@ async fn send(
         }
         // A kept connection that the upstream closed before it took the request: nothing was sent, another one will do.
         request = unsent;
-        lease = client.lease().await.map_err(|error| not_sent(&error))?;
+        lease = self::lease(client).await?;
+        if !is_current() {
+            return Err(ForwardError::Stale);
+        }
     }
 }
 

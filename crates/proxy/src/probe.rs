@@ -223,7 +223,20 @@ pub(crate) async fn probe(
             );
         }
     };
-    match forward::forward(reservation, client, built.request, OutgoingBody::Empty, config).await {
+    let sent = async {
+        let lease = forward::lease(&client).await?;
+        let body = OutgoingBody::Empty;
+        forward::forward(
+            reservation,
+            (&client, lease),
+            built.request,
+            body,
+            config,
+            &|| true,
+        )
+        .await
+    };
+    match sent.await {
         Ok(response) => {
             let status = response.status();
             let outcome = match answer::clean(response, provider, &built.needles) {
@@ -243,8 +256,8 @@ pub(crate) async fn probe(
             },
             None,
         ),
-        // A probe has no body that could fail.
-        Err(error @ ForwardError::RequestBody(_)) => (
+        // A probe has no body that could fail, and nobody's permission.
+        Err(error @ (ForwardError::RequestBody(_) | ForwardError::Stale)) => (
             ProbeOutcome::Unclear {
                 reason: error.to_string(),
             },

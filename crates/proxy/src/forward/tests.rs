@@ -110,6 +110,16 @@ fn request(secret: &str, directives: &str) -> Outgoing {
     }
 }
 
+async fn send(
+    client: &Client,
+    request: Outgoing,
+    body: OutgoingBody,
+    limit: Duration,
+) -> Result<Response<AnswerBody>, ForwardError> {
+    let lease = lease(client).await?;
+    super::send((client, lease), request, body, limit, &|| true).await
+}
+
 async fn whole(response: Response<AnswerBody>) -> Result<Bytes, answer::AnswerError> {
     response
         .into_body()
@@ -126,6 +136,76 @@ fn clean(response: Response<AnswerBody>) -> Response<AnswerBody> {
     )
     .ok()
     .unwrap()
+}
+
+/// A reason phrase is no header and no body, and a vendor may write into it what it was sent.
+#[tokio::test]
+async fn a_reason_phrase_ends_here() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = ProxyConfig {
+        allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]),
+        ..ProxyConfig::default()
+    };
+    let upstreams = Upstreams::new(&config).unwrap();
+    let client = upstreams.client(key(1), &policy(Scheme::Http, "127.0.0.1", port), "");
+    let vendor = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await.unwrap();
+        socket
+            .write_all(b"HTTP/1.1 400 Bad key sk-canary\r\ncontent-length: 0\r\n\r\n")
+            .await
+            .unwrap();
+        socket
+    };
+    let asked = send(&client, request("sk-canary", ""), OutgoingBody::Empty, LIMIT);
+    let (_socket, response) = tokio::join!(vendor, asked);
+    let response = response.unwrap();
+    let phrase =
+        |response: &Response<AnswerBody>| response.extensions().get::<hyper::ext::ReasonPhrase>().cloned();
+    assert!(phrase(&response).is_some(), "hyper keeps it");
+    assert_eq!(phrase(&clean(response)), None);
+}
+
+/// What waited for a new connection asks again whether it may still be sent.
+#[tokio::test]
+async fn a_call_that_is_taken_back_while_it_connects_again_is_not_sent() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let config = ProxyConfig {
+        allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]),
+        ..ProxyConfig::default()
+    };
+    let upstreams = Upstreams::new(&config).unwrap();
+    let client = upstreams.client(key(1), &policy(Scheme::Http, "127.0.0.1", port), "");
+    let vendor = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let _ = socket.read(&mut [0; 4096]).await.unwrap();
+        socket
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .await
+            .unwrap();
+        socket
+    };
+    let asked = send(&client, request("k", ""), OutgoingBody::Empty, LIMIT);
+    let (socket, response) = tokio::join!(vendor, asked);
+    whole(response.unwrap()).await.unwrap();
+    // The kept connection is leased, and closes before it takes the request.
+    let kept = lease(&client).await.unwrap();
+    assert!(kept.is_reused());
+    drop(socket);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let sent = super::send(
+        (&client, kept),
+        request("k", ""),
+        OutgoingBody::Empty,
+        LIMIT,
+        &|| false,
+    )
+    .await;
+    assert!(matches!(sent, Err(ForwardError::Stale)), "{:?}", sent.err());
 }
 
 #[tokio::test]

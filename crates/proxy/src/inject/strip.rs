@@ -5,6 +5,8 @@ use http::header::{ACCEPT_ENCODING, CONNECTION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use keystore_catalog::Provider;
 use keystore_core::destination::{DestinationPolicy, Injection};
+use keystore_core::token;
+use memchr::memmem;
 
 /// Headers that never pass, sorted: hop-by-hop (RFC 9110, 7.6.1; RFC 9113, 8.2.2), framing, which is ours, credentials and
 /// cookies, the client's address and route, and ways to say another method, path or host than the request line does.
@@ -69,12 +71,19 @@ pub(super) fn strip(headers: HeaderMap, provider: &Provider, policy: &Destinatio
             let drops = is_dropped(name.as_str(), provider, policy) || named.contains(&name);
             last = (!drops).then_some(name);
         }
-        if let Some(name) = &last {
+        if let Some(name) = last.as_ref().filter(|_| !holds_token(value.as_bytes())) {
             kept.append(name.clone(), value);
         }
     }
     kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     kept
+}
+
+/// Whether a token of ours stands in a header that no vendor takes a key from: it is not the vendor's to see.
+fn holds_token(value: &[u8]) -> bool {
+    memmem::find_iter(value, token::PREFIX.as_bytes())
+        .filter_map(|at| value.get(at..at + token::LENGTH))
+        .any(token::is_token)
 }
 
 fn is_dropped(name: &str, provider: &Provider, policy: &DestinationPolicy) -> bool {

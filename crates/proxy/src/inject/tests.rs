@@ -194,6 +194,36 @@ fn what_may_not_pass_is_dropped() {
 }
 
 #[test]
+fn our_own_token_stays_here_whatever_header_it_stands_in() {
+    let token = format!("ks_{}", "0123456789abcdef".repeat(4));
+    let token: &'static str = Box::leak(token.into_boxed_str());
+    let in_text: &'static str = Box::leak(format!("Token token={token}, x=ks_").into_boxed_str());
+    let ask = Ask {
+        headers: vec![
+            ("x-mine", token),
+            ("referer", in_text),
+            ("x-many", "1"),
+            ("x-many", token),
+            ("x-near", &token[..66]),
+        ],
+        ..Ask::default()
+    };
+    let left = ask.headers();
+    assert!(!left.iter().any(|(_, value)| value.contains(token)), "{left:?}");
+    let names: Vec<&str> = left.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "x-many",
+            "x-near",
+            "accept-encoding",
+            "content-length",
+            "authorization"
+        ]
+    );
+}
+
+#[test]
 fn what_connection_names_is_dropped() {
     let ask = Ask {
         headers: vec![
