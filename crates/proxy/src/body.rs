@@ -246,13 +246,13 @@ impl<'a> Reader<'a> {
             "stream" => facts.stream = boolean(scanner)? == Some(true),
             "background" => facts.background = boolean(scanner)? == Some(true),
             "n" | "best_of" | "candidateCount" | "candidate_count" => {
-                facts.n = facts.n.max(number(scanner)?.unwrap_or(1));
+                facts.n = facts.n.max(count(scanner)?.unwrap_or(1));
             }
             "generationConfig" | "generation_config" => return self.generation_config(scanner),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 return self.output_cap(scanner, name);
             }
-            "max_tool_calls" => self.max_tool_calls = number(scanner)?,
+            "max_tool_calls" => self.max_tool_calls = count(scanner)?,
             "stream_options" => return self.stream_options(scanner),
             "service_tier" => facts.service_tier = text(scanner)?,
             "speed" => {
@@ -309,7 +309,7 @@ impl<'a> Reader<'a> {
         let facts = &mut self.facts;
         scanner.object(|scanner, name| {
             match &*name.decode()? {
-                "candidateCount" | "candidate_count" => facts.n = facts.n.max(number(scanner)?.unwrap_or(1)),
+                "candidateCount" | "candidate_count" => facts.n = facts.n.max(count(scanner)?.unwrap_or(1)),
                 "maxOutputTokens" | "max_output_tokens" => {
                     facts.max_output = facts.max_output.max(number(scanner)?);
                 }
@@ -383,10 +383,25 @@ fn text<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<Cow<'a, str>>> {
     }
 }
 
+/// `None` for null. Anything else is refused: some vendors take `"true"` and 1 for true, others do not.
 fn boolean(scanner: &mut Scanner<'_>) -> Scan<Option<bool>> {
     let kind = scanner.kind()?;
     let place = scanner.value()?;
-    Ok((kind == Kind::Boolean).then_some(place.len() == "true".len()))
+    match kind {
+        Kind::Boolean => Ok(Some(place.len() == "true".len())),
+        Kind::Null => Ok(None),
+        _ => Err(NotJson),
+    }
+}
+
+/// How many: `None` for null, and for what no vendor takes. A text that is no plain number is refused, because vendors read
+/// such texts in ways of their own (`"1_000"`).
+fn count(scanner: &mut Scanner<'_>) -> Scan<Option<u64>> {
+    let is_text = scanner.kind()? == Kind::String;
+    match number(scanner)? {
+        None if is_text => Err(NotJson),
+        count => Ok(count),
+    }
 }
 
 /// A whole number, rounded up, that is not negative, also where it stands in a string, since some vendors take that;

@@ -1,8 +1,10 @@
 //! What a call may cost, and what is sent for it: decided before anything is recorded.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use keystore_catalog::{Billing, OutputCap, UsageShape};
@@ -20,6 +22,8 @@ use crate::meter::{self, MeterSetup};
 
 /// The most bytes of a metered operation's body: it is read whole before anything is decided.
 const MAX_METERED_BODY: u64 = 32 << 20;
+/// The longest that such a body may take: nobody keeps memory and a connection by sending slowly.
+const BODY_TIMEOUT: Duration = Duration::from_secs(300);
 /// The most bytes of any other body, where the catalog does not say otherwise.
 const MAX_BODY: u64 = 1 << 30;
 /// Without a budget nothing is held; a crash settles at an estimate that takes at most this much output.
@@ -58,6 +62,9 @@ impl Proxy {
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
+        if !is_json(request.headers) {
+            return Err(Deny::Malformed(Malformed::Json));
+        }
         let shape = permit.operation.usage_shape;
         let limit = permit
             .operation
@@ -70,10 +77,9 @@ impl Proxy {
             .operation
             .operation
             .and_then(|known| known.model_in_path(permit.target.upstream_path()));
-        let model = facts
-            .model
-            .as_deref()
-            .or(in_path)
+        // Where the path names the model, the vendor serves that one, whatever the body says.
+        let model = in_path
+            .or(facts.model.as_deref())
             .or(permit.operation.price_model);
         permit.agent.check_model(model)?;
         let price = model.and_then(|model| permit.provider.price(model, now));
@@ -192,6 +198,14 @@ fn plan_unread(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
         let (provider, what) = (permit.provider.slug.to_string(), permit.operation.name.to_owned());
         return Err(Deny::UnpricedOperation { provider, what });
     }
+    // The body is not read here: a model that it names cannot be checked, so only the path's counts.
+    let in_path = permit
+        .operation
+        .operation
+        .and_then(|known| known.model_in_path(permit.target.upstream_path()));
+    permit
+        .agent
+        .check_model(in_path.or(permit.operation.price_model))?;
     unbilled(permit, request)
 }
 
@@ -235,19 +249,33 @@ fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// The whole body, of at most `limit` bytes.
+/// Whether the vendor reads the body as we do: JSON in UTF-8, by every `content-type` that there is. Without one it is taken
+/// for JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().all(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let kind = parts.next().unwrap_or_default();
+        let is_json =
+            kind == b"application/json" || (kind.starts_with(b"application/") && kind.ends_with(b"+json"));
+        is_json
+            && parts
+                .filter_map(|parameter| parameter.strip_prefix(b"charset="))
+                .all(|charset| matches!(charset, b"utf-8" | b"\"utf-8\"" | b"utf8"))
+    })
+}
+
+/// The whole body, of at most `limit` bytes, if it comes within [`BODY_TIMEOUT`].
 async fn read_whole(body: Incoming, limit: u64) -> Result<Bytes, Deny> {
     let too_large = Deny::BodyTooLarge { limit_bytes: limit };
     if body.size_hint().lower() > limit {
         return Err(too_large);
     }
-    match Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX))
-        .collect()
-        .await
-    {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large),
-        Err(_) => Err(Deny::Malformed(Malformed::Body)),
+    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
+    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
+        Ok(Ok(whole)) => Ok(whole.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+        Ok(Err(_)) | Err(_) => Err(Deny::Malformed(Malformed::Body)),
     }
 }
 
