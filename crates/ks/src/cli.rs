@@ -157,6 +157,9 @@ pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
 }
 
 #[cfg(test)]
+mod docs;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
