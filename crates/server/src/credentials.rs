@@ -181,7 +181,8 @@ pub(crate) async fn delete(app: &App, row: &Credential, force: bool) -> ApiResul
             format!("agents are granted this credential: {}", names.join(", ")),
         )
         .remedy(
-            "grant them another one first, or repeat with `?force=true`: their requests are then refused",
+            "grant them another one or take the grant away first (`ks agent update`), or call the API with `?force=true`: \
+             their requests are then refused",
         ));
     }
     credentials::delete(&mut tx, row.org, row.id).await?;

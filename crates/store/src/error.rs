@@ -57,7 +57,7 @@ pub enum OpenError {
         database: String,
     },
     /// SQLite found damage.
-    #[error("{path} is damaged ({detail}); keep it for inspection and restore a backup with `ks db restore`")]
+    #[error("{path} is damaged ({detail}); keep it for inspection and put a backup in its place")]
     Corrupt {
         /// The database file.
         path: String,

@@ -45,7 +45,7 @@ fn failure(error: &ProxyError) -> Words {
         ),
         ProxyError::Upstream { provider, reason } => words(
             format!("{provider} gave no valid answer: {reason}."),
-            "Try again; if it goes on, `ks doctor` checks the way to the provider.",
+            format!("Try again; if it goes on, `ks provider test {provider}` asks it by itself."),
         ),
         ProxyError::UpstreamTimeout { provider } => words(
             format!("{provider} did not answer in time; the call may have been carried out."),
@@ -84,7 +84,7 @@ fn denial(deny: &Deny, agent: &str) -> Words {
         ),
         Deny::AuthStale => words(
             "This node cannot confirm that the token still holds.",
-            "Try again in a few seconds; `ks doctor` checks the database.",
+            "Try again in a few seconds; if it goes on, `ks doctor` checks the server.",
         ),
         _ => rights(deny, agent),
     }
@@ -99,7 +99,9 @@ fn rights(deny: &Deny, agent: &str) -> Words {
         ),
         Deny::AddressNotAllowed => words(
             format!("The agent `{agent}` may not be used from this address."),
-            format!("Add the address to its `allowedIps`; `ks agent show {agent}` lists them."),
+            format!(
+                "`ks agent show {agent}` lists its addresses; `ks agent update {agent} --allow-ip <cidr>` sets all of them."
+            ),
         ),
         Deny::UnknownProvider { slug } => words(
             format!("There is no provider `{slug}`."),
@@ -123,7 +125,7 @@ fn rights(deny: &Deny, agent: &str) -> Words {
                     "This operation of {provider} needs the right to {verb}, which the scopes of the agent `{agent}` do not give."
                 ),
                 format!(
-                    "Add the scope `provider:{provider}:{action}` to its grant; `ks agent show {agent}` lists them."
+                    "Give it with `ks agent update {agent} --provider {provider} --scope provider:{provider}:{action}`, beside every scope that it is to keep."
                 ),
             )
         }
@@ -133,11 +135,15 @@ fn rights(deny: &Deny, agent: &str) -> Words {
         ),
         Deny::ModelNotAllowed { model } => words(
             format!("The agent `{agent}` may not use the model `{}`.", shown(model)),
-            format!("`ks agent show {agent}` lists the models in its `allowedModels`."),
+            format!(
+                "`ks agent show {agent}` lists its models; `ks agent update {agent} --model <model>` sets all of them."
+            ),
         ),
         Deny::CredentialMissing { provider } => words(
             format!("No credential for {provider} is stored for this grant."),
-            format!("Store one with `ks provider add {provider}`."),
+            format!(
+                "Store one with `ks provider add {provider}`, then grant it with `ks agent update {agent} --provider {provider}`."
+            ),
         ),
         Deny::UnpricedOperation { provider, what } => words(
             format!(
