@@ -73,7 +73,8 @@ impl<T: Send + 'static> Future for Outlive<T> {
 
 impl<T: Send + 'static> Drop for Outlive<T> {
     fn drop(&mut self) {
-        if let Some(future) = self.future.take() {
+        // A future that panicked cannot go on; what it held was dropped with its panic.
+        if let Some(future) = self.future.take().filter(|_| !std::thread::panicking()) {
             self.afterlife.adopt(future);
         }
     }
@@ -119,6 +120,15 @@ mod tests {
         home.tasks.close();
         home.tasks.wait().await;
         assert!(done.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_future_that_panicked_is_not_polled_again() {
+        let home = afterlife(Duration::from_secs(5));
+        let exchange = Outlive::new(async { panic!("as a meter might") }, home.clone());
+        let task = TaskTracker::new().spawn(exchange);
+        assert!(task.await.unwrap_err().is_panic());
+        assert!(home.tasks.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

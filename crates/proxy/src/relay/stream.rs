@@ -236,8 +236,9 @@ impl Drop for Relay {
         let Some(mut stream) = self
             .stream
             .take()
-            .filter(|stream| stream.flow.reservation.is_some())
+            .filter(|stream| stream.flow.reservation.is_some() && !std::thread::panicking())
         else {
+            // After a panic the tap cannot be trusted: the reservation settles by itself.
             return;
         };
         if stream.tap.meter.is_some() {
@@ -265,6 +266,10 @@ struct Abandoned(Stream);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {
+        // A second panic, out of the tap of the first one, would end the process.
+        if std::thread::panicking() {
+            return;
+        }
         let Stream { tap, flow, .. } = &mut self.0;
         flow.settle(tap.finish(), Ending::ClientGone, None);
     }
