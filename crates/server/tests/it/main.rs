@@ -7,7 +7,9 @@
 
 mod api;
 mod architecture;
+mod attack;
 mod dev;
+mod exchange;
 mod openapi;
 mod proxy;
 mod sandbox;

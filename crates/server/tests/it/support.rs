@@ -8,7 +8,11 @@
 //! // call `app.proxy_url()` with it; `app.fake_upstream()` is what the credential points at
 //! ```
 
+mod caller;
+mod canary;
 mod client;
+mod finish;
+mod recorder;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +33,10 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+pub(crate) use caller::{Caller, Reply};
+pub(crate) use canary::Canaries;
 pub(crate) use client::{Answer, Client};
+use recorder::Recorder;
 
 /// The secret that [`TestApp::create_credential`] stores. No answer may ever contain it.
 pub(crate) const CANARY: &str = "sk-test-canary-4f9b1c07d2e8";
@@ -47,6 +54,10 @@ pub(crate) struct Setup {
     pub(crate) postgres: bool,
     /// Whether providers meant for development exist.
     pub(crate) dev: bool,
+    /// Changes settings of the data plane.
+    pub(crate) proxy: fn(&mut ProxyConfig),
+    /// The fake provider; one that speaks plain HTTP when absent.
+    pub(crate) upstream: Option<FakeUpstream>,
 }
 
 impl Default for Setup {
@@ -57,6 +68,8 @@ impl Default for Setup {
             clock: None,
             postgres: std::env::var("KEYSTORE_TEST_STORE").is_ok_and(|store| store == "postgres"),
             dev: true,
+            proxy: |_| {},
+            upstream: None,
         }
     }
 }
@@ -70,6 +83,26 @@ pub(crate) struct TestApp {
     api_url: String,
     upstream: FakeUpstream,
     folder: TempDir,
+    base: Base,
+    recorder: Recorder,
+}
+
+/// What outlives a restart of the server.
+struct Base {
+    store_url: String,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    signup: SignUp,
+    dev: bool,
+    proxy: ProxyConfig,
+}
+
+/// A started server.
+struct Running {
+    app: Arc<App>,
+    serving: JoinHandle<()>,
+    proxy_url: String,
+    api_url: String,
 }
 
 impl TestApp {
@@ -80,68 +113,88 @@ impl TestApp {
 
     /// As [`TestApp::start`], set up otherwise.
     pub(crate) async fn with(setup: Setup) -> Self {
+        canary::listen_to_logs();
         let folder = tempfile::tempdir().unwrap();
-        let upstream = FakeUpstream::start().await;
+        let upstream = match setup.upstream {
+            Some(upstream) => upstream,
+            None => FakeUpstream::start().await,
+        };
         let clock: Arc<dyn Clock> = match setup.clock {
             Some(clock) => clock,
             None => Arc::new(SystemClock),
         };
-        let ids: Arc<dyn IdSource> = Arc::new(SystemIds::new(Arc::clone(&clock)));
-        let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
-        let sockets = Sockets {
-            proxy: listen().await,
-            proxy_tls: None,
-            api: listen().await,
-            api_tls: None,
-        };
-        let proxy_url = format!("http://{}", sockets.proxy.local_addr().unwrap());
-        let api_url = format!("http://{}", sockets.api.local_addr().unwrap());
         let store_url = if setup.postgres {
             PgCluster::shared_database().unwrap()
         } else {
             format!("sqlite://{}", folder.path().join("keystore.db").display())
         };
-        let parts = Parts {
-            store_url: SecretText::new(store_url),
-            store_options: Options {
-                spool: Some(folder.path().join("spool.bin")),
-                spool_bytes: 1 << 20,
-                ..Options::default()
-            },
-            root_key: RootKeySource::FileOrNew(folder.path().join("root.key")),
-            kek_ttl: Duration::from_secs(600),
-            proxy: ProxyConfig {
-                dev: setup.dev,
-                allow_private: [upstream.authority()].into(),
-                shutdown_timeout: Duration::from_secs(2),
-                ..ProxyConfig::default()
-            },
-            settings: Settings {
-                signup: setup.signup,
-                secure_cookies: false,
-                behind_tls: false,
-                dev: setup.dev,
-                proxy_url: proxy_url.clone(),
-                allow_upstream: [upstream.authority()].into(),
-            },
-            clock,
-            ids,
+        let mut proxy = ProxyConfig {
+            dev: setup.dev,
+            allow_private: [upstream.authority()].into(),
+            shutdown_timeout: Duration::from_secs(2),
+            ..ProxyConfig::default()
         };
-        let app = App::start(parts).await.unwrap();
-        let serving = tokio::spawn({
-            let app = Arc::clone(&app);
-            async move { app.serve(sockets, Duration::from_secs(2)).await }
-        });
-        let owner = sign_up(&api_url, "owner@example.com", "Acme Inc").await;
+        if let Some(ca_pem) = upstream.ca_pem() {
+            let path = folder.path().join("ca.pem");
+            std::fs::write(&path, ca_pem).unwrap();
+            proxy.extra_ca = Some(path);
+        }
+        (setup.proxy)(&mut proxy);
+        let base = Base {
+            store_url,
+            ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
+            clock,
+            signup: setup.signup,
+            dev: setup.dev,
+            proxy,
+        };
+        let running = base.start(folder.path(), &upstream).await;
+        let recorder = Recorder::default();
+        recorder.secret(CANARY);
+        let owner = sign_up(&running.api_url, "owner@example.com", "Acme Inc", &recorder).await;
+        Self::of(running, owner, upstream, folder, base, recorder)
+    }
+
+    fn of(
+        running: Running,
+        owner: Client,
+        upstream: FakeUpstream,
+        folder: TempDir,
+        base: Base,
+        recorder: Recorder,
+    ) -> Self {
         Self {
-            app,
-            serving,
+            app: running.app,
+            serving: running.serving,
+            proxy_url: running.proxy_url,
+            api_url: running.api_url,
             owner,
-            proxy_url,
-            api_url,
             upstream,
             folder,
+            base,
+            recorder,
         }
+    }
+
+    /// Stops the server and starts it again on the same data, on other ports.
+    pub(crate) async fn restart(self) -> Self {
+        self.app.shut_down();
+        self.serving.await.unwrap();
+        let running = self.base.start(self.folder.path(), &self.upstream).await;
+        let owner = self.owner.at(&running.api_url);
+        Self::of(
+            running,
+            owner,
+            self.upstream,
+            self.folder,
+            self.base,
+            self.recorder,
+        )
+    }
+
+    /// A caller of the data plane with this token, whose answers are kept for [`TestApp::finish`].
+    pub(crate) fn caller(&self, token: &str) -> Caller {
+        Caller::new(&self.proxy_url, token, &self.recorder)
     }
 
     /// A client in the session of the owner of the first organization.
@@ -151,7 +204,7 @@ impl TestApp {
 
     /// A client that is not signed in.
     pub(crate) fn anonymous(&self) -> Client {
-        Client::new(&self.api_url)
+        Client::new(self.api_url())
     }
 
     /// A client with a management key of this role, for the whole organization.
@@ -163,7 +216,12 @@ impl TestApp {
 
     /// A client in the session of somebody who has just signed up, with an organization of their own.
     pub(crate) async fn stranger(&self) -> Client {
-        sign_up(&self.api_url, "stranger@example.com", "Other GmbH").await
+        self.tenant("stranger@example.com", "Other GmbH").await
+    }
+
+    /// A client in the session of somebody with this address who has just signed up, with an organization of this name.
+    pub(crate) async fn tenant(&self, email: &str, org: &str) -> Client {
+        sign_up(&self.api_url, email, org, &self.recorder).await
     }
 
     /// Where agents reach the data plane.
@@ -194,13 +252,39 @@ impl TestApp {
 
     /// Makes an agent of this name with a `byok` grant for each provider, and its token. Gives the `ks_` value.
     pub(crate) async fn create_token(&self, name: &str, providers: &[&str]) -> String {
+        self.create_token_with(name, providers, json!({})).await
+    }
+
+    /// As [`TestApp::create_token`], with further members of the request.
+    pub(crate) async fn create_token_with(&self, name: &str, providers: &[&str], more: Value) -> String {
         let grants: Vec<_> = providers
             .iter()
             .map(|name| json!({"name": name, "source": "byok"}))
             .collect();
-        let body = json!({"name": name, "providers": grants});
+        let mut body = json!({"name": name, "providers": grants});
+        for (member, value) in more.as_object().unwrap() {
+            body[member] = value.clone();
+        }
         let made = self.owner.post("/v1/tokens", &body).await.expect(201);
         made["token"].as_str().unwrap().to_owned()
+    }
+
+    /// From now on this may appear nowhere, as little as a credential.
+    pub(crate) fn secret(&self, secret: &str) {
+        self.recorder.secret(secret);
+    }
+
+    /// Runs a statement beside the server, on either database.
+    pub(crate) async fn statement(&self, statement: &'static str) {
+        use sqlx::Connection;
+        let url = &self.base.store_url;
+        if url.starts_with("sqlite:") {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        } else {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
     }
 
     /// Does what somebody does who can write to the (SQLite) database and has no key.
@@ -220,9 +304,61 @@ impl TestApp {
     }
 }
 
-async fn sign_up(api_url: &str, email: &str, org: &str) -> Client {
-    let client = Client::new(api_url);
+async fn sign_up(api_url: &str, email: &str, org: &str, recorder: &Recorder) -> Client {
+    let client = Client::new(api_url).recorded(recorder);
     let body = json!({"email": email, "password": PASSWORD, "name": "Ada", "orgName": org});
     let answer = client.post("/v1/auth/signup", &body).await.expect(201);
-    client.with_token(answer["token"].as_str().unwrap())
+    let owner = client.with_token(answer["token"].as_str().unwrap());
+    recorder.account(email, owner.token());
+    owner
+}
+
+impl Base {
+    async fn start(&self, folder: &std::path::Path, upstream: &FakeUpstream) -> Running {
+        let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
+        let sockets = Sockets {
+            proxy: listen().await,
+            proxy_tls: None,
+            api: listen().await,
+            api_tls: None,
+        };
+        let proxy_url = format!("http://{}", sockets.proxy.local_addr().unwrap());
+        let api_url = format!("http://{}", sockets.api.local_addr().unwrap());
+        let parts = Parts {
+            store_url: SecretText::new(self.store_url.clone()),
+            store_options: store_options(folder),
+            root_key: RootKeySource::FileOrNew(folder.join("root.key")),
+            kek_ttl: Duration::from_secs(600),
+            proxy: self.proxy.clone(),
+            settings: Settings {
+                signup: self.signup,
+                secure_cookies: false,
+                behind_tls: false,
+                dev: self.dev,
+                proxy_url: proxy_url.clone(),
+                allow_upstream: [upstream.authority()].into(),
+            },
+            clock: Arc::clone(&self.clock),
+            ids: Arc::clone(&self.ids),
+        };
+        let app = App::start(parts).await.unwrap();
+        let serving = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.serve(sockets, Duration::from_secs(2)).await }
+        });
+        Running {
+            app,
+            serving,
+            proxy_url,
+            api_url,
+        }
+    }
+}
+
+fn store_options(folder: &std::path::Path) -> Options {
+    Options {
+        spool: Some(folder.join("spool.bin")),
+        spool_bytes: 1 << 20,
+        ..Options::default()
+    }
 }

@@ -3,12 +3,15 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::recorder::Recorder;
+
 /// A client, perhaps with a session or a key.
 #[derive(Clone)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    recorder: Recorder,
 }
 
 /// An answer.
@@ -53,6 +56,23 @@ impl Client {
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             base: base.to_owned(),
             token: None,
+            recorder: Recorder::default(),
+        }
+    }
+
+    /// The same, with its answers kept in `recorder`.
+    pub(crate) fn recorded(&self, recorder: &Recorder) -> Self {
+        Self {
+            recorder: recorder.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same, at another address.
+    pub(crate) fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            ..self.clone()
         }
     }
 
@@ -81,7 +101,9 @@ impl Client {
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let answer = request.send().await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+        let path = answer.url().path().to_owned();
         let text = answer.text().await.unwrap();
+        self.recorder.api_answer(&path, &headers, text.as_bytes());
         let body = match text.is_empty() {
             true => Value::Null,
             false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
@@ -102,6 +124,7 @@ impl Client {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.recorder.api_request(body);
         self.send(self.request("POST", path).json(body)).await
     }
 

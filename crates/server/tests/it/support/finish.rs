@@ -1,0 +1,173 @@
+//! What must hold at the end of every test of the request path, whatever it did: the fake provider's log and the journal tell the
+//! same story, nothing is held, memory and database agree on what was spent, and no secret lies about.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keystore_core::record::Ending;
+use keystore_core::{Micros, NanoUsd};
+use keystore_store::requests::{self, RequestRow};
+use keystore_store::{Store, orgs, usage};
+use keystore_testkit::upstream::Received;
+use serde_json::{Value, json};
+
+use super::canary::{Canaries, logged};
+use super::{Client, PASSWORD, TestApp, store_options};
+
+/// How long running calls may take to be settled.
+const SETTLING: Duration = Duration::from_secs(10);
+
+impl TestApp {
+    /// Stops the server and checks everything that this module promises.
+    pub(crate) async fn finish(self) {
+        let told = self.nothing_is_held().await;
+        let canaries = self.canaries();
+        assert_eq!(canaries.in_files(self.folder.path()), [""; 0], "while it runs");
+        self.app.shut_down();
+        self.serving.await.unwrap();
+        let (store, recovery) = Store::open(
+            &self.base.store_url,
+            store_options(self.folder.path()),
+            Arc::clone(&self.base.clock),
+            Arc::clone(&self.base.ids),
+        )
+        .await
+        .unwrap();
+        assert_eq!(recovery.crashed, 0, "every intent has its outcome");
+        for (budget, spent) in told {
+            let stored = recovery.spent.iter().find(|row| row.budget.to_string() == budget);
+            let stored = stored.map_or(NanoUsd::ZERO, |row| row.settled);
+            if spent != NanoUsd::ZERO {
+                assert_eq!(stored, spent, "what memory and what the journal say is spent");
+            }
+        }
+        let rows = all_rows(&store).await;
+        store.close().await;
+        each_request_has_its_intent(self.upstream.log(), rows, &self.recorder.secrets());
+        assert_eq!(canaries.in_files(self.folder.path()), [""; 0]);
+        assert_eq!(canaries.in_bytes(&logged()), [""; 0], "in the log");
+    }
+
+    /// Waits until no budget of anybody holds anything; gives what each has spent.
+    async fn nothing_is_held(&self) -> Vec<(String, NanoUsd)> {
+        let mut spent = Vec::new();
+        for account in self.recorder.accounts() {
+            let mut client = Client::new(&self.api_url).with_token(&account.session);
+            if client.get("/v1/auth/me").await.status == 401 {
+                // The test let so much time pass that the session ended.
+                let login = json!({"email": account.email, "password": PASSWORD});
+                let session = client.post("/v1/auth/login", &login).await.expect(200);
+                client = client.with_token(session["token"].as_str().unwrap());
+            }
+            let begun = std::time::Instant::now();
+            let budgets = loop {
+                let budgets = client.get("/v1/budgets?limit=500").await.expect(200)["data"].take();
+                let held = |budget: &Value| budget["held"] != "0.00";
+                if !budgets.as_array().unwrap().iter().any(held) {
+                    break budgets;
+                }
+                assert!(begun.elapsed() < SETTLING, "still held: {budgets:#}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            };
+            spent.extend(budgets.as_array().unwrap().iter().map(|budget| {
+                let id = budget["id"].as_str().unwrap().to_owned();
+                (id, budget["spent"].as_str().unwrap().parse().unwrap())
+            }));
+        }
+        spent
+    }
+
+    /// Every secret of the test; answers are searched here, where it is known which of them may tell a token.
+    fn canaries(&self) -> Canaries {
+        let secrets = self.recorder.secrets();
+        let (tokens, credentials): (Vec<&str>, Vec<&str>) =
+            secrets.iter().map(String::as_str).partition(|secret| {
+                secret.starts_with("ks_") || secret.starts_with("ksm_") || secret.starts_with("kss_")
+            });
+        let of_credentials = Canaries::new(credentials.iter().copied());
+        let all = || {
+            let known = tokens.iter().chain(&credentials).copied();
+            Canaries::new(known.chain([PASSWORD]))
+        };
+        let of_all = all();
+        for answer in self.recorder.answers() {
+            let canaries = if answer.tells_tokens {
+                &of_credentials
+            } else {
+                &of_all
+            };
+            assert_eq!(canaries.in_bytes(&answer.bytes), [""; 0], "{}", answer.what);
+        }
+        of_all
+    }
+}
+
+/// Every row of every organization, with what the sums say of them checked.
+async fn all_rows(store: &Store) -> Vec<RequestRow> {
+    let mut conn = store.read().await.unwrap();
+    let mut all = Vec::new();
+    for org in orgs::list(&mut conn, None, 500).await.unwrap() {
+        let rows = requests::since_seq(&mut conn, org.id, &requests::Filter::default(), 0, 100_000)
+            .await
+            .unwrap();
+        let sums = usage::grouped(&mut conn, org.id, &[], &usage::Filter::default(), 1)
+            .await
+            .unwrap();
+        let cost: i64 = rows.iter().map(|row| row.cost.0).sum();
+        let calls = rows.iter().filter(|row| row.attempt.is_some()).count() as u64;
+        assert_eq!(
+            sums.first()
+                .map_or((NanoUsd::ZERO, 0), |sum| (sum.cost, sum.calls)),
+            (NanoUsd(cost), calls),
+            "the sums of usage are those of the requests"
+        );
+        assert!(rows.iter().all(|row| !row.over_hold), "usage above a hold");
+        assert!(
+            rows.iter()
+                .all(|row| row.at <= row.ended_at && row.at > Micros(0))
+        );
+        all.extend(rows);
+    }
+    all
+}
+
+/// One intent for each request that arrived, and none for one that did not, unless it says so.
+fn each_request_has_its_intent(log: Vec<Received>, rows: Vec<RequestRow>, secrets: &[String]) {
+    let mut attempts: Vec<RequestRow> = rows.into_iter().filter(|row| row.attempt.is_some()).collect();
+    for received in log {
+        let path = without_secret(received.target.split('?').next().unwrap(), secrets);
+        let same = |row: &RequestRow, status: u16| {
+            row.status == status
+                && row.ending != Some(Ending::NotSent)
+                && row.method.as_deref() == Some(received.method.as_str())
+                && row.path.as_deref() == Some(&path[..path.len().min(512)])
+        };
+        // An answer whose head did not arrive whole has no status for us.
+        let found = [received.sent.status, 0]
+            .iter()
+            .find_map(|status| attempts.iter().position(|row| same(row, *status)));
+        let found = found.unwrap_or_else(|| {
+            panic!(
+                "{} {path} ({}) arrived without an intent",
+                received.method, received.sent.status
+            )
+        });
+        attempts.swap_remove(found);
+    }
+    for row in attempts {
+        assert!(
+            matches!(row.ending, Some(Ending::NotSent | Ending::Crash)),
+            "an intent without a request: {row:#?}"
+        );
+        assert_eq!(row.cost, NanoUsd::ZERO, "nothing was sent: {row:#?}");
+    }
+}
+
+/// The path as it was before the credential was put into it.
+fn without_secret(path: &str, secrets: &[String]) -> String {
+    let injected = secrets
+        .iter()
+        .map(|secret| format!("/bot{secret}"))
+        .find(|prefix| path.starts_with(prefix));
+    path[injected.map_or(0, |prefix| prefix.len())..].to_owned()
+}
