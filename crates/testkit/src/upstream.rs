@@ -48,6 +48,8 @@ pub struct Options {
     /// HTTPS with a certificate for `localhost` and `127.0.0.1` from an authority of its own ([`FakeUpstream::ca_pem`]), HTTP/2 and
     /// HTTP/1.1 by ALPN. Without it plain HTTP, HTTP/2 with prior knowledge.
     pub tls: bool,
+    /// With TLS: HTTP/1.1 alone by ALPN.
+    pub http1: bool,
     /// Every request as a line of JSON, written before it is answered.
     pub file: Option<File>,
     /// Keeps no log in memory.
@@ -143,7 +145,7 @@ impl FakeUpstream {
         }
         let (ca_pem, acceptor) = match options
             .tls
-            .then(tls::authority)
+            .then(|| tls::authority(options.http1))
             .transpose()
             .map_err(io::Error::other)?
         {

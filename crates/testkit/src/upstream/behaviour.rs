@@ -42,6 +42,8 @@ pub struct Behaviour {
     pub html: bool,
     /// `echo`: answers the request's own headers and target, real credential included.
     pub echo: bool,
+    /// `stream-error`: a stream's third event is the vendor's error, and its last.
+    pub stream_error: bool,
     /// `no-usage`: leaves the usage out.
     pub no_usage: bool,
     /// `output-tokens=300`: that many tokens of output, capped by what the request allows. Default 12.
@@ -98,6 +100,7 @@ impl Behaviour {
             "hostile" => &mut self.hostile,
             "html" => &mut self.html,
             "echo" => &mut self.echo,
+            "stream-error" => &mut self.stream_error,
             "no-usage" => &mut self.no_usage,
             _ => return None,
         })

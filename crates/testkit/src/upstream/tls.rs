@@ -6,8 +6,11 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// The authority's certificate as PEM, and a configuration with a certificate from it for `localhost` and `127.0.0.1`.
-pub(super) fn authority() -> Result<(String, Arc<ServerConfig>), Box<dyn std::error::Error + Send + Sync>> {
+/// The authority's certificate as PEM, and a configuration with a certificate from it for `localhost` and `127.0.0.1`; with
+/// `http1` it offers no HTTP/2.
+pub(super) fn authority(
+    http1: bool,
+) -> Result<(String, Arc<ServerConfig>), Box<dyn std::error::Error + Send + Sync>> {
     let ca_key = KeyPair::generate()?;
     let mut ca = CertificateParams::new(Vec::<String>::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -25,6 +28,9 @@ pub(super) fn authority() -> Result<(String, Arc<ServerConfig>), Box<dyn std::er
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(vec![leaf.der().clone()], key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = match http1 {
+        true => vec![b"http/1.1".to_vec()],
+        false => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+    };
     Ok((ca_pem, Arc::new(config)))
 }

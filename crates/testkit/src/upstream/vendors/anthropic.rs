@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Call, Counts, Reply, TOOL_ARGUMENTS, called_tool, words};
 
+/// What Anthropic sends when a stream fails under way.
+pub(super) const ERROR_EVENT: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
+
 pub(super) fn messages(call: &Call<'_>, json: &Value) -> Reply {
     if !json["messages"].is_array() || !json["max_tokens"].is_u64() {
         let missing = if json["messages"].is_array() {

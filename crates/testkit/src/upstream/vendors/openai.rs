@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 
 use super::{Call, Counts, Reply, TOOL_ARGUMENTS, called_tool, words};
 
+/// What OpenAI sends when a stream fails under way.
+pub(super) const ERROR_EVENT: &str = "data: {\"error\":{\"message\":\"The server had an error while processing your request.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
+
 const CREATED: u64 = 1_795_000_000;
 
 pub(super) fn chat(call: &Call<'_>, json: &Value) -> Reply {
