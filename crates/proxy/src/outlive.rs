@@ -33,6 +33,15 @@ pub(crate) struct Afterlife {
     pub(crate) places: Arc<Semaphore>,
 }
 
+tokio::task_local! {
+    static ABANDONED: ();
+}
+
+/// Whether the exchange that asks goes on without its client.
+pub(crate) fn is_abandoned() -> bool {
+    ABANDONED.try_with(|()| ()).is_ok()
+}
+
 impl Afterlife {
     /// Lets `exchange` go on without its client. What it would give back is dropped, which settles it.
     pub(crate) fn adopt<T>(&self, exchange: impl Future<Output = T> + Send + 'static) {
@@ -44,7 +53,7 @@ impl Afterlife {
             drop(tokio::time::timeout(limit, exchange).await);
             drop(place);
         };
-        self.tasks.spawn_on(task, &self.runtime);
+        self.tasks.spawn_on(ABANDONED.scope((), task), &self.runtime);
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn an_undisturbed_future_just_runs() {
         let home = afterlife(Duration::from_secs(1));
-        assert_eq!(Outlive::new(async { 7 }, home.clone()).await, 7);
+        assert!(!Outlive::new(async { is_abandoned() }, home.clone()).await);
         assert!(home.tasks.is_empty(), "no task was needed");
     }
 
@@ -110,7 +119,7 @@ mod tests {
         let mut exchange = Box::pin(Outlive::new(
             async move {
                 wait.await.unwrap();
-                seen.store(true, Ordering::SeqCst);
+                seen.store(is_abandoned(), Ordering::SeqCst);
             },
             home.clone(),
         ));

@@ -104,7 +104,8 @@ pub(crate) async fn relay(
         needles,
         proxy,
     };
-    if whole {
+    // hyper never asks for a body that must not be there (HEAD, 204, 304), which would look like a client that left.
+    if whole || cleaned.flow.is_end() {
         cleaned.whole(&permit, &credential).await
     } else {
         Ok(cleaned.streamed(None))

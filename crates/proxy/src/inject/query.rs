@@ -8,9 +8,10 @@ use super::{Fields, InjectError, percent_encode};
 
 /// The query without any parameter that can hold a credential at any provider; the others keep their order and bytes.
 pub(super) fn without_credentials(query: Option<&str>, policy: &DestinationPolicy) -> Option<String> {
-    let kept: Vec<&str> = query?.split('&').filter(|pair| !is_slot(pair, policy)).collect();
+    let query = query?;
+    let kept: Vec<&str> = query.split('&').filter(|pair| !is_slot(pair, policy)).collect();
     let kept = kept.join("&");
-    (!kept.is_empty()).then_some(kept)
+    (!kept.is_empty() || query.is_empty()).then_some(kept)
 }
 
 fn is_slot(pair: &str, policy: &DestinationPolicy) -> bool {

@@ -88,6 +88,11 @@ impl Flow {
         }
     }
 
+    /// Whether the answer has no body, or none that is left.
+    pub(super) fn is_end(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
     /// The next chunk; `None` at the end; how it ended where that is not well.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Ending>>> {
         loop {
@@ -242,27 +247,26 @@ impl Drop for Relay {
             return;
         };
         if stream.tap.meter.is_some() {
-            self.afterlife.adopt(stream.abandoned());
+            self.afterlife.adopt(Abandoned(stream).read());
         } else {
             stream.flow.settle(stream.tap.finish(), Ending::ClientGone, None);
         }
     }
 }
 
-impl Stream {
-    /// Reads the rest of an answer that nobody waits for, for what it used. Cut off at any point, it settles by what was read.
-    async fn abandoned(self) {
-        let mut left = Abandoned(self);
-        let Abandoned(Self { tap, flow, .. }) = &mut left;
+/// An answer that nobody waits for. Settles by what was read when its reading ends, however it does, and if it never begins.
+struct Abandoned(Stream);
+
+impl Abandoned {
+    /// Reads the rest, for what it used.
+    async fn read(mut self) {
+        let Stream { tap, flow, .. } = &mut self.0;
         while let Some(Ok(chunk)) = flow.next().await {
             tap.push(chunk);
             tap.out.clear();
         }
     }
 }
-
-/// Settles an abandoned answer when its reading ends, however it does.
-struct Abandoned(Stream);
 
 impl Drop for Abandoned {
     fn drop(&mut self) {

@@ -12,7 +12,7 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::meter::Meter;
 use crate::refuse::{ProxyError, Refusal};
-use crate::{Body, response, scrub};
+use crate::{Body, outlive, response, scrub};
 
 /// What came of reading an answer to its end.
 enum Read {
@@ -29,6 +29,7 @@ impl Cleaned {
         permit: &Permit,
         credential: &ReadyCredential,
     ) -> Result<Response<Body>, Refusal> {
+        let bodiless = self.flow.is_end();
         let (read, ending) = match read(&mut self.flow).await {
             Read::Whole(read, ending) => (read, ending),
             Read::TooLong(read) => return Ok(self.streamed(Some(read))),
@@ -42,6 +43,10 @@ impl Cleaned {
             ..
         } = self;
         let refusal = in_its_place(permit, credential, head.status.as_u16(), &read, ending);
+        let ending = match ending {
+            Ending::Complete if outlive::is_abandoned() => Ending::ClientGone,
+            ending => ending,
+        };
         let body = if head.status.is_success() {
             needles.mask(&read)
         } else {
@@ -60,7 +65,9 @@ impl Cleaned {
             return Err(refusal);
         }
         marks.cost = charge.filter(|_| is_metered).map(|charge| charge.cost);
-        head.headers.insert(CONTENT_LENGTH, body.len().into());
+        if !bodiless {
+            head.headers.insert(CONTENT_LENGTH, body.len().into());
+        }
         response::mark(&mut head.headers, &marks);
         Ok(Response::from_parts(head, Body::whole(body)))
     }
