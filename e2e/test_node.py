@@ -63,5 +63,9 @@ def test_every_call_of_node_is_metered(node_world, world):
             expected += prices.cost(name, model, input_tokens=input_tokens, output_tokens=output_tokens)
     metered = [row for row in rows if "-node-good" in (row.get("model") or "")]
     assert sum(Decimal(row["cost"]) for row in metered) == expected > 0
+    # One refusal for each client: they did not retry.
+    for state in ("broke", "paused", "ungranted"):
+        refused = world.keystore.requests(agents[state], count=2)
+        assert all(not row.get("attemptId") for row in refused)
     spent, held = world.keystore.budget(agents["good"])
     assert (spent, held) == (sum(Decimal(row["cost"]) for row in rows), 0)

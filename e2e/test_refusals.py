@@ -1,7 +1,5 @@
 """Our own refusals surface as the exceptions of the vendors' clients, with our words and what to do about them."""
 
-import time
-
 import anthropic
 import openai
 import pytest
@@ -74,14 +72,12 @@ def test_a_paused_agent(keystore, agent, fake_openai, gpt):
 
 def test_a_budget_that_does_not_suffice(keystore, fake_openai, fake_anthropic, gpt):
     agent = keystore.agent("openai", "anthropic", budget=0)
-    began = time.monotonic()
     error = refused(keystore, agent, "APIStatusError", "which the budget of", gpt)
     assert (error.status_code, error.code, type(error)) == (402, "budget_exceeded", openai.APIStatusError)
     assert error.response.headers["x-should-retry"] == "false"
-    # The clients pause half a second before each retry.
-    assert time.monotonic() - began < 0.9
     assert not fake_openai.received(gpt)
-    assert sum(row["count"] for row in keystore.requests(agent, count=2) if row["status"] == 402) == 2
+    # One request of each client: no retries.
+    assert {row["status"] for row in keystore.requests(agent, count=2)} == {402}
 
 
 def test_a_budget_that_is_used_up(keystore, fake_openai, gpt):
@@ -117,11 +113,9 @@ def test_too_many_requests_in_a_minute(keystore, fake_openai, gpt):
 
 def test_an_agent_that_is_blocked_is_not_retried(keystore, fake_openai, gpt):
     agent = keystore.agent("openai", rpm=0)
-    began = time.monotonic()
     with pytest.raises(openai.RateLimitError, match="is blocked") as caught:
         openai_client(keystore, agent).chat.completions.create(model=gpt, messages=HELLO)
     assert caught.value.response.headers["x-should-retry"] == "false"
-    assert time.monotonic() - began < 0.9
     keystore.requests(agent, count=1)
 
 

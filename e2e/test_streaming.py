@@ -15,11 +15,10 @@ def arrivals(stream):
 
 def check(times):
     assert len(times) >= 14
-    # One pause before each event; a client that waited for the end would have seen them all at once.
-    assert times[0] < 4 * PAUSE
-    assert times[-1] > 12 * PAUSE
+    # One pause before each event; a client that waited for the end, or for a few at a time, would have seen them at once.
+    assert times[-1] - times[0] > 11 * PAUSE, times
     gaps = [later - earlier for earlier, later in zip(times, times[1:])]
-    assert sum(gap > PAUSE / 2 for gap in gaps) >= 10, gaps
+    assert sum(gap > PAUSE / 2 for gap in gaps) >= 8, gaps
 
 
 def test_openai(keystore, agent, gpt):
