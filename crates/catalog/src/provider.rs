@@ -106,6 +106,18 @@ pub struct Field {
     pub pattern: Option<Str>,
 }
 
+impl Field {
+    /// Whether `value` has the form that this field must have; surrounding ASCII white space, which intake takes away, does not
+    /// count.
+    pub fn fits(&self, value: &str) -> bool {
+        self.pattern.as_ref().is_none_or(|pattern| {
+            regex::Regex::new(&format!(r"\A(?:{pattern})\z")).is_ok_and(|form| {
+                form.is_match(value.trim_matches(|letter: char| letter.is_ascii_whitespace()))
+            })
+        })
+    }
+}
+
 /// One place in the request into which secret fields are written: `core::destination::Injection` as constant data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum InjectionTemplate {

@@ -9,7 +9,7 @@ use keystore_core::ids::{CredentialId, OrgId};
 use keystore_core::policy::Source;
 use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::{Conn, Tx, keks};
-use keystore_vault::intake::{DeclaredField, Given, IntakeError, intake};
+use keystore_vault::intake::{DeclaredField, Given, IntakeError, MAIN_FIELD, intake};
 use keystore_vault::{Fields as SecretFields, SealContext, WrappedKek, policy_sha256};
 use keystore_wire::credentials::{CreateCredential, DEFAULT_NAME, RotateCredential};
 use keystore_wire::problem::Code;
@@ -238,6 +238,7 @@ fn given(secret: keystore_wire::SecretFields) -> Given {
 }
 
 fn take_in(given: Given, provider: &Provider) -> ApiResult<SecretFields> {
+    check_forms(&given, provider)?;
     let declared: Vec<_> = provider
         .fields
         .iter()
@@ -257,6 +258,28 @@ fn take_in(given: Given, provider: &Provider) -> ApiResult<SecretFields> {
         };
         ApiError::field(pointer, error.to_string())
     })
+}
+
+/// Values have the form that the catalog knows. What is wrong with one is told without repeating it.
+fn check_forms(given: &Given, provider: &Provider) -> ApiResult<()> {
+    let mut fields = Fields::default();
+    for field in provider.fields.iter() {
+        let value = match given {
+            Given::Text(text) if field.name == MAIN_FIELD => Some(text),
+            Given::Text(_) => None,
+            Given::Fields(fields) => fields.get(field.name.as_ref()),
+        };
+        if value.is_some_and(|value| !value.is_empty() && !field.fits(value)) {
+            fields.wrong(
+                format!("/secret/{}", field.name),
+                format!(
+                    "does not have the form of the {} of {}",
+                    field.label, provider.name
+                ),
+            );
+        }
+    }
+    fields.check()
 }
 
 async fn active_kek(conn: &mut Conn, org: OrgId) -> ApiResult<WrappedKek> {

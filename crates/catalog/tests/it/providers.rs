@@ -183,3 +183,18 @@ fn billing_fits_the_prices() {
         }
     }
 }
+
+#[test]
+fn a_value_has_the_form_of_its_field() {
+    let field = |slug: &str, name: &str| {
+        let fields = &provider(slug).fields;
+        fields.iter().find(|field| field.name == name).cloned().unwrap()
+    };
+    let sid = field("twilio", "account_sid");
+    let good = format!("AC{}", "0123456789abcdef".repeat(2));
+    assert!(sid.fits(&good) && sid.fits(&format!(" {good}\n")));
+    for bad in ["", "AC0123", &format!("{good}0"), &format!("{good}/../x")] {
+        assert!(!sid.fits(bad), "{bad}");
+    }
+    assert!(field("openai", "key").fits("anything"));
+}

@@ -53,6 +53,19 @@ async fn a_value_goes_in_and_never_comes_out() {
     assert!(scan(folder.path()) >= 3, "database, root key, spool");
 }
 
+#[tokio::test]
+async fn a_value_has_the_form_that_the_catalog_knows() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let secret = json!({"provider": "twilio", "secret": {"key": CANARY, "account_sid": CANARY}});
+    let problem = owner
+        .post("/v1/credentials", &secret)
+        .await
+        .expect_problem(422, "invalid_request");
+    assert_eq!(problem["errors"][0]["pointer"], "/secret/account_sid");
+    assert!(!problem.to_string().contains("canary"), "{problem}");
+}
+
 /// Looks for the secret in every file; gives how many there were. SQLite may remove a file meanwhile.
 fn scan(folder: &std::path::Path) -> usize {
     let mut scanned = 0;
