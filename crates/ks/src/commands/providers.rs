@@ -25,7 +25,7 @@ pub(crate) enum ProviderCommand {
         after_help = "Examples:\n  ks provider add openai                          asks for the key\n  \
         printf %s \"$KEY\" | ks provider add openai --key-stdin\n  \
         ks provider add openai --name staging --key-file ./key\n  \
-        ks provider add twilio --field sid=@sid.txt --key-file token.txt\n  \
+        ks provider add twilio --field account_sid=@sid.txt --key-file token.txt\n  \
         ks provider add azure-openai --param resource=acme"
     )]
     Add(AddArgs),
