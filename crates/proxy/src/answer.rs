@@ -164,9 +164,15 @@ impl AnswerBody {
         body
     }
 
+    /// Whether all of the upstream's bytes are there. The announced length tells it even where the end itself is still to come, as
+    /// HTTP/2 allows.
+    fn is_received(&self) -> bool {
+        self.inner.is_end_stream() || self.inner.size_hint().exact() == Some(0)
+    }
+
     /// Gives the connection back once the upstream has nothing more to say.
     fn release_at_end(&mut self) {
-        if self.inner.is_end_stream()
+        if self.is_received()
             && let Some(lease) = self.lease.take()
         {
             lease.finish();
@@ -229,7 +235,7 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_none() && (self.ended || self.inner.is_end_stream())
+        self.decoder.is_none() && (self.ended || self.is_received())
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -188,12 +188,14 @@ struct Stream {
 
 impl Relay {
     pub(super) fn new(tap: Tap, flow: Flow, proxy: &Proxy) -> Self {
+        let mut stream = Stream {
+            tap,
+            flow,
+            broken: false,
+        };
+        stream.settle_at_end();
         Self {
-            stream: Some(Stream {
-                tap,
-                flow,
-                broken: false,
-            }),
+            stream: Some(stream),
             afterlife: proxy.afterlife.clone(),
         }
     }
@@ -214,11 +216,11 @@ impl Relay {
                 return Poll::Ready(broken.then(|| Err("the upstream's answer broke off".into())));
             }
             match ready!(stream.flow.poll_next(cx)) {
-                Some(Ok(chunk)) => stream.tap.push(chunk),
-                None => {
-                    stream.tap.end();
-                    stream.flow.settle(stream.tap.finish(), Ending::Complete, None);
+                Some(Ok(chunk)) => {
+                    stream.tap.push(chunk);
+                    stream.settle_at_end();
                 }
+                None => stream.complete(),
                 Some(Err(ending)) => {
                     stream.flow.settle(stream.tap.finish(), ending, None);
                     // When a body fails, hyper drops what it has not written yet; a pause lets it write first.
@@ -232,7 +234,9 @@ impl Relay {
 
     /// Whether there is nothing more to come.
     pub(crate) fn is_done(&self) -> bool {
-        self.stream.is_none()
+        self.stream.as_ref().is_none_or(|stream| {
+            stream.flow.reservation.is_none() && stream.tap.out.is_empty() && !stream.broken
+        })
     }
 }
 
@@ -251,6 +255,21 @@ impl Drop for Relay {
         } else {
             stream.flow.settle(stream.tap.finish(), Ending::ClientGone, None);
         }
+    }
+}
+
+impl Stream {
+    /// Settles with the last chunk: a connection that has written an answer of known length does not ask for its end, but drops
+    /// it, as it does when the client leaves.
+    fn settle_at_end(&mut self) {
+        if self.flow.is_end() {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        self.tap.end();
+        self.flow.settle(self.tap.finish(), Ending::Complete, None);
     }
 }
 

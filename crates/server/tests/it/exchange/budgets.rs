@@ -102,14 +102,14 @@ async fn a_refusal_tells_where_the_budget_stands() {
 }
 
 #[tokio::test]
-async fn a_vendor_whose_sdk_misreads_402_gets_another_status() {
+async fn a_budget_of_nothing_stops_no_call_that_the_vendor_bills_otherwise() {
     let app = TestApp::start().await;
     app.create_credential("stripe").await;
     let token = app
         .create_token_with("a", &["stripe"], json!({"budgetCentsMonthly": 0}))
         .await;
-    // Stripe bills in another way: a budget of nothing stands in the way of nothing.
-    app.caller(&token).get("/v1/stripe/v1/balance").await.expect(200);
+    let caller = app.caller(&token);
+    caller.get("/v1/stripe/v1/balance").await.expect(200);
     app.finish().await;
 }
 

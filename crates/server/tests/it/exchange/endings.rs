@@ -72,6 +72,43 @@ async fn a_client_that_leaves_before_the_head_is_metered_all_the_same() {
 }
 
 #[tokio::test]
+async fn an_answer_that_arrives_whole_is_complete() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({"budgetCentsMonthly": 100})).await;
+    // More than is read before the head goes out, with a known length; and less.
+    for fake in ["body-bytes=200000", "body-bytes=65536", "body-bytes=65537", ""] {
+        let reply = caller
+            .send(caller.request("GET", MODELS).header("x-fake", fake))
+            .await
+            .expect(200);
+        assert!(reply.header("content-length").is_some());
+        assert_eq!(record(&app, &reply.id()).await["ending"], "complete", "{fake}");
+    }
+    for output in [12, 9_000, 30_000] {
+        let fake = format!("output-tokens={output}");
+        let reply = caller
+            .post_with(CHAT, &fake, &chat(json!({"max_tokens": output})))
+            .await
+            .expect(200);
+        assert_eq!(
+            reply.header("content-length"),
+            Some(reply.body.len().to_string().as_str())
+        );
+        let record = record(&app, &reply.id()).await;
+        assert_eq!(
+            (
+                &record["ending"],
+                &record["usage"]["output_text"],
+                &record["flags"]
+            ),
+            (&json!("complete"), &json!(output), &json!({})),
+            "{record:#}"
+        );
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_what_is_not_metered_ends_it() {
     let app = TestApp::start().await;
     let caller = openai(&app, json!({})).await;

@@ -165,6 +165,7 @@ async fn an_operation_that_the_vendor_bills_otherwise_costs_an_explicit_zero() {
         (&record["cost"], &record["flags"], &record["usage"]),
         (&json!("0.00"), &json!({"external": true}), &json!({}))
     );
+    assert_eq!(record["ending"], "complete");
     app.finish().await;
 }
 

@@ -11,7 +11,7 @@ use keystore_testkit::upstream::{FakeUpstream, Options};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::{CHAT, chat, ended, nanos, openai, record};
+use super::{CHAT, MODELS, chat, ended, nanos, openai, record};
 use crate::support::{CANARY, Caller, Setup, TestApp};
 
 /// A GET whose target goes out as it is written here.
@@ -175,6 +175,13 @@ async fn upstreams_are_spoken_to_over_tls_in_either_version() {
                 Some(app.fake_upstream().authority().as_str())
             );
             assert_eq!(nanos(&record["cost"]), seen.tokens.0 as i64 * 150 + 12 * 600);
+        }
+        for fake in ["", "body-bytes=300000"] {
+            let reply = caller
+                .send(caller.request("GET", MODELS).header("x-fake", fake))
+                .await
+                .expect(200);
+            assert_eq!(record(&app, &reply.id()).await["ending"], "complete");
         }
         assert_eq!(app.fake_upstream().connections(), 1, "the connection was kept");
         app.finish().await;
