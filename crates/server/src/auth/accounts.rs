@@ -309,6 +309,8 @@ async fn new_session(app: &App, tx: &mut Tx, user: UserId, org: OrgId) -> ApiRes
         expires_at,
         last_seen_at: now,
     };
+    sessions::delete_expired(tx, now).await?;
+    sign_in_codes::delete_expired(tx, now).await?;
     sessions::insert(tx, &session).await?;
     Ok((token, expires_at))
 }

@@ -30,6 +30,10 @@ const ADDRESS: Rule = Rule {
 /// After this long without a failure a subject starts afresh.
 const QUIET: Duration = Duration::from_secs(3600);
 
+/// The longest address that there is (RFC 5321, 4.5.3.1.3, without the brackets). What is longer counts by its beginning: nobody
+/// who is not signed in writes as much as they like into the database.
+const MOST_EMAIL_BYTES: usize = 254;
+
 /// An attempt may be made only after this long.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TryLater(pub(crate) Duration);
@@ -51,7 +55,10 @@ impl Subjects {
             }
         };
         Self {
-            account: format!("account:{email}"),
+            account: format!(
+                "account:{}",
+                &email[..email.floor_char_boundary(MOST_EMAIL_BYTES)]
+            ),
             address: format!("address:{network}"),
         }
     }
@@ -78,10 +85,12 @@ pub(crate) async fn begin(
     Ok(Ok(()))
 }
 
-/// The password was wrong: counts that against the address.
+/// The password was wrong: counts that against the address, and forgets what is too old to count, so that what anonymous callers
+/// leave behind does not pile up.
 pub(crate) async fn failed(store: &Store, subjects: &Subjects, now: Micros) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
     login_attempts::fail(&mut tx, &subjects.address, now, quiet_since(now)).await?;
+    login_attempts::delete_old(&mut tx, quiet_since(now)).await?;
     tx.commit().await
 }
 
@@ -124,6 +133,15 @@ mod tests {
             Some(Duration::from_secs(5))
         );
         assert_eq!(wait(&ACCOUNT, 8, Duration::from_secs(8)), None);
+    }
+
+    #[test]
+    fn a_subject_is_short_whatever_the_address() {
+        let account = |email: &str| Subjects::new(email, "::1".parse().unwrap()).account;
+        let long = "ä".repeat(100_000);
+        assert!(account(&long).len() <= "account:".len() + MOST_EMAIL_BYTES);
+        assert_eq!(account(&long), account(&format!("{long}@x")));
+        assert_ne!(account("a@b"), account("a@c"));
     }
 
     #[test]
