@@ -1,7 +1,9 @@
 //! What an agent that means harm does: calls something dear under a cheap name, and leaves at every possible moment.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_testkit::clock::MockClock;
 use keystore_testkit::upstream::FakeUpstream;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -145,10 +147,63 @@ async fn clients_that_leave_at_any_moment_leave_nothing_held() {
             visit.await.unwrap();
         }
     }
-    assert!(
-        app.fake_upstream().count() > 100,
-        "{}",
-        app.fake_upstream().count()
+    let arrived = app.fake_upstream().count();
+    assert!(arrived > 80, "{arrived}");
+    let before = settled(&app).await;
+    let app = app.restart().await;
+    assert_eq!(
+        settled(&app).await,
+        before,
+        "what memory and what the journal say is spent"
     );
-    app.finish().await;
+    let rows = app.owner_client().get("/v1/requests?limit=500").await.expect(200);
+    let rows = rows["data"].as_array().unwrap();
+    let ended = |ending: &str| rows.iter().filter(|row| row["ending"] == ending).count();
+    assert_eq!(ended("crash"), 0, "every intent has its outcome");
+    // A connection that breaks under a request does not tell whether it took it, so that there may be more intents.
+    let sent = rows.iter().filter(|row| row["attemptId"].is_string()).count() - ended("not_sent");
+    assert!(sent >= arrived, "{sent} intents, {arrived} requests");
+    app.stop().await;
+}
+
+/// What the one budget has spent, once nothing is held.
+async fn settled(app: &TestApp) -> Value {
+    let begun = std::time::Instant::now();
+    loop {
+        let budgets = app.owner_client().get("/v1/budgets").await.expect(200);
+        if budgets["data"][0]["held"] == "0.00" {
+            return budgets["data"][0]["spent"].clone();
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{budgets:#}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Anybody can fail to sign in, with any address: what that leaves in the database is short and goes away.
+#[tokio::test]
+async fn failed_sign_ins_do_not_pile_up() {
+    let clock = Arc::new(MockClock::default());
+    let app = TestApp::with(Setup {
+        clock: Some(Arc::clone(&clock)),
+        postgres: false,
+        ..Setup::default()
+    })
+    .await;
+    let fail = async |email: String| {
+        let guess = json!({"email": email, "password": "not the password"});
+        let answer = app.anonymous().post("/v1/auth/login", &guess).await;
+        answer.expect_problem(401, "invalid_credentials");
+    };
+    fail(format!("{}@example.com", "a".repeat(200_000))).await;
+    // Touches rows, and passes, only if the condition holds.
+    app.tamper("UPDATE login_attempts SET failures = failures WHERE (SELECT MAX(LENGTH(subject)) FROM login_attempts) < 300")
+        .await;
+    clock.advance(Duration::from_secs(2 * 3600));
+    fail("somebody@example.com".to_owned()).await;
+    // The account just named, and the network.
+    app.tamper(
+        "UPDATE login_attempts SET failures = failures WHERE (SELECT COUNT(*) FROM login_attempts) = 2",
+    )
+    .await;
+    app.stop().await;
 }
