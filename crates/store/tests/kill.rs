@@ -252,5 +252,5 @@ async fn a_damaged_file_is_refused() {
         matches!(error, keystore_store::OpenError::Corrupt { .. }),
         "{error}"
     );
-    assert!(error.to_string().contains("ks db restore"));
+    assert!(error.to_string().contains("put a backup in its place"));
 }
