@@ -7,7 +7,7 @@ use std::time::Duration;
 /// Settings of the data plane.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
-    /// The authorities (`host` or `host:port`) that a request may name; empty accepts any valid one, for loopback use.
+    /// The authorities (`host` or `host:port`) that a request may name; empty accepts the names of loopback on any port.
     pub hosts: Vec<String>,
     /// Requests a minute per agent and provider where the agent sets none. Default 60.
     pub default_rpm: u32,
