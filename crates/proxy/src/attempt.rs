@@ -63,7 +63,8 @@ impl Proxy {
         if metered {
             Outlive::new(exchange, self.afterlife.clone()).await
         } else {
-            exchange.await
+            // On the heap like the other, so that the request's own future is small: hyper moves it about.
+            Box::pin(exchange).await
         }
     }
 

@@ -66,6 +66,11 @@ impl Agents {
         if let Some(agent) = self.ready.get(&hash).filter(|agent| agent.is_current()) {
             return Ok(Some(agent));
         }
+        // On the heap, so that requests that need no look-up carry no room for one.
+        Box::pin(self.look_up(hash)).await
+    }
+
+    async fn look_up(&self, hash: TokenHash) -> Result<Option<Arc<Agent>>, Deny> {
         for _ in 0..ATTEMPTS {
             let epoch = self.store.epoch();
             let Some(agent) = self.load(hash).await? else {

@@ -233,11 +233,16 @@ fn write_header(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Resul
     }
 }
 
+/// What stands for itself everywhere in a URL (RFC 3986, 2.3).
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
+}
+
 /// Appends `value` percent-encoded (RFC 3986, 2.1): every byte but the unreserved ones and those in `also`.
 fn percent_encode(value: &str, also: &[u8], encoded: &mut String) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || also.contains(&byte) {
+        if is_unreserved(byte) || also.contains(&byte) {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');

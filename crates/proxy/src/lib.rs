@@ -290,3 +290,19 @@ impl Trail {
             .and_then(|status| http::StatusCode::from_u16(status).ok());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F>(_: impl FnOnce(Arc<Proxy>, Request<Incoming>, ConnInfo) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// hyper moves it several times before it is polled; rare paths with large futures belong on the heap.
+    #[test]
+    fn the_future_of_a_request_is_small() {
+        let size = size_of_future(Proxy::handle);
+        assert!(size <= 4096, "{size} bytes");
+    }
+}

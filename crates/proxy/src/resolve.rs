@@ -33,7 +33,7 @@ impl Proxy {
     /// Opens the credential, unwrapping its keys again when they have been kept for long enough.
     pub(crate) async fn open(&self, credential: &ReadyCredential) -> Result<Opened, Deny> {
         let opened = match credential.sealed.open() {
-            Err(VaultError::Stale) => credential.sealed.open_fresh(&self.vault).await,
+            Err(VaultError::Stale) => Box::pin(credential.sealed.open_fresh(&self.vault)).await,
             opened => opened,
         };
         opened.map_err(|error| unusable(&error, &credential.name))

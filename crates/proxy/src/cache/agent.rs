@@ -244,8 +244,12 @@ impl ReadyGrant {
         let Some(row) = &self.stored else {
             return Ok(None);
         };
-        let ready = self.ready.get_or_try_init(|| ready(vault, self.org, row)).await?;
-        Ok(Some(Arc::clone(ready)))
+        if let Some(ready) = self.ready.get() {
+            return Ok(Some(Arc::clone(ready)));
+        }
+        let init = self.ready.get_or_try_init(|| ready(vault, self.org, row));
+        // On the heap: it happens once, and every request would carry room for it.
+        Ok(Some(Arc::clone(Box::pin(init).await?)))
     }
 }
 

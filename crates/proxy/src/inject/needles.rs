@@ -8,7 +8,7 @@ use std::ops::Range;
 use memchr::{memchr_iter, memmem};
 use zeroize::Zeroizing;
 
-use super::percent_encode;
+use super::{is_unreserved, percent_encode};
 
 /// The shortest secret that is searched for, in bytes.
 const MIN_LENGTH: usize = 8;
@@ -33,6 +33,10 @@ impl Needles {
     /// Adds a secret and the forms in which it can be written.
     pub(super) fn add_secret(&mut self, secret: &str) {
         self.add(Zeroizing::new(secret.as_bytes().to_vec()), true);
+        if secret.bytes().all(is_unreserved) {
+            // Most keys: every form is the secret itself.
+            return;
+        }
         let mut encoded = Zeroizing::new(String::with_capacity(secret.len() * 3));
         percent_encode(secret, b"", &mut encoded);
         let lower = Zeroizing::new(lower_percent(&encoded));

@@ -122,6 +122,12 @@ impl Origin {
         if let Some(lease) = self.take(dialer) {
             return Ok(lease);
         }
+        // On the heap, because it is rare and large: every request would carry room for its handshakes.
+        Box::pin(self.dial(dialer)).await
+    }
+
+    /// A new connection, or one that somebody else made meanwhile.
+    async fn dial(self: &Arc<Self>, dialer: &Dialer) -> Result<Lease, LeaseError> {
         if self.shares.load(Ordering::Acquire) {
             let deadline = Instant::now() + dialer.timeout;
             let host = || self.destination.host.clone();
