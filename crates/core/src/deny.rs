@@ -25,7 +25,8 @@ pub enum Malformed {
     Upgrade,
     /// The body ended early or broke its framing.
     Body,
-    /// The body of a metered operation is not the JSON object it must be, or names a member twice.
+    /// The body of a metered operation is not said to be JSON, is not the JSON object it must be, names a member twice, or holds
+    /// something that vendors read in different ways.
     Json,
 }
 

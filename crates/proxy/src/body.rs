@@ -121,7 +121,8 @@ pub struct Edits {
 ///
 /// # Errors
 /// `Malformed::Json`: not one JSON object (RFC 8259) of at most 256 members and a depth of at most 128; or a name of it, or
-/// of its `stream_options`, stands twice or differs only by case from one that is read here.
+/// of its `stream_options`, stands twice or differs only by case from one that is read here; or a flag is none, or a count
+/// is a text that is no plain number.
 pub fn read(body: &[u8], own: Option<OutputCap>) -> Result<RequestFacts<'_>, Malformed> {
     Reader::new(own).read(body).map_err(|NotJson| Malformed::Json)
 }

@@ -276,7 +276,7 @@ fn form(malformed: Malformed) -> Words {
         ),
         Malformed::Json => (
             "The body is not one JSON object with every member named once, which a metered operation needs.",
-            "Correct the body.",
+            "Correct the body; send it with `content-type: application/json`, in UTF-8, and numbers and flags as such.",
         ),
     };
     words(what, remedy)

@@ -293,3 +293,40 @@ fn one_call(row: &ModelPrice) -> Option<(Usage, NanoUsd)> {
     .map(|bucket| Usage::ZERO.with(bucket, 1))
     .find_map(|usage| row.charge(&usage, None).ok().map(|cost| (usage, cost)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_json_only_where_the_vendor_reads_it_so() {
+        let is_json_by = |values: &[&str]| {
+            let headers: HeaderMap = values
+                .iter()
+                .map(|value| (CONTENT_TYPE, value.parse().unwrap()))
+                .collect();
+            is_json(&headers)
+        };
+        assert!(is_json_by(&[]));
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; x=y",
+            "application/vnd.api+json",
+        ] {
+            assert!(is_json_by(&[good]), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonp",
+            "application/json; charset=utf-7",
+            "application/json;charset=utf-16le",
+            "image/x+json",
+        ] {
+            assert!(!is_json_by(&[bad]), "{bad}");
+        }
+    }
+}
