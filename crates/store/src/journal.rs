@@ -60,6 +60,8 @@ struct Waiting {
     body: Vec<u8>,
     /// Somebody waits for this batch.
     urgent: bool,
+    /// The writer sleeps until it is woken. Otherwise it looks again by itself before what does not wait is late.
+    asleep: bool,
     /// An intent in it asked for `Durability::Power`.
     power: bool,
     /// Tells those who wait for this batch.
@@ -156,12 +158,12 @@ impl Journal {
 
     fn append(&self, record: RecordRef<'_>) {
         let mut waiting = self.inner.lock();
-        let first = waiting.body.is_empty();
         if let Err(error) = batch::push(&mut waiting.body, record) {
             tracing::error!(%error, "a record was not journalled");
         }
+        let wake = std::mem::take(&mut waiting.asleep);
         drop(waiting);
-        if first {
+        if wake {
             self.inner.wake.notify_one();
         }
     }

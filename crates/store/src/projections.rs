@@ -5,6 +5,7 @@
 //! here can be thrown away and made again from the journal; no decision is taken from it while the process lives.
 
 mod fold;
+mod insert;
 mod tables;
 
 pub(crate) use fold::utc_day;

@@ -103,17 +103,21 @@ impl Writer {
     async fn next_batch(&self, spare: &mut Vec<u8>) -> Option<Batch> {
         let inner = &self.journal.inner;
         let mut pause: Option<Duration> = None;
+        // A batch was just written, so outcomes are to be expected: they need not wake anybody for the time being.
+        let mut busy = true;
         loop {
             let timed_out = match pause {
                 None => false,
                 Some(pause) => tokio::time::timeout(pause, inner.wake.notified()).await.is_err(),
             };
+            busy &= !timed_out;
             let wait = {
                 let mut waiting = inner.lock();
                 let Waiting {
                     flood,
                     body,
                     urgent,
+                    asleep,
                     closed,
                     ..
                 } = &mut *waiting;
@@ -124,13 +128,17 @@ impl Writer {
                     if *closed && body.is_empty() && !*urgent {
                         return None;
                     }
-                    return Some(take(&mut waiting, spare));
+                    *asleep = false;
+                    break;
                 }
-                match (body.is_empty(), flood.is_empty()) {
+                let wait = match (body.is_empty(), flood.is_empty()) {
                     (false, _) => Some(LINGER),
                     (true, false) => Some(COUNTING),
+                    (true, true) if busy => Some(LINGER),
                     (true, true) => None,
-                }
+                };
+                *asleep = wait != Some(LINGER);
+                wait
             };
             if wait.is_none() {
                 inner.wake.notified().await;
@@ -140,6 +148,9 @@ impl Writer {
                 pause = wait;
             }
         }
+        // Whoever is ready to record something does so first: under load that makes one row of many.
+        tokio::task::yield_now().await;
+        Some(take(&mut inner.lock(), spare))
     }
 
     async fn append(&mut self, body: &[u8], power: bool) -> sqlx::Result<()> {

@@ -5,34 +5,40 @@ use std::collections::HashSet;
 
 use keystore_core::ids::{AttemptId, RequestId};
 use keystore_core::record::Record;
+use sqlx::postgres::PgArguments;
+use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
 use super::fold::{Effects, Known, decode_intent, encode_intent};
+use super::insert::{Values, pieces, text};
 use super::named;
 use crate::column::Bind;
 use crate::db::{Conn, Handle};
 use crate::error::StoreError;
 
-/// Rows a statement: SQLite takes 32,766 parameters, and a row of `requests` has 33.
-const ROWS_A_STATEMENT: usize = 500;
+/// Ids in a list.
+const IDS_A_STATEMENT: usize = 500;
 
 /// Runs an `INSERT` of many rows: `insert_rows!(conn, items, head, |values, item| …, tail)`.
 macro_rules! insert_rows {
     ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
         let items: Vec<_> = $items.into_iter().collect();
-        for chunk in items.chunks(ROWS_A_STATEMENT) {
+        for piece in pieces(&items) {
+            let text = text($head, piece.len(), $tail);
             match $conn.handle() {
                 Handle::Sqlite(connection) => {
-                    let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
-                    builder.push_values(chunk, |mut $values, $item| $push);
-                    builder.push($tail);
-                    builder.build().persistent(false).execute(connection).await?;
+                    let mut $values = Values::<SqliteArguments>::default();
+                    piece.iter().for_each(|$item| $push);
+                    sqlx::query_with(text, $values.finish()?)
+                        .execute(connection)
+                        .await?;
                 }
                 Handle::Postgres(connection) => {
-                    let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
-                    builder.push_values(chunk, |mut $values, $item| $push);
-                    builder.push($tail);
-                    builder.build().persistent(false).execute(connection).await?;
+                    let mut $values = Values::<PgArguments>::default();
+                    piece.iter().for_each(|$item| $push);
+                    sqlx::query_with(text, $values.finish()?)
+                        .execute(connection)
+                        .await?;
                 }
             }
         }
@@ -43,7 +49,7 @@ macro_rules! insert_rows {
 macro_rules! with_ids {
     ($conn:expr, $row:ty, $head:expr, $ids:expr) => {{
         let mut rows: Vec<$row> = Vec::new();
-        for chunk in $ids.chunks(ROWS_A_STATEMENT) {
+        for chunk in $ids.chunks(IDS_A_STATEMENT) {
             rows.extend(match $conn.handle() {
                 Handle::Sqlite(connection) => {
                     let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);

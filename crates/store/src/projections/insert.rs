@@ -1,0 +1,100 @@
+//! `INSERT`s of many rows: their texts and their values. There are few different numbers of rows, so that every text is made
+//! once and stays prepared in its connection.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use sqlx::error::BoxDynError;
+use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
+
+/// Rows of a statement, the most first. SQLite takes 32,766 parameters, and a row of `requests` has 33.
+const ROWS: [usize; 4] = [64, 16, 4, 1];
+
+/// `items` in pieces of [`ROWS`].
+pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let rows = ROWS.into_iter().find(|rows| *rows <= items.len())?;
+        let (piece, rest) = items.split_at(rows);
+        items = rest;
+        Some(piece)
+    })
+}
+
+/// `head`, which ends with the list of its columns, the placeholders for that many rows, and `tail`.
+pub(super) fn text(head: &'static str, rows: usize, tail: &'static str) -> AssertSqlSafe<Arc<str>> {
+    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize), Arc<str>>>> = LazyLock::new(Mutex::default);
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let text = texts
+        .entry((head, rows))
+        .or_insert_with(|| put_together(head, rows, tail).into());
+    // Static texts and the numbers of parameters, nothing else.
+    AssertSqlSafe(Arc::clone(text))
+}
+
+fn put_together(head: &str, rows: usize, tail: &str) -> String {
+    let columns = head.matches(',').count() + 1;
+    let mut text = format!("{head}VALUES ");
+    for row in 0..rows {
+        text.push_str(if row == 0 { "(" } else { ", (" });
+        for column in 0..columns {
+            let comma = if column == 0 { "" } else { ", " };
+            // Writing to a string does not fail.
+            let _ = write!(text, "{comma}${}", row * columns + column + 1);
+        }
+        text.push(')');
+    }
+    text + tail
+}
+
+/// The values of a statement, in the order of its placeholders.
+#[derive(Default)]
+pub(super) struct Values<A> {
+    arguments: A,
+    failed: Option<BoxDynError>,
+}
+
+impl<A: Arguments> Values<A> {
+    pub(super) fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
+    where
+        T: Encode<'t, A::Database> + Type<A::Database>,
+    {
+        if let Err(error) = self.arguments.add(value) {
+            self.failed = Some(error);
+        }
+        self
+    }
+
+    /// All of them, unless one could not be encoded.
+    pub(super) fn finish(self) -> sqlx::Result<A> {
+        match self.failed {
+            None => Ok(self.arguments),
+            Some(error) => Err(sqlx::Error::Encode(error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_all_there_and_of_few_lengths() {
+        for count in [0, 1, 3, 4, 63, 64, 200] {
+            let items: Vec<usize> = (0..count).collect();
+            let lengths: Vec<_> = pieces(&items).map(<[usize]>::len).collect();
+            assert_eq!(pieces(&items).flatten().copied().collect::<Vec<_>>(), items);
+            assert!(lengths.iter().all(|length| ROWS.contains(length)), "{lengths:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_has_a_placeholder_for_every_value() {
+        assert_eq!(
+            put_together("INSERT INTO t (a, b) ", 2, " ON CONFLICT DO NOTHING"),
+            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+        );
+        let made = text("INSERT INTO t (a) ", 1, "").0;
+        assert!(Arc::ptr_eq(&made, &text("INSERT INTO t (a) ", 1, "").0));
+    }
+}
