@@ -17,7 +17,7 @@ use bytes::Bytes;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use hyper::Request;
 use keystore_bench::load::body;
-use keystore_catalog::UsageShape;
+use keystore_catalog::{OutputCap, UsageShape};
 use keystore_proxy::listener::ConnInfo;
 use keystore_proxy::meter::{Meter, MeterSetup};
 use keystore_proxy::parse::{AllowedHosts, parse};
@@ -81,7 +81,7 @@ fn chat_body(stream: bool) -> Bytes {
 #[bench::buffered(args = (false), setup = chat_body)]
 #[bench::streamed(args = (true), setup = chat_body)]
 fn read_body(body: Bytes) -> u64 {
-    let facts = keystore_proxy::body::read(&body, UsageShape::OpenaiChat).unwrap();
+    let facts = keystore_proxy::body::read(&body, Some(OutputCap::MaxCompletionTokens)).unwrap();
     black_box(facts.input_tokens)
 }
 
@@ -120,7 +120,10 @@ fn open(sealed: SealedCredential) -> SealedCredential {
     sealed
 }
 
-library_benchmark_group!(name = request; benchmarks = hundred_requests);
-library_benchmark_group!(name = steps; benchmarks = [parse_and_route, hash_token, read_body, meter, open]);
+library_benchmark_group!(name = request, benchmarks = [hundred_requests]);
+library_benchmark_group!(
+    name = steps,
+    benchmarks = [parse_and_route, hash_token, read_body, meter, open]
+);
 
 main!(library_benchmark_groups = [request, steps]);

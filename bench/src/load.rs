@@ -262,7 +262,8 @@ mod tests {
         let head = Head::parse(whole).unwrap().unwrap();
         assert_eq!(head.body(whole), Some(3));
         assert_eq!(head.body(&whole[..whole.len() - 1]), None);
-        let chunks = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n";
+        let chunks =
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\na\r\n0123456789\r\n0\r\n\r\n";
         let head = Head::parse(chunks).unwrap().unwrap();
         assert_eq!(head.body(chunks), Some(13));
         assert_eq!(head.body(&chunks[..chunks.len() - 2]), None);

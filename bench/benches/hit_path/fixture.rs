@@ -22,8 +22,8 @@ use keystore_testkit::clock::MockClock;
 use keystore_testkit::upstream::{FakeUpstream, Options as UpstreamOptions};
 use keystore_vault::intake::{DeclaredField, Given, intake};
 use keystore_vault::{
-    DeploymentKey, Kms, LocalKms, NewToken, PolicyMac, RootKey, SealContext, SealedCredential, SystemIds, TokenKind, Vault,
-    policy_sha256,
+    DeploymentKey, Kms, LocalKms, NewToken, PolicyMac, RootKey, SealContext, SealedCredential, SystemIds,
+    TokenKind, Vault, policy_sha256,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::runtime::Runtime;

@@ -1,7 +1,11 @@
 //! The load comparison: the fake upstream alone, a bare hyper pass-through, nginx and Keystore as it is shipped, in turn, under the
 //! same load. Prints one table in Markdown; `README.md` says how to read it.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a table is what it is for")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a table is what it is for"
+)]
 
 use std::fs::File;
 use std::net::SocketAddr;
@@ -195,7 +199,13 @@ impl Bench {
         );
         let path = folder.join("nginx.conf");
         std::fs::write(&path, config)?;
-        let arguments = ["-c", &path.display().to_string(), "-p", &folder.display().to_string()].map(str::to_owned);
+        let arguments = [
+            "-c",
+            &path.display().to_string(),
+            "-p",
+            &folder.display().to_string(),
+        ]
+        .map(str::to_owned);
         Ok(Contender {
             name: "nginx".to_owned(),
             addr,
@@ -256,10 +266,27 @@ impl Bench {
             Ok(String::from_utf8(output.stdout)?.trim().to_owned())
         };
         ks(&[
-            "provider", "add", "openai", "--base-url", &base, "--key", KEY, "--no-verify",
+            "provider",
+            "add",
+            "openai",
+            "--base-url",
+            &base,
+            "--key",
+            KEY,
+            "--no-verify",
         ])?;
         let token = ks(&[
-            "token", "create", "--name", "bench", "--provider", "openai", "--rpm", "1000000", "--rpd", "1000000", "--budget",
+            "token",
+            "create",
+            "--name",
+            "bench",
+            "--provider",
+            "openai",
+            "--rpm",
+            "1000000",
+            "--rpd",
+            "1000000",
+            "--budget",
             "100000000",
         ])?;
         server.stop()?;
@@ -315,8 +342,16 @@ impl Bench {
         let report = self.folder.path().join("system-calls");
         let pids: Vec<String> = subject.pids().iter().map(u32::to_string).collect();
         let mut perf = Command::new("perf");
-        perf.args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &pids.join(","), "-o"])
-            .arg(&report);
+        perf.args([
+            "stat",
+            "-x,",
+            "-e",
+            "raw_syscalls:sys_enter",
+            "-p",
+            &pids.join(","),
+            "-o",
+        ])
+        .arg(&report);
         let Ok(mut perf) = perf.stdout(Stdio::null()).stderr(Stdio::null()).spawn() else {
             return Ok(None);
         };
@@ -404,7 +439,9 @@ fn per_request(
 
 fn read_counter(path: &Path) -> anyhow::Result<u64> {
     let bytes = std::fs::read(path)?;
-    Ok(u64::from_ne_bytes(bytes.get(..8).context("the counter")?.try_into()?))
+    Ok(u64::from_ne_bytes(
+        bytes.get(..8).context("the counter")?.try_into()?,
+    ))
 }
 
 fn median(rounds: &[Round]) -> Round {
@@ -429,11 +466,16 @@ fn table(contenders: &[Contender], medians: &[Round], once: &[Once]) {
          first streamed byte us | system calls | allocations | idle MiB | MiB after load | cold start ms |"
     );
     println!("|{}", " --- |".repeat(13));
-    let position = |name: &str| contenders.iter().position(|contender| contender.name.starts_with(name));
+    let position = |name: &str| {
+        contenders
+            .iter()
+            .position(|contender| contender.name.starts_with(name))
+    };
     let direct = position("direct").map_or_else(Round::default, |at| medians[at]);
     let floor = position("bare").map(|at| medians[at].cpu_us);
     for ((contender, round), once) in contenders.iter().zip(medians).zip(once) {
-        let optional = |value: Option<f64>| value.map_or_else(|| "--".to_owned(), |value| format!("{value:.1}"));
+        let optional =
+            |value: Option<f64>| value.map_or_else(|| "--".to_owned(), |value| format!("{value:.1}"));
         let is_direct = contender.name == "direct";
         let of_process = |value: f64, digits: usize| {
             if is_direct {
