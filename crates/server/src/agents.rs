@@ -116,7 +116,7 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         labels: new.labels.clone(),
     };
     let budget = match new.budget_cents_monthly {
-        Some(cents) => Some(monthly(BudgetId::new(app.ids.next()), &policy, cents)?),
+        Some(cents) => Some(monthly(&policy, cents)?),
         None => None,
     };
     policy.budgets.extend(budget.iter().map(|budget| budget.budget));
@@ -254,11 +254,12 @@ pub(crate) fn is_monthly(budget: &Budget) -> bool {
         && budget.end_user.is_none()
 }
 
-fn monthly(budget: BudgetId, agent: &AgentPolicy, cents: i64) -> ApiResult<BudgetPolicy> {
+/// The month's budget. Its id is the agent's own number: a budget that is taken away and set again finds what was spent.
+fn monthly(agent: &AgentPolicy, cents: i64) -> ApiResult<BudgetPolicy> {
     let limit = NanoUsd::from_cents(cents)
         .ok_or_else(|| ApiError::field("/budgetCentsMonthly", "is more than can be counted"))?;
     Ok(BudgetPolicy {
-        budget,
+        budget: BudgetId::new(agent.agent.uuid()),
         org: agent.org,
         project: Some(agent.project),
         agent: Some(agent.agent),
@@ -285,8 +286,8 @@ async fn set_monthly(
     let found = budgets::of_agent(tx, policy.org, policy.agent).await?;
     let found = found.iter().find(|budget| is_monthly(budget));
     match (change, found) {
-        (Patch::Set(cents), Some(row)) => {
-            let budget = monthly(row.id, policy, *cents)?;
+        (Patch::Set(cents), Some(_)) => {
+            let budget = monthly(policy, *cents)?;
             budgets::update(
                 tx,
                 &budget,
@@ -296,7 +297,7 @@ async fn set_monthly(
             .await?;
         }
         (Patch::Set(cents), None) => {
-            let budget = monthly(BudgetId::new(app.ids.next()), policy, *cents)?;
+            let budget = monthly(policy, *cents)?;
             budgets::insert(
                 tx,
                 &budget,

@@ -225,6 +225,13 @@ async fn a_changed_limit_bites_at_once_and_keeps_what_was_spent() {
         .refused(402, "budget_exceeded");
     set(Value::Null).await;
     caller.post_with(CHAT, fake, &body).await.expect(200);
+    // A budget that is taken away and set again is no way to spend twice.
+    set(json!(1)).await;
+    assert_eq!(nanos(&budget(&app).await["spent"]), 3 * spent);
+    caller
+        .post_with(CHAT, fake, &body)
+        .await
+        .refused(402, "budget_exceeded");
     app.finish().await;
 }
 
