@@ -12,8 +12,8 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use keystore_catalog::{Provider, Slot};
-use keystore_core::{Deny, Micros};
 use keystore_core::token::{self, TokenHash};
+use keystore_core::{Deny, Micros};
 
 use crate::Proxy;
 use crate::cache::Agent;

@@ -58,6 +58,9 @@ mod tests {
         let clock = MockClock::at(Micros(10));
         clock.advance(Duration::from_micros(5));
         clock.step_to(Micros(1));
-        assert_eq!((clock.now(), clock.boottime()), (Micros(1), Duration::from_micros(5)));
+        assert_eq!(
+            (clock.now(), clock.boottime()),
+            (Micros(1), Duration::from_micros(5))
+        );
     }
 }

@@ -16,7 +16,10 @@ pub struct SeededIds {
 impl SeededIds {
     /// The ids of `seed`. Different seeds give different ids.
     pub const fn new(seed: u64) -> Self {
-        Self { seed, drawn: AtomicU64::new(0) }
+        Self {
+            seed,
+            drawn: AtomicU64::new(0),
+        }
     }
 }
 

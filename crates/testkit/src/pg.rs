@@ -72,7 +72,12 @@ impl PgCluster {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        let cluster = Self { watchdog, folder, programs, databases: AtomicU32::new(0) };
+        let cluster = Self {
+            watchdog,
+            folder,
+            programs,
+            databases: AtomicU32::new(0),
+        };
         cluster.wait_until_ready()?;
         Ok(cluster)
     }
@@ -96,7 +101,13 @@ impl PgCluster {
     /// What `psql` says.
     pub fn psql(&self, database: &str, statement: &str) -> io::Result<String> {
         run(Command::new(self.programs.join("psql"))
-            .args(["--no-psqlrc", "--tuples-only", "--no-align", "--username=postgres", "--set=ON_ERROR_STOP=1"])
+            .args([
+                "--no-psqlrc",
+                "--tuples-only",
+                "--no-align",
+                "--username=postgres",
+                "--set=ON_ERROR_STOP=1",
+            ])
             .arg(format!("--host={}", self.folder.display()))
             .args(["--dbname", database, "--command", statement]))
     }
@@ -146,7 +157,9 @@ fn programs() -> io::Result<PathBuf> {
         .filter_map(|entry| {
             let path = entry.ok()?.path();
             let version = path.file_name()?.to_str()?.parse().ok()?;
-            path.join("bin/postgres").exists().then(|| (version, path.join("bin")))
+            path.join("bin/postgres")
+                .exists()
+                .then(|| (version, path.join("bin")))
         })
         .collect();
     found.sort();
@@ -156,7 +169,11 @@ fn programs() -> io::Result<PathBuf> {
 /// A new cluster's files, made once on a machine and copied from there.
 fn template(programs: &Path) -> io::Result<PathBuf> {
     let owner = std::fs::metadata("/proc/self")?.uid();
-    let version = programs.components().rev().nth(1).map(|part| part.as_os_str().to_owned());
+    let version = programs
+        .components()
+        .rev()
+        .nth(1)
+        .map(|part| part.as_os_str().to_owned());
     let version = version.unwrap_or_default();
     let name = format!("keystore-pg-template-{owner}-{}", version.display());
     let template = std::env::temp_dir().join(name);
@@ -168,7 +185,13 @@ fn template(programs: &Path) -> io::Result<PathBuf> {
     run(as_server_user(&programs.join("initdb").display().to_string())
         .arg("-D")
         .arg(making.path().join("data"))
-        .args(["--username=postgres", "--auth=trust", "--no-sync", "--no-locale", "--encoding=UTF8"])
+        .args([
+            "--username=postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--no-locale",
+            "--encoding=UTF8",
+        ])
         .arg("--wal-segsize=1"))?;
     // Whoever comes first puts it in place; the files of a slower one are removed.
     match std::fs::rename(making.path(), &template) {
@@ -193,7 +216,13 @@ fn as_server_user(program: &str) -> Command {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups", "--", program]);
+    command.args([
+        "--reuid=postgres",
+        "--regid=postgres",
+        "--clear-groups",
+        "--",
+        program,
+    ]);
     command
 }
 
