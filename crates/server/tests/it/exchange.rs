@@ -47,8 +47,11 @@ fn message(more: Value) -> Value {
 }
 
 fn with(mut body: Value, more: Value) -> Value {
-    for (member, value) in more.as_object().unwrap() {
-        body[member] = value.clone();
+    let Value::Object(more) = more else {
+        panic!("{more} is not an object");
+    };
+    for (member, value) in more {
+        body[member] = value;
     }
     body
 }

@@ -2,7 +2,8 @@
 
 #![expect(
     clippy::disallowed_methods,
-    reason = "tests spawn the server and read which database to use"
+    clippy::unwrap_used,
+    reason = "tests spawn the server, read which database to use, and may fail anywhere"
 )]
 
 mod api;

@@ -31,6 +31,7 @@ async fn the_credential_is_injected_and_the_token_is_not_passed_on() {
         Some(format!("Bearer {CANARY}").as_str())
     );
     assert!(!body.to_string().contains(CANARY));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -95,6 +96,7 @@ async fn changes_are_in_force_on_the_next_request() {
     assert_eq!(code(call(&app, &token).await), (403, "credential_missing".into()));
     owner.post("/v1/agents/a/revoke", &Value::Null).await.expect(200);
     assert_eq!(code(call(&app, &token).await), (401, "invalid_token".into()));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -116,4 +118,5 @@ async fn a_row_that_was_widened_in_the_database_is_refused_and_not_signed_again(
     assert_eq!(call(&app, &token).await.0, 401);
     assert_eq!(call(&app, &other).await.0, 200);
     assert_eq!(app.fake_upstream().count(), 1);
+    app.finish().await;
 }

@@ -62,6 +62,7 @@ async fn a_call_shows_up_in_requests_and_usage() {
         .get(&format!("/v1/requests/{id}"))
         .await
         .expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -88,6 +89,8 @@ async fn the_stream_tells_of_requests_as_they_end_and_resumes() {
     let (next, second) = next_event(&mut resumed).await;
     assert!(next.parse::<i64>().unwrap() > id.parse::<i64>().unwrap());
     assert_ne!(second["id"], first["id"]);
+    drop(resumed);
+    app.finish().await;
 }
 
 async fn next_event(stream: &mut reqwest::Response) -> (String, Value) {
