@@ -11,6 +11,9 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 /// Rows of a statement, the most first. SQLite takes 32,766 parameters, and a row of `requests` has 33.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 
+/// Texts by their heads and numbers of rows.
+type Texts = HashMap<(&'static str, usize), Arc<str>>;
+
 /// `items` in pieces of [`ROWS`].
 pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
@@ -23,7 +26,7 @@ pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// `head`, which ends with the list of its columns, the placeholders for that many rows, and `tail`.
 pub(super) fn text(head: &'static str, rows: usize, tail: &'static str) -> AssertSqlSafe<Arc<str>> {
-    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize), Arc<str>>>> = LazyLock::new(Mutex::default);
+    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     let text = texts
         .entry((head, rows))
