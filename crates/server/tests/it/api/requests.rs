@@ -98,17 +98,17 @@ async fn next_event(stream: &mut reqwest::Response) -> (String, Value) {
     let read = async {
         while let Some(bytes) = stream.chunk().await.unwrap() {
             text.push_str(std::str::from_utf8(&bytes).unwrap());
-            if let Some(event) = text.split("\n\n").find(|part| part.starts_with("event: request")) {
-                if text.ends_with("\n\n") {
-                    let line = |name: &str| {
-                        event
-                            .lines()
-                            .find_map(|line| line.strip_prefix(name))
-                            .unwrap()
-                            .to_owned()
-                    };
-                    return (line("id: "), serde_json::from_str(&line("data: ")).unwrap());
-                }
+            if let Some(event) = text.split("\n\n").find(|part| part.starts_with("event: request"))
+                && text.ends_with("\n\n")
+            {
+                let line = |name: &str| {
+                    event
+                        .lines()
+                        .find_map(|line| line.strip_prefix(name))
+                        .unwrap()
+                        .to_owned()
+                };
+                return (line("id: "), serde_json::from_str(&line("data: ")).unwrap());
             }
         }
         panic!("the stream ended: {text}");
