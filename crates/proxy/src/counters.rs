@@ -14,10 +14,13 @@ use keystore_core::record::HeldBudget;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::Recovery;
 
+/// Rates by agent and provider.
+type RatesByKey = HashMap<(AgentId, String), Arc<Mutex<Rates>>>;
+
 /// All counters of this node.
 #[derive(Debug, Default)]
 pub struct Counters {
-    rates: Mutex<HashMap<(AgentId, String), Arc<Mutex<Rates>>>>,
+    rates: Mutex<RatesByKey>,
     book: Mutex<Book>,
 }
 

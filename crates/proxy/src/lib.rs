@@ -31,7 +31,6 @@ mod settle;
 pub mod sse;
 mod upstream;
 
-use std::future::Future;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -177,17 +176,11 @@ impl Proxy {
     }
 
     /// One request, from its head to the head of its answer.
-    pub fn handle(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-        conn: ConnInfo,
-    ) -> impl Future<Output = Response<Body>> + Send {
-        async move {
-            let mut trail = Trail::new(RequestId::new(self.ids.next()));
-            match self.answer(request, conn, &mut trail).await {
-                Ok(response) => response,
-                Err(refusal) => self.refused(&refusal, &trail),
-            }
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>, conn: ConnInfo) -> Response<Body> {
+        let mut trail = Trail::new(RequestId::new(self.ids.next()));
+        match self.answer(request, conn, &mut trail).await {
+            Ok(response) => response,
+            Err(refusal) => self.refused(&refusal, &trail),
         }
     }
 

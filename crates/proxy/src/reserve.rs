@@ -255,7 +255,7 @@ impl Reservation {
     /// Turns the hold into a charge.
     pub(crate) fn settle(mut self, end: End) -> Option<Charge> {
         let open = self.open.take()?;
-        Some(self.proxy.settle(*open, end))
+        Some(self.proxy.settle(&open, end))
     }
 
     /// Undoes a hold whose intent was not written: there is nothing to record.
@@ -277,7 +277,7 @@ impl Drop for Reservation {
                 Ending::NotSent
             };
             self.proxy.settle(
-                *open,
+                &open,
                 End {
                     ending,
                     metered: None,
