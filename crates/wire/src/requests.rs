@@ -118,7 +118,7 @@ pub struct Request {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Ending>)]
     pub ending: Option<Ending>,
-    /// The status that the client was given; 0 when there was none.
+    /// The upstream's status, or that of our refusal where nothing was attempted; 0 when no answer came.
     pub status: u16,
     /// The code of our own refusal or error, where the client was given one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
