@@ -24,26 +24,46 @@ pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+/// How an engine takes parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Placeholders {
+    /// `?`: SQLite, which would look up every `$1` by its name, one after the other, at every execution.
+    Anonymous,
+    /// `$1`: PostgreSQL, which knows no other.
+    Numbered,
+}
+
+/// What a text is made from.
+type Form = (&'static str, usize, Placeholders);
+
 /// `head`, which ends with the list of its columns, the placeholders for that many rows, and `tail`.
-pub(super) fn text(head: &'static str, rows: usize, tail: &'static str) -> AssertSqlSafe<Arc<str>> {
-    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
+pub(super) fn text(
+    head: &'static str,
+    rows: usize,
+    tail: &'static str,
+    placeholders: Placeholders,
+) -> AssertSqlSafe<Arc<str>> {
+    static TEXTS: LazyLock<Mutex<HashMap<Form, Arc<str>>>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     let text = texts
-        .entry((head, rows))
-        .or_insert_with(|| put_together(head, rows, tail).into());
+        .entry((head, rows, placeholders))
+        .or_insert_with(|| put_together(head, rows, tail, placeholders).into());
     // Static texts and the numbers of parameters, nothing else.
     AssertSqlSafe(Arc::clone(text))
 }
 
-fn put_together(head: &str, rows: usize, tail: &str) -> String {
+fn put_together(head: &str, rows: usize, tail: &str, placeholders: Placeholders) -> String {
     let columns = head.matches(',').count() + 1;
     let mut text = format!("{head}VALUES ");
     for row in 0..rows {
         text.push_str(if row == 0 { "(" } else { ", (" });
         for column in 0..columns {
-            let comma = if column == 0 { "" } else { ", " };
+            text.push_str(if column == 0 { "" } else { ", " });
             // Writing to a string does not fail.
-            let _ = write!(text, "{comma}${}", row * columns + column + 1);
+            let _ = match placeholders {
+                Placeholders::Anonymous => text.write_char('?'),
+                Placeholders::Numbered => write!(text, "${}", row * columns + column + 1),
+            };
         }
         text.push(')');
     }
@@ -93,11 +113,23 @@ mod tests {
 
     #[test]
     fn a_text_has_a_placeholder_for_every_value() {
+        let put_together = |placeholders| {
+            put_together(
+                "INSERT INTO t (a, b) ",
+                2,
+                " ON CONFLICT DO NOTHING",
+                placeholders,
+            )
+        };
         assert_eq!(
-            put_together("INSERT INTO t (a, b) ", 2, " ON CONFLICT DO NOTHING"),
+            put_together(Placeholders::Numbered),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
         );
-        let made = text("INSERT INTO t (a) ", 1, "").0;
-        assert!(Arc::ptr_eq(&made, &text("INSERT INTO t (a) ", 1, "").0));
+        assert_eq!(
+            put_together(Placeholders::Anonymous),
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
+        );
+        let made = || text("INSERT INTO t (a) ", 1, "", Placeholders::Anonymous).0;
+        assert!(Arc::ptr_eq(&made(), &made()));
     }
 }

@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
 use super::fold::{Effects, Known, decode_intent, encode_intent};
-use super::insert::{Values, pieces, text};
+use super::insert::{Placeholders, Values, pieces, text};
 use super::named;
 use crate::column::Bind;
 use crate::db::{Conn, Handle};
@@ -24,11 +24,11 @@ macro_rules! insert_rows {
     ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
         let items: Vec<_> = $items.into_iter().collect();
         for piece in pieces(&items) {
-            let text = text($head, piece.len(), $tail);
             match $conn.handle() {
                 Handle::Sqlite(connection) => {
                     let mut $values = Values::<SqliteArguments>::default();
                     piece.iter().for_each(|$item| $push);
+                    let text = text($head, piece.len(), $tail, Placeholders::Anonymous);
                     sqlx::query_with(text, $values.finish()?)
                         .execute(connection)
                         .await?;
@@ -36,6 +36,7 @@ macro_rules! insert_rows {
                 Handle::Postgres(connection) => {
                     let mut $values = Values::<PgArguments>::default();
                     piece.iter().for_each(|$item| $push);
+                    let text = text($head, piece.len(), $tail, Placeholders::Numbered);
                     sqlx::query_with(text, $values.finish()?)
                         .execute(connection)
                         .await?;
