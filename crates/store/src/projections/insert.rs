@@ -11,9 +11,6 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 /// Rows of a statement, the most first. SQLite takes 32,766 parameters, and a row of `requests` has 33.
 const ROWS: [usize; 4] = [64, 16, 4, 1];
 
-/// Texts by their heads and numbers of rows.
-type Texts = HashMap<(&'static str, usize), Arc<str>>;
-
 /// `items` in pieces of [`ROWS`].
 pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
@@ -33,8 +30,8 @@ pub(super) enum Placeholders {
     Numbered,
 }
 
-/// What a text is made from.
-type Form = (&'static str, usize, Placeholders);
+/// Texts by their head, their number of rows, and how they take parameters.
+type Texts = HashMap<(&'static str, usize, Placeholders), Arc<str>>;
 
 /// `head`, which ends with the list of its columns, the placeholders for that many rows, and `tail`.
 pub(super) fn text(
@@ -43,7 +40,7 @@ pub(super) fn text(
     tail: &'static str,
     placeholders: Placeholders,
 ) -> AssertSqlSafe<Arc<str>> {
-    static TEXTS: LazyLock<Mutex<HashMap<Form, Arc<str>>>> = LazyLock::new(Mutex::default);
+    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     let text = texts
         .entry((head, rows, placeholders))
