@@ -87,7 +87,7 @@ impl Proxy {
         let plan = self.plan(permit, request, now).await?;
         let attempt = AttemptId::new(self.ids.next());
         let intent = intent(permit, credential, asked, now, attempt, &plan);
-        let mut reservation = Reservation {
+        let reservation = Reservation {
             proxy: Arc::clone(self),
             open: Some(Box::new(Open {
                 attempt,
@@ -105,18 +105,8 @@ impl Proxy {
                 first_byte: None,
             })),
         };
-        if self
-            .store
-            .journal()
-            .intent(&intent, Durability::Process)
-            .await
-            .is_err()
-        {
-            reservation.release();
-            return Err(Deny::AuditUnavailable);
-        }
         Ok(Reserved {
-            reservation,
+            reservation: reservation.record(&intent).await?,
             body: plan.body,
             meter: plan.meter,
             stream: plan.stream,
@@ -158,7 +148,7 @@ impl Proxy {
             hold: NanoUsd::ZERO,
             budgets: Vec::new(),
         };
-        let mut reservation = Reservation {
+        let reservation = Reservation {
             proxy: Arc::clone(self),
             open: Some(Box::new(Open {
                 attempt,
@@ -176,17 +166,7 @@ impl Proxy {
                 first_byte: None,
             })),
         };
-        if self
-            .store
-            .journal()
-            .intent(&intent, Durability::Process)
-            .await
-            .is_err()
-        {
-            reservation.release();
-            return Err(Deny::AuditUnavailable);
-        }
-        Ok(reservation)
+        reservation.record(&intent).await
     }
 }
 
@@ -230,6 +210,16 @@ fn intent(
 }
 
 impl Reservation {
+    /// Writes the intent. A hold whose intent is not written is undone, and nothing may be sent.
+    async fn record(mut self, intent: &Intent) -> Result<Self, Deny> {
+        let written = self.proxy.store.journal().intent(intent, Durability::Process);
+        if written.await.is_err() {
+            self.release();
+            return Err(Deny::AuditUnavailable);
+        }
+        Ok(self)
+    }
+
     /// From here on a byte may have gone to the upstream.
     pub(crate) fn sending(&mut self) {
         if let Some(open) = &mut self.open {
