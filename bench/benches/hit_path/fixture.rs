@@ -287,6 +287,8 @@ impl Tenant<'_> {
             slug: "bench".to_owned(),
             name: "Bench".to_owned(),
             time_zone: "UTC".to_owned(),
+            previous_time_zone: None,
+            time_zone_changed_at: None,
             created_at: self.now,
             updated_at: self.now,
         };

@@ -137,6 +137,8 @@ typed_ids! {
     SessionId = "ses";
     /// A management key of the control plane (its secret is the `ksm_` value).
     ApiKeyId = "key";
+    /// An invitation to join an organization.
+    InvitationId = "ivt";
     /// A stored credential (a provider's secret, in versions).
     CredentialId = "crd";
     /// An agent: the identity that carries grants and limits.

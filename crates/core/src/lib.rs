@@ -4,6 +4,7 @@
 //! decisions over them. It does no I/O, starts no task, asks neither for the time nor for randomness, and knows no SQL and
 //! no HTTP library: it is handed `now` and ids, and gives decisions back.
 
+pub mod audit;
 pub mod budget;
 pub mod deny;
 pub mod destination;

@@ -23,7 +23,7 @@ row! {
         pub name: String,
         /// What it may do.
         pub role: Role,
-        /// Who made it.
+        /// The person who answers for it: who made it, or made the key that made it.
         pub created_by: Option<UserId>,
         /// When it was made.
         pub created_at: Micros,
@@ -44,7 +44,10 @@ sql! {
     GET = "SELECT id, hash, org, project, name, role, created_by, created_at, expires_at, revoked_at, last_used_at \
         FROM api_keys WHERE org = $1 AND id = $2";
     LIST = "SELECT id, hash, org, project, name, role, created_by, created_at, expires_at, revoked_at, last_used_at \
-        FROM api_keys WHERE org = $1 AND id > $2 ORDER BY id LIMIT $3";
+        FROM api_keys WHERE org = $1 AND COALESCE($2, project) IS NOT DISTINCT FROM project AND id > $3 ORDER BY id LIMIT $4";
+    OF_CREATOR = "SELECT id, hash, org, project, name, role, created_by, created_at, expires_at, revoked_at, last_used_at \
+        FROM api_keys WHERE org = $1 AND created_by = $2 AND revoked_at IS NULL ORDER BY id";
+    RENAME = "UPDATE api_keys SET name = $3 WHERE org = $1 AND id = $2";
     REVOKE = "UPDATE api_keys SET revoked_at = $3 WHERE org = $1 AND id = $2 AND revoked_at IS NULL";
     TOUCH = "UPDATE api_keys SET last_used_at = $2 WHERE id = $1";
 }
@@ -90,7 +93,7 @@ pub async fn get(conn: &mut Conn, org: OrgId, id: ApiKeyId) -> Result<Option<Api
     Ok(fetch_optional!(conn, ApiKey, GET, org, id)?)
 }
 
-/// The keys of an organization, oldest first, from after `after` on, at most `limit`.
+/// The keys of an organization, or those bound to one project, oldest first, from after `after` on, at most `limit`.
 ///
 /// # Errors
 ///
@@ -98,11 +101,30 @@ pub async fn get(conn: &mut Conn, org: OrgId, id: ApiKeyId) -> Result<Option<Api
 pub async fn list(
     conn: &mut Conn,
     org: OrgId,
+    project: Option<ProjectId>,
     after: Option<ApiKeyId>,
     limit: u32,
 ) -> Result<Vec<ApiKey>, StoreError> {
     let after = after.unwrap_or(ApiKeyId::new(uuid::Uuid::nil()));
-    Ok(fetch_all!(conn, ApiKey, LIST, org, after, limit)?)
+    Ok(fetch_all!(conn, ApiKey, LIST, org, project, after, limit)?)
+}
+
+/// The keys that a person answers for and that are not revoked.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn of_creator(conn: &mut Conn, org: OrgId, user: UserId) -> Result<Vec<ApiKey>, StoreError> {
+    Ok(fetch_all!(conn, ApiKey, OF_CREATOR, org, user)?)
+}
+
+/// Writes another name. `false` when there is no such key.
+///
+/// # Errors
+///
+/// `Conflict` when the name is taken.
+pub async fn rename(tx: &mut Tx, org: OrgId, id: ApiKeyId, name: &str) -> Result<bool, StoreError> {
+    Ok(execute!(tx, RENAME, org, id, name).map_err(unique("an API key with this name"))? == 1)
 }
 
 /// Revokes a key. `false` when there is none that is not revoked.

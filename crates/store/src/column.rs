@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use keystore_core::ids::{
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, RequestId,
-    SessionId, TokenId, UserId,
+    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, InvitationId, KekId, OrgId,
+    ProjectId, RequestId, SessionId, TokenId, UserId,
 };
 use keystore_core::policy::{AgentStatus, BudgetMode, Source};
 use keystore_core::token::TokenHash;
@@ -118,6 +118,7 @@ ids!(
     BudgetId,
     CredentialId,
     DeploymentId,
+    InvitationId,
     KekId,
     OrgId,
     ProjectId,

@@ -1,7 +1,7 @@
 //! The two engines behind one connection type, and the macros that run one static SQL text with the same binds on either.
 //!
-//! [`Conn`] is for reading; [`Tx`] is a write transaction that also collects the [`Change`]s it makes and delivers them
-//! when it commits. A `&mut Tx` serves wherever a `&mut Conn` is asked for. Neither may be held across a network call.
+//! [`Conn`] is for reading; [`Tx`] is a write transaction that also collects the entries of the audit log that it is worth, and
+//! the [`Change`]s it makes, which it delivers when it commits. A `&mut Tx` serves wherever a `&mut Conn` is asked for. Neither may be held across a network call.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 
+use crate::audit::{self, NewEntry};
 use crate::changes::{self, Change};
 use crate::error::StoreError;
 use crate::open::WriterGuard;
@@ -60,6 +61,7 @@ impl Conn {
 pub struct Tx {
     conn: Conn,
     changes: Vec<Change>,
+    audit: Vec<NewEntry>,
     shared: Arc<Shared>,
 }
 
@@ -81,8 +83,15 @@ impl Tx {
         Self {
             conn,
             changes: Vec::new(),
+            audit: Vec::new(),
             shared,
         }
+    }
+
+    /// Notes what this transaction does, for the audit log. The entry is written by the commit, in the same transaction: what
+    /// cannot be recorded does not happen.
+    pub fn audit(&mut self, entry: NewEntry) {
+        self.audit.push(entry);
     }
 
     /// Notes that something changed that a cache may hold.
@@ -106,6 +115,9 @@ impl Tx {
     }
 
     async fn commit_and_deliver(mut self) -> Result<(), StoreError> {
+        // Last of all, and always in this order: log, then epoch. Both rows are locks, and nobody may wait for one with the other.
+        let at = self.shared.clock.now();
+        audit::append(&mut self.conn, std::mem::take(&mut self.audit), at).await?;
         let epoch = match self.changes.is_empty() {
             true => None,
             false => Some(changes::record(&mut self.conn, &self.changes).await?),

@@ -16,10 +16,12 @@ mod store;
 
 pub mod agents;
 pub mod api_keys;
+pub mod audit;
 pub mod budgets;
 pub mod changes;
 pub mod credentials;
 pub mod deployment;
+pub mod invitations;
 pub mod keks;
 pub mod login_attempts;
 pub mod members;

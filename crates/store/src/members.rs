@@ -59,10 +59,32 @@ row! {
     }
 }
 
+row! {
+    /// A member with what is known about the person.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Person {
+        /// The person.
+        pub user_id: UserId,
+        /// Their address.
+        pub email: String,
+        /// Their name.
+        pub name: String,
+        /// Their role.
+        pub role: Role,
+        /// Since when.
+        pub created_at: Micros,
+    }
+}
+
 sql! {
     INSERT = "INSERT INTO members (org, user_id, role, created_at) VALUES ($1, $2, $3, $4)";
     GET = "SELECT org, user_id, role, created_at FROM members WHERE org = $1 AND user_id = $2";
-    LIST = "SELECT org, user_id, role, created_at FROM members WHERE org = $1 AND user_id > $2 ORDER BY user_id LIMIT $3";
+    PERSON = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
+        WHERE m.org = $1 AND m.user_id = $2";
+    BY_EMAIL = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
+        WHERE m.org = $1 AND u.email = $2";
+    LIST = "SELECT m.user_id, u.email, u.name, m.role, m.created_at FROM members m JOIN users u ON u.id = m.user_id \
+        WHERE m.org = $1 AND m.user_id > $2 ORDER BY m.user_id LIMIT $3";
     OF_USER = "SELECT org, user_id, role, created_at FROM members WHERE user_id = $1 ORDER BY created_at, org";
     SET_ROLE = "UPDATE members SET role = $3 WHERE org = $1 AND user_id = $2";
     DELETE = "DELETE FROM members WHERE org = $1 AND user_id = $2";
@@ -99,9 +121,27 @@ pub async fn list(
     org: OrgId,
     after: Option<UserId>,
     limit: u32,
-) -> Result<Vec<Member>, StoreError> {
+) -> Result<Vec<Person>, StoreError> {
     let after = after.unwrap_or(UserId::new(uuid::Uuid::nil()));
-    Ok(fetch_all!(conn, Member, LIST, org, after, limit)?)
+    Ok(fetch_all!(conn, Person, LIST, org, after, limit)?)
+}
+
+/// The member, with what is known about the person.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn person(conn: &mut Conn, org: OrgId, user: UserId) -> Result<Option<Person>, StoreError> {
+    Ok(fetch_optional!(conn, Person, PERSON, org, user)?)
+}
+
+/// The member with this address (in lower case).
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn by_email(conn: &mut Conn, org: OrgId, email: &str) -> Result<Option<Person>, StoreError> {
+    Ok(fetch_optional!(conn, Person, BY_EMAIL, org, email)?)
 }
 
 /// The organizations that a person belongs to, the oldest membership first.
@@ -113,8 +153,8 @@ pub async fn of_user(conn: &mut Conn, user: UserId) -> Result<Vec<Member>, Store
     Ok(fetch_all!(conn, Member, OF_USER, user)?)
 }
 
-/// Writes the role. `false` when the person is no member. That an owner remains is the caller's check, in the same
-/// transaction ([`owners`]).
+/// Writes the role. `false` when the person is no member. That an owner remains is the caller's check ([`owners`]), in the same
+/// transaction, which holds the organization ([`crate::orgs::hold`]).
 ///
 /// # Errors
 ///

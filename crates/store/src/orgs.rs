@@ -1,7 +1,10 @@
 //! Organizations: the tenants.
+//!
+//! An organization ends with everything that it holds but its records: what it did stays in the journal and its projections, who
+//! changed what in the audit log.
 
 use keystore_core::Micros;
-use keystore_core::ids::OrgId;
+use keystore_core::ids::{CredentialId, OrgId};
 
 use crate::changes::Change;
 use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
@@ -19,6 +22,10 @@ row! {
         pub name: String,
         /// The IANA time zone that sets the windows of its budgets.
         pub time_zone: String,
+        /// The one before, as long as a window that was open at the change may still be running in it.
+        pub previous_time_zone: Option<String>,
+        /// When the time zone was last changed.
+        pub time_zone_changed_at: Option<Micros>,
         /// When it was made.
         pub created_at: Micros,
         /// When it was last changed.
@@ -28,11 +35,38 @@ row! {
 
 sql! {
     INSERT = "INSERT INTO orgs (id, slug, name, time_zone, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)";
-    GET = "SELECT id, slug, name, time_zone, created_at, updated_at FROM orgs WHERE id = $1";
-    BY_SLUG = "SELECT id, slug, name, time_zone, created_at, updated_at FROM orgs WHERE slug = $1";
-    LIST = "SELECT id, slug, name, time_zone, created_at, updated_at FROM orgs WHERE id > $1 ORDER BY id LIMIT $2";
-    UPDATE = "UPDATE orgs SET name = $2, time_zone = $3, updated_at = $4 WHERE id = $1";
+    GET = "SELECT * FROM orgs WHERE id = $1";
+    BY_SLUG = "SELECT * FROM orgs WHERE slug = $1";
+    LIST = "SELECT * FROM orgs WHERE id > $1 ORDER BY id LIMIT $2";
+    HOLD = "UPDATE orgs SET updated_at = updated_at WHERE id = $1";
+    UPDATE = "UPDATE orgs SET slug = $2, name = $3, time_zone = $4, previous_time_zone = $5, time_zone_changed_at = $6, \
+        updated_at = $7 WHERE id = $1";
+    CREDENTIALS = "SELECT id FROM credentials WHERE org = $1";
+    DELETE_AGENTS = "DELETE FROM agents WHERE org = $1";
+    DELETE_BUDGETS = "DELETE FROM budgets WHERE org = $1";
+    DELETE_CREDENTIALS = "DELETE FROM credentials WHERE org = $1";
+    DELETE_KEKS = "DELETE FROM keks WHERE org = $1";
+    DELETE_API_KEYS = "DELETE FROM api_keys WHERE org = $1";
+    DELETE_INVITATIONS = "DELETE FROM invitations WHERE org = $1";
+    DELETE_SESSIONS = "DELETE FROM sessions WHERE org = $1";
+    DELETE_MEMBERS = "DELETE FROM members WHERE org = $1";
+    DELETE_PROJECTS = "DELETE FROM projects WHERE org = $1";
+    DELETE = "DELETE FROM orgs WHERE id = $1";
 }
+
+/// What an organization holds, in an order in which it can be deleted. Tokens and grants go with their agents, versions with
+/// their credentials.
+const HOLDINGS: [&str; 9] = [
+    DELETE_AGENTS,
+    DELETE_BUDGETS,
+    DELETE_CREDENTIALS,
+    DELETE_KEKS,
+    DELETE_API_KEYS,
+    DELETE_INVITATIONS,
+    DELETE_SESSIONS,
+    DELETE_MEMBERS,
+    DELETE_PROJECTS,
+];
 
 /// Adds an organization.
 ///
@@ -82,19 +116,54 @@ pub async fn list(conn: &mut Conn, after: Option<OrgId>, limit: u32) -> Result<V
     Ok(fetch_all!(conn, Org, LIST, after, limit)?)
 }
 
-/// Writes name and time zone. `false` when there is no such organization.
+/// Keeps every other transaction that asks for this from going on until this one ends. `false` when there is no such
+/// organization.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
-pub async fn update(
-    tx: &mut Tx,
-    id: OrgId,
-    name: &str,
-    time_zone: &str,
-    at: Micros,
-) -> Result<bool, StoreError> {
-    let rows = execute!(tx, UPDATE, id, name, time_zone, at)?;
-    tx.changed(Change::Org(id));
+pub async fn hold(tx: &mut Tx, id: OrgId) -> Result<bool, StoreError> {
+    Ok(execute!(tx, HOLD, id)? == 1)
+}
+
+/// Writes names and time zones. `false` when there is no such organization.
+///
+/// # Errors
+///
+/// `Conflict` when the slug is taken.
+pub async fn update(tx: &mut Tx, changed: &Org) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx,
+        UPDATE,
+        changed.id,
+        changed.slug,
+        changed.name,
+        changed.time_zone,
+        changed.previous_time_zone,
+        changed.time_zone_changed_at,
+        changed.updated_at
+    )
+    .map_err(unique("an organization with this slug"))?;
+    tx.changed(Change::Org(changed.id));
     Ok(rows == 1)
+}
+
+/// Deletes the organization with everything that it holds, its keys included: what was sealed under them opens no more. Its
+/// journal, the projections and the audit log stay. `false` when there is no such organization.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete(tx: &mut Tx, id: OrgId) -> Result<bool, StoreError> {
+    if !hold(tx, id).await? {
+        return Ok(false);
+    }
+    for (credential,) in fetch_all!(tx, (uuid::Uuid,), CREDENTIALS, id)? {
+        tx.changed(Change::Credential(CredentialId::new(credential)));
+    }
+    for statement in HOLDINGS {
+        execute!(tx, statement, id)?;
+    }
+    tx.changed(Change::Org(id));
+    Ok(execute!(tx, DELETE, id)? == 1)
 }

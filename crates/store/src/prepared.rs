@@ -10,10 +10,12 @@ type Texts = &'static [(&'static str, &'static str)];
 const MODULES: &[(&str, Texts)] = &[
     ("agents", crate::agents::SQL),
     ("api_keys", crate::api_keys::SQL),
+    ("audit", crate::audit::SQL),
     ("budgets", crate::budgets::SQL),
     ("changes", crate::changes::SQL),
     ("credentials", crate::credentials::SQL),
     ("deployment", crate::deployment::SQL),
+    ("invitations", crate::invitations::SQL),
     ("keks", crate::keks::SQL),
     ("login_attempts", crate::login_attempts::SQL),
     ("members", crate::members::SQL),

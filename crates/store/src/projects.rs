@@ -1,10 +1,10 @@
 //! Projects inside an organization. They hold credentials, agents and budgets.
 
 use keystore_core::Micros;
-use keystore_core::ids::{OrgId, ProjectId};
+use keystore_core::ids::{CredentialId, OrgId, ProjectId};
 
 use crate::changes::Change;
-use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_one, fetch_optional, row, sql};
 use crate::error::{StoreError, unique};
 
 row! {
@@ -35,7 +35,20 @@ sql! {
     BY_SLUG = "SELECT id, org, slug, name, labels, created_at, updated_at FROM projects WHERE org = $1 AND slug = $2";
     LIST = "SELECT id, org, slug, name, labels, created_at, updated_at \
         FROM projects WHERE org = $1 AND id > $2 ORDER BY id LIMIT $3";
-    UPDATE = "UPDATE projects SET name = $3, labels = $4, updated_at = $5 WHERE org = $1 AND id = $2";
+    UPDATE = "UPDATE projects SET slug = $3, name = $4, labels = $5, updated_at = $6 WHERE org = $1 AND id = $2";
+    CONTENTS = "SELECT \
+        (SELECT COUNT(*) FROM agents WHERE org = $1 AND project = $2) AS agents, \
+        (SELECT COUNT(*) FROM tokens t JOIN agents a ON a.id = t.agent \
+            WHERE a.org = $1 AND a.project = $2 AND t.revoked_at IS NULL) AS tokens, \
+        (SELECT COUNT(*) FROM credentials WHERE org = $1 AND project = $2) AS credentials, \
+        (SELECT COUNT(*) FROM budgets WHERE org = $1 AND project = $2) AS budgets, \
+        (SELECT COUNT(*) FROM api_keys WHERE org = $1 AND project = $2 AND revoked_at IS NULL) AS api_keys";
+    CREDENTIALS = "SELECT id FROM credentials WHERE org = $1 AND project = $2";
+    DELETE_AGENTS = "DELETE FROM agents WHERE org = $1 AND project = $2";
+    DELETE_BUDGETS = "DELETE FROM budgets WHERE org = $1 AND project = $2";
+    DELETE_CREDENTIALS = "DELETE FROM credentials WHERE org = $1 AND project = $2";
+    DELETE_API_KEYS = "DELETE FROM api_keys WHERE org = $1 AND project = $2";
+    DELETE = "DELETE FROM projects WHERE org = $1 AND id = $2";
 }
 
 /// Adds a project.
@@ -92,20 +105,66 @@ pub async fn list(
     Ok(fetch_all!(conn, Project, LIST, org, after, limit)?)
 }
 
-/// Writes name and labels. `false` when there is no such project.
+/// Writes names and labels. `false` when there is no such project.
+///
+/// # Errors
+///
+/// `Conflict` when the slug is taken.
+pub async fn update(tx: &mut Tx, changed: &Project) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx,
+        UPDATE,
+        changed.org,
+        changed.id,
+        changed.slug,
+        changed.name,
+        changed.labels,
+        changed.updated_at
+    )
+    .map_err(unique("a project with this slug"))?;
+    tx.changed(Change::Project(changed.id));
+    Ok(rows == 1)
+}
+
+row! {
+    /// How much a project holds.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Contents {
+        /// Agents.
+        pub agents: u64,
+        /// Their tokens that are not revoked.
+        pub tokens: u64,
+        /// Credentials.
+        pub credentials: u64,
+        /// Budgets.
+        pub budgets: u64,
+        /// Management keys bound to it that are not revoked.
+        pub api_keys: u64,
+    }
+}
+
+/// What the project holds.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
-pub async fn update(
-    tx: &mut Tx,
-    org: OrgId,
-    id: ProjectId,
-    name: &str,
-    labels: &[String],
-    at: Micros,
-) -> Result<bool, StoreError> {
-    let rows = execute!(tx, UPDATE, org, id, name, labels.to_vec(), at)?;
+pub async fn contents(conn: &mut Conn, org: OrgId, id: ProjectId) -> Result<Contents, StoreError> {
+    Ok(fetch_one!(conn, Contents, CONTENTS, org, id)?)
+}
+
+/// Deletes the project with everything that it holds. What its agents did stays in `requests` and `usage`. `false` when there is
+/// no such project.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete(tx: &mut Tx, org: OrgId, id: ProjectId) -> Result<bool, StoreError> {
+    for (credential,) in fetch_all!(tx, (uuid::Uuid,), CREDENTIALS, org, id)? {
+        tx.changed(Change::Credential(CredentialId::new(credential)));
+    }
+    for statement in [DELETE_AGENTS, DELETE_BUDGETS, DELETE_CREDENTIALS, DELETE_API_KEYS] {
+        execute!(tx, statement, org, id)?;
+    }
     tx.changed(Change::Project(id));
-    Ok(rows == 1)
+    Ok(execute!(tx, DELETE, org, id)? == 1)
 }

@@ -38,6 +38,7 @@ sql! {
     DELETE = "DELETE FROM sessions WHERE id = $1";
     DELETE_OF_USER = "DELETE FROM sessions WHERE user_id = $1";
     DELETE_OTHERS = "DELETE FROM sessions WHERE user_id = $1 AND id <> $2";
+    DELETE_OF_MEMBER = "DELETE FROM sessions WHERE user_id = $1 AND org = $2";
     DELETE_EXPIRED = "DELETE FROM sessions WHERE expires_at <= $1";
 }
 
@@ -122,6 +123,15 @@ pub async fn revoke_all(tx: &mut Tx, user: UserId, keep: Option<SessionId>) -> R
         Some(keep) => execute!(tx, DELETE_OTHERS, user, keep)?,
         None => execute!(tx, DELETE_OF_USER, user)?,
     })
+}
+
+/// Ends the sessions of a user that act in this organization. Gives how many.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn revoke_in(tx: &mut Tx, user: UserId, org: OrgId) -> Result<u64, StoreError> {
+    Ok(execute!(tx, DELETE_OF_MEMBER, user, org)?)
 }
 
 /// Deletes the sessions that ended by themselves. Gives how many.

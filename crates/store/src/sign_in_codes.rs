@@ -23,6 +23,7 @@ named!(Purpose { SignIn = "sign_in", ResetPassword = "reset_password", VerifyEma
 sql! {
     INSERT = "INSERT INTO sign_in_codes (hash, user_id, purpose, expires_at) VALUES ($1, $2, $3, $4)";
     TAKE = "DELETE FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id";
+    DELETE_OF_USER = "DELETE FROM sign_in_codes WHERE user_id = $1 AND purpose = $2";
     DELETE_EXPIRED = "DELETE FROM sign_in_codes WHERE expires_at <= $1";
 }
 
@@ -55,6 +56,15 @@ pub async fn take(
 ) -> Result<Option<UserId>, StoreError> {
     let row = fetch_optional!(tx, (uuid::Uuid,), TAKE, hash, purpose, now)?;
     Ok(row.map(|(user,)| UserId::new(user)))
+}
+
+/// Forgets a person's codes for this purpose: only the newest link holds, and none once one was used.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete_of(tx: &mut Tx, user: UserId, purpose: Purpose) -> Result<u64, StoreError> {
+    Ok(execute!(tx, DELETE_OF_USER, user, purpose)?)
 }
 
 /// Deletes the codes that were not used in time.

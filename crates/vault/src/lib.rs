@@ -5,6 +5,7 @@
 //! no type that holds one has `Debug`, `Display`, `Serialize` or `Clone`.
 
 mod aead;
+pub mod commitment;
 mod credential;
 mod deployment;
 mod error;

@@ -98,6 +98,20 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Runs a statement as somebody does who has the database and no key.
+    pub(crate) async fn try_statement(&self, sql: &'static str) -> sqlx::Result<()> {
+        use sqlx::Connection;
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await?;
+            sqlx::query(sql).execute(&mut connection).await.map(|_| ())
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await?;
+            sqlx::query(sql).execute(&mut connection).await.map(|_| ())
+        }
+    }
+}
+
 /// An organization with a project, an agent with a token, and a credential.
 #[derive(Clone)]
 pub(crate) struct World {
@@ -123,6 +137,8 @@ impl Bench {
             slug: format!("org-{name}"),
             name: name.into(),
             time_zone: "UTC".into(),
+            previous_time_zone: None,
+            time_zone_changed_at: None,
             created_at: at,
             updated_at: at,
         };

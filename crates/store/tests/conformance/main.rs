@@ -5,6 +5,7 @@
     reason = "a failure is a failed test, and tests spawn their own tasks"
 )]
 
+mod audit;
 mod bench;
 mod journal;
 mod money;
@@ -35,6 +36,11 @@ macro_rules! on_both {
 }
 
 on_both! {
+    audit {
+        entries_are_numbered_by_organization_and_come_with_their_change,
+        writers_at_once_leave_no_gap,
+        the_database_refuses_to_change_what_is_recorded,
+    }
     resources {
         names_are_unique_where_they_must_be,
         nothing_crosses_a_tenant,

@@ -1,0 +1,82 @@
+//! An entry of the audit log: who changed what of an organization, when, and from where.
+//!
+//! [`Entry::canonical`] is the leaf that a tree over the log is built from. It holds no names, addresses of people or contents: what a thing was
+//! before and after stands in a payload beside it, to which the leaf commits, so that a payload can be erased without breaking
+//! the log. Traffic is not recorded here; the journal has it.
+
+use crate::ids::{OrgId, ProjectId, RequestId};
+use crate::time::Micros;
+
+/// One change, at its place in the log of its organization.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+#[cbor(map)]
+pub struct Entry {
+    /// The organization.
+    #[n(0)]
+    pub org: OrgId,
+    /// Its place: 1, 2, 3, … without gaps in each organization.
+    #[n(1)]
+    pub seq: u64,
+    /// When it was committed.
+    #[n(2)]
+    pub at: Micros,
+    /// What was done: the operation's name in the API, such as `create_agent`.
+    #[n(3)]
+    pub action: String,
+    /// Who did it: the id of a person or a management key; `system` for the server itself.
+    #[n(4)]
+    pub actor: String,
+    /// What it was done to: an id.
+    #[n(5)]
+    pub subject: String,
+    /// The project that this belongs to, if it belongs to one.
+    #[n(6)]
+    pub project: Option<ProjectId>,
+    /// The address that the request came from.
+    #[n(7)]
+    pub address: Option<String>,
+    /// The request of the control plane.
+    #[n(8)]
+    pub request: Option<RequestId>,
+    /// SHA-256 of the payload, which carries a salt.
+    #[cbor(n(9), with = "minicbor::bytes")]
+    pub payload_sha256: [u8; 32],
+}
+
+impl Entry {
+    /// The bytes that a tree over the log commits to: CBOR with integer keys in ascending order (RFC 8949, 4.2.1).
+    pub fn canonical(&self) -> Vec<u8> {
+        minicbor::to_vec(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    #[test]
+    fn an_entry_comes_back_from_its_bytes_and_these_do_not_change_between_versions() {
+        let entry = Entry {
+            org: OrgId::new(Uuid::from_u128(1)),
+            seq: 7,
+            at: Micros(5),
+            action: "create_agent".to_owned(),
+            actor: "system".to_owned(),
+            subject: "agt_x".to_owned(),
+            project: None,
+            address: None,
+            request: None,
+            payload_sha256: [9; 32],
+        };
+        let bytes = entry.canonical();
+        assert_eq!(minicbor::decode::<Entry>(&bytes).unwrap(), entry);
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(
+            hex,
+            "a7005000000000000000000000000000000001010702050\
+             36c6372656174655f6167656e74046673797374656d05656167745f78095820\
+             0909090909090909090909090909090909090909090909090909090909090909"
+        );
+    }
+}
