@@ -16,9 +16,12 @@ use keystore_wire::Patch;
 use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, UpdateAgent};
 use keystore_wire::problem::Code;
 
+use crate::api::agents::recorded;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::auth::require::Resource;
 use crate::grants;
 
 /// The purposes of the MACs over policy rows, as the data plane checks them.
@@ -29,6 +32,7 @@ pub(crate) const TOKEN_MAC: &str = "token";
 pub(crate) const BUDGET_MAC: &str = "budget";
 
 /// A stored agent with its policy read.
+#[derive(Clone)]
 pub(crate) struct Loaded {
     /// The row.
     pub(crate) row: Agent,
@@ -52,6 +56,16 @@ pub(crate) async fn find(app: &App, conn: &mut Conn, caller: &Caller, id_or_name
         .filter(|agent| caller.reaches(agent.project))
         .ok_or_else(|| ApiError::not_found("agent"))?;
     load(app, row)
+}
+
+impl Resource for Loaded {
+    /// An id, or a name.
+    type Key = String;
+    const NOUN: &'static str = "agent";
+
+    async fn find(app: &App, conn: &mut Conn, caller: &Caller, key: &String) -> ApiResult<Self> {
+        find(app, conn, caller, key).await
+    }
 }
 
 /// An agent whose policy is ours. One that somebody else wrote is neither shown nor signed again by a later change.
@@ -141,7 +155,12 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         )
         .await?;
     }
-    reload(app, tx, &policy).await
+    let made = reload(app, tx, &policy).await?;
+    Event::new("create_agent", &made.row.id)
+        .within(made.row.project)
+        .after(&recorded(tx, made.clone()).await?)?
+        .by(tx, caller)?;
+    Ok(made)
 }
 
 /// Changes what the request names.
@@ -156,6 +175,9 @@ pub(crate) async fn update(
     change: UpdateAgent,
 ) -> ApiResult<Loaded> {
     let now = app.clock.now();
+    let event = Event::new("update_agent", &agent.row.id)
+        .within(agent.row.project)
+        .before(&recorded(tx, agent.clone()).await?)?;
     let Loaded { row, mut policy } = agent;
     not_revoked(&policy)?;
     let name = change.name.unwrap_or(row.name);
@@ -200,7 +222,11 @@ pub(crate) async fn update(
             grants::resolve(tx, caller.org, &project, app.settings.dev, wanted, "/providers").await?;
     }
     set_monthly(app, tx, &mut policy, &change.budget_cents_monthly, now).await?;
-    write(app, tx, name.trim(), &policy, now).await
+    let written = write(app, tx, name.trim(), &policy, now).await?;
+    event
+        .after(&recorded(tx, written.clone()).await?)?
+        .by(tx, caller)?;
+    Ok(written)
 }
 
 /// Writes another status. Revoked is for good.
@@ -210,15 +236,42 @@ pub(crate) async fn update(
 pub(crate) async fn set_status(
     app: &App,
     tx: &mut Tx,
+    caller: &Caller,
     agent: Loaded,
     status: AgentStatus,
 ) -> ApiResult<Loaded> {
+    let action = match status {
+        AgentStatus::Active => "resume_agent",
+        AgentStatus::Paused => "pause_agent",
+        AgentStatus::Revoked => "revoke_agent",
+    };
+    let event = Event::new(action, &agent.row.id)
+        .within(agent.row.project)
+        .before(&recorded(tx, agent.clone()).await?)?;
     let Loaded { row, mut policy } = agent;
     if status != AgentStatus::Revoked {
         not_revoked(&policy)?;
     }
     policy.status = status;
-    write(app, tx, &row.name, &policy, app.clock.now()).await
+    let written = write(app, tx, &row.name, &policy, app.clock.now()).await?;
+    event
+        .after(&recorded(tx, written.clone()).await?)?
+        .by(tx, caller)?;
+    Ok(written)
+}
+
+/// Deletes an agent with its tokens and budgets.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn delete(tx: &mut Tx, caller: &Caller, agent: Loaded) -> ApiResult<()> {
+    let (org, id) = (agent.row.org, agent.row.id);
+    Event::new("delete_agent", &id)
+        .within(agent.row.project)
+        .before(&recorded(tx, agent).await?)?
+        .by(tx, caller)?;
+    agents::delete(tx, org, id).await?;
+    Ok(())
 }
 
 async fn write(app: &App, tx: &mut Tx, name: &str, policy: &AgentPolicy, now: Micros) -> ApiResult<Loaded> {

@@ -3,11 +3,12 @@
 //! The name of a handler is its operation id and the name of the SDK's method. Handlers are thin: they take a caller with a
 //! right, call the function that does the thing, and wrap the answer.
 
-mod agents;
-mod api_keys;
+pub(crate) mod agents;
+pub(crate) mod api_keys;
+mod audit;
 mod auth;
 mod budgets;
-mod credentials;
+pub(crate) mod credentials;
 mod envelope;
 mod extract;
 mod health;
@@ -19,7 +20,7 @@ mod projects;
 mod providers;
 mod requests;
 mod roles;
-mod tokens;
+pub(crate) mod tokens;
 mod usage;
 
 use std::sync::Arc;
@@ -88,6 +89,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(requests::list_requests))
         .routes(routes!(requests::stream_requests))
         .routes(routes!(requests::get_request))
+        .routes(routes!(audit::list_audit))
 }
 
 #[derive(OpenApi)]

@@ -1,18 +1,19 @@
 //! What makes a management key. Nobody makes one that may do more, reaches further or lasts longer than they do.
 
 use keystore_core::Micros;
-use keystore_core::ids::{ApiKeyId, ProjectId};
+use keystore_core::ids::ApiKeyId;
 use keystore_store::Tx;
 use keystore_store::api_keys::{self, ApiKey};
 use keystore_store::members::Role;
 use keystore_vault::{NewToken, TokenKind};
-use keystore_wire::problem::Code;
 
 use crate::agents::{check_future, check_name};
+use crate::api::api_keys::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
-use crate::auth::caller::{Caller, Who};
-use crate::auth::rights::covers;
+use crate::audit::Event;
+use crate::auth::caller::Caller;
+use crate::auth::rights::Authority;
 
 /// A key to be made.
 pub(crate) struct NewKey<'a> {
@@ -41,51 +42,62 @@ pub(crate) async fn create(
     check_name(&mut fields, new.name);
     check_future(&mut fields, new.expires_at, now);
     fields.check()?;
-    if !covers(caller.role, new.role) {
-        return Err(ApiError::new(
-            Code::Forbidden,
-            format!(
-                "the role {} cannot make a key with the role {}",
-                caller.role.as_str(),
-                new.role.as_str()
-            ),
-        )
-        .remedy("nobody can grant more than they hold"));
-    }
+    let granted = Authority {
+        role: new.role,
+        project: caller.narrow(tx, new.project).await?,
+        until: new.expires_at,
+    };
+    caller.authority().may_grant(&granted)?;
+    caller.confirm(tx, now).await?;
     let value = NewToken::generate(TokenKind::ApiKey)?;
     let row = ApiKey {
         id: ApiKeyId::new(app.ids.next()),
         hash: value.hash().0,
         org: caller.org,
-        project: bound_to(tx, caller, new.project).await?,
+        project: granted.project,
         name: new.name.trim().to_owned(),
         role: new.role,
-        created_by: caller.user(),
+        created_by: caller.answers(),
         created_at: now,
-        expires_at: outlived(caller, new.expires_at)?,
+        expires_at: granted.until,
         revoked_at: None,
         last_used_at: None,
     };
     api_keys::insert(tx, &row).await?;
+    Event::new("create_api_key", &row.id)
+        .within(row.project)
+        .after(&wire(row.clone()))?
+        .by(tx, caller)?;
     Ok((value, row))
 }
 
-/// A caller that is bound to a project makes keys for this project alone.
-async fn bound_to(tx: &mut Tx, caller: &Caller, project: Option<&str>) -> ApiResult<Option<ProjectId>> {
-    caller.narrow(tx, project).await
+/// That the caller could have made a key like this one, however long it lasts.
+fn may_touch(caller: &Caller, row: &ApiKey) -> ApiResult<()> {
+    let own = caller.authority();
+    own.may_grant(&Authority {
+        role: row.role,
+        project: row.project,
+        until: own.until,
+    })
 }
 
-/// A key that ends makes no key that ends later.
-fn outlived(caller: &Caller, wanted: Option<Micros>) -> ApiResult<Option<Micros>> {
-    match caller.who {
-        Who::Key {
-            expires_at: Some(own),
-            ..
-        } if wanted.is_none_or(|at| at > own) => Err(ApiError::new(
-            Code::Forbidden,
-            format!("your own key ends at {own}; it cannot make one that ends later"),
-        )
-        .remedy("give an `expiresAt` before that")),
-        Who::Key { .. } | Who::User { .. } | Who::Machine { .. } => Ok(wanted),
+/// Ends a key at once and for good.
+///
+/// # Errors
+/// `forbidden` for a key that may do more than the caller; `not_found` when it is revoked already.
+pub(crate) async fn revoke(app: &App, tx: &mut Tx, caller: &Caller, row: ApiKey) -> ApiResult<()> {
+    may_touch(caller, &row)?;
+    let now = app.clock.now();
+    if !api_keys::revoke(tx, row.org, row.id, now).await? {
+        return Err(ApiError::not_found("management key"));
     }
+    let revoked = ApiKey {
+        revoked_at: Some(now),
+        ..row.clone()
+    };
+    Event::new("delete_api_key", &row.id)
+        .within(row.project)
+        .before(&wire(row))?
+        .after(&wire(revoked))?
+        .by(tx, caller)
 }

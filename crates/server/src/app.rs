@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api;
-use crate::auth::caller::Peer;
+use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};

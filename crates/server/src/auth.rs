@@ -5,6 +5,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod caller;
+pub(crate) mod origin;
 pub(crate) mod password;
+pub(crate) mod require;
 pub(crate) mod rights;
 mod throttle;

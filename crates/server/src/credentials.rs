@@ -14,21 +14,24 @@ use keystore_vault::{Fields as SecretFields, SealContext, WrappedKek, policy_sha
 use keystore_wire::credentials::{CreateCredential, DEFAULT_NAME, RotateCredential};
 use keystore_wire::problem::Code;
 
+use crate::api::credentials::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::auth::require::Resource;
 use crate::grants;
 
-/// The credential with this id.
-///
-/// # Errors
-/// `not_found`, also for one that is out of the caller's reach.
-pub(crate) async fn find(conn: &mut Conn, caller: &Caller, id: &str) -> ApiResult<Credential> {
-    let id: CredentialId = id.parse().map_err(|_| ApiError::not_found("credential"))?;
-    credentials::get(conn, caller.org, id)
-        .await?
-        .filter(|credential| caller.reaches(credential.project))
-        .ok_or_else(|| ApiError::not_found("credential"))
+impl Resource for Credential {
+    type Key = CredentialId;
+    const NOUN: &'static str = "credential";
+
+    async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &CredentialId) -> ApiResult<Self> {
+        credentials::get(conn, caller.org, *key)
+            .await?
+            .filter(|credential| caller.reaches(credential.project))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
+    }
 }
 
 /// Seals a new credential and stores it.
@@ -80,6 +83,10 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
     };
     let mut tx = app.store.begin().await?;
     credentials::insert(&mut tx, &row, &version).await?;
+    Event::new("create_credential", &row.id)
+        .within(row.project)
+        .after(&wire(row.clone()))?
+        .by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(row)
 }
@@ -89,9 +96,15 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
 ///
 /// # Errors
 /// `invalid_request`, `sealed`, `conflict` when another rotation was quicker.
-pub(crate) async fn rotate(app: &App, row: Credential, new: RotateCredential) -> ApiResult<Credential> {
+pub(crate) async fn rotate(
+    app: &App,
+    caller: &Caller,
+    row: Credential,
+    new: RotateCredential,
+) -> ApiResult<Credential> {
     rotate_to(
         app,
+        caller,
         row,
         given(new.secret),
         None,
@@ -106,6 +119,7 @@ pub(crate) async fn rotate(app: &App, row: Credential, new: RotateCredential) ->
 /// As [`rotate`].
 pub(crate) async fn rotate_to(
     app: &App,
+    caller: &Caller,
     row: Credential,
     secret: Given,
     base_url: Option<&str>,
@@ -134,6 +148,9 @@ pub(crate) async fn rotate_to(
     if !credentials::rotate(&mut tx, row.org, &version, CredentialStatus::Untested).await? {
         return Err(ApiError::not_found("credential"));
     }
+    let event = Event::new("rotate_credential", &row.id)
+        .within(row.project)
+        .before(&wire(row.clone()))?;
     let changed = Credential {
         expires_at,
         rotate_after: None,
@@ -143,22 +160,31 @@ pub(crate) async fn rotate_to(
     credentials::update(&mut tx, &changed).await?;
     credentials::delete_versions(&mut tx, changed.org, changed.id, next).await?;
     let stored = reload(&mut tx, &changed).await?;
+    event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(stored)
 }
 
-/// Notes what a test found.
+/// Notes that it was tested, and what the test found, if anything.
 ///
 /// # Errors
 /// `not_found` when it was deleted meanwhile.
 pub(crate) async fn note_test(
     app: &App,
+    caller: &Caller,
     row: &Credential,
-    status: CredentialStatus,
+    status: Option<CredentialStatus>,
 ) -> ApiResult<Credential> {
     let mut tx = app.store.begin().await?;
-    credentials::set_status(&mut tx, row.org, row.id, status, app.clock.now()).await?;
+    if let Some(status) = status {
+        credentials::set_status(&mut tx, row.org, row.id, status, app.clock.now()).await?;
+    }
     let stored = reload(&mut tx, row).await?;
+    Event::new("test_credential", &row.id)
+        .within(row.project)
+        .before(&wire(row.clone()))?
+        .after(&wire(stored.clone()))?
+        .by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(stored)
 }
@@ -168,8 +194,7 @@ pub(crate) async fn note_test(
 ///
 /// # Errors
 /// `conflict`, with the agents that use it.
-pub(crate) async fn delete(app: &App, row: &Credential, force: bool) -> ApiResult<()> {
-    let mut tx = app.store.begin().await?;
+pub(crate) async fn delete(mut tx: Tx, caller: &Caller, row: Credential, force: bool) -> ApiResult<()> {
     let users = credentials::users(&mut tx, row.org, row.id, 6).await?;
     if !users.is_empty() && !force {
         let mut names: Vec<_> = users.iter().take(5).map(ToString::to_string).collect();
@@ -186,6 +211,10 @@ pub(crate) async fn delete(app: &App, row: &Credential, force: bool) -> ApiResul
         ));
     }
     credentials::delete(&mut tx, row.org, row.id).await?;
+    Event::new("delete_credential", &row.id)
+        .within(row.project)
+        .before(&wire(row))?
+        .by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(())
 }

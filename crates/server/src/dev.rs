@@ -32,6 +32,7 @@ use crate::api_keys::{self, NewKey};
 use crate::app::{App, Parts, Settings, Sockets};
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{Caller, Who};
+use crate::auth::origin::Origin;
 use crate::clock::SystemClock;
 use crate::config::{KmsSection, SecretText, SignUp, TelemetrySection, default_data_dir};
 use crate::credentials;
@@ -311,7 +312,7 @@ async fn owner(
         name: "Owner",
         org_name: "Dev",
     };
-    let made = accounts::sign_up(app, &new).await?;
+    let made = accounts::sign_up(app, &new, Origin::default()).await?;
     Ok((
         EMAIL.to_owned(),
         password,
@@ -338,6 +339,7 @@ fn person(user: keystore_core::ids::UserId, org: keystore_core::ids::OrgId, role
         role,
         project: None,
         who: Who::Machine { user },
+        origin: Origin::default(),
     }
 }
 
@@ -350,7 +352,7 @@ async fn seal_sandbox(app: &App, caller: &Caller, url: &str, key: SandboxKey) ->
     };
     match found {
         Some(row) => {
-            credentials::rotate_to(app, row, Given::Text(key.0), Some(url), None).await?;
+            credentials::rotate_to(app, caller, row, Given::Text(key.0), Some(url), None).await?;
         }
         None => {
             let new = serde_json::json!({"provider": SANDBOX, "secret": key.0.as_str(), "baseUrl": url});

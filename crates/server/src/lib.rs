@@ -7,6 +7,7 @@ mod agents;
 pub mod api;
 mod api_keys;
 pub mod app;
+mod audit;
 mod auth;
 mod body;
 pub mod clock;

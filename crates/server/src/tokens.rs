@@ -15,8 +15,11 @@ use keystore_wire::tokens::{CreateToken, MAX_OVERLAP_SECONDS};
 
 use crate::agents::{self, Forged, Loaded, TOKEN_MAC};
 use crate::api::problem::{ApiError, ApiResult, Fields};
+use crate::api::tokens::recorded;
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::auth::require::Resource;
 
 /// A token that was just made.
 pub(crate) struct Made {
@@ -31,6 +34,7 @@ pub(crate) struct Made {
 }
 
 /// A stored token with its policy read, and its agent.
+#[derive(Clone)]
 pub(crate) struct Found {
     /// The row.
     pub(crate) row: Token,
@@ -87,13 +91,15 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: CreateT
             agents::create(app, tx, caller, &agent).await?
         }
     };
-    issue(app, tx, agent, name.trim(), expires_at).await
+    issue(app, tx, caller, "create_token", agent, name.trim(), expires_at).await
 }
 
 /// One more token of an agent.
 async fn issue(
     app: &App,
     tx: &mut Tx,
+    caller: &Caller,
+    action: &'static str,
     agent: Loaded,
     name: &str,
     expires_at: Option<Micros>,
@@ -123,6 +129,11 @@ async fn issue(
     if !tokens::insert(tx, &row).await? {
         return Err(ApiError::not_found("agent"));
     }
+    let made = find(app, tx, caller, policy.token).await?;
+    Event::new(action, &policy.token)
+        .within(agent.row.project)
+        .after(&recorded(app, made))?
+        .by(tx, caller)?;
     Ok(Made {
         id: policy.token,
         value,
@@ -152,6 +163,15 @@ pub(crate) async fn find(app: &App, conn: &mut Conn, caller: &Caller, id: TokenI
     Ok(Found { row, policy, agent })
 }
 
+impl Resource for Found {
+    type Key = TokenId;
+    const NOUN: &'static str = "token";
+
+    async fn find(app: &App, conn: &mut Conn, caller: &Caller, key: &TokenId) -> ApiResult<Self> {
+        find(app, conn, caller, *key).await
+    }
+}
+
 async fn agent_of(app: &App, conn: &mut Conn, org: OrgId, id: AgentId) -> ApiResult<Option<Loaded>> {
     match agent_rows::get(conn, org, id).await? {
         Some(row) => agents::load(app, row).map(Some),
@@ -163,17 +183,23 @@ async fn agent_of(app: &App, conn: &mut Conn, org: OrgId, id: AgentId) -> ApiRes
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn revoke(app: &App, tx: &mut Tx, found: Found) -> ApiResult<Found> {
+pub(crate) async fn revoke(app: &App, tx: &mut Tx, caller: &Caller, found: Found) -> ApiResult<Found> {
     let mut policy = found.policy.clone();
     policy.revoked = true;
-    write(app, tx, found, policy).await
+    write(app, tx, caller, "revoke_token", found, policy).await
 }
 
 /// A new token of the same agent and name; the old one ends after `overlap_seconds`.
 ///
 /// # Errors
 /// `invalid_request`; `conflict` when the old one does not hold any more.
-pub(crate) async fn rotate(app: &App, tx: &mut Tx, found: Found, overlap_seconds: u32) -> ApiResult<Made> {
+pub(crate) async fn rotate(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    found: Found,
+    overlap_seconds: u32,
+) -> ApiResult<Made> {
     if overlap_seconds > MAX_OVERLAP_SECONDS {
         return Err(ApiError::field(
             "/overlapSeconds",
@@ -193,11 +219,21 @@ pub(crate) async fn rotate(app: &App, tx: &mut Tx, found: Found, overlap_seconds
         let end = now.plus(Duration::from_secs(u64::from(overlap_seconds)));
         policy.expires_at = Some(policy.expires_at.map_or(end, |at| at.min(end)));
     }
-    let old = write(app, tx, found, policy).await?;
-    issue(app, tx, old.agent, &name, expires_at).await
+    let old = write(app, tx, caller, "rotate_token", found, policy).await?;
+    issue(app, tx, caller, "rotate_token", old.agent, &name, expires_at).await
 }
 
-async fn write(app: &App, tx: &mut Tx, found: Found, policy: TokenPolicy) -> ApiResult<Found> {
+async fn write(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    action: &'static str,
+    found: Found,
+    policy: TokenPolicy,
+) -> ApiResult<Found> {
+    let event = Event::new(action, &policy.token)
+        .within(found.agent.row.project)
+        .before(&recorded(app, found.clone()))?;
     let mac = app.policy_mac.tag(TOKEN_MAC, &policy.canonical());
     let row = TokenRow {
         org: found.row.org,
@@ -210,5 +246,7 @@ async fn write(app: &App, tx: &mut Tx, found: Found, policy: TokenPolicy) -> Api
     let row = tokens::get(tx, found.row.org, policy.token)
         .await?
         .ok_or_else(|| ApiError::not_found("token"))?;
-    Ok(Found { row, policy, ..found })
+    let written = Found { row, policy, ..found };
+    event.after(&recorded(app, written.clone()))?.by(tx, caller)?;
+    Ok(written)
 }

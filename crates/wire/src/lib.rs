@@ -7,6 +7,7 @@
 
 pub mod agents;
 pub mod api_keys;
+pub mod audit;
 pub mod auth;
 pub mod budgets;
 pub mod credentials;

@@ -14,12 +14,12 @@ use keystore_store::{Conn, agents as rows, orgs};
 use keystore_wire::Page;
 use keystore_wire::agents::{Agent, BudgetState, CreateAgent, Grant, ListAgents, UpdateAgent};
 
-use super::extract::{Body, Id, Query};
+use super::extract::{Body, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::agents::{self, Loaded};
 use crate::app::App;
-use crate::auth::caller::{ManageAgents, Require, SeeAgents};
+use crate::auth::require::{ManageAgents, Require, SeeAgents, Target};
 
 /// The agents, oldest first.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", params(ListAgents),
@@ -66,11 +66,9 @@ pub(super) async fn create_agent(
     responses((status = 200, body = Agent)))]
 pub(super) async fn get_agent(
     State(app): State<Arc<App>>,
-    caller: Require<SeeAgents>,
-    Id(agent): Id<String>,
+    target: Target<SeeAgents, Loaded>,
 ) -> ApiResult<Json<Agent>> {
-    let mut conn = app.store.read().await?;
-    let agent = agents::find(&app, &mut conn, &caller, &agent).await?;
+    let (mut conn, agent) = target.read(&app).await?;
     Ok(Json(show(&app, &mut conn, agent).await?))
 }
 
@@ -79,13 +77,11 @@ pub(super) async fn get_agent(
     params(("agent" = String, Path, description = "Id or name")), responses((status = 200, body = Agent)))]
 pub(super) async fn update_agent(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(agent): Id<String>,
+    target: Target<ManageAgents, Loaded>,
     Body(body): Body<UpdateAgent>,
 ) -> ApiResult<Json<Agent>> {
-    let mut tx = app.store.begin().await?;
-    let agent = agents::find(&app, &mut tx, &caller, &agent).await?;
-    let agent = agents::update(&app, &mut tx, &caller, agent, body).await?;
+    let (mut tx, agent) = target.change(&app).await?;
+    let agent = agents::update(&app, &mut tx, &target, agent, body).await?;
     let shown = show(&app, &mut tx, agent).await?;
     tx.commit().await?;
     Ok(Json(shown))
@@ -96,12 +92,10 @@ pub(super) async fn update_agent(
     responses((status = 204)))]
 pub(super) async fn delete_agent(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(agent): Id<String>,
+    target: Target<ManageAgents, Loaded>,
 ) -> ApiResult<StatusCode> {
-    let mut tx = app.store.begin().await?;
-    let agent = agents::find(&app, &mut tx, &caller, &agent).await?;
-    rows::delete(&mut tx, caller.org, agent.row.id).await?;
+    let (mut tx, agent) = target.change(&app).await?;
+    agents::delete(&mut tx, &target, agent).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -111,10 +105,9 @@ pub(super) async fn delete_agent(
     responses((status = 200, body = Agent)))]
 pub(super) async fn pause_agent(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(agent): Id<String>,
+    target: Target<ManageAgents, Loaded>,
 ) -> ApiResult<Json<Agent>> {
-    set_status(&app, &caller, &agent, AgentStatus::Paused).await
+    set_status(&app, &target, AgentStatus::Paused).await
 }
 
 /// Lets a paused agent go on.
@@ -122,10 +115,9 @@ pub(super) async fn pause_agent(
     responses((status = 200, body = Agent)))]
 pub(super) async fn resume_agent(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(agent): Id<String>,
+    target: Target<ManageAgents, Loaded>,
 ) -> ApiResult<Json<Agent>> {
-    set_status(&app, &caller, &agent, AgentStatus::Active).await
+    set_status(&app, &target, AgentStatus::Active).await
 }
 
 /// Ends the agent for good: its tokens are refused as unknown ones are.
@@ -133,21 +125,18 @@ pub(super) async fn resume_agent(
     responses((status = 200, body = Agent)))]
 pub(super) async fn revoke_agent(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(agent): Id<String>,
+    target: Target<ManageAgents, Loaded>,
 ) -> ApiResult<Json<Agent>> {
-    set_status(&app, &caller, &agent, AgentStatus::Revoked).await
+    set_status(&app, &target, AgentStatus::Revoked).await
 }
 
 async fn set_status(
     app: &App,
-    caller: &Require<ManageAgents>,
-    agent: &str,
+    target: &Target<ManageAgents, Loaded>,
     status: AgentStatus,
 ) -> ApiResult<Json<Agent>> {
-    let mut tx = app.store.begin().await?;
-    let agent = agents::find(app, &mut tx, caller, agent).await?;
-    let agent = agents::set_status(app, &mut tx, agent, status).await?;
+    let (mut tx, agent) = target.change(app).await?;
+    let agent = agents::set_status(app, &mut tx, target, agent, status).await?;
     let shown = show(app, &mut tx, agent).await?;
     tx.commit().await?;
     Ok(Json(shown))
@@ -164,6 +153,12 @@ pub(super) async fn show(app: &App, conn: &mut Conn, agent: Loaded) -> ApiResult
         None => None,
     };
     Ok(wire(agent, monthly(&budgets), state))
+}
+
+/// The agent as the audit log keeps it: what was decided about it, not where its budget stands.
+pub(crate) async fn recorded(conn: &mut Conn, agent: Loaded) -> ApiResult<Agent> {
+    let budgets = budgets::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
+    Ok(wire(agent, monthly(&budgets), None))
 }
 
 fn monthly(budgets: &[Budget]) -> Option<&Budget> {

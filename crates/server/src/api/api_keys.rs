@@ -7,47 +7,33 @@ use axum::extract::State;
 use http::StatusCode;
 use keystore_core::Micros;
 use keystore_core::ids::ApiKeyId;
+use keystore_store::Conn;
 use keystore_store::api_keys::{self as rows, ApiKey as Row};
 use keystore_wire::Page;
 use keystore_wire::api_keys::{ApiKey, CreateApiKey, CreatedApiKey};
 use keystore_wire::page::PageQuery;
 
-use super::extract::{Body, Id, Query};
+use super::extract::{Body, Query};
 use super::page::Slice;
 use super::problem::{ApiError, ApiResult};
 use super::roles;
 use crate::api_keys::{self, NewKey};
 use crate::app::App;
-use crate::auth::caller::{ManageApiKeys, Require};
-use crate::auth::rights::covers;
+use crate::auth::caller::Caller;
+use crate::auth::require::{Administer, Require, Resource, Target};
 
 /// The management keys, oldest first, without their values.
 #[utoipa::path(get, path = "/v1/api-keys", tag = "api-keys", params(PageQuery),
     responses((status = 200, body = Page<ApiKey>)))]
 pub(super) async fn list_api_keys(
     State(app): State<Arc<App>>,
-    caller: Require<ManageApiKeys>,
+    caller: Require<Administer>,
     Query(query): Query<PageQuery>,
 ) -> ApiResult<Json<Page<ApiKey>>> {
-    let mut slice = Slice::<ApiKeyId>::of(query.limit, query.after.as_deref())?;
+    let slice = Slice::<ApiKeyId>::of(query.limit, query.after.as_deref())?;
     let mut conn = app.store.read().await?;
-    let mut found = Vec::new();
-    // A caller that is bound to a project sees that project's keys; the others are passed over.
-    while found.len() < slice.read() as usize {
-        let part = rows::list(&mut conn, caller.org, slice.after, slice.read()).await?;
-        let last = part.last().map(|row| row.id);
-        let whole = part.len() == slice.read() as usize;
-        found.extend(part.into_iter().filter(|row| reaches(&caller, row)));
-        slice.after = last;
-        if !whole {
-            break;
-        }
-    }
+    let found = rows::list(&mut conn, caller.org, caller.project, slice.after, slice.read()).await?;
     Ok(Json(slice.page(found, |row| row.id.to_string(), wire)))
-}
-
-fn reaches(caller: &Require<ManageApiKeys>, row: &Row) -> bool {
-    caller.project.is_none() || caller.project == row.project
 }
 
 /// Makes a management key. The value is in this answer and in no other. Nobody can give a key more than they hold.
@@ -55,7 +41,7 @@ fn reaches(caller: &Require<ManageApiKeys>, row: &Row) -> bool {
     responses((status = 201, body = CreatedApiKey)))]
 pub(super) async fn create_api_key(
     State(app): State<Arc<App>>,
-    caller: Require<ManageApiKeys>,
+    caller: Require<Administer>,
     Body(body): Body<CreateApiKey>,
 ) -> ApiResult<(StatusCode, Json<CreatedApiKey>)> {
     let new = NewKey {
@@ -80,33 +66,28 @@ pub(super) async fn create_api_key(
     params(("apiKey" = String, Path, description = "Id")), responses((status = 204)))]
 pub(super) async fn delete_api_key(
     State(app): State<Arc<App>>,
-    caller: Require<ManageApiKeys>,
-    Id(key): Id<ApiKeyId>,
+    target: Target<Administer, Row>,
 ) -> ApiResult<StatusCode> {
-    let gone = || ApiError::not_found("management key");
-    let mut tx = app.store.begin().await?;
-    let row = rows::get(&mut tx, caller.org, key)
-        .await?
-        .filter(|row| reaches(&caller, row))
-        .ok_or_else(gone)?;
-    if !covers(caller.role, row.role) {
-        return Err(ApiError::new(
-            keystore_wire::Code::Forbidden,
-            format!(
-                "the role {} cannot end a key with the role {}",
-                caller.role.as_str(),
-                row.role.as_str()
-            ),
-        ));
-    }
-    if !rows::revoke(&mut tx, caller.org, key, app.clock.now()).await? {
-        return Err(gone());
-    }
+    let (mut tx, row) = target.change(&app).await?;
+    api_keys::revoke(&app, &mut tx, &target, row).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn wire(row: Row) -> ApiKey {
+impl Resource for Row {
+    type Key = ApiKeyId;
+    const NOUN: &'static str = "management key";
+
+    async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &ApiKeyId) -> ApiResult<Self> {
+        rows::get(conn, caller.org, *key)
+            .await?
+            .filter(|row| caller.reaches(row.project))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
+    }
+}
+
+/// The key as an answer and the audit log show it: everything but its value.
+pub(crate) fn wire(row: Row) -> ApiKey {
     ApiKey {
         id: row.id,
         name: row.name,

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::response::{AppendHeaders, IntoResponse, Response};
-use axum::{Extension, Json};
 use http::{HeaderName, StatusCode, header};
 use keystore_core::Micros;
 use keystore_store::{api_keys, orgs, users};
@@ -17,19 +17,24 @@ use super::problem::{ApiError, ApiResult};
 use super::roles;
 use crate::app::App;
 use crate::auth::accounts::{self, NewAccount};
-use crate::auth::caller::{COOKIE, Caller, Peer, SESSION_LIFE, Who};
+use crate::auth::caller::{COOKIE, Caller, SESSION_LIFE, Who};
+use crate::auth::origin::Origin;
 
 /// Makes an account, with an organization of its own, and signs in.
 #[utoipa::path(post, path = "/v1/auth/signup", tag = "auth", security(()), request_body = SignUp,
     responses((status = 201, body = SignedUp)))]
-pub(super) async fn sign_up(State(app): State<Arc<App>>, Body(body): Body<SignUp>) -> ApiResult<Response> {
+pub(super) async fn sign_up(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    Body(body): Body<SignUp>,
+) -> ApiResult<Response> {
     let new = NewAccount {
         email: &body.email,
         password: body.password.expose(),
         name: &body.name,
         org_name: &body.org_name,
     };
-    let done = accounts::sign_up(&app, &new).await?;
+    let done = accounts::sign_up(&app, &new, origin).await?;
     let answer = SignedUp {
         token: done.token.into_text().to_string(),
         expires_at: done.expires_at.into(),
@@ -44,10 +49,10 @@ pub(super) async fn sign_up(State(app): State<Arc<App>>, Body(body): Body<SignUp
     responses((status = 200, body = SignedIn)))]
 pub(super) async fn log_in(
     State(app): State<Arc<App>>,
-    Extension(peer): Extension<Peer>,
+    origin: Origin,
     Body(body): Body<LogIn>,
 ) -> ApiResult<Response> {
-    let done = accounts::log_in(&app, &body.email, body.password.expose(), peer).await?;
+    let done = accounts::log_in(&app, &body.email, body.password.expose(), origin).await?;
     signed_in(&app, done).await
 }
 
@@ -56,9 +61,10 @@ pub(super) async fn log_in(
     responses((status = 200, body = SignedIn)))]
 pub(super) async fn exchange_code(
     State(app): State<Arc<App>>,
+    origin: Origin,
     Body(body): Body<Exchange>,
 ) -> ApiResult<Response> {
-    let done = accounts::exchange(&app, body.code.expose()).await?;
+    let done = accounts::exchange(&app, body.code.expose(), origin).await?;
     signed_in(&app, done).await
 }
 
@@ -68,7 +74,7 @@ pub(super) async fn log_out(State(app): State<Arc<App>>, caller: Caller) -> ApiR
     let Who::User { session, .. } = caller.who else {
         return Err(no_session());
     };
-    accounts::log_out(&app, session).await?;
+    accounts::log_out(&app, &caller, session).await?;
     let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
     Ok((
         StatusCode::NO_CONTENT,
@@ -83,7 +89,7 @@ pub(super) async fn refresh_session(State(app): State<Arc<App>>, caller: Caller)
     let Who::User { session, .. } = caller.who else {
         return Err(no_session());
     };
-    let (token, expires_at) = accounts::refresh(&app, session).await?;
+    let (token, expires_at) = accounts::refresh(&app, &caller, session).await?;
     let answer = Refreshed {
         token: token.into_text().to_string(),
         expires_at: expires_at.into(),
@@ -136,7 +142,7 @@ async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
             me.expires_at = Some(expires_at.into());
         }
         Who::Machine { .. } => {}
-        Who::Key { id, expires_at } => {
+        Who::Key { id, expires_at, .. } => {
             me.via = Via::ApiKey;
             me.api_key_id = Some(id);
             me.api_key_name = api_keys::get(&mut conn, caller.org, id)

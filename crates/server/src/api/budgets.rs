@@ -6,18 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use jiff::tz::TimeZone;
 use keystore_core::ids::BudgetId;
+use keystore_store::Conn;
 use keystore_store::budgets::{self as rows, Budget as Row};
 use keystore_wire::Page;
 use keystore_wire::budgets::Budget;
 use keystore_wire::page::PageQuery;
 
 use super::agents::{state, time_zone};
-use super::extract::{Id, Query};
+use super::extract::Query;
 use super::page::Slice;
 use super::problem::{ApiError, ApiResult};
 use crate::agents::{BUDGET_MAC, Forged};
 use crate::app::App;
-use crate::auth::caller::{Require, SeeMoney};
+use crate::auth::caller::Caller;
+use crate::auth::require::{Require, Resource, SeeMoney, Target};
 
 /// The budgets, oldest first, and where each stands.
 #[utoipa::path(get, path = "/v1/budgets", tag = "budgets", params(PageQuery),
@@ -46,20 +48,25 @@ pub(super) async fn list_budgets(
     responses((status = 200, body = Budget)))]
 pub(super) async fn get_budget(
     State(app): State<Arc<App>>,
-    caller: Require<SeeMoney>,
-    Id(budget): Id<BudgetId>,
+    target: Target<SeeMoney, Row>,
 ) -> ApiResult<Json<Budget>> {
-    let mut conn = app.store.read().await?;
-    let row = rows::get(&mut conn, caller.org, budget)
-        .await?
-        .filter(|row| {
-            row.project
-                .map_or(caller.project.is_none(), |project| caller.reaches(project))
-        })
-        .ok_or_else(|| ApiError::not_found("budget"))?;
-    check(&app, &row)?;
-    let zone = time_zone(&mut conn, caller.org).await?;
+    let (mut conn, row) = target.read(&app).await?;
+    let zone = time_zone(&mut conn, target.org).await?;
     Ok(Json(wire(&app, row, zone)))
+}
+
+impl Resource for Row {
+    type Key = BudgetId;
+    const NOUN: &'static str = "budget";
+
+    async fn find(app: &App, conn: &mut Conn, caller: &Caller, key: &BudgetId) -> ApiResult<Self> {
+        let row = rows::get(conn, caller.org, *key)
+            .await?
+            .filter(|row| caller.reaches(row.project))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))?;
+        check(app, &row)?;
+        Ok(row)
+    }
 }
 
 fn check(app: &App, row: &Row) -> ApiResult<()> {

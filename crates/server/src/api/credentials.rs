@@ -18,11 +18,11 @@ use keystore_wire::credentials::{
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::extract::{Body, Id, Query};
+use super::extract::{Body, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
-use crate::auth::caller::{ManageCredentials, Require, SeeAgents};
+use crate::auth::require::{ManageCredentials, Require, SeeAgents, Target};
 use crate::credentials;
 
 /// The credentials, oldest first, without their values.
@@ -66,10 +66,9 @@ pub(super) async fn create_credential(
     params(("credential" = String, Path, description = "Id")), responses((status = 200, body = Credential)))]
 pub(super) async fn get_credential(
     State(app): State<Arc<App>>,
-    caller: Require<SeeAgents>,
-    Id(credential): Id<String>,
+    target: Target<SeeAgents, Row>,
 ) -> ApiResult<Json<Credential>> {
-    let row = credentials::find(&mut app.store.read().await?, &caller, &credential).await?;
+    let (_, row) = target.read(&app).await?;
     Ok(Json(wire(row)))
 }
 
@@ -78,12 +77,11 @@ pub(super) async fn get_credential(
     params(("credential" = String, Path, description = "Id")), responses((status = 200, body = Credential)))]
 pub(super) async fn rotate_credential(
     State(app): State<Arc<App>>,
-    caller: Require<ManageCredentials>,
-    Id(credential): Id<String>,
+    target: Target<ManageCredentials, Row>,
     Body(body): Body<RotateCredential>,
 ) -> ApiResult<Json<Credential>> {
-    let row = credentials::find(&mut app.store.read().await?, &caller, &credential).await?;
-    Ok(Json(wire(credentials::rotate(&app, row, body).await?)))
+    let (_, row) = target.read(&app).await?;
+    Ok(Json(wire(credentials::rotate(&app, &target, row, body).await?)))
 }
 
 /// Asks the vendor whether it takes the credential, by the cheapest request that the catalog knows.
@@ -91,10 +89,9 @@ pub(super) async fn rotate_credential(
     params(("credential" = String, Path, description = "Id")), responses((status = 200, body = CredentialTest)))]
 pub(super) async fn test_credential(
     State(app): State<Arc<App>>,
-    caller: Require<ManageCredentials>,
-    Id(credential): Id<String>,
+    target: Target<ManageCredentials, Row>,
 ) -> ApiResult<Json<CredentialTest>> {
-    let row = credentials::find(&mut app.store.read().await?, &caller, &credential).await?;
+    let (_, row) = target.read(&app).await?;
     let started = app.clock.boottime();
     let (outcome, status) = app.probe(&row).await?;
     let elapsed = app.clock.boottime().saturating_sub(started);
@@ -113,10 +110,7 @@ pub(super) async fn test_credential(
             (TestVerdict::Unknown, reason, None)
         }
     };
-    let row = match found {
-        Some(status) => credentials::note_test(&app, &row, status).await?,
-        None => row,
-    };
+    let row = credentials::note_test(&app, &target, &row, found).await?;
     Ok(Json(CredentialTest {
         verdict,
         upstream_status: status,
@@ -145,16 +139,16 @@ pub(super) struct DeleteCredential {
     params(("credential" = String, Path, description = "Id"), DeleteCredential), responses((status = 204)))]
 pub(super) async fn delete_credential(
     State(app): State<Arc<App>>,
-    caller: Require<ManageCredentials>,
-    Id(credential): Id<String>,
+    target: Target<ManageCredentials, Row>,
     Query(query): Query<DeleteCredential>,
 ) -> ApiResult<StatusCode> {
-    let row = credentials::find(&mut app.store.read().await?, &caller, &credential).await?;
-    credentials::delete(&app, &row, query.force).await?;
+    let (tx, row) = target.change(&app).await?;
+    credentials::delete(tx, &target, row, query.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn wire(row: Row) -> Credential {
+/// The credential as an answer and the audit log show it: everything but its value.
+pub(crate) fn wire(row: Row) -> Credential {
     let status = match row.status {
         Stored::Untested => CredentialStatus::Untested,
         Stored::Active => CredentialStatus::Active,

@@ -14,8 +14,9 @@ use super::HANDLER_LIMIT;
 use super::problem::{self, ApiError};
 use crate::app::App;
 
-pub(super) async fn envelope(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(super) async fn envelope(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let id = RequestId::new(app.ids.next());
+    request.extensions_mut().insert(id);
     let started = app.clock.boottime();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();

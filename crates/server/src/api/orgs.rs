@@ -9,7 +9,7 @@ use keystore_wire::orgs::Org;
 
 use super::problem::{ApiError, ApiResult};
 use crate::app::App;
-use crate::auth::caller::{Require, SeeOrg};
+use crate::auth::require::{Require, SeeOrg};
 
 /// The caller's organization.
 #[utoipa::path(get, path = "/v1/org", tag = "organization", responses((status = 200, body = Org)))]

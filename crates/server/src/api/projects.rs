@@ -5,16 +5,18 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use keystore_core::ids::ProjectId;
+use keystore_store::Conn;
 use keystore_store::projects::{self as rows, Project as Row};
 use keystore_wire::Page;
 use keystore_wire::page::PageQuery;
 use keystore_wire::projects::Project;
 
-use super::extract::{Id, Query};
+use super::extract::Query;
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
-use crate::auth::caller::{Require, SeeOrg};
+use crate::auth::caller::Caller;
+use crate::auth::require::{Require, Resource, SeeOrg, Target};
 
 /// The projects that the caller reaches, oldest first.
 #[utoipa::path(get, path = "/v1/projects", tag = "projects", params(PageQuery),
@@ -39,13 +41,20 @@ pub(super) async fn list_projects(
     params(("project" = String, Path, description = "Id or slug")), responses((status = 200, body = Project)))]
 pub(super) async fn get_project(
     State(app): State<Arc<App>>,
-    caller: Require<SeeOrg>,
-    Id(project): Id<String>,
+    target: Target<SeeOrg, Row>,
 ) -> ApiResult<Json<Project>> {
-    let row = caller
-        .select_project(&mut app.store.read().await?, Some(&project))
-        .await?;
+    let (_, row) = target.read(&app).await?;
     Ok(Json(wire(row)))
+}
+
+impl Resource for Row {
+    /// An id, or a slug.
+    type Key = String;
+    const NOUN: &'static str = "project";
+
+    async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &String) -> ApiResult<Self> {
+        caller.select_project(conn, Some(key)).await
+    }
 }
 
 fn wire(row: Row) -> Project {

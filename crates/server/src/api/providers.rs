@@ -14,7 +14,7 @@ use super::extract::{Id, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
-use crate::auth::caller::{Require, SeeOrg};
+use crate::auth::require::{Require, SeeOrg};
 use crate::grants;
 
 /// The providers of the catalog, by slug.

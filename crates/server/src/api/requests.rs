@@ -11,23 +11,23 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header;
 use http::request::Parts;
-use keystore_core::ids::{AgentId, OrgId, RequestId};
+use keystore_core::ids::{AgentId, OrgId, ProjectId, RequestId};
 use keystore_store::requests::{self as rows, Filter, RequestRow};
 use keystore_store::{Conn, agents as agent_rows};
-use keystore_wire::Page;
 use keystore_wire::requests::{Flags, ListRequests, Request, STREAM_EVENT};
+use keystore_wire::{Code, Page};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 
-use super::extract::{Id, Query};
+use super::extract::Query;
 use super::page::Slice;
 use super::problem::{ApiError, ApiResult};
 use crate::agents;
 use crate::app::App;
-use crate::auth::caller::{Caller, Require, SeeAgents};
+use crate::auth::caller::Caller;
+use crate::auth::require::{Require, Resource, SeeAgents, Target};
 use crate::body::ChannelBody;
 
-/// How often a silent stream shows that it lives, and any stream's session or key is looked at again.
+/// How often a silent stream shows that it lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// How many rows a stream reads at a time.
@@ -59,18 +59,25 @@ pub(super) async fn list_requests(
     params(("request" = String, Path, description = "Id")), responses((status = 200, body = Request)))]
 pub(super) async fn get_request(
     State(app): State<Arc<App>>,
-    caller: Require<SeeAgents>,
-    Id(request): Id<RequestId>,
+    target: Target<SeeAgents, RequestRow>,
 ) -> ApiResult<Json<Request>> {
     app.store.project_now().await?;
-    let mut conn = app.store.read().await?;
-    let found = rows::get(&mut conn, caller.org, request).await?;
-    let last = found
-        .into_iter()
-        .find(|row| caller.reaches(row.project))
-        .ok_or_else(|| ApiError::not_found("request"))?;
-    let names = Names::of(&mut conn, caller.org, std::slice::from_ref(&last)).await?;
+    let (mut conn, last) = target.read(&app).await?;
+    let names = Names::of(&mut conn, target.org, std::slice::from_ref(&last)).await?;
     Ok(Json(wire(last, &names)))
+}
+
+impl Resource for RequestRow {
+    type Key = RequestId;
+    const NOUN: &'static str = "request";
+
+    async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &RequestId) -> ApiResult<Self> {
+        let attempts = rows::get(conn, caller.org, *key).await?;
+        attempts
+            .into_iter()
+            .find(|row| caller.reaches(row.project))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
+    }
 }
 
 /// The requests as they end, as server-sent events; each has an id to resume from with `Last-Event-ID`.
@@ -106,6 +113,7 @@ pub(super) async fn stream_requests(
     let follow = Follow {
         after: resume.unwrap_or_else(|| *app.store.requests_notice().borrow()),
         org: caller.org,
+        project: caller.project,
         filter,
         sender,
         proof,
@@ -114,8 +122,12 @@ pub(super) async fn stream_requests(
     tasks.spawn(async move {
         tokio::select! {
             () = stop.cancelled() => {}
-            result = follow.run(&app) => if let Err(error) = result {
-                tracing::warn!(%error, "a stream of requests was broken off");
+            result = follow.run(&app) => match result {
+                Ok(()) => {}
+                Err(error) if matches!(error.code(), Code::Unauthenticated | Code::Forbidden) => {
+                    tracing::debug!(%error, "a stream of requests ended with the right to see it");
+                }
+                Err(error) => tracing::warn!(%error, "a stream of requests was broken off"),
             },
         }
     });
@@ -130,16 +142,16 @@ pub(super) async fn stream_requests(
 struct Follow {
     after: i64,
     org: OrgId,
+    project: Option<ProjectId>,
     filter: Filter,
     sender: mpsc::Sender<Bytes>,
-    /// The request that opened it: its session or key is looked at again now and then.
+    /// The request that opened it: its session or key is looked at again before anything is shown.
     proof: Parts,
 }
 
 impl Follow {
     async fn run(mut self, app: &Arc<App>) -> ApiResult<()> {
         let mut notice = app.store.requests_notice();
-        let mut checked = Instant::now();
         if self.send(": connected\n\n".to_owned()).await.is_err() {
             return Ok(());
         }
@@ -157,15 +169,22 @@ impl Follow {
             if !alive {
                 return Ok(());
             }
-            if checked.elapsed() >= KEEP_ALIVE {
-                checked = Instant::now();
-                Require::<SeeAgents>::from_request_parts(&mut self.proof, app).await?;
-            }
+        }
+    }
+
+    /// Whether whoever opened the stream may still see what it shows: the session or key holds, its role has the right, and it
+    /// speaks for the same organization and project.
+    async fn check(&mut self, app: &Arc<App>) -> ApiResult<()> {
+        let caller = Require::<SeeAgents>::from_request_parts(&mut self.proof, app).await?;
+        if (caller.org, caller.project) == (self.org, self.project) {
+            Ok(())
+        } else {
+            Err(ApiError::unauthenticated())
         }
     }
 
     /// Sends what came after `self.after`. The outer error is ours, the inner one a reader who left.
-    async fn catch_up(&mut self, app: &App, newest: i64) -> ApiResult<Result<(), Gone>> {
+    async fn catch_up(&mut self, app: &Arc<App>, newest: i64) -> ApiResult<Result<(), Gone>> {
         loop {
             let (found, names) = {
                 let mut conn = app.store.read().await?;
@@ -174,6 +193,8 @@ impl Follow {
                 (found, names)
             };
             let whole = found.len() == BATCH as usize;
+            // After the look-up: what is found once the right is gone is not sent.
+            self.check(app).await?;
             for row in found {
                 let seq = row.seq;
                 let data = serde_json::to_string(&wire(row, &names)).map_err(ApiError::internal)?;

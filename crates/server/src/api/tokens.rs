@@ -14,12 +14,12 @@ use keystore_wire::Page;
 use keystore_wire::tokens::{CreateToken, CreatedToken, ListTokens, RotateToken, Token, TokenStatus};
 
 use super::agents::show;
-use super::extract::{Body, Id, Query};
+use super::extract::{Body, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::agents;
 use crate::app::App;
-use crate::auth::caller::{ManageAgents, Require, SeeAgents};
+use crate::auth::require::{ManageAgents, Require, SeeAgents, Target};
 use crate::tokens::{self, Found, Made};
 
 /// The tokens, oldest first, without their values.
@@ -87,11 +87,10 @@ pub(super) async fn create_token(
     responses((status = 200, body = Token)))]
 pub(super) async fn get_token(
     State(app): State<Arc<App>>,
-    caller: Require<SeeAgents>,
-    Id(token): Id<TokenId>,
+    target: Target<SeeAgents, Found>,
 ) -> ApiResult<Json<Token>> {
-    let found = tokens::find(&app, &mut app.store.read().await?, &caller, token).await?;
-    Ok(Json(one(&app, found)))
+    let (_, found) = target.read(&app).await?;
+    Ok(Json(recorded(&app, found)))
 }
 
 /// Ends the token for good. When this returns, no request with it is forwarded any more.
@@ -99,14 +98,12 @@ pub(super) async fn get_token(
     responses((status = 200, body = Token)))]
 pub(super) async fn revoke_token(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(token): Id<TokenId>,
+    target: Target<ManageAgents, Found>,
 ) -> ApiResult<Json<Token>> {
-    let mut tx = app.store.begin().await?;
-    let found = tokens::find(&app, &mut tx, &caller, token).await?;
-    let found = tokens::revoke(&app, &mut tx, found).await?;
+    let (mut tx, found) = target.change(&app).await?;
+    let found = tokens::revoke(&app, &mut tx, &target, found).await?;
     tx.commit().await?;
-    Ok(Json(one(&app, found)))
+    Ok(Json(recorded(&app, found)))
 }
 
 /// Makes a new token of the same agent; the old one ends after the overlap.
@@ -114,13 +111,11 @@ pub(super) async fn revoke_token(
     params(("token" = String, Path, description = "Id")), responses((status = 201, body = CreatedToken)))]
 pub(super) async fn rotate_token(
     State(app): State<Arc<App>>,
-    caller: Require<ManageAgents>,
-    Id(token): Id<TokenId>,
+    target: Target<ManageAgents, Found>,
     Body(body): Body<RotateToken>,
 ) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
-    let mut tx = app.store.begin().await?;
-    let found = tokens::find(&app, &mut tx, &caller, token).await?;
-    let made = tokens::rotate(&app, &mut tx, found, body.overlap_seconds).await?;
+    let (mut tx, found) = target.change(&app).await?;
+    let made = tokens::rotate(&app, &mut tx, &target, found, body.overlap_seconds).await?;
     let answer = created(&app, &mut tx, made).await?;
     tx.commit().await?;
     Ok((StatusCode::CREATED, Json(answer)))
@@ -136,7 +131,8 @@ async fn created(app: &App, conn: &mut keystore_store::Conn, made: Made) -> ApiR
     })
 }
 
-fn one(app: &App, found: Found) -> Token {
+/// The token as an answer and the audit log show it.
+pub(crate) fn recorded(app: &App, found: Found) -> Token {
     wire(found.row, found.agent.row.name, app.clock.now())
 }
 

@@ -18,7 +18,8 @@ use super::extract::Query;
 use super::problem::{ApiError, ApiResult};
 use crate::agents;
 use crate::app::App;
-use crate::auth::caller::{Caller, Require, SeeMoney};
+use crate::auth::caller::Caller;
+use crate::auth::require::{Require, SeeMoney};
 
 /// The most groups of an answer.
 const MOST_GROUPS: u32 = 10_000;

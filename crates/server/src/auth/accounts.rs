@@ -14,10 +14,12 @@ use keystore_store::{Conn, Tx, keks, members, orgs, projects, sessions, users};
 use keystore_vault::{NewToken, TokenKind, hash_token};
 use keystore_wire::problem::Code;
 
-use super::caller::{Caller, DEFAULT_PROJECT, Peer, SESSION_LIFE};
+use super::caller::{Caller, DEFAULT_PROJECT, SESSION_LIFE};
+use super::origin::Origin;
 use super::throttle::{self, Subjects, TryLater};
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
+use crate::audit::Event;
 use crate::config::SignUp;
 
 /// How long a sign-in link is good for.
@@ -57,7 +59,7 @@ pub(crate) struct SignedIn {
 ///
 /// # Errors
 /// `forbidden` when sign-up is closed, `invalid`, `conflict` when the address is taken.
-pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>) -> ApiResult<SignedIn> {
+pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> ApiResult<SignedIn> {
     if app.settings.signup == SignUp::Closed && users::count(&mut app.store.read().await?).await? > 0 {
         return Err(closed());
     }
@@ -89,6 +91,8 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>) -> ApiResult<Signed
         slug: free_slug(&mut tx, new.org_name).await?,
         name: new.org_name.trim().to_owned(),
         time_zone: "UTC".to_owned(),
+        previous_time_zone: None,
+        time_zone_changed_at: None,
         created_at: now,
         updated_at: now,
     };
@@ -119,7 +123,8 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>) -> ApiResult<Signed
         created_at: now,
     };
     members::insert(&mut tx, &member).await?;
-    let (token, expires_at) = new_session(app, &mut tx, user.id, org.id).await?;
+    Event::new("sign_up", &user.id).by_person(&mut tx, org.id, user.id, origin)?;
+    let (token, expires_at, _) = new_session(app, &mut tx, user.id, org.id).await?;
     tx.commit().await?;
     Ok(SignedIn {
         token,
@@ -141,9 +146,9 @@ fn closed() -> ApiError {
 ///
 /// # Errors
 /// `unauthenticated`, `too_many_attempts`.
-pub(crate) async fn log_in(app: &App, email: &str, password: &str, peer: Peer) -> ApiResult<SignedIn> {
+pub(crate) async fn log_in(app: &App, email: &str, password: &str, origin: Origin) -> ApiResult<SignedIn> {
     let email = email.trim().to_lowercase();
-    let subjects = Subjects::new(&email, peer.0);
+    let subjects = Subjects::new(&email, origin.address);
     let now = app.clock.now();
     if let Err(TryLater(wait)) = throttle::begin(&app.store, &subjects, now).await? {
         let detail = format!(
@@ -161,7 +166,7 @@ pub(crate) async fn log_in(app: &App, email: &str, password: &str, peer: Peer) -
     };
     throttle::succeeded(&app.store, &subjects).await?;
     let mut tx = app.store.begin().await?;
-    let signed_in = begin_session(app, &mut tx, user).await?;
+    let signed_in = begin_session(app, &mut tx, user, "log_in", origin).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -190,7 +195,7 @@ pub(crate) async fn sign_in_code(app: &App, user: UserId) -> ApiResult<NewToken>
 ///
 /// # Errors
 /// `unauthenticated` when it is unknown, used or too old.
-pub(crate) async fn exchange(app: &App, code: &str) -> ApiResult<SignedIn> {
+pub(crate) async fn exchange(app: &App, code: &str, origin: Origin) -> ApiResult<SignedIn> {
     let mut tx = app.store.begin().await?;
     let used = sign_in_codes::take(
         &mut tx,
@@ -209,7 +214,7 @@ pub(crate) async fn exchange(app: &App, code: &str) -> ApiResult<SignedIn> {
             "the link is unknown, used or older than ten minutes; ask for a new one",
         )
     })?;
-    let signed_in = begin_session(app, &mut tx, user).await?;
+    let signed_in = begin_session(app, &mut tx, user, "exchange_code", origin).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -218,7 +223,7 @@ pub(crate) async fn exchange(app: &App, code: &str) -> ApiResult<SignedIn> {
 ///
 /// # Errors
 /// `unauthenticated` when the session has ended meanwhile.
-pub(crate) async fn refresh(app: &App, session: SessionId) -> ApiResult<(NewToken, Micros)> {
+pub(crate) async fn refresh(app: &App, caller: &Caller, session: SessionId) -> ApiResult<(NewToken, Micros)> {
     let token = NewToken::generate(TokenKind::Session)?;
     let now = app.clock.now();
     let expires_at = now.plus(SESSION_LIFE);
@@ -226,6 +231,7 @@ pub(crate) async fn refresh(app: &App, session: SessionId) -> ApiResult<(NewToke
     if !sessions::replace(&mut tx, session, &token.hash().0, expires_at, now).await? {
         return Err(ApiError::unauthenticated());
     }
+    Event::new("refresh_session", &session).by(&mut tx, caller)?;
     tx.commit().await?;
     Ok((token, expires_at))
 }
@@ -234,9 +240,10 @@ pub(crate) async fn refresh(app: &App, session: SessionId) -> ApiResult<(NewToke
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn log_out(app: &App, session: SessionId) -> ApiResult<()> {
+pub(crate) async fn log_out(app: &App, caller: &Caller, session: SessionId) -> ApiResult<()> {
     let mut tx = app.store.begin().await?;
     sessions::revoke(&mut tx, session).await?;
+    Event::new("log_out", &session).by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(())
 }
@@ -257,12 +264,16 @@ pub(crate) async fn switch_org(
         .await?
         .ok_or_else(|| ApiError::not_found("organization"))?;
     sessions::set_org(&mut tx, session, org).await?;
-    tx.commit().await?;
-    Ok(Caller {
+    let moved = Caller {
         org,
         role: member.role,
         ..caller.clone()
-    })
+    };
+    // One entry where it left and one where it came; neither tells of the other organization.
+    Event::new("switch_org", &session).by(&mut tx, caller)?;
+    Event::new("switch_org", &session).by(&mut tx, &moved)?;
+    tx.commit().await?;
+    Ok(moved)
 }
 
 /// The organizations that a person belongs to, with their role, the oldest membership first.
@@ -279,7 +290,13 @@ pub(crate) async fn orgs_of(conn: &mut Conn, user: UserId) -> ApiResult<Vec<(Org
     Ok(found)
 }
 
-async fn begin_session(app: &App, tx: &mut Tx, user: User) -> ApiResult<SignedIn> {
+async fn begin_session(
+    app: &App,
+    tx: &mut Tx,
+    user: User,
+    action: &'static str,
+    origin: Origin,
+) -> ApiResult<SignedIn> {
     let org = orgs_of(tx, user.id).await?.into_iter().next();
     let (org, _) = org.ok_or_else(|| {
         ApiError::new(
@@ -287,7 +304,8 @@ async fn begin_session(app: &App, tx: &mut Tx, user: User) -> ApiResult<SignedIn
             "you do not belong to an organization any more; ask an owner to add you",
         )
     })?;
-    let (token, expires_at) = new_session(app, tx, user.id, org.id).await?;
+    let (token, expires_at, session) = new_session(app, tx, user.id, org.id).await?;
+    Event::new(action, &session).by_person(tx, org.id, user.id, origin)?;
     Ok(SignedIn {
         token,
         expires_at,
@@ -296,7 +314,12 @@ async fn begin_session(app: &App, tx: &mut Tx, user: User) -> ApiResult<SignedIn
     })
 }
 
-async fn new_session(app: &App, tx: &mut Tx, user: UserId, org: OrgId) -> ApiResult<(NewToken, Micros)> {
+async fn new_session(
+    app: &App,
+    tx: &mut Tx,
+    user: UserId,
+    org: OrgId,
+) -> ApiResult<(NewToken, Micros, SessionId)> {
     let token = NewToken::generate(TokenKind::Session)?;
     let now = app.clock.now();
     let expires_at = now.plus(SESSION_LIFE);
@@ -312,7 +335,7 @@ async fn new_session(app: &App, tx: &mut Tx, user: UserId, org: OrgId) -> ApiRes
     sessions::delete_expired(tx, now).await?;
     sign_in_codes::delete_expired(tx, now).await?;
     sessions::insert(tx, &session).await?;
-    Ok((token, expires_at))
+    Ok((token, expires_at, session.id))
 }
 
 fn checked_email(new: &NewAccount<'_>) -> ApiResult<String> {

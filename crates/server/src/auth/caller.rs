@@ -1,12 +1,8 @@
-//! Who calls, in which organization, with which role: the extractors that authenticate and authorise.
+//! Who calls, in which organization, with which role. What they may do is in `require`.
 //!
-//! A handler that takes no [`Require`] can be reached by nobody who is not meant to: the value is the only way to the
-//! organization, and the organization is the first argument of every query. It comes from the session or the key, never from
-//! a body, a path or a header.
+//! The organization comes from the session or the key, never from a body, a path or a header, and it is the first argument of
+//! every query.
 
-use std::marker::PhantomData;
-use std::net::IpAddr;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +12,12 @@ use http::{HeaderMap, Method, header};
 use keystore_core::Micros;
 use keystore_core::ids::{ApiKeyId, OrgId, ProjectId, SessionId, UserId};
 use keystore_store::members::Role;
-use keystore_store::{api_keys, members, projects, sessions};
+use keystore_store::{Tx, api_keys, members, orgs, projects, sessions};
 use keystore_vault::{TokenKind, hash_token};
 use keystore_wire::problem::Code;
 
-use super::rights::{Right, holds};
+use super::origin::Origin;
+use super::rights::Authority;
 use crate::api::problem::ApiError;
 use crate::app::App;
 
@@ -44,6 +41,8 @@ pub(crate) struct Caller {
     pub(crate) project: Option<ProjectId>,
     /// Who they are.
     pub(crate) who: Who,
+    /// Where the request comes from.
+    pub(crate) origin: Origin,
 }
 
 /// A person or a key.
@@ -69,25 +68,58 @@ pub(crate) enum Who {
         id: ApiKeyId,
         /// When it ends.
         expires_at: Option<Micros>,
+        /// The person behind it, by whatever chain of keys.
+        made_by: Option<UserId>,
     },
 }
 
-/// The address of the other end of the connection, as far as it can be believed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
-
 impl Caller {
-    /// The person, if it is one.
-    pub(crate) fn user(&self) -> Option<UserId> {
+    /// The person who answers for what the caller hands out: when they go, it goes.
+    pub(crate) fn answers(&self) -> Option<UserId> {
         match self.who {
             Who::User { user, .. } | Who::Machine { user } => Some(user),
-            Who::Key { .. } => None,
+            Who::Key { made_by, .. } => made_by,
         }
     }
 
-    /// Whether the caller may see and touch things of `project`.
-    pub(crate) fn reaches(&self, project: ProjectId) -> bool {
-        self.project.is_none_or(|own| own == project)
+    /// What they may hand out at most.
+    pub(crate) fn authority(&self) -> Authority {
+        let until = match self.who {
+            Who::Key { expires_at, .. } => expires_at,
+            Who::User { .. } | Who::Machine { .. } => None,
+        };
+        Authority {
+            role: self.role,
+            project: self.project,
+            until,
+        }
+    }
+
+    /// That the caller still has the role they came with, from now until the end of the transaction: before handing out what
+    /// would outlive its loss.
+    ///
+    /// # Errors
+    /// `unauthenticated`.
+    pub(crate) async fn confirm(&self, tx: &mut Tx, now: Micros) -> Result<(), ApiError> {
+        let held = orgs::hold(tx, self.org).await?;
+        let role = match self.who {
+            Who::User { user, .. } | Who::Machine { user } => {
+                members::get(tx, self.org, user).await?.map(|member| member.role)
+            }
+            Who::Key { id, .. } => api_keys::get(tx, self.org, id)
+                .await?
+                .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now))
+                .map(|key| key.role),
+        };
+        match held && role == Some(self.role) {
+            true => Ok(()),
+            false => Err(ApiError::unauthenticated()),
+        }
+    }
+
+    /// Whether the caller may see and touch things of `project`; `None` is what belongs to the whole organization.
+    pub(crate) fn reaches(&self, project: impl Into<Option<ProjectId>>) -> bool {
+        self.project.is_none() || self.project == project.into()
     }
 
     /// The project that a body or a query selects by id or slug: the caller's own, else `default`, when it selects none.
@@ -140,10 +172,11 @@ impl FromRequestParts<Arc<App>> for Caller {
                 "a request from another site cannot use your session; use a management key instead",
             ));
         }
+        let origin = Origin::of(parts);
         if value.starts_with(TokenKind::Session.prefix()) {
-            of_session(app, value).await
+            of_session(app, value, origin).await
         } else if value.starts_with(TokenKind::ApiKey.prefix()) && !from_cookie {
-            of_key(app, value).await
+            of_key(app, value, origin).await
         } else {
             Err(ApiError::unauthenticated())
         }
@@ -197,7 +230,7 @@ fn is_same_origin(method: &Method, headers: &HeaderMap) -> bool {
     }
 }
 
-async fn of_session(app: &App, value: &str) -> Result<Caller, ApiError> {
+async fn of_session(app: &App, value: &str, origin: Origin) -> Result<Caller, ApiError> {
     let now = app.clock.now();
     let mut conn = app.store.read().await?;
     let session = sessions::by_hash(&mut conn, &hash_token(value.as_bytes()).0, now)
@@ -223,10 +256,11 @@ async fn of_session(app: &App, value: &str) -> Result<Caller, ApiError> {
             session: session.id,
             expires_at,
         },
+        origin,
     })
 }
 
-async fn of_key(app: &App, value: &str) -> Result<Caller, ApiError> {
+async fn of_key(app: &App, value: &str, origin: Origin) -> Result<Caller, ApiError> {
     let now = app.clock.now();
     let key = api_keys::by_hash(&mut app.store.read().await?, &hash_token(value.as_bytes()).0, now)
         .await?
@@ -243,76 +277,10 @@ async fn of_key(app: &App, value: &str) -> Result<Caller, ApiError> {
         who: Who::Key {
             id: key.id,
             expires_at: key.expires_at,
+            made_by: key.created_by,
         },
+        origin,
     })
-}
-
-/// A right as a type, so that a handler's signature says what it needs.
-pub(crate) trait Needs {
-    /// The right.
-    const RIGHT: Right;
-}
-
-/// A caller who has the right `R`.
-#[derive(Debug)]
-pub(crate) struct Require<R> {
-    caller: Caller,
-    right: PhantomData<fn() -> R>,
-}
-
-impl<R> Deref for Require<R> {
-    type Target = Caller;
-
-    fn deref(&self) -> &Caller {
-        &self.caller
-    }
-}
-
-impl<R: Needs> FromRequestParts<Arc<App>> for Require<R> {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let caller = Caller::from_request_parts(parts, app).await?;
-        if !holds(caller.role, R::RIGHT) {
-            return Err(ApiError::new(
-                Code::Forbidden,
-                format!(
-                    "the role {} does not allow this; ask an owner or an admin",
-                    caller.role.as_str()
-                ),
-            ));
-        }
-        Ok(Self {
-            caller,
-            right: PhantomData,
-        })
-    }
-}
-
-macro_rules! needs {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub(crate) struct $name;
-        impl Needs for $name {
-            const RIGHT: Right = Right::$name;
-        }
-    )*};
-}
-
-needs! {
-    /// See [`Right::SeeOrg`].
-    SeeOrg
-    /// See [`Right::SeeAgents`].
-    SeeAgents
-    /// See [`Right::SeeMoney`].
-    SeeMoney
-    /// See [`Right::ManageAgents`].
-    ManageAgents
-    /// See [`Right::ManageCredentials`].
-    ManageCredentials
-    /// See [`Right::ManageApiKeys`].
-    ManageApiKeys
 }
 
 #[cfg(test)]

@@ -2,10 +2,12 @@
 
 mod agents;
 mod api_keys;
+mod audit;
 mod auth;
 mod credentials;
 mod health;
 mod isolation;
+mod operations;
 mod problems;
 mod requests;
 mod roles;

@@ -1,75 +1,49 @@
-//! The table of roles and rights, from the outside.
+//! The table of roles and rights, from the outside: every operation as every role.
 
-use serde_json::{Value, json};
-
+use super::operations::{May, ROLES, Things, operations};
 use crate::support::TestApp;
 
-/// Method, path, body, and the roles that may. A call that may is answered with anything but 403.
-const EVERYBODY: &str = "owner admin member billing viewer";
-
-fn table() -> Vec<(&'static str, &'static str, Value, &'static str)> {
-    let none = || Value::Null;
-    vec![
-        ("GET", "/v1/org", none(), EVERYBODY),
-        ("GET", "/v1/projects", none(), EVERYBODY),
-        ("GET", "/v1/providers", none(), EVERYBODY),
-        ("GET", "/v1/agents", none(), "owner admin member viewer"),
-        ("GET", "/v1/tokens", none(), "owner admin member viewer"),
-        ("GET", "/v1/credentials", none(), "owner admin member viewer"),
-        ("GET", "/v1/requests", none(), "owner admin member viewer"),
-        ("GET", "/v1/usage", none(), EVERYBODY),
-        ("GET", "/v1/budgets", none(), EVERYBODY),
-        ("POST", "/v1/agents", json!({"name": ""}), "owner admin member"),
-        ("POST", "/v1/tokens", json!({}), "owner admin member"),
-        ("POST", "/v1/agents/none/pause", none(), "owner admin member"),
-        ("PATCH", "/v1/agents/none", json!({}), "owner admin member"),
-        ("DELETE", "/v1/agents/none", none(), "owner admin member"),
-        (
-            "POST",
-            "/v1/credentials",
-            json!({"provider": "none", "secret": "x"}),
-            "owner admin",
-        ),
-        (
-            "POST",
-            "/v1/credentials/none/rotate",
-            json!({"secret": "x"}),
-            "owner admin",
-        ),
-        ("POST", "/v1/credentials/none/test", none(), "owner admin"),
-        ("DELETE", "/v1/credentials/none", none(), "owner admin"),
-        ("GET", "/v1/api-keys", none(), "owner admin"),
-        (
-            "POST",
-            "/v1/api-keys",
-            json!({"name": "", "role": "viewer"}),
-            "owner admin",
-        ),
-    ]
-}
-
+/// Calls name things that do not exist: whoever may is told so, whoever may not is told nothing.
 #[tokio::test]
 async fn each_role_may_what_the_table_says_and_nothing_else() {
     let app = TestApp::start().await;
-    for role in EVERYBODY.split(' ') {
+    let nothing = Things::nothing();
+    for role in ROLES {
         let client = app.key_client(role).await;
-        for (method, path, body, may) in table() {
-            let request = client.request(method, path);
-            let answer = client
-                .send(if body.is_null() {
-                    request
-                } else {
-                    request.json(&body)
-                })
-                .await;
-            let allowed = may.split(' ').any(|name| name == role);
+        for operation in operations() {
+            let allowed = match operation.may {
+                May::Roles(roles) => roles.split(' ').any(|name| name == role),
+                May::Session => false,
+                May::Anybody => continue,
+            };
+            let mut call = operation.call(&nothing);
+            if operation.name == "stream_requests" {
+                // The one answer without an end; this one is refused for its form.
+                call.path.push_str("?limit=1");
+            }
+            let answer = call.send(&client).await;
             assert_eq!(
                 answer.status != 403,
                 allowed,
-                "{role} {method} {path}: {:#}",
+                "{role} {call:?}: {:#}",
                 answer.body
             );
-            assert_ne!(answer.status, 500, "{role} {method} {path}: {:#}", answer.body);
+            assert!(answer.status < 500, "{role} {call:?}: {:#}", answer.body);
         }
+    }
+}
+
+#[tokio::test]
+async fn nobody_who_is_not_signed_in_may_anything() {
+    let app = TestApp::start().await;
+    let things = Things::make(&app, app.owner_client()).await;
+    for operation in operations()
+        .iter()
+        .filter(|operation| operation.may != May::Anybody)
+    {
+        let call = operation.call(&things);
+        call.send(&app.anonymous())
+            .await
+            .expect_problem(401, "unauthenticated");
     }
 }

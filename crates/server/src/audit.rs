@@ -1,0 +1,102 @@
+//! What goes into the audit log: every change that the control plane makes, in the same transaction as the change.
+//!
+//! An entry says what a thing was before and is afterwards, in the words of the API, which never show a secret. The action is the
+//! operation's name, so that the log, the description of the API and the SDKs speak of one thing in one word.
+
+use keystore_core::ids::{OrgId, ProjectId, UserId};
+use keystore_store::Tx;
+use keystore_store::audit::NewEntry;
+use keystore_vault::commitment::{commitment, salt};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::api::problem::{ApiError, ApiResult};
+use crate::auth::caller::{Caller, Who};
+use crate::auth::origin::Origin;
+
+/// The actor when nobody asked: `ks dev` setting itself up.
+const SYSTEM: &str = "system";
+
+/// One change of one thing.
+#[derive(Debug)]
+pub(crate) struct Event {
+    action: &'static str,
+    subject: String,
+    project: Option<ProjectId>,
+    before: Value,
+    after: Value,
+}
+
+impl Event {
+    /// The operation `action` on the thing with the id `subject`.
+    pub(crate) fn new(action: &'static str, subject: &impl std::fmt::Display) -> Self {
+        Self {
+            action,
+            subject: subject.to_string(),
+            project: None,
+            before: Value::Null,
+            after: Value::Null,
+        }
+    }
+
+    /// The project that the thing is in. Without one, only callers of the whole organization see the entry.
+    pub(crate) fn within(mut self, project: impl Into<Option<ProjectId>>) -> Self {
+        self.project = project.into();
+        self
+    }
+
+    /// What it was.
+    ///
+    /// # Errors
+    /// `internal`: it cannot be written as JSON.
+    pub(crate) fn before(mut self, thing: &impl Serialize) -> ApiResult<Self> {
+        self.before = serde_json::to_value(thing).map_err(ApiError::internal)?;
+        Ok(self)
+    }
+
+    /// What it is now.
+    ///
+    /// # Errors
+    /// `internal`: it cannot be written as JSON.
+    pub(crate) fn after(mut self, thing: &impl Serialize) -> ApiResult<Self> {
+        self.after = serde_json::to_value(thing).map_err(ApiError::internal)?;
+        Ok(self)
+    }
+
+    /// Records that `caller` did this in their organization.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn by(self, tx: &mut Tx, caller: &Caller) -> ApiResult<()> {
+        let actor = match caller.who {
+            Who::User { user, .. } => user.to_string(),
+            Who::Key { id, .. } => id.to_string(),
+            Who::Machine { .. } => SYSTEM.to_owned(),
+        };
+        self.record(tx, caller.org, actor, caller.origin)
+    }
+
+    /// Records that a person did this who has no session yet, or not in this organization.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn by_person(self, tx: &mut Tx, org: OrgId, user: UserId, origin: Origin) -> ApiResult<()> {
+        self.record(tx, org, user.to_string(), origin)
+    }
+
+    fn record(self, tx: &mut Tx, org: OrgId, actor: String, origin: Origin) -> ApiResult<()> {
+        let payload = json!({"before": self.before, "after": self.after, "salt": salt()?}).to_string();
+        tx.audit(NewEntry {
+            org,
+            action: self.action,
+            actor,
+            subject: self.subject,
+            project: self.project,
+            address: origin.address.map(|address| address.to_string()),
+            request: origin.request,
+            payload_sha256: commitment(payload.as_bytes()),
+            payload,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,318 @@
+//! Every operation of the control plane: who may call it, and how it is called well.
+//!
+//! The tests of roles, of isolation and of the audit log are made from this table and from the description of the API, so that an
+//! operation without a row here is a failed test.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Client, PASSWORD, TestApp};
+
+/// A part of the name of everything that [`Things::make`] makes, and of nothing else.
+pub(super) const CANARY_NAME: &str = "canaryname";
+
+/// Who may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum May {
+    /// Callers with one of these roles.
+    Roles(&'static str),
+    /// Whoever has a session; a management key never.
+    Session,
+    /// Everybody, signed in or not.
+    Anybody,
+}
+
+/// The roles.
+pub(super) const ROLES: [&str; 5] = ["owner", "admin", "member", "billing", "viewer"];
+
+const ALL: May = May::Roles("owner admin member billing viewer");
+const SEE_AGENTS: May = May::Roles("owner admin member viewer");
+const SEE_AUDIT: May = May::Roles("owner admin viewer");
+const MANAGE_AGENTS: May = May::Roles("owner admin member");
+const ADMINISTER: May = May::Roles("owner admin");
+
+type Body = fn(&Things) -> Value;
+
+const NONE: Body = |_| Value::Null;
+
+/// Name, who may, and a body that is accepted.
+const TABLE: &[(&str, May, Body)] = &[
+    (
+        "sign_up",
+        May::Anybody,
+        |_| json!({"email": "new@example.com", "password": PASSWORD, "name": "New", "orgName": "New"}),
+    ),
+    (
+        "log_in",
+        May::Anybody,
+        |_| json!({"email": "owner@example.com", "password": PASSWORD}),
+    ),
+    ("exchange_code", May::Anybody, |_| json!({"code": "none"})),
+    ("log_out", May::Session, NONE),
+    ("refresh_session", May::Session, NONE),
+    (
+        "switch_org",
+        May::Session,
+        |things| json!({"orgId": things.id("org")}),
+    ),
+    ("who_am_i", ALL, NONE),
+    ("get_org", ALL, NONE),
+    ("list_projects", ALL, NONE),
+    ("get_project", ALL, NONE),
+    ("list_providers", ALL, NONE),
+    ("get_provider", ALL, NONE),
+    ("list_api_keys", ADMINISTER, NONE),
+    (
+        "create_api_key",
+        ADMINISTER,
+        |_| json!({"name": "fresh", "role": "viewer"}),
+    ),
+    ("delete_api_key", ADMINISTER, NONE),
+    ("list_credentials", SEE_AGENTS, NONE),
+    (
+        "create_credential",
+        ADMINISTER,
+        |_| json!({"provider": "anthropic", "name": "fresh", "secret": "sk-ant-fresh"}),
+    ),
+    ("get_credential", SEE_AGENTS, NONE),
+    ("delete_credential", ADMINISTER, NONE),
+    (
+        "rotate_credential",
+        ADMINISTER,
+        |_| json!({"secret": "sk-rotated"}),
+    ),
+    ("test_credential", ADMINISTER, NONE),
+    ("list_agents", SEE_AGENTS, NONE),
+    ("create_agent", MANAGE_AGENTS, |_| json!({"name": "fresh"})),
+    ("get_agent", SEE_AGENTS, NONE),
+    ("update_agent", MANAGE_AGENTS, |_| json!({"rpmLimit": 1})),
+    ("delete_agent", MANAGE_AGENTS, NONE),
+    ("pause_agent", MANAGE_AGENTS, NONE),
+    ("resume_agent", MANAGE_AGENTS, NONE),
+    ("revoke_agent", MANAGE_AGENTS, NONE),
+    ("list_tokens", SEE_AGENTS, NONE),
+    ("create_token", MANAGE_AGENTS, |_| json!({"name": "fresh"})),
+    ("get_token", SEE_AGENTS, NONE),
+    ("revoke_token", MANAGE_AGENTS, NONE),
+    ("rotate_token", MANAGE_AGENTS, |_| json!({})),
+    ("list_budgets", ALL, NONE),
+    ("get_budget", ALL, NONE),
+    ("get_usage", ALL, NONE),
+    ("list_requests", SEE_AGENTS, NONE),
+    ("stream_requests", SEE_AGENTS, NONE),
+    ("get_request", SEE_AGENTS, NONE),
+    ("list_audit", SEE_AUDIT, NONE),
+];
+
+/// Members of bodies and queries that name a thing: the member, and the thing.
+const REFERENCES: [(&str, &str); 4] = [
+    ("project", "project"),
+    ("agent", "agent"),
+    ("agentId", "agent"),
+    ("orgId", "org"),
+];
+
+/// A thing of every kind, by the name that paths give it.
+#[derive(Clone)]
+pub(super) struct Things(BTreeMap<&'static str, String>);
+
+impl Things {
+    /// Makes them in the organization of `owner`.
+    pub(super) async fn make(app: &TestApp, owner: &Client) -> Self {
+        let canary = |kind: &str| format!("{kind} {CANARY_NAME}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let me = owner.get("/v1/auth/me").await.expect(200);
+        let credential = json!({"provider": "openai", "name": canary("credential"), "secret": "sk-things",
+            "baseUrl": app.fake_upstream().url()});
+        let credential = owner.post("/v1/credentials", &credential).await.expect(201);
+        let grant = json!({"name": "openai", "source": "byok", "credential": credential["id"]});
+        let token = json!({"name": canary("agent"), "providers": [grant], "budgetCentsMonthly": 1000});
+        let token = owner.post("/v1/tokens", &token).await.expect(201);
+        let key = json!({"name": canary("key"), "role": "viewer"});
+        let key = owner.post("/v1/api-keys", &key).await.expect(201);
+        let project = owner.get("/v1/projects/default").await.expect(200);
+        let chat = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]});
+        let request = app
+            .caller(token["token"].as_str().unwrap())
+            .post("/v1/openai/v1/chat/completions", &chat)
+            .await
+            .expect(200);
+        Self(BTreeMap::from([
+            ("org", text(&me["org"]["id"])),
+            ("project", text(&project["id"])),
+            ("provider", "openai".to_owned()),
+            ("credential", text(&credential["id"])),
+            ("agent", text(&token["agent"]["id"])),
+            ("token", text(&token["id"])),
+            ("budget", text(&token["agent"]["budget"]["id"])),
+            ("apiKey", text(&key["apiKey"]["id"])),
+            ("request", request.id()),
+        ]))
+    }
+
+    /// Ids that nothing has.
+    pub(super) fn nothing() -> Self {
+        let id = |prefix: &str| format!("{prefix}_00000000000000000000000000");
+        Self(BTreeMap::from([
+            ("org", id("org")),
+            ("project", id("prj")),
+            ("provider", "none".to_owned()),
+            ("credential", id("crd")),
+            ("agent", id("agt")),
+            ("token", id("tok")),
+            ("budget", id("bud")),
+            ("apiKey", id("key")),
+            ("request", id("req")),
+        ]))
+    }
+
+    pub(super) fn id(&self, kind: &str) -> &str {
+        self.0
+            .get(kind)
+            .unwrap_or_else(|| panic!("no thing is called `{kind}`"))
+    }
+
+    /// Every id.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str).filter(|id| id.contains('_'))
+    }
+}
+
+/// An operation as the description of the API has it, with its row of the table.
+pub(super) struct Operation {
+    pub(super) name: String,
+    pub(super) method: String,
+    pub(super) may: May,
+    path: String,
+    body: Body,
+    /// Members of the query that name a thing.
+    query: Vec<(&'static str, &'static str)>,
+    /// Members of the body that name a thing.
+    members: Vec<(&'static str, &'static str)>,
+}
+
+/// Every operation of the description, in its order.
+pub(super) fn operations() -> Vec<Operation> {
+    let document: Value = serde_json::from_str(&keystore_server::api::openapi_json().unwrap()).unwrap();
+    let rows: BTreeMap<_, _> = TABLE
+        .iter()
+        .map(|(name, may, body)| (*name, (*may, *body)))
+        .collect();
+    assert_eq!(rows.len(), TABLE.len(), "a name has two rows");
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let name = operation["operationId"].as_str().unwrap();
+            let Some((may, body)) = rows.get(name) else {
+                panic!("`{name}` has no row in the table of operations");
+            };
+            found.push(Operation {
+                name: name.to_owned(),
+                method: method.to_uppercase(),
+                may: *may,
+                path: path.clone(),
+                body: *body,
+                query: references(|member| {
+                    let parameters = operation["parameters"].as_array();
+                    parameters
+                        .into_iter()
+                        .flatten()
+                        .any(|parameter| parameter["in"] == "query" && parameter["name"] == member)
+                }),
+                members: references(|member| has_member(&document, operation, member)),
+            });
+        }
+    }
+    let names: BTreeSet<_> = found.iter().map(|operation| operation.name.as_str()).collect();
+    let gone: Vec<_> = rows.keys().filter(|name| !names.contains(*name)).collect();
+    assert!(gone.is_empty(), "rows without an operation: {gone:?}");
+    found
+}
+
+fn references(has: impl Fn(&str) -> bool) -> Vec<(&'static str, &'static str)> {
+    REFERENCES.into_iter().filter(|(member, _)| has(member)).collect()
+}
+
+fn has_member(document: &Value, operation: &Value, member: &str) -> bool {
+    let schema = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    let Some(reference) = schema.as_str() else {
+        return false;
+    };
+    let pointer = reference.trim_start_matches('#');
+    !document.pointer(pointer).unwrap()["properties"][member].is_null()
+}
+
+/// One way to call an operation.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    pub(super) what: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) body: Value,
+}
+
+impl Call {
+    pub(super) async fn send(&self, client: &Client) -> Answer {
+        let request = client.request(&self.method, &self.path);
+        client
+            .send(if self.body.is_null() {
+                request
+            } else {
+                request.json(&self.body)
+            })
+            .await
+    }
+}
+
+impl Operation {
+    /// Whether it changes something.
+    pub(super) fn changes(&self) -> bool {
+        self.method != "GET"
+    }
+
+    /// Whether its path names a thing of an organization.
+    pub(super) fn names_a_thing(&self) -> bool {
+        self.path.contains('{') && !self.path.contains("{provider}")
+    }
+
+    /// The operation on these things, as it should be called.
+    pub(super) fn call(&self, things: &Things) -> Call {
+        let mut path = self.path.clone();
+        for (kind, id) in &things.0 {
+            path = path.replace(&format!("{{{kind}}}"), id);
+        }
+        assert!(!path.contains('{'), "{path}: no thing is called so");
+        Call {
+            what: self.name.clone(),
+            method: self.method.clone(),
+            path,
+            body: (self.body)(things),
+        }
+    }
+
+    /// Every call that names one thing of `foreign`, and beside it only things of `own`.
+    pub(super) fn calls_on_foreign(&self, own: &Things, foreign: &Things) -> Vec<Call> {
+        let mut calls = Vec::new();
+        if self.names_a_thing() {
+            let path = self.call(foreign).path;
+            calls.push(Call {
+                path,
+                ..self.call(own)
+            });
+        }
+        for (member, kind) in &self.query {
+            let mut call = self.call(own);
+            call.path = format!("{}?{member}={}", call.path, foreign.id(kind));
+            call.what = format!("{} ?{member}", self.name);
+            calls.push(call);
+        }
+        for (member, kind) in &self.members {
+            let mut call = self.call(own);
+            call.body[*member] = foreign.id(kind).into();
+            call.what = format!("{} /{member}", self.name);
+            calls.push(call);
+        }
+        calls
+    }
+}
