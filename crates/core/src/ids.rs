@@ -71,8 +71,8 @@ macro_rules! typed_ids {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let text = encode(self.0);
-                write!(f, "{}_", $prefix)?;
-                text.iter().try_for_each(|byte| fmt::Write::write_char(f, char::from(*byte)))
+                f.write_str(concat!($prefix, "_"))?;
+                f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
             }
         }
 

@@ -56,9 +56,11 @@ impl fmt::Display for NanoUsd {
         let sign = if self.0 < 0 { "-" } else { "" };
         let nanos = self.0.unsigned_abs();
         let per_dollar = PER_DOLLAR.unsigned_abs();
-        let fraction = format!("{:09}", nanos % per_dollar);
-        let kept = fraction.trim_end_matches('0').len().max(2);
-        write!(f, "{sign}{}.{}", nanos / per_dollar, &fraction[..kept])
+        let (mut fraction, mut decimals) = (nanos % per_dollar, 9);
+        while decimals > 2 && fraction % 10 == 0 {
+            (fraction, decimals) = (fraction / 10, decimals - 1);
+        }
+        write!(f, "{sign}{}.{fraction:0decimals$}", nanos / per_dollar)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Bodies that the proxy answers with, and the answers that it gives by itself.
 
 use std::convert::Infallible;
+use std::fmt::{Display, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::{Frame, SizeHint};
@@ -87,22 +88,28 @@ const RESET: HeaderName = HeaderName::from_static("x-keystore-ratelimit-reset");
 
 /// Writes the marks into the head of a forwarded answer.
 pub(crate) fn mark(headers: &mut HeaderMap, marks: &Marks) {
-    let text = |value: String| HeaderValue::from_maybe_shared(Bytes::from(value)).ok();
-    if let Some(id) = text(marks.request.to_string()) {
-        headers.insert(REQUEST_ID, id);
-    }
-    headers.insert(SOURCE, HeaderValue::from_static(marks.source.as_str()));
+    // All values that are written out stand in one allocation.
+    let mut text = BytesMut::with_capacity(128);
+    let mut put = |name: HeaderName, value: &dyn Display| {
+        // Writing to a buffer that grows cannot fail, and what is written is ASCII.
+        let _ = write!(text, "{value}");
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+            headers.insert(name, value);
+        }
+    };
+    put(REQUEST_ID, &marks.request);
     if let Some(left) = marks.left {
-        headers.insert(LIMIT, left.limit.into());
-        headers.insert(REMAINING, left.remaining.into());
-        headers.insert(RESET, left.resets_at.into());
+        put(LIMIT, &left.limit);
+        put(REMAINING, &left.remaining);
+        put(RESET, &left.resets_at);
     }
     if let Some(cap) = marks.output_cap {
-        headers.insert(MAX_OUTPUT, cap.into());
+        put(MAX_OUTPUT, &cap);
     }
-    if let Some(cost) = marks.cost.and_then(|cost| text(cost.to_string())) {
-        headers.insert(COST, cost);
+    if let Some(cost) = marks.cost {
+        put(COST, &cost);
     }
+    headers.insert(SOURCE, HeaderValue::from_static(marks.source.as_str()));
 }
 
 /// The process lives.
