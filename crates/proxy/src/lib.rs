@@ -46,6 +46,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::authenticate::Caller;
 use crate::authorize::Permit;
 use crate::cache::{Agent, Agents};
 use crate::config::ProxyConfig;
@@ -57,7 +58,7 @@ use crate::parse::AllowedHosts;
 pub use crate::probe::{ProbeOutcome, ProbeTarget};
 use crate::refuse::{Refusal, RefusalContext};
 pub use crate::response::Body;
-use crate::route::Route;
+use crate::route::{Route, Target};
 use crate::upstream::Upstreams;
 pub use crate::upstream::tls::TrustError;
 
@@ -202,7 +203,7 @@ impl Proxy {
             }
         };
         let caller = self.authenticate(&request, target).await?;
-        trail.caller(&caller.agent, caller.target.slug());
+        trail.caller(&caller);
         caller.check(self.clock.now(), request.peer().ip())?;
         let permit = self.authorize(caller, &request)?;
         trail.permit(&permit);
@@ -229,7 +230,7 @@ impl Proxy {
                 project: agent.policy.project,
                 agent: agent.policy.agent,
                 token: agent.token.token,
-                provider: trail.provider.clone(),
+                provider: trail.provider().to_owned(),
                 code: refusal.code().as_str().to_owned(),
                 status: response.status().as_u16(),
                 count: 1,
@@ -254,7 +255,7 @@ impl Proxy {
 struct Trail {
     request: RequestId,
     agent: Option<Arc<Agent>>,
-    provider: String,
+    target: Option<Target>,
     budget_status: Option<http::StatusCode>,
     /// There is an intent: its outcome is the record.
     attempted: bool,
@@ -265,15 +266,20 @@ impl Trail {
         Self {
             request,
             agent: None,
-            provider: String::new(),
+            target: None,
             budget_status: None,
             attempted: false,
         }
     }
 
-    fn caller(&mut self, agent: &Arc<Agent>, slug: &str) {
-        self.agent = Some(Arc::clone(agent));
-        slug.clone_into(&mut self.provider);
+    fn caller(&mut self, caller: &Caller) {
+        self.agent = Some(Arc::clone(&caller.agent));
+        self.target = Some(caller.target.clone());
+    }
+
+    /// The slug that was asked for; empty before it is known.
+    fn provider(&self) -> &str {
+        self.target.as_ref().map_or("", Target::slug)
     }
 
     fn permit(&mut self, permit: &Permit) {

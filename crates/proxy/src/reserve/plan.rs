@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use keystore_catalog::{Billing, OutputCap, UsageShape};
 use keystore_core::deny::Malformed;
@@ -267,16 +267,29 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole body, of at most `limit` bytes, if it comes within [`BODY_TIMEOUT`].
 async fn read_whole(body: Incoming, limit: u64) -> Result<Bytes, Deny> {
-    let too_large = Deny::BodyTooLarge { limit_bytes: limit };
     if body.size_hint().lower() > limit {
-        return Err(too_large);
+        return Err(Deny::BodyTooLarge { limit_bytes: limit });
     }
-    let limited = Limited::new(body, usize::try_from(limit).unwrap_or(usize::MAX));
-    match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
-        Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
-        Ok(Err(_)) | Err(_) => Err(Deny::Malformed(Malformed::Body)),
+    tokio::time::timeout(BODY_TIMEOUT, read_to_end(body, limit))
+        .await
+        .unwrap_or(Err(Deny::Malformed(Malformed::Body)))
+}
+
+/// Reads a body of at most `limit` bytes; one in one piece is not copied. Its trailers are dropped.
+async fn read_to_end(mut body: Incoming, limit: u64) -> Result<Bytes, Deny> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Deny::Malformed(Malformed::Body))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if (read.len() + data.len()) as u64 > limit {
+            return Err(Deny::BodyTooLarge { limit_bytes: limit });
+        }
+        if read.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        read.extend_from_slice(&data);
     }
+    Ok(read.freeze())
 }
 
 /// What one call uses and costs by its price row: one unit of the first thing that the row prices.
