@@ -12,6 +12,7 @@ pub(crate) mod credentials;
 mod envelope;
 mod extract;
 mod health;
+pub(crate) mod idempotency;
 mod metrics;
 mod orgs;
 mod page;
@@ -32,6 +33,8 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::get;
 use keystore_wire::problem::{MEDIA_TYPE, Problem};
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, Response, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -123,7 +126,10 @@ impl utoipa::Modify for SecuritySchemes {
 /// The description of the API: what `openapi.json` holds.
 pub fn openapi() -> Document {
     let mut document = routes().into_openapi();
-    for item in document.paths.paths.values_mut() {
+    for (path, item) in &mut document.paths.paths {
+        if let Some(post) = item.post.as_mut().filter(|_| !path.starts_with("/v1/auth/")) {
+            post.parameters.get_or_insert_default().push(idempotency_key());
+        }
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             operation
@@ -133,6 +139,19 @@ pub fn openapi() -> Document {
         }
     }
     document
+}
+
+/// Every POST takes it but those that sign in.
+fn idempotency_key() -> Parameter {
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some(
+            "A key of your choice, 1 to 255 visible ASCII characters. For 24 hours the same request with the same key has no \
+             second effect and gets the first answer, without values that are told once.",
+        ))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
+        .build()
 }
 
 /// Whatever goes wrong, it is answered in one shape.
@@ -167,6 +186,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
+        .layer(from_fn_with_state(Arc::clone(&app), idempotency::idempotent))
         .layer(from_fn_with_state(Arc::clone(&app), envelope::envelope))
         .with_state(app)
 }

@@ -23,6 +23,7 @@ use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};
+use crate::jobs;
 
 /// What the handlers work with.
 pub struct App {
@@ -177,6 +178,7 @@ impl App {
             .proxy
             .serve(sockets.proxy, sockets.proxy_tls, self.stop.clone());
         let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
+        self.tasks.spawn(jobs::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(

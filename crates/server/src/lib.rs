@@ -16,6 +16,7 @@ mod credentials;
 pub mod custody;
 pub mod dev;
 mod grants;
+mod jobs;
 pub mod log;
 mod probe;
 pub mod run;

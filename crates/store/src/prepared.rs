@@ -15,6 +15,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("changes", crate::changes::SQL),
     ("credentials", crate::credentials::SQL),
     ("deployment", crate::deployment::SQL),
+    ("idempotency", crate::idempotency::SQL),
     ("invitations", crate::invitations::SQL),
     ("keks", crate::keks::SQL),
     ("login_attempts", crate::login_attempts::SQL),

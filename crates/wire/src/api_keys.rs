@@ -64,6 +64,9 @@ pub struct CreatedApiKey {
     /// Whether the value was shown by an earlier answer to the same request.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub secret_shown: bool,
+    /// What to do where the value was shown and is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
     /// The key.
     pub api_key: ApiKey,
 }

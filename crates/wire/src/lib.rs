@@ -12,6 +12,7 @@ pub mod auth;
 pub mod budgets;
 pub mod credentials;
 pub mod health;
+pub mod once;
 pub mod orgs;
 pub mod page;
 pub mod patch;
@@ -27,6 +28,7 @@ pub mod time;
 pub mod tokens;
 pub mod usage;
 
+pub use once::ShownOnce;
 pub use page::Page;
 pub use patch::Patch;
 pub use problem::{Code, Problem};

@@ -145,6 +145,10 @@ codes! {
     MarketplaceUnavailable = "marketplace_unavailable", 409, "There is no marketplace here", false;
     /// An idempotency key came with another request than before.
     IdempotencyMismatch = "idempotency_mismatch", 422, "The idempotency key belongs to another request", false;
+    /// The first request with this idempotency key has not ended.
+    IdempotencyRunning = "idempotency_running", 409, "The first request with this key still runs", false;
+    /// The first request with this idempotency key was cut off, or its answer may not be repeated.
+    IdempotencyUnknown = "idempotency_unknown", 409, "What became of the first request is not known", false;
     /// The database is away for the moment.
     StoreUnavailable = "store_unavailable", 503, "The database is not available", true;
     /// A fault of the server.

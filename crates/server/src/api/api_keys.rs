@@ -14,6 +14,7 @@ use keystore_wire::api_keys::{ApiKey, CreateApiKey, CreatedApiKey};
 use keystore_wire::page::PageQuery;
 
 use super::extract::{Body, Query};
+use super::idempotency::Once;
 use super::page::Slice;
 use super::problem::{ApiError, ApiResult};
 use super::roles;
@@ -43,7 +44,7 @@ pub(super) async fn create_api_key(
     State(app): State<Arc<App>>,
     caller: Require<Administer>,
     Body(body): Body<CreateApiKey>,
-) -> ApiResult<(StatusCode, Json<CreatedApiKey>)> {
+) -> ApiResult<(StatusCode, Once<CreatedApiKey>)> {
     let new = NewKey {
         name: &body.name,
         role: roles::stored(body.role),
@@ -56,9 +57,10 @@ pub(super) async fn create_api_key(
     let answer = CreatedApiKey {
         key: Some(value.into_text().to_string()),
         secret_shown: false,
+        remedy: None,
         api_key: wire(row),
     };
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Once(answer)))
 }
 
 /// Revokes the management key at once and for good.

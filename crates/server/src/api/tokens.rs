@@ -15,6 +15,7 @@ use keystore_wire::tokens::{CreateToken, CreatedToken, ListTokens, RotateToken, 
 
 use super::agents::show;
 use super::extract::{Body, Query};
+use super::idempotency::Once;
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::agents;
@@ -74,12 +75,12 @@ pub(super) async fn create_token(
     State(app): State<Arc<App>>,
     caller: Require<ManageAgents>,
     Body(body): Body<CreateToken>,
-) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
+) -> ApiResult<(StatusCode, Once<CreatedToken>)> {
     let mut tx = app.store.begin().await?;
     let made = tokens::create(&app, &mut tx, &caller, body).await?;
     let answer = created(&app, &mut tx, made).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Once(answer)))
 }
 
 /// The token, without its value.
@@ -113,12 +114,12 @@ pub(super) async fn rotate_token(
     State(app): State<Arc<App>>,
     target: Target<ManageAgents, Found>,
     Body(body): Body<RotateToken>,
-) -> ApiResult<(StatusCode, Json<CreatedToken>)> {
+) -> ApiResult<(StatusCode, Once<CreatedToken>)> {
     let (mut tx, found) = target.change(&app).await?;
     let made = tokens::rotate(&app, &mut tx, &target, found, body.overlap_seconds).await?;
     let answer = created(&app, &mut tx, made).await?;
     tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(answer)))
+    Ok((StatusCode::CREATED, Once(answer)))
 }
 
 async fn created(app: &App, conn: &mut keystore_store::Conn, made: Made) -> ApiResult<CreatedToken> {
@@ -126,6 +127,7 @@ async fn created(app: &App, conn: &mut keystore_store::Conn, made: Made) -> ApiR
         id: made.id,
         token: Some(made.value.into_text().to_string()),
         secret_shown: false,
+        remedy: None,
         expires_at: made.expires_at.map(Into::into),
         agent: show(app, conn, made.agent).await?,
     })

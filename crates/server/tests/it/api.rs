@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod credentials;
 mod health;
+mod idempotency;
 mod isolation;
 mod operations;
 mod problems;

@@ -43,3 +43,34 @@ fn every_operation_is_named_answers_problems_and_says_who_may_call_it() {
     assert!(ids.len() >= 30, "{ids:?}");
     assert!(ids.contains("create_token") && ids.contains("list_agents"));
 }
+
+/// What `limit`, `after` and `Idempotency-Key` are, on every operation that takes them.
+#[test]
+fn every_list_is_paged_and_every_post_can_be_repeated() {
+    let document: Value = serde_json::from_str(&keystore_server::api::openapi_json().unwrap()).unwrap();
+    let takes = |operation: &Value, name: &str| {
+        let parameters = operation["parameters"].as_array();
+        parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == name))
+    };
+    let (mut lists, mut posts) = (0, 0);
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let get = &item["get"];
+        let answer = &get["responses"]["200"]["content"]["application/json"]["schema"];
+        let answer = match answer["$ref"].as_str() {
+            Some(name) => &document["components"]["schemas"][name.rsplit('/').next().unwrap()],
+            None => answer,
+        };
+        if get["operationId"].as_str().is_some_and(|id| id.starts_with("list_")) {
+            lists += 1;
+            assert!(takes(get, "limit") && takes(get, "after"), "{path} is not paged");
+            let members = answer["properties"].as_object().unwrap();
+            assert!(members.contains_key("data") && members.contains_key("next"), "{path}");
+        }
+        if item["post"].is_object() {
+            let takes_key = !path.starts_with("/v1/auth/");
+            assert_eq!(takes(&item["post"], "Idempotency-Key"), takes_key, "{path}");
+            posts += 1;
+        }
+    }
+    assert!(lists >= 7 && posts >= 10, "{lists} lists, {posts} posts");
+}

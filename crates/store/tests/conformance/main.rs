@@ -51,6 +51,7 @@ on_both! {
         failures_are_counted_until_they_are_old,
         sessions_and_keys_end,
         one_kek_is_active,
+        a_key_is_claimed_once,
     }
     policies {
         a_token_loads_with_all_that_decides,
