@@ -1,16 +1,18 @@
 //! The catalog: what is known of each provider, and what its operations cost.
 //!
 //! The data are the files of `catalog/`. `build.rs` reads and validates them and writes them down as constant tables, so that
-//! they cost nothing to load and are read in place. The same schema reads a custom provider at run time ([`parse_provider`]).
+//! they cost nothing to load and are read in place. The same schema reads a custom provider at run time ([`Provider::define`]).
 //! This crate does no I/O, holds no secret, and does not say what a usage costs: that is `core::price`.
 
 mod bad_key;
+mod custom;
 mod matching;
 mod origin;
 mod policy;
 mod prices;
 mod provider;
 mod schema;
+mod shared;
 mod table;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,7 @@ pub use provider::{
     Verify,
 };
 pub use schema::{SchemaError, parse_prices, parse_provider, read_provider};
+pub use shared::{PriceRef, ProviderRef};
 pub use table::{credential_queries, credential_slots, nearest, provider, providers, recognise_key};
 
 impl Provider {

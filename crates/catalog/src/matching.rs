@@ -13,6 +13,8 @@ use crate::provider::{Billing, Operation, UsageShape};
 pub struct OperationMatch<'a> {
     /// The operation of the catalog, if it is listed.
     pub operation: Option<&'a Operation>,
+    /// Its number among the provider's operations.
+    pub number: Option<usize>,
     /// Its name, or `other`.
     pub name: &'a str,
     /// Whether it reads or writes.
@@ -40,7 +42,7 @@ pub(crate) fn find<'a>(
     path: &str,
 ) -> OperationMatch<'a> {
     let plain = is_plain(path);
-    let operation = operations.iter().find(|operation| {
+    let number = operations.iter().position(|operation| {
         operation.host == alias
             && (!plain || may_cover(&operation.path, path))
             && operation.takes(method)
@@ -51,9 +53,10 @@ pub(crate) fn find<'a>(
     } else {
         Access::Write
     };
-    match operation {
+    match number.and_then(|number| operations.get(number)) {
         Some(operation) => OperationMatch {
             operation: Some(operation),
+            number,
             name: &operation.name,
             access: operation.access.unwrap_or(by_method),
             billing: operation.billing,
@@ -65,6 +68,7 @@ pub(crate) fn find<'a>(
         },
         None => OperationMatch {
             operation: None,
+            number: None,
             name: "other",
             access: by_method,
             billing: default_billing,

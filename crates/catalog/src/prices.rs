@@ -12,18 +12,22 @@ const MINUTES_PER_DAY: i64 = 24 * 60;
 impl PriceTable {
     /// The row of `model` that is in force at a time: by id, else by alias, else the first whose rule it matches.
     pub fn find(&self, model: &str, at: Micros) -> Option<&ModelPrice> {
+        self.position(model, at).map(|row| &self.rows[row].price)
+    }
+
+    /// As [`Self::find`], the number of the row.
+    pub(crate) fn position(&self, model: &str, at: Micros) -> Option<usize> {
         let start = self.index.partition_point(|(name, _)| name.as_ref() < model);
         let named = self.index[start..]
             .iter()
             .take_while(|(name, _)| name == model)
-            .filter_map(|(_, row)| self.rows.get(usize::try_from(*row).ok()?))
-            .find(|row| row.in_force(at));
-        let row = named.or_else(|| {
-            self.rows.iter().find(|row| {
+            .filter_map(|(_, row)| usize::try_from(*row).ok())
+            .find(|row| self.rows.get(*row).is_some_and(|row| row.in_force(at)));
+        named.or_else(|| {
+            self.rows.iter().position(|row| {
                 row.in_force(at) && row.price.rule.as_ref().is_some_and(|rule| matches(rule, model))
             })
-        });
-        row.map(|row| &row.price)
+        })
     }
 }
 

@@ -141,6 +141,8 @@ typed_ids! {
     InvitationId = "ivt";
     /// A stored credential (a provider's secret, in versions).
     CredentialId = "crd";
+    /// A provider that an organization defined for itself.
+    ProviderId = "prv";
     /// An agent: the identity that carries grants and limits.
     AgentId = "agt";
     /// An agent's token (its secret is the `ks_` value).

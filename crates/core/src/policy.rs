@@ -1,7 +1,7 @@
 //! What an agent may do: its policy, and the decision over one request.
 
 use crate::deny::Deny;
-use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, TokenId};
+use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId, TokenId};
 use crate::money::NanoUsd;
 use crate::time::Micros;
 use crate::token::TokenHash;
@@ -342,6 +342,34 @@ pub struct BudgetPolicy {
 }
 
 impl BudgetPolicy {
+    /// The one byte form that is stored and authenticated.
+    pub fn canonical(&self) -> Vec<u8> {
+        minicbor::to_vec(self).unwrap_or_default()
+    }
+}
+
+/// A provider that an organization defined for itself. Stored and authenticated as `AgentPolicy` is, so that who writes rows of
+/// the database cannot point it elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ProviderPolicy {
+    /// The provider.
+    #[n(0)]
+    pub provider: ProviderId,
+    /// Its organization.
+    #[n(1)]
+    pub org: OrgId,
+    /// The name in paths, scopes and commands; unique in the organization and none of the catalog's.
+    #[n(2)]
+    pub slug: String,
+    /// What it is, in the TOML of `catalog/providers`.
+    #[n(3)]
+    pub definition: String,
+    /// Its prices, in the TOML of `catalog/prices`.
+    #[n(4)]
+    pub prices: Option<String>,
+}
+
+impl ProviderPolicy {
     /// The one byte form that is stored and authenticated.
     pub fn canonical(&self) -> Vec<u8> {
         minicbor::to_vec(self).unwrap_or_default()

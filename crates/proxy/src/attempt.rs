@@ -147,13 +147,13 @@ impl Proxy {
             path: permit.target.upstream_path(),
             query: permit.target.query(),
             headers: std::mem::take(headers),
-            provider: permit.provider,
+            provider: permit.provider(),
             alias: permit.target.alias(),
             policy: &credential.policy,
             body_bytes,
         };
         let built = inject::build(parts, &opened).map_err(|error| {
-            tracing::error!(provider = %permit.provider.slug, %error, "an upstream request cannot be built");
+            tracing::error!(provider = %permit.provider().slug, %error, "an upstream request cannot be built");
             ProxyError::Internal
         })?;
         Ok(built)
@@ -169,9 +169,9 @@ impl Proxy {
         let now = self.clock.now();
         agent.token.check(now)?;
         agent.policy.check_status(now)?;
-        let provider = || permit.provider.slug.to_string();
+        let provider = || permit.provider().slug.to_string();
         let grant = agent
-            .grant(&permit.provider.slug)
+            .grant(&permit.provider().slug)
             .ok_or_else(|| Deny::ProviderNotGranted { provider: provider() })?;
         if !grant.grant.allows(permit.operation.access) {
             return Err(Deny::ScopeDenied {
@@ -202,7 +202,7 @@ fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
 
 /// Settles a call that brought no answer.
 fn failed(reservation: Reservation, permit: &Permit, error: ForwardError) -> Refusal {
-    let provider = permit.provider.slug.to_string();
+    let provider = permit.provider().slug.to_string();
     match error {
         ForwardError::NotSent { reason } => end(
             reservation,

@@ -45,11 +45,34 @@ impl Proxy {
         request: &CleanRequest<B>,
         target: Target,
     ) -> Result<Caller, Deny> {
-        let provider = keystore_catalog::provider(target.slug());
+        let Some(provider) = keystore_catalog::provider(target.slug()) else {
+            return Box::pin(self.authenticate_elsewhere(request.headers(), target)).await;
+        };
         let (hash, target) = find(request.headers(), provider, target).ok_or(Deny::InvalidToken)?;
+        Ok(Caller {
+            agent: self.agent(hash).await?,
+            target,
+        })
+    }
+
+    async fn agent(&self, hash: TokenHash) -> Result<Arc<Agent>, Deny> {
         let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
         agent.token.check(self.clock.now())?;
-        Ok(Caller { agent, target })
+        Ok(agent)
+    }
+
+    /// For a provider that the catalog does not know: which places it uses is the agent's organization to say, so the token is
+    /// looked for everywhere first, and then where it belongs.
+    async fn authenticate_elsewhere(&self, headers: &HeaderMap, target: Target) -> Result<Caller, Deny> {
+        let hash = find_anywhere(headers, &target).ok_or(Deny::InvalidToken)?;
+        let agent = self.agent(hash).await?;
+        let Some(own) = agent.own_provider(target.slug()) else {
+            return Ok(Caller { agent, target });
+        };
+        match find(headers, own, target) {
+            Some((again, target)) if again == hash => Ok(Caller { agent, target }),
+            _ => Err(Deny::InvalidToken),
+        }
     }
 }
 
@@ -63,24 +86,45 @@ impl Caller {
 }
 
 /// The one token of a request, hashed, and the target without it.
-fn find(headers: &HeaderMap, provider: Option<&Provider>, target: Target) -> Option<(TokenHash, Target)> {
+fn find(headers: &HeaderMap, provider: &Provider, target: Target) -> Option<(TokenHash, Target)> {
     let mut found = Found::default();
     let mut note = |value: &[u8], place: &Place<'_>| {
-        let used = provider.is_none_or(|provider| uses(provider, place));
-        found.note(keystore_vault::hash_token(value), used);
+        found.note(keystore_vault::hash_token(value), uses(provider, place));
     };
+    in_headers(headers, &mut note);
+    let target = without_token(target, provider, &mut note)?;
+    found.only().map(|hash| (hash, target))
+}
+
+/// The one token of a request, hashed, wherever it stands: in the head, a query parameter, or at the end of the first segment.
+fn find_anywhere(headers: &HeaderMap, target: &Target) -> Option<TokenHash> {
+    let mut found = Found::default();
+    let mut note = |value: &[u8], _: &Place<'_>| found.note(keystore_vault::hash_token(value), true);
+    in_headers(headers, &mut note);
+    let pairs = target.query().unwrap_or_default().split('&');
+    let values = pairs.filter_map(|pair| pair.split_once('='));
+    for (name, value) in values.filter(|(_, value)| token::is_token(value.as_bytes())) {
+        note(value.as_bytes(), &Place::Query(name));
+    }
+    let segment = target.upstream_path().split('/').nth(1).unwrap_or_default();
+    let start = segment.len().checked_sub(token::LENGTH);
+    if let Some(value) = start
+        .and_then(|start| segment.get(start..))
+        .filter(|value| token::is_token(value.as_bytes()))
+    {
+        note(value.as_bytes(), &Place::Path);
+    }
+    found.only()
+}
+
+fn in_headers(headers: &HeaderMap, note: &mut impl FnMut(&[u8], &Place<'_>)) {
     for (name, value) in headers {
         if name == AUTHORIZATION {
-            authorization(value.as_bytes(), &mut note);
+            authorization(value.as_bytes(), note);
         } else if token::is_token(value.as_bytes()) {
             note(value.as_bytes(), &Place::Header(name.as_str()));
         }
     }
-    let target = match provider {
-        Some(provider) => without_token(target, provider, &mut note)?,
-        None => target,
-    };
-    found.only().map(|hash| (hash, target))
 }
 
 /// What was found so far.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use keystore_catalog::{OperationMatch, Provider};
+use keystore_catalog::{Billing, Operation, OperationMatch, ProviderRef, UsageShape};
 use keystore_core::Deny;
 use keystore_core::deny::Malformed;
+use keystore_core::policy::Access;
 
 use crate::Proxy;
 use crate::authenticate::Caller;
@@ -16,10 +17,32 @@ use crate::route::Target;
 #[derive(Clone)]
 pub(crate) struct Permit {
     pub(crate) agent: Arc<Agent>,
-    pub(crate) provider: &'static Provider,
-    pub(crate) operation: OperationMatch<'static>,
+    pub(crate) operation: Permitted,
     pub(crate) target: Target,
     grant: usize,
+}
+
+/// An operation by its number, with what is asked of it most: a permit keeps its agent, which keeps the provider, so that it
+/// borrows nothing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Permitted {
+    number: Option<usize>,
+    pub(crate) access: Access,
+    pub(crate) billing: Billing,
+    pub(crate) usage_shape: UsageShape,
+    pub(crate) max_body_bytes: Option<u64>,
+}
+
+impl From<OperationMatch<'_>> for Permitted {
+    fn from(found: OperationMatch<'_>) -> Self {
+        Self {
+            number: found.number,
+            access: found.access,
+            billing: found.billing,
+            usage_shape: found.usage_shape,
+            max_body_bytes: found.max_body_bytes,
+        }
+    }
 }
 
 impl Permit {
@@ -27,26 +50,43 @@ impl Permit {
     pub(crate) fn grant(&self) -> &ReadyGrant {
         &self.agent.grants[self.grant]
     }
+
+    /// The provider.
+    pub(crate) fn provider(&self) -> &ProviderRef {
+        &self.grant().provider
+    }
+
+    /// The operation as the provider's file describes it, if it does.
+    pub(crate) fn known(&self) -> Option<&Operation> {
+        self.provider().operations.get(self.operation.number?)
+    }
+
+    /// The operation's name, or `other`.
+    pub(crate) fn operation_name(&self) -> &str {
+        self.known().map_or("other", |known| &known.name)
+    }
+
+    /// The price row, where the request does not name a model.
+    pub(crate) fn price_model(&self) -> Option<&str> {
+        self.known()?.price_model.as_deref()
+    }
 }
 
 impl Proxy {
     /// The permit for what the caller asks.
     pub(crate) fn authorize<B>(&self, caller: Caller, request: &CleanRequest<B>) -> Result<Permit, Deny> {
         let Caller { agent, target } = caller;
-        let provider = keystore_catalog::provider(target.slug())
-            .filter(|provider| self.config.dev || !provider.dev_only)
-            .ok_or_else(|| Deny::UnknownProvider {
-                slug: target.slug().to_owned(),
-            })?;
-        if request.has_encoded_slash() && !provider.path_encoded_slash {
-            return Err(Deny::Malformed(Malformed::Path));
-        }
-        let slug = || provider.slug.clone().into_owned();
+        let slug = || target.slug().to_owned();
         let grant = agent
             .grants
             .iter()
-            .position(|ready| ready.grant.provider == provider.slug)
-            .ok_or_else(|| Deny::ProviderNotGranted { provider: slug() })?;
+            .position(|ready| ready.grant.provider == target.slug() && self.exists(&ready.provider))
+            .ok_or_else(|| self.no_grant(target.slug()))?;
+        let ready = &agent.grants[grant];
+        let provider = &ready.provider;
+        if request.has_encoded_slash() && !provider.path_encoded_slash {
+            return Err(Deny::Malformed(Malformed::Path));
+        }
         let operation = provider.operation(request.method().as_str(), target.alias(), target.upstream_path());
         if operation.minting {
             return Err(Deny::OperationDenied {
@@ -54,18 +94,33 @@ impl Proxy {
                 operation: operation.name.to_owned(),
             });
         }
-        if !agent.grants[grant].grant.allows(operation.access) {
+        if !ready.grant.allows(operation.access) {
             return Err(Deny::ScopeDenied {
                 provider: slug(),
                 access: operation.access,
             });
         }
         Ok(Permit {
+            operation: operation.into(),
             agent,
-            provider,
-            operation,
             target,
             grant,
         })
+    }
+
+    fn exists(&self, provider: &keystore_catalog::Provider) -> bool {
+        self.config.dev || !provider.dev_only
+    }
+
+    /// Of providers that an organization defined, only those that are granted to the agent exist for it.
+    fn no_grant(&self, slug: &str) -> Deny {
+        match keystore_catalog::provider(slug).filter(|provider| self.exists(provider)) {
+            Some(provider) => Deny::ProviderNotGranted {
+                provider: provider.slug.to_string(),
+            },
+            None => Deny::UnknownProvider {
+                slug: slug.to_owned(),
+            },
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 mod agent;
 mod index;
+mod providers;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use quick_cache::sync::Cache;
 
 pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
 use index::Index;
+use providers::Providers;
 
 use crate::counters::Counters;
 use crate::upstream::Upstreams;
@@ -29,6 +31,7 @@ const ATTEMPTS: usize = 8;
 pub(crate) struct Agents {
     ready: Cache<TokenHash, Arc<Agent>>,
     index: Index,
+    providers: Providers,
     store: Store,
     policy_mac: PolicyMac,
     counters: Arc<Counters>,
@@ -40,6 +43,7 @@ impl Agents {
         Arc::new(Self {
             ready: Cache::new(CAPACITY),
             index: Index::default(),
+            providers: Providers::default(),
             store,
             policy_mac,
             counters,
@@ -99,7 +103,9 @@ impl Agents {
         };
         drop(conn);
         let token = loaded.identity.token;
-        let agent = Agent::verify(loaded, hash, &self.policy_mac, &self.counters);
+        let providers = self.providers.read(&loaded, &self.policy_mac);
+        let agent = providers
+            .and_then(|providers| Agent::verify(loaded, hash, &providers, &self.policy_mac, &self.counters));
         if let Err(reason) = &agent {
             tracing::error!(%token, reason, "the rows of a token are not authentic");
         }

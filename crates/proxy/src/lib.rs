@@ -62,6 +62,11 @@ use crate::route::{Route, Target};
 use crate::upstream::Upstreams;
 pub use crate::upstream::tls::TrustError;
 
+/// Whether an address may be dialled without the operator's word.
+pub fn is_public(address: std::net::IpAddr) -> bool {
+    upstream::resolver::kind_of(address) == upstream::resolver::AddressKind::Public
+}
+
 /// The data plane of one node.
 pub struct Proxy {
     config: ProxyConfig,
@@ -284,7 +289,7 @@ impl Trail {
 
     fn permit(&mut self, permit: &Permit) {
         self.budget_status = permit
-            .provider
+            .provider()
             .refusal_budget_status
             .and_then(|status| http::StatusCode::from_u16(status).ok());
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use keystore_catalog::{Provider, Verify};
+use keystore_catalog::{Provider, ProviderRef, Verify};
 use keystore_core::Deny;
 use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{OrgId, ProjectId};
@@ -60,6 +60,8 @@ pub struct ProbeTarget {
     pub org: OrgId,
     /// Its project.
     pub project: ProjectId,
+    /// Its provider.
+    pub provider: ProviderRef,
     /// Its current version.
     pub credential: LoadedCredential,
 }
@@ -73,9 +75,7 @@ impl Proxy {
     /// The credential cannot be opened, or the intent cannot be recorded.
     pub async fn probe(self: &Arc<Self>, target: &ProbeTarget) -> Result<(ProbeOutcome, Option<u16>), Deny> {
         let row = &target.credential;
-        let provider = keystore_catalog::provider(&row.provider).ok_or_else(|| Deny::UnknownProvider {
-            slug: row.provider.clone(),
-        })?;
+        let provider = &*target.provider;
         let credential = cache::ready(&self.vault, target.org, row)
             .await
             .map_err(|error| unusable(&error, &row.name))?;

@@ -74,7 +74,7 @@ pub(crate) async fn relay(
         output_cap,
         left,
     } = answer;
-    let Ok(response) = answer::clean(response, permit.provider, &needles) else {
+    let Ok(response) = answer::clean(response, permit.provider(), &needles) else {
         return Err(undecodable(reservation, &permit));
     };
     let (mut head, body) = response.into_parts();
@@ -136,7 +136,7 @@ impl Cleaned {
 fn undecodable(reservation: Reservation, permit: &Permit) -> Refusal {
     let reason = "the answer has a content encoding that was not asked for".to_owned();
     let refusal = Refusal::from(ProxyError::Upstream {
-        provider: permit.provider.slug.to_string(),
+        provider: permit.provider().slug.to_string(),
         reason,
     });
     let code = Some(refusal.code().as_str());

@@ -10,9 +10,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
-use keystore_catalog::Billing;
+use keystore_catalog::{Billing, PriceRef};
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
-use keystore_core::price::ModelPrice;
 use keystore_core::record::{Ending, HeldBudget, Intent};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::Durability;
@@ -36,9 +35,10 @@ const MAX_RECORDED_PATH: usize = 512;
 pub(crate) struct Open {
     pub(crate) attempt: AttemptId,
     pub(crate) began: Duration,
+    /// The provider's name among the metrics.
     pub(crate) provider: &'static str,
     pub(crate) billing: Billing,
-    pub(crate) price: Option<&'static ModelPrice>,
+    pub(crate) price: Option<PriceRef>,
     /// What one call uses, where the operation is priced by the call.
     pub(crate) per_call: Usage,
     pub(crate) budgets: Vec<HeldBudget>,
@@ -92,7 +92,7 @@ impl Proxy {
             open: Some(Box::new(Open {
                 attempt,
                 began: self.clock.boottime(),
-                provider: &permit.provider.slug,
+                provider: permit.provider().label(),
                 billing: permit.operation.billing,
                 price: plan.price,
                 per_call: plan.per_call,
@@ -125,10 +125,6 @@ impl Proxy {
     ) -> Result<Reservation, Deny> {
         let now = self.clock.now();
         let attempt = AttemptId::new(self.ids.next());
-        let provider =
-            keystore_catalog::provider(&target.credential.provider).ok_or_else(|| Deny::UnknownProvider {
-                slug: target.credential.provider.clone(),
-            })?;
         let intent = Intent {
             attempt,
             request: RequestId::new(self.ids.next()),
@@ -137,7 +133,7 @@ impl Proxy {
             project: target.project,
             agent: AgentId::new(Uuid::nil()),
             token: TokenId::new(Uuid::nil()),
-            provider: provider.slug.to_string(),
+            provider: target.provider.slug.to_string(),
             operation: "credential.verify".to_owned(),
             method: request.method.to_string(),
             path: request.path.clone(),
@@ -153,7 +149,7 @@ impl Proxy {
             open: Some(Box::new(Open {
                 attempt,
                 began: self.clock.boottime(),
-                provider: &provider.slug,
+                provider: target.provider.label(),
                 billing: Billing::External,
                 price: None,
                 per_call: Usage::ZERO,
@@ -195,8 +191,8 @@ fn intent(
         project: permit.agent.policy.project,
         agent: permit.agent.policy.agent,
         token: permit.agent.token.token,
-        provider: permit.provider.slug.to_string(),
-        operation: permit.operation.name.to_owned(),
+        provider: permit.provider().slug.to_string(),
+        operation: permit.operation_name().to_owned(),
         method: method.to_string(),
         // The front door lets only ASCII through, so any byte is a boundary.
         path: path.get(..MAX_RECORDED_PATH).unwrap_or(path).to_owned(),

@@ -12,7 +12,7 @@ use crate::cache::ReadyCredential;
 impl Proxy {
     /// The credential of the permit's grant, bound for the host that the request names.
     pub(crate) async fn resolve(&self, permit: &Permit) -> Result<Arc<ReadyCredential>, Deny> {
-        let provider = || permit.provider.slug.to_string();
+        let provider = || permit.provider().slug.to_string();
         let credential = permit
             .grant()
             .credential(&self.vault)

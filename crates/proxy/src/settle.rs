@@ -123,7 +123,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
     };
     // A vendor that served another tier than it was asked for says so.
     let tier = read.service_tier.as_deref().or(open.service_tier.as_deref());
-    let priced = open.price.map(|price| price.charge(&read.usage, tier));
+    let priced = open.price.as_ref().map(|price| price.charge(&read.usage, tier));
     match priced {
         // What was read of an answer says little of what it cost: reasoning does not show. Whoever could end the reading early
         // must not gain by it, so that a cut answer costs what was held for it.

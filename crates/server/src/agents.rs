@@ -106,15 +106,7 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     check_future(&mut fields, new.expires_at.map(Micros::from), now);
     fields.check()?;
     let project = caller.select_project(tx, new.project.as_deref()).await?;
-    let grants = grants::resolve(
-        tx,
-        caller.org,
-        &project,
-        app.settings.dev,
-        &new.providers,
-        "/providers",
-    )
-    .await?;
+    let grants = grants::resolve(app, tx, caller.org, &project, &new.providers, "/providers").await?;
     let mut policy = AgentPolicy {
         agent: AgentId::new(app.ids.next()),
         org: caller.org,
@@ -218,8 +210,7 @@ pub(crate) async fn update(
         let project = projects::get(tx, caller.org, policy.project)
             .await?
             .ok_or_else(|| ApiError::not_found("project"))?;
-        policy.grants =
-            grants::resolve(tx, caller.org, &project, app.settings.dev, wanted, "/providers").await?;
+        policy.grants = grants::resolve(app, tx, caller.org, &project, wanted, "/providers").await?;
     }
     set_monthly(app, tx, &mut policy, &change.budget_cents_monthly, now).await?;
     let written = write(app, tx, name.trim(), &policy, now).await?;

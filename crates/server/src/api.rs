@@ -18,7 +18,7 @@ mod orgs;
 mod page;
 pub mod problem;
 mod projects;
-mod providers;
+pub(crate) mod providers;
 mod requests;
 mod roles;
 pub(crate) mod tokens;
@@ -61,8 +61,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(projects::get_project))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(api_keys::delete_api_key))
-        .routes(routes!(providers::list_providers))
-        .routes(routes!(providers::get_provider))
+        .routes(routes!(providers::list_providers, providers::create_provider))
+        .routes(routes!(
+            providers::get_provider,
+            providers::update_provider,
+            providers::delete_provider
+        ))
         .routes(routes!(
             credentials::list_credentials,
             credentials::create_credential
@@ -128,7 +132,9 @@ pub fn openapi() -> Document {
     let mut document = routes().into_openapi();
     for (path, item) in &mut document.paths.paths {
         if let Some(post) = item.post.as_mut().filter(|_| !path.starts_with("/v1/auth/")) {
-            post.parameters.get_or_insert_default().push(idempotency_key());
+            post.parameters
+                .get_or_insert_default()
+                .push(idempotency_key().into());
         }
         let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {

@@ -20,7 +20,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
-use crate::grants;
+use crate::providers;
 
 impl Resource for Credential {
     type Key = CredentialId;
@@ -40,11 +40,11 @@ impl Resource for Credential {
 /// `invalid_request`, `unknown_provider`, `already_exists`, `sealed`.
 pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) -> ApiResult<Credential> {
     let now = app.clock.now();
-    let provider = grants::provider(&new.provider, app.settings.dev)?;
+    let provider = providers::find(app, &mut app.store.read().await?, caller.org, &new.provider).await?;
     let name = new.name.as_deref().unwrap_or(DEFAULT_NAME).trim().to_owned();
     check(&name, &new, now)?;
-    let policy = destination(app, provider, &new.params, new.base_url.as_deref())?;
-    let secret = take_in(given(new.secret), provider)?;
+    let policy = destination(app, &provider, &new.params, new.base_url.as_deref())?;
+    let secret = take_in(given(new.secret), &provider)?;
     let (project, kek) = {
         let mut conn = app.store.read().await?;
         let project = caller.select_project(&mut conn, new.project.as_deref()).await?;
@@ -55,7 +55,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
         org: caller.org,
         id,
         version: 1,
-        provider,
+        provider: &provider,
         policy: &policy,
     };
     let version = seal(app, &kek, &sealing, &secret, now).await?;
@@ -126,20 +126,20 @@ pub(crate) async fn rotate_to(
     expires_at: Option<Micros>,
 ) -> ApiResult<Credential> {
     let now = app.clock.now();
-    let provider = grants::provider(&row.provider, app.settings.dev)?;
+    let provider = providers::find(app, &mut app.store.read().await?, row.org, &row.provider).await?;
     let mut fields = Fields::default();
     crate::agents::check_future(&mut fields, expires_at, now);
     fields.check()?;
     let base_url = base_url.or(row.base_url.as_deref());
-    let policy = destination(app, provider, &row.params, base_url)?;
-    let secret = take_in(secret, provider)?;
+    let policy = destination(app, &provider, &row.params, base_url)?;
+    let secret = take_in(secret, &provider)?;
     let kek = active_kek(&mut app.store.read().await?, row.org).await?;
     let next = row.current_version.saturating_add(1);
     let sealing = Sealing {
         org: row.org,
         id: row.id,
         version: next,
-        provider,
+        provider: &provider,
         policy: &policy,
     };
     let version = seal(app, &kek, &sealing, &secret, now).await?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use keystore_catalog::Provider;
 use keystore_core::ids::{CredentialId, OrgId};
 use keystore_core::policy::{Grant, ScopeAction, Source};
 use keystore_store::Conn;
@@ -13,39 +12,25 @@ use keystore_wire::credentials::DEFAULT_NAME;
 use keystore_wire::problem::Code;
 
 use crate::api::problem::{ApiError, ApiResult, Fields};
-
-/// The provider of the catalog with this slug, if it exists in this deployment.
-///
-/// # Errors
-/// `unknown_provider`, with the slug that may have been meant.
-pub(crate) fn provider(slug: &str, dev: bool) -> ApiResult<&'static Provider> {
-    keystore_catalog::provider(slug)
-        .filter(|provider| dev || !provider.dev_only)
-        .ok_or_else(|| {
-            let error = ApiError::new(Code::UnknownProvider, format!("there is no provider `{slug}`"));
-            match keystore_catalog::nearest(slug) {
-                Some(near) => error.remedy(format!("did you mean `{near}`?")),
-                None => error.remedy("`ks provider list --all` shows every provider"),
-            }
-        })
-}
+use crate::app::App;
+use crate::providers;
 
 /// The grants that `wanted` asks for, for an agent in `project`. `pointer` is where the list stands in the body.
 ///
 /// # Errors
 /// `invalid_request`, `unknown_provider`, `marketplace_unavailable`, `ambiguous_credential`, `conflict` without a credential.
 pub(crate) async fn resolve(
+    app: &App,
     conn: &mut Conn,
     org: OrgId,
     project: &Project,
-    dev: bool,
     wanted: &[GrantInput],
     pointer: &str,
 ) -> ApiResult<Vec<Grant>> {
     let scopes = checked_scopes(wanted, pointer)?;
     let mut grants = Vec::with_capacity(wanted.len());
     for (input, scopes) in wanted.iter().zip(scopes) {
-        let provider = provider(&input.name, dev)?;
+        let provider = providers::find(app, conn, org, &input.name).await?;
         if input.source == Source::Marketplace {
             return Err(ApiError::new(
                 Code::MarketplaceUnavailable,

@@ -19,6 +19,7 @@ mod grants;
 mod jobs;
 pub mod log;
 mod probe;
+mod providers;
 pub mod run;
 pub mod sandbox;
 mod tokens;

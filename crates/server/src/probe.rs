@@ -8,6 +8,7 @@ use keystore_wire::problem::Code;
 
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::providers;
 
 impl App {
     /// What a probe of the credential's current version shows, and the vendor's status where it answered.
@@ -16,19 +17,21 @@ impl App {
     /// `not_found` when it was deleted meanwhile, `sealed`, `audit_unavailable`.
     pub(crate) async fn probe(&self, row: &Credential) -> ApiResult<(ProbeOutcome, Option<u16>)> {
         let gone = || ApiError::not_found("credential");
-        let (version, kek) = {
+        let (provider, version, kek) = {
             let mut conn = self.store.read().await?;
+            let provider = providers::find(self, &mut conn, row.org, &row.provider).await?;
             let version = credentials::current(&mut conn, row.org, row.id)
                 .await?
                 .ok_or_else(gone)?;
             let kek = keks::get(&mut conn, row.org, version.kek)
                 .await?
                 .ok_or_else(gone)?;
-            (version, kek)
+            (provider, version, kek)
         };
         let target = ProbeTarget {
             org: row.org,
             project: row.project,
+            provider,
             credential: LoadedCredential {
                 id: row.id,
                 version: version.version,

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use keystore_core::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId};
+use keystore_core::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
 use keystore_core::token::TokenHash;
 use uuid::Uuid;
 
@@ -28,6 +28,8 @@ pub enum Change {
     Credential(CredentialId),
     /// The budget's terms or existence.
     Budget(BudgetId),
+    /// The definition of a custom provider, or its existence.
+    Provider(ProviderId),
     /// Everything in the project.
     Project(ProjectId),
     /// Everything in the organization.
@@ -42,6 +44,7 @@ impl std::fmt::Debug for Change {
             Self::Token(_) => write!(f, "Token(…)"),
             Self::Credential(id) => write!(f, "Credential({id})"),
             Self::Budget(id) => write!(f, "Budget({id})"),
+            Self::Provider(id) => write!(f, "Provider({id})"),
             Self::Project(id) => write!(f, "Project({id})"),
             Self::Org(id) => write!(f, "Org({id})"),
         }
@@ -96,6 +99,7 @@ pub(crate) async fn record(conn: &mut Conn, changes: &[Change]) -> Result<u64, S
             Change::Token(hash) => ("token", hash.0.to_vec()),
             Change::Credential(credential) => ("credential", id(credential.uuid())),
             Change::Budget(budget) => ("budget", id(budget.uuid())),
+            Change::Provider(provider) => ("provider", id(provider.uuid())),
             Change::Project(project) => ("project", id(project.uuid())),
             Change::Org(org) => ("org", id(org.uuid())),
         };

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use keystore_core::ids::{
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, InvitationId, KekId, OrgId,
-    ProjectId, RequestId, SessionId, TokenId, UserId,
+    ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
 };
 use keystore_core::policy::{AgentStatus, BudgetMode, Source};
 use keystore_core::token::TokenHash;
@@ -122,6 +122,7 @@ ids!(
     KekId,
     OrgId,
     ProjectId,
+    ProviderId,
     RequestId,
     SessionId,
     TokenId,

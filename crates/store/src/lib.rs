@@ -29,6 +29,7 @@ pub mod members;
 pub mod orgs;
 pub mod policies;
 pub mod projects;
+pub mod providers;
 pub mod requests;
 pub mod sessions;
 pub mod sign_in_codes;

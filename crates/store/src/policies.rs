@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use keystore_core::Micros;
-use keystore_core::ids::{AgentId, BudgetId, CredentialId, KekId, OrgId, ProjectId, TokenId};
+use keystore_core::ids::{AgentId, BudgetId, CredentialId, KekId, OrgId, ProjectId, ProviderId, TokenId};
 use keystore_core::policy::Source;
 use keystore_core::token::TokenHash;
 
@@ -23,6 +23,8 @@ pub struct LoadedToken {
     pub budgets: Vec<LoadedBudget>,
     /// The credentials of its `byok` grants, each in its current version. A grant whose credential was deleted has none.
     pub credentials: Vec<LoadedCredential>,
+    /// The providers of its grants that its organization defined for itself.
+    pub providers: Vec<LoadedProvider>,
 }
 
 row! {
@@ -58,6 +60,19 @@ row! {
     pub struct LoadedBudget {
         /// The budget.
         pub id: BudgetId,
+        /// The canonical bytes of its policy.
+        pub policy: Vec<u8>,
+        /// Their MAC.
+        pub mac: Vec<u8>,
+    }
+}
+
+row! {
+    /// A provider that the organization defined for itself.
+    #[derive(Clone)]
+    pub struct LoadedProvider {
+        /// The provider.
+        pub id: ProviderId,
         /// The canonical bytes of its policy.
         pub policy: Vec<u8>,
         /// Their MAC.
@@ -103,6 +118,9 @@ sql! {
             a.project AS project, a.name AS agent_name, a.policy AS agent_policy, a.mac AS agent_mac, o.time_zone \
         FROM tokens t JOIN agents a ON a.id = t.agent JOIN orgs o ON o.id = a.org WHERE t.hash = $1";
     BUDGETS = "SELECT id, policy, mac FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
+    PROVIDERS = "SELECT p.id, p.policy, p.mac FROM agent_grants g \
+        JOIN custom_providers p ON p.org = g.org AND p.slug = g.provider \
+        WHERE g.org = $1 AND g.agent = $2 ORDER BY p.id";
     CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, v.sealed, \
             v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped \
         FROM agent_grants g JOIN credentials c ON c.id = g.credential AND c.org = g.org \
@@ -123,9 +141,11 @@ pub async fn load(conn: &mut Conn, hash: TokenHash) -> Result<Option<LoadedToken
     };
     let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, identity.org, identity.agent)?;
     let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, identity.org, identity.agent)?;
+    let providers = fetch_all!(conn, LoadedProvider, PROVIDERS, identity.org, identity.agent)?;
     Ok(Some(LoadedToken {
         identity,
         budgets,
         credentials,
+        providers,
     }))
 }

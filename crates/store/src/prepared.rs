@@ -25,6 +25,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("policies", crate::policies::SQL),
     ("projections", crate::projections::SQL),
     ("projects", crate::projects::SQL),
+    ("providers", crate::providers::SQL),
     ("recovery", crate::recovery::SQL),
     ("requests", crate::requests::SQL),
     ("sessions", crate::sessions::SQL),

@@ -1,9 +1,12 @@
-//! The catalog as clients see it: `GET /v1/providers?category=&limit=&after=`, `GET /v1/providers/{slug}`.
+//! Providers as clients see them, the catalog's and those that an organization defined for itself: `GET|POST /v1/providers`,
+//! `GET|PATCH|DELETE /v1/providers/{slug}`.
 
 use keystore_core::policy::Access;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::patch::Patch;
 use crate::schema;
 
 /// Which providers.
@@ -14,6 +17,12 @@ pub struct ListProviders {
     /// Of this category only: `llm`, `search`, `email`, …
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// Of those only whose slug or name contains this, in whatever case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Those only that the organization defined for itself, or, with `false`, those of the catalog.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom: Option<bool>,
     /// How many entries, 1 to 500; 50 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 500)]
@@ -21,6 +30,40 @@ pub struct ListProviders {
     /// The `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
+}
+
+/// `POST /v1/providers`: a provider of the organization's own. Answers [`Provider`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"slug": "acme", "definition": {
+    "name": "Acme", "category": "llm", "base_url": "https://api.acme.example", "inject": [{"header": "x-acme-key"}]
+}}))]
+pub struct CreateProvider {
+    /// The name in paths, scopes and commands; none of the catalog's.
+    pub slug: String,
+    /// What a file of `catalog/providers` says, as JSON.
+    #[schema(value_type = Object)]
+    pub definition: Map<String, Value>,
+    /// What a file of `catalog/prices` says, as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub prices: Option<Map<String, Value>>,
+}
+
+/// `PATCH /v1/providers/{slug}`: changes a provider of the organization's own. Answers [`Provider`].
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"definition": {"docs_url": "https://acme.example/docs", "verify": null}}))]
+pub struct UpdateProvider {
+    /// The members to change, as a merge patch (RFC 7396): an absent one stays, `null` takes one away, a table is merged and
+    /// every other value replaced.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    #[schema(value_type = Object)]
+    pub definition: Map<String, Value>,
+    /// Other prices; `null` for none.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<Object>)]
+    pub prices: Patch<Map<String, Value>>,
 }
 
 /// A provider in a list.
@@ -39,10 +82,13 @@ pub struct ProviderSummary {
     /// The vendor's documentation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub docs_url: Option<String>,
+    /// Whether the organization defined it for itself.
+    #[serde(default)]
+    pub custom: bool,
 }
 
 /// All that is known of a provider.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Provider {
     /// The name in paths, scopes and commands.
@@ -79,6 +125,21 @@ pub struct Provider {
     pub priced_models: u32,
     /// Parts of this description that were not confirmed with the vendor.
     pub unverified: Vec<String>,
+    /// How the credential is put into requests: kinds and places, never values.
+    #[serde(default)]
+    #[schema(example = json!(["authorization: Bearer {key}"]))]
+    pub auth: Vec<String>,
+    /// Whether the organization defined it for itself.
+    #[serde(default)]
+    pub custom: bool,
+    /// The definition of a custom one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub definition: Option<Map<String, Value>>,
+    /// The prices of a custom one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub prices: Option<Map<String, Value>>,
 }
 
 /// A further host.

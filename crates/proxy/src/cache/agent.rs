@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::tz::TimeZone;
+use keystore_catalog::ProviderRef;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::destination::DestinationPolicy;
-use keystore_core::ids::{CredentialId, OrgId};
+use keystore_core::ids::{CredentialId, OrgId, ProviderId};
 use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, TokenPolicy};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
@@ -21,6 +22,7 @@ use tokio::sync::OnceCell;
 use uuid::Uuid;
 
 use super::index::token_source;
+use super::providers::OwnProviders;
 use crate::counters::Counters;
 use crate::upstream::CredentialKey;
 
@@ -31,13 +33,16 @@ pub(crate) struct Agent {
     pub(crate) policy: AgentPolicy,
     pub(crate) budgets: Vec<BudgetTerms>,
     pub(crate) grants: Vec<ReadyGrant>,
+    /// The providers of its organization that it was made from.
+    providers: Vec<ProviderId>,
     networks: Vec<Network>,
     stale: AtomicBool,
 }
 
-/// A grant with its counters and its credential.
+/// A grant with its provider, its counters and its credential.
 pub(crate) struct ReadyGrant {
     pub(crate) grant: Grant,
+    pub(crate) provider: ProviderRef,
     pub(crate) rates: Arc<Mutex<Rates>>,
     org: OrgId,
     stored: Option<LoadedCredential>,
@@ -74,6 +79,7 @@ impl Agent {
     pub(super) fn verify(
         loaded: LoadedToken,
         hash: TokenHash,
+        own: &OwnProviders,
         mac: &PolicyMac,
         counters: &Counters,
     ) -> Result<Self, &'static str> {
@@ -81,6 +87,7 @@ impl Agent {
             identity,
             budgets,
             credentials,
+            providers,
         } = loaded;
         let token: TokenPolicy = authentic(mac, "token", &identity.token_policy, &identity.token_mac)?;
         let policy: AgentPolicy = authentic(mac, "agent", &identity.agent_policy, &identity.agent_mac)?;
@@ -98,7 +105,11 @@ impl Agent {
         let grants = policy
             .grants
             .iter()
-            .map(|grant| ReadyGrant::new(grant, &policy, &credentials, counters))
+            .filter_map(|grant| {
+                // A provider that is neither defined nor in the catalog any more is granted to nobody.
+                let provider = own.find(&grant.provider)?;
+                Some(ReadyGrant::new(grant, provider, &policy, &credentials, counters))
+            })
             .collect();
         Ok(Self {
             name: identity.agent_name,
@@ -106,6 +117,7 @@ impl Agent {
             token,
             budgets,
             grants,
+            providers: providers.iter().map(|row| row.id).collect(),
             policy,
             stale: AtomicBool::new(false),
         })
@@ -130,12 +142,19 @@ impl Agent {
         ]
         .into_iter()
         .chain(self.budgets.iter().map(|budget| budget.id.uuid()))
+        .chain(self.providers.iter().map(|provider| provider.uuid()))
         .chain(
             self.grants
                 .iter()
                 .filter_map(|ready| ready.grant.credential)
                 .map(CredentialId::uuid),
         )
+    }
+
+    /// The provider with this slug that the agent's organization defined for itself, if the agent is granted it.
+    pub(crate) fn own_provider(&self, slug: &str) -> Option<&ProviderRef> {
+        let provider = &self.grant(slug)?.provider;
+        provider.is_custom().then_some(provider)
     }
 
     /// The grant for a provider.
@@ -171,7 +190,7 @@ impl Agent {
 }
 
 /// A policy row whose MAC is ours.
-fn authentic<'b, T: minicbor::Decode<'b, ()>>(
+pub(super) fn authentic<'b, T: minicbor::Decode<'b, ()>>(
     mac: &PolicyMac,
     purpose: &str,
     bytes: &'b [u8],
@@ -212,6 +231,7 @@ fn terms(
 impl ReadyGrant {
     fn new(
         grant: &Grant,
+        provider: ProviderRef,
         policy: &AgentPolicy,
         credentials: &[LoadedCredential],
         counters: &Counters,
@@ -228,6 +248,7 @@ impl ReadyGrant {
         Self {
             rates: counters.rates(policy.agent, &grant.provider),
             grant: grant.clone(),
+            provider,
             org: policy.org,
             stored,
             ready: OnceCell::new(),

@@ -39,6 +39,7 @@ impl Index {
             Change::Token(hash) => token_source(&hash.0),
             Change::Credential(id) => id.uuid(),
             Change::Budget(id) => id.uuid(),
+            Change::Provider(id) => id.uuid(),
             Change::Project(id) => id.uuid(),
             Change::Org(id) => id.uuid(),
         };

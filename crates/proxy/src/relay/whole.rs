@@ -50,7 +50,7 @@ impl Cleaned {
         let body = if head.status.is_success() {
             needles.mask(&read)
         } else {
-            match scrub::scrub_error_body(&read, permit.provider, &needles) {
+            match scrub::scrub_error_body(&read, permit.provider(), &needles) {
                 Cow::Owned(scrubbed) => Some(scrubbed),
                 Cow::Borrowed(_) => None,
             }
@@ -107,9 +107,9 @@ fn in_its_place(
     read: &[u8],
     ending: Ending,
 ) -> Option<Refusal> {
-    let provider = permit.provider.slug.to_string();
+    let provider = permit.provider().slug.to_string();
     match ending {
-        Ending::Complete if permit.provider.is_bad_key(status, read) => Some(
+        Ending::Complete if permit.provider().is_bad_key(status, read) => Some(
             ProxyError::CredentialInvalid {
                 provider,
                 credential: credential.name.clone(),

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
-use keystore_catalog::{Billing, OutputCap, UsageShape};
+use keystore_catalog::{Billing, OutputCap, PriceRef, UsageShape};
 use keystore_core::deny::Malformed;
 use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
 use keystore_core::record::HeldBudget;
@@ -32,7 +32,7 @@ const ESTIMATED_OUTPUT: u64 = 1_024;
 /// What a call may cost and what is sent for it.
 pub(super) struct Plan {
     pub(super) model: Option<String>,
-    pub(super) price: Option<&'static ModelPrice>,
+    pub(super) price: Option<PriceRef>,
     pub(super) per_call: Usage,
     pub(super) hold: NanoUsd,
     pub(super) budgets: Vec<HeldBudget>,
@@ -74,17 +74,14 @@ impl Proxy {
         let bytes = read_whole(request.body, limit).await?;
         let facts = body::read(&bytes, cap_member(permit)).map_err(Deny::Malformed)?;
         let in_path = permit
-            .operation
-            .operation
+            .known()
             .and_then(|known| known.model_in_path(permit.target.upstream_path()));
         // Where the path names the model, the vendor serves that one, whatever the body says.
-        let model = in_path
-            .or(facts.model.as_deref())
-            .or(permit.operation.price_model);
+        let model = in_path.or(facts.model.as_deref()).or(permit.price_model());
         permit.agent.check_model(model)?;
-        let price = model.and_then(|model| permit.provider.price(model, now));
-        let (hold, budgets, output_cap) = self.hold(permit, &facts, model, price, now)?;
-        let ask_usage = permit.operation.operation.is_some_and(|known| known.ask_usage);
+        let price = model.and_then(|model| permit.provider().find_price(model, now));
+        let (hold, budgets, output_cap) = self.hold(permit, &facts, model, price.as_deref(), now)?;
+        let ask_usage = permit.known().is_some_and(|known| known.ask_usage);
         let hide_usage_chunk = ask_usage && facts.stream && facts.include_usage != Some(true);
         let edits = Edits {
             include_usage: hide_usage_chunk,
@@ -124,7 +121,7 @@ impl Proxy {
         permit: &Permit,
         facts: &RequestFacts<'_>,
         model: Option<&str>,
-        price: Option<&'static ModelPrice>,
+        price: Option<&ModelPrice>,
         now: Micros,
     ) -> Result<(NanoUsd, Vec<HeldBudget>, Option<u64>), Deny> {
         let terms = &permit.agent.budgets;
@@ -143,8 +140,8 @@ impl Proxy {
             return Ok((hold, Vec::new(), None));
         }
         let unpriced = || Deny::UnpricedOperation {
-            provider: permit.provider.slug.to_string(),
-            what: model.unwrap_or(permit.operation.name).to_owned(),
+            provider: permit.provider().slug.to_string(),
+            what: model.unwrap_or(permit.operation_name()).to_owned(),
         };
         let price = price.filter(|_| !facts.background).ok_or_else(unpriced)?;
         let mut cap = None;
@@ -171,13 +168,15 @@ impl Proxy {
     /// An operation with a price per call: the price is held, and charged when the vendor takes the call.
     fn plan_per_call(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
         let row = permit
-            .operation
-            .price_model
-            .and_then(|model| permit.provider.price(model, now));
-        let priced = row.and_then(|row| one_call(row).map(|(usage, cost)| (row, usage, cost)));
+            .price_model()
+            .and_then(|model| permit.provider().find_price(model, now));
+        let priced = row.and_then(|row| one_call(&row).map(|(usage, cost)| (row, usage, cost)));
         let terms = &permit.agent.budgets;
         if priced.is_none() && !terms.is_empty() {
-            let (provider, what) = (permit.provider.slug.to_string(), permit.operation.name.to_owned());
+            let (provider, what) = (
+                permit.provider().slug.to_string(),
+                permit.operation_name().to_owned(),
+            );
             return Err(Deny::UnpricedOperation { provider, what });
         }
         let mut plan = unbilled(permit, request)?;
@@ -195,17 +194,17 @@ impl Proxy {
 /// A metered operation whose usage cannot be read yet: refused under a budget, otherwise passed on and marked unpriced.
 fn plan_unread(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
     if !permit.agent.budgets.is_empty() {
-        let (provider, what) = (permit.provider.slug.to_string(), permit.operation.name.to_owned());
+        let (provider, what) = (
+            permit.provider().slug.to_string(),
+            permit.operation_name().to_owned(),
+        );
         return Err(Deny::UnpricedOperation { provider, what });
     }
     // The body is not read here: a model that it names cannot be checked, so only the path's counts.
     let in_path = permit
-        .operation
-        .operation
+        .known()
         .and_then(|known| known.model_in_path(permit.target.upstream_path()));
-    permit
-        .agent
-        .check_model(in_path.or(permit.operation.price_model))?;
+    permit.agent.check_model(in_path.or(permit.price_model()))?;
     unbilled(permit, request)
 }
 
@@ -242,7 +241,7 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
 
 /// The member of the request that caps its output, where the operation has one.
 fn cap_member(permit: &Permit) -> Option<OutputCap> {
-    permit.operation.operation.and_then(|known| known.output_cap)
+    permit.known().and_then(|known| known.output_cap)
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

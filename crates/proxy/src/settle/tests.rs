@@ -1,5 +1,6 @@
 use std::borrow::Cow;
 
+use keystore_catalog::PriceRef;
 use keystore_core::Bucket;
 use keystore_core::ids::{AttemptId, BudgetId};
 use keystore_core::price::{ModelPrice, UnitPrices};
@@ -37,7 +38,7 @@ fn open(limited: bool) -> Open {
         began: Duration::ZERO,
         provider: "openai",
         billing: Billing::Metered,
-        price: Some(&PRICE),
+        price: Some(PriceRef::Catalog(&PRICE)),
         per_call: Usage::ZERO,
         budgets: if limited { vec![held] } else { Vec::new() },
         hold: HOLD,

@@ -125,7 +125,9 @@ fn key(headers: &HeaderMap) -> ApiResult<String> {
         .ok_or_else(|| {
             ApiError::new(
                 Code::BadRequest,
-                format!("`Idempotency-Key` must stand once and be 1 to {MAX_KEY_BYTES} visible ASCII characters"),
+                format!(
+                    "`Idempotency-Key` must stand once and be 1 to {MAX_KEY_BYTES} visible ASCII characters"
+                ),
             )
         })
 }
@@ -250,9 +252,16 @@ mod tests {
     fn what_is_told_once_is_not_kept() {
         let value = "0123456789abcdef".repeat(4);
         for prefix in ["ks_", "ksm_", "kss_"] {
-            assert_eq!(keepable(format!("{{\"x\":\"{prefix}{value}\"}}").as_bytes()), None, "{prefix}");
+            assert_eq!(
+                keepable(format!("{{\"x\":\"{prefix}{value}\"}}").as_bytes()),
+                None,
+                "{prefix}"
+            );
         }
-        assert_eq!(keepable(br#"{"example":"ks_..."}"#), Some(r#"{"example":"ks_..."}"#));
+        assert_eq!(
+            keepable(br#"{"example":"ks_..."}"#),
+            Some(r#"{"example":"ks_..."}"#)
+        );
         assert_eq!(keepable(b""), Some(""));
         assert_eq!(keepable(&[0xff]), None);
     }

@@ -1,49 +1,68 @@
-//! `/v1/providers`: the catalog as clients see it. The same for everyone.
+//! `/v1/providers`: the catalog, the same for everyone, and the providers that the organization defined for itself.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use keystore_catalog as catalog;
 use keystore_wire::Page;
 use keystore_wire::providers::{
-    BaseUrlVar, Billing, Env, Field, Host, ListProviders, Operation, Param, Provider, ProviderSummary,
+    BaseUrlVar, Billing, CreateProvider, Env, Field, Host, ListProviders, Operation, Param, Provider,
+    ProviderSummary, UpdateProvider,
 };
+use serde::Deserialize;
+use utoipa::IntoParams;
 
-use super::extract::{Id, Query};
+use super::extract::{Body, Id, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
-use crate::auth::require::{Require, SeeOrg};
-use crate::grants;
+use crate::auth::require::{ManageCredentials, Require, SeeOrg, Target};
+use crate::providers::{self, Own};
 
-/// The providers of the catalog, by slug.
+/// The providers that there are, by slug: the catalog's and the organization's own.
 #[utoipa::path(get, path = "/v1/providers", tag = "providers", params(ListProviders),
     responses((status = 200, body = Page<ProviderSummary>)))]
 pub(super) async fn list_providers(
     State(app): State<Arc<App>>,
-    _caller: Require<SeeOrg>,
+    caller: Require<SeeOrg>,
     Query(query): Query<ListProviders>,
 ) -> ApiResult<Json<Page<ProviderSummary>>> {
     let slice = Slice::<String>::of(query.limit, query.after.as_deref())?;
     let after = slice.after.as_deref().unwrap_or_default();
-    let found: Vec<_> = catalog::providers()
+    let own = providers::all_own(&app, &mut app.store.read().await?, caller.org).await?;
+    let of_catalog = catalog::providers()
         .iter()
         .filter(|provider| app.settings.dev || !provider.dev_only)
-        .filter(|provider| {
-            query
-                .category
-                .as_ref()
-                .is_none_or(|category| provider.category == *category)
+        .filter(|provider| own.iter().all(|own| own.policy.slug != provider.slug))
+        .map(|provider| (provider, false));
+    let search = query.search.as_deref().map(str::to_lowercase);
+    let mut found: Vec<_> = own
+        .iter()
+        .map(|own| (&*own.provider, true))
+        .chain(of_catalog)
+        .filter(|(provider, custom)| {
+            provider.slug.as_ref() > after
+                && query.custom.is_none_or(|wanted| wanted == *custom)
+                && query
+                    .category
+                    .as_ref()
+                    .is_none_or(|category| provider.category == *category)
+                && search.as_deref().is_none_or(|text| matches(provider, text))
         })
-        .filter(|provider| provider.slug.as_ref() > after)
-        .take(slice.read() as usize)
         .collect();
+    found.sort_unstable_by(|(left, _), (right, _)| left.slug.cmp(&right.slug));
+    found.truncate(slice.read() as usize);
     Ok(Json(slice.page(
         found,
-        |provider| provider.slug.to_string(),
-        summary,
+        |(provider, _)| provider.slug.to_string(),
+        |(provider, custom)| summary(provider, custom),
     )))
+}
+
+fn matches(provider: &catalog::Provider, text: &str) -> bool {
+    provider.slug.contains(text) || provider.name.to_lowercase().contains(text)
 }
 
 /// All that is known of a provider.
@@ -51,18 +70,89 @@ pub(super) async fn list_providers(
     params(("provider" = String, Path, description = "Slug")), responses((status = 200, body = Provider)))]
 pub(super) async fn get_provider(
     State(app): State<Arc<App>>,
-    _caller: Require<SeeOrg>,
+    caller: Require<SeeOrg>,
     Id(slug): Id<String>,
 ) -> ApiResult<Json<Provider>> {
-    Ok(Json(wire(grants::provider(&slug, app.settings.dev)?)))
+    let mut conn = app.store.read().await?;
+    match providers::own(&app, &mut conn, caller.org, &slug).await? {
+        Some(own) => Ok(Json(described(&own)?)),
+        None => Ok(Json(wire(
+            &*providers::find(&app, &mut conn, caller.org, &slug).await?,
+        ))),
+    }
 }
 
-fn summary(provider: &catalog::Provider) -> ProviderSummary {
+/// Defines a provider of the organization's own, as a file of the catalog would.
+#[utoipa::path(post, path = "/v1/providers", tag = "providers", request_body = CreateProvider,
+    responses((status = 201, body = Provider)))]
+pub(super) async fn create_provider(
+    State(app): State<Arc<App>>,
+    caller: Require<ManageCredentials>,
+    Body(body): Body<CreateProvider>,
+) -> ApiResult<(StatusCode, Json<Provider>)> {
+    let mut tx = app.store.begin().await?;
+    let own = providers::create(&app, &mut tx, &caller, body).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(described(&own)?)))
+}
+
+/// Changes a provider of the organization's own. Requests that begin after the answer follow the new definition; where stored
+/// credentials may go is changed by resealing them.
+#[utoipa::path(patch, path = "/v1/providers/{provider}", tag = "providers", request_body = UpdateProvider,
+    params(("provider" = String, Path, description = "Slug")), responses((status = 200, body = Provider)))]
+pub(super) async fn update_provider(
+    State(app): State<Arc<App>>,
+    target: Target<ManageCredentials, Own>,
+    Body(body): Body<UpdateProvider>,
+) -> ApiResult<Json<Provider>> {
+    let (mut tx, own) = target.change(&app).await?;
+    let own = providers::update(&app, &mut tx, &target, own, body).await?;
+    tx.commit().await?;
+    Ok(Json(described(&own)?))
+}
+
+/// Whether to delete a provider that is used.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct DeleteProvider {
+    /// Delete its credentials with it, and leave grants of it that open nothing.
+    #[serde(default)]
+    force: bool,
+}
+
+/// Deletes a provider of the organization's own.
+#[utoipa::path(delete, path = "/v1/providers/{provider}", tag = "providers",
+    params(("provider" = String, Path, description = "Slug"), DeleteProvider), responses((status = 204)))]
+pub(super) async fn delete_provider(
+    State(app): State<Arc<App>>,
+    target: Target<ManageCredentials, Own>,
+    Query(query): Query<DeleteProvider>,
+) -> ApiResult<StatusCode> {
+    let (mut tx, own) = target.change(&app).await?;
+    providers::delete(&mut tx, &target, own, query.force).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A provider of the organization's own, with its definition, as an answer and the audit log show it.
+pub(crate) fn described(own: &Own) -> ApiResult<Provider> {
+    let prices = own.policy.prices.as_deref().map(providers::json_of).transpose()?;
+    Ok(Provider {
+        custom: true,
+        definition: Some(providers::json_of(&own.policy.definition)?),
+        prices,
+        ..wire(&own.provider)
+    })
+}
+
+fn summary(provider: &catalog::Provider, custom: bool) -> ProviderSummary {
     ProviderSummary {
         slug: provider.slug.to_string(),
         name: provider.name.to_string(),
         category: provider.category.to_string(),
         docs_url: provider.docs_url.as_ref().map(ToString::to_string),
+        custom,
     }
 }
 
@@ -86,6 +176,22 @@ fn wire(provider: &catalog::Provider) -> Provider {
         operations: provider.operations.iter().map(operation).collect(),
         priced_models: u32::try_from(provider.prices.rows.len()).unwrap_or(u32::MAX),
         unverified: texts(&provider.unverified),
+        auth: provider.injections.iter().map(injected).collect(),
+        custom: false,
+        definition: None,
+        prices: None,
+    }
+}
+
+/// Where and how a credential is written into a request, as a person would write the request down.
+fn injected(injection: &catalog::InjectionTemplate) -> String {
+    use catalog::InjectionTemplate as Kind;
+    match injection {
+        Kind::Bearer { template } => format!("authorization: Bearer {template}"),
+        Kind::Header { name, template } => format!("{name}: {template}"),
+        Kind::Basic { username, password } => format!("authorization: Basic {username}:{password}"),
+        Kind::Query { name, template } => format!("?{name}={template}"),
+        Kind::Path { template } => format!("{template}/…"),
     }
 }
 

@@ -10,6 +10,7 @@ mod idempotency;
 mod isolation;
 mod operations;
 mod problems;
+mod providers;
 mod requests;
 mod roles;
 mod tokens;

@@ -60,11 +60,17 @@ fn every_list_is_paged_and_every_post_can_be_repeated() {
             Some(name) => &document["components"]["schemas"][name.rsplit('/').next().unwrap()],
             None => answer,
         };
-        if get["operationId"].as_str().is_some_and(|id| id.starts_with("list_")) {
+        if get["operationId"]
+            .as_str()
+            .is_some_and(|id| id.starts_with("list_"))
+        {
             lists += 1;
             assert!(takes(get, "limit") && takes(get, "after"), "{path} is not paged");
             let members = answer["properties"].as_object().unwrap();
-            assert!(members.contains_key("data") && members.contains_key("next"), "{path}");
+            assert!(
+                members.contains_key("data") && members.contains_key("next"),
+                "{path}"
+            );
         }
         if item["post"].is_object() {
             let takes_key = !path.starts_with("/v1/auth/");

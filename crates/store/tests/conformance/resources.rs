@@ -4,8 +4,8 @@ use keystore_core::ids::{
     AgentId, ApiKeyId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, SessionId, UserId,
 };
 use keystore_core::{Clock, Micros};
-use keystore_store::members::{Member, Role};
 use keystore_store::idempotency::{self, Claim};
+use keystore_store::members::{Member, Role};
 use keystore_store::{
     StoreError, agents, api_keys, credentials, deployment, keks, login_attempts, members, projects, sessions,
     sign_in_codes, tokens, users,
@@ -574,32 +574,57 @@ pub(crate) async fn a_key_is_claimed_once(bench: Bench) {
     };
     let take = async |claim: Claim, forgotten_before: i64| {
         let mut tx = store.begin().await.unwrap();
-        let claimed = idempotency::claim(&mut tx, &claim, Micros(forgotten_before)).await.unwrap();
+        let claimed = idempotency::claim(&mut tx, &claim, Micros(forgotten_before))
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         claimed
     };
-    let known = async || idempotency::get(&mut store.read().await.unwrap(), &claim(0)).await.unwrap();
+    let known = async || {
+        idempotency::get(&mut store.read().await.unwrap(), &claim(0))
+            .await
+            .unwrap()
+    };
     assert!(take(claim(10), 0).await);
     assert!(!take(claim(11), 0).await, "it is taken");
-    let other = Claim { caller: world.project.uuid(), ..claim(11) };
+    let other = Claim {
+        caller: world.project.uuid(),
+        ..claim(11)
+    };
     assert!(take(other, 0).await, "another caller's key is another key");
 
     let mut tx = store.begin().await.unwrap();
-    idempotency::keep(&mut tx, &claim(10), 201, Some("{}")).await.unwrap();
+    idempotency::keep(&mut tx, &claim(10), 201, Some("{}"))
+        .await
+        .unwrap();
     idempotency::release(&mut tx, &claim(10)).await.unwrap();
     tx.commit().await.unwrap();
     let kept = known().await.unwrap();
-    assert_eq!((kept.status, kept.answer.as_deref()), (Some(201), Some("{}")), "an answer stays");
+    assert_eq!(
+        (kept.status, kept.answer.as_deref()),
+        (Some(201), Some("{}")),
+        "an answer stays"
+    );
 
     assert!(take(claim(30), 20).await, "an old one is claimed anew");
     let mut tx = store.begin().await.unwrap();
-    idempotency::keep(&mut tx, &claim(10), 201, Some("old")).await.unwrap();
+    idempotency::keep(&mut tx, &claim(10), 201, Some("old"))
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(known().await.unwrap().status, None, "who lost the claim keeps nothing");
+    assert_eq!(
+        known().await.unwrap().status,
+        None,
+        "who lost the claim keeps nothing"
+    );
 
     let mut tx = store.begin().await.unwrap();
     idempotency::release(&mut tx, &claim(30)).await.unwrap();
-    assert_eq!(idempotency::forget(&mut tx, Micros(12)).await.unwrap(), 1, "the other caller's");
+    assert_eq!(
+        idempotency::forget(&mut tx, Micros(12)).await.unwrap(),
+        1,
+        "the other caller's"
+    );
     tx.commit().await.unwrap();
     assert_eq!(known().await, None);
 }

@@ -5,7 +5,10 @@ use serde_json::{Value, json};
 use crate::support::{Answer, Client, Setup, TestApp};
 
 async fn post(client: &Client, path: &str, key: &str, body: &Value) -> Answer {
-    let request = client.request("POST", path).header("idempotency-key", key).json(body);
+    let request = client
+        .request("POST", path)
+        .header("idempotency-key", key)
+        .json(body);
     client.send(request).await
 }
 
@@ -60,7 +63,10 @@ async fn a_value_is_told_once_and_a_repeat_says_what_to_do() {
     let first = post(owner, "/v1/api-keys", "k", &body).await.expect(201);
     assert!(first["key"].is_string());
     let again = post(owner, "/v1/api-keys", "k", &body).await.expect(201);
-    assert_eq!((&again["key"], &again["secretShown"]), (&Value::Null, &json!(true)));
+    assert_eq!(
+        (&again["key"], &again["secretShown"]),
+        (&Value::Null, &json!(true))
+    );
     assert_eq!(again["apiKey"]["id"], first["apiKey"]["id"]);
 
     let path = format!("/v1/tokens/{}/rotate", first_token(owner).await);
@@ -76,7 +82,11 @@ async fn a_value_is_told_once_and_a_repeat_says_what_to_do() {
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
         let text = String::from_utf8_lossy(&bytes);
-        for secret in [value, first["key"].as_str().unwrap(), rotated["token"].as_str().unwrap()] {
+        for secret in [
+            value,
+            first["key"].as_str().unwrap(),
+            rotated["token"].as_str().unwrap(),
+        ] {
             assert!(!text.contains(secret));
         }
     }
@@ -106,9 +116,14 @@ async fn a_key_stands_for_one_request_of_one_caller() {
         .await
         .expect(201);
     let stranger = app.stranger().await;
-    post(&stranger, "/v1/agents", "k", &json!({"name": "a", "providers": []}))
-        .await
-        .expect(201);
+    post(
+        &stranger,
+        "/v1/agents",
+        "k",
+        &json!({"name": "a", "providers": []}),
+    )
+    .await
+    .expect(201);
     let nobody = post(&app.anonymous(), "/v1/agents", "k", &json!({"name": "a"})).await;
     nobody.expect_problem(401, "unauthenticated");
     for wrong in ["", &"k".repeat(256)] {
@@ -146,7 +161,8 @@ async fn a_key_is_kept_for_a_day_and_what_was_cut_off_is_not_repeated() {
     let owner = app.owner_client();
     let body = json!({"name": "a", "providers": []});
     let first = post(owner, "/v1/agents", "k", &body).await.expect(201);
-    app.statement("UPDATE idempotency_keys SET status = NULL, answer = NULL").await;
+    app.statement("UPDATE idempotency_keys SET status = NULL, answer = NULL")
+        .await;
     clock.advance(std::time::Duration::from_secs(121));
     let again = post(owner, "/v1/agents", "k", &body).await;
     again.expect_problem(409, "idempotency_unknown");

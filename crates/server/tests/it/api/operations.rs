@@ -62,6 +62,13 @@ const TABLE: &[(&str, May, Body)] = &[
     ("get_project", ALL, NONE),
     ("list_providers", ALL, NONE),
     ("get_provider", ALL, NONE),
+    (
+        "create_provider",
+        ADMINISTER,
+        |_| json!({"slug": "fresh", "definition": {"name": "Fresh", "category": "llm", "self_hosted": true}}),
+    ),
+    ("update_provider", ADMINISTER, |_| json!({"definition": {"category": "search"}})),
+    ("delete_provider", ADMINISTER, NONE),
     ("list_api_keys", ADMINISTER, NONE),
     (
         "create_api_key",
@@ -132,6 +139,9 @@ impl Things {
         let key = json!({"name": canary("key"), "role": "viewer"});
         let key = owner.post("/v1/api-keys", &key).await.expect(201);
         let project = owner.get("/v1/projects/default").await.expect(200);
+        let provider = json!({"name": canary("provider"), "category": "llm", "self_hosted": true});
+        let provider = json!({"slug": "own-provider", "definition": provider});
+        owner.post("/v1/providers", &provider).await.expect(201);
         let chat = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]});
         let request = app
             .caller(token["token"].as_str().unwrap())
@@ -141,7 +151,7 @@ impl Things {
         Self(BTreeMap::from([
             ("org", text(&me["org"]["id"])),
             ("project", text(&project["id"])),
-            ("provider", "openai".to_owned()),
+            ("provider", "own-provider".to_owned()),
             ("credential", text(&credential["id"])),
             ("agent", text(&token["agent"]["id"])),
             ("token", text(&token["id"])),
@@ -271,7 +281,7 @@ impl Operation {
         self.method != "GET"
     }
 
-    /// Whether its path names a thing of an organization.
+    /// Whether its path names a thing of an organization. A provider's name may be another organization's too.
     pub(super) fn names_a_thing(&self) -> bool {
         self.path.contains('{') && !self.path.contains("{provider}")
     }
