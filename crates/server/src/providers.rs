@@ -65,7 +65,8 @@ impl Resource for Own {
         own(app, conn, caller.org, key).await?.ok_or_else(|| {
             let error = ApiError::not_found(Self::NOUN);
             match keystore_catalog::provider(key) {
-                Some(_) => error.remedy("it is of the catalog, which cannot be changed; define one with another name"),
+                Some(_) => error
+                    .remedy("it is of the catalog, which cannot be changed; define one with another name"),
                 None => error,
             }
         })

@@ -67,7 +67,11 @@ const TABLE: &[(&str, May, Body)] = &[
         ADMINISTER,
         |_| json!({"slug": "fresh", "definition": {"name": "Fresh", "category": "llm", "self_hosted": true}}),
     ),
-    ("update_provider", ADMINISTER, |_| json!({"definition": {"category": "search"}})),
+    (
+        "update_provider",
+        ADMINISTER,
+        |_| json!({"definition": {"category": "search"}}),
+    ),
     ("delete_provider", ADMINISTER, NONE),
     ("list_api_keys", ADMINISTER, NONE),
     (
