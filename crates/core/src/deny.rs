@@ -139,6 +139,13 @@ pub enum Deny {
         /// The provider.
         provider: String,
     },
+    /// The grant's credential has reached the end that was set for it.
+    CredentialExpired {
+        /// The provider.
+        provider: String,
+        /// The credential's name.
+        credential: String,
+    },
     /// A rate limit.
     RateLimited(RateLimited),
     /// A budget.

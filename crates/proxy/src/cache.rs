@@ -20,6 +20,7 @@ use index::Index;
 use providers::Providers;
 
 use crate::counters::Counters;
+use crate::learned::Limits;
 use crate::upstream::Upstreams;
 
 /// How many tokens are kept ready.
@@ -35,6 +36,7 @@ pub(crate) struct Agents {
     store: Store,
     policy_mac: PolicyMac,
     counters: Arc<Counters>,
+    limits: Limits,
 }
 
 impl Agents {
@@ -47,7 +49,13 @@ impl Agents {
             store,
             policy_mac,
             counters,
+            limits: Limits::default(),
         })
+    }
+
+    /// What is learned of the vendors' limits.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// From now on, what changes in the store goes stale here before the change's own call returns, and connections of a
@@ -104,8 +112,15 @@ impl Agents {
         drop(conn);
         let token = loaded.identity.token;
         let providers = self.providers.read(&loaded, &self.policy_mac);
-        let agent = providers
-            .and_then(|providers| Agent::verify(loaded, hash, &providers, &self.policy_mac, &self.counters));
+        let agent = providers.and_then(|providers| {
+            Agent::verify(
+                loaded,
+                hash,
+                &providers,
+                &self.policy_mac,
+                (&self.counters, &self.limits),
+            )
+        });
         if let Err(reason) = &agent {
             tracing::error!(%token, reason, "the rows of a token are not authentic");
         }

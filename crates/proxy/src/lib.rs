@@ -14,6 +14,7 @@ pub mod config;
 pub mod counters;
 mod forward;
 mod inject;
+mod learned;
 pub mod listener;
 pub mod meter;
 pub mod metrics;
@@ -51,6 +52,7 @@ use crate::authorize::Permit;
 use crate::cache::{Agent, Agents};
 use crate::config::ProxyConfig;
 use crate::counters::Counters;
+pub use crate::learned::LearnedLimit;
 use crate::listener::{ConnInfo, Drained, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::outlive::Afterlife;
@@ -248,6 +250,11 @@ impl Proxy {
     /// What is spent and held right now.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What a credential's vendor said of its limits.
+    pub fn limits_of(&self, credential: keystore_core::ids::CredentialId) -> Vec<LearnedLimit> {
+        self.agents.limits().known(credential)
     }
 
     /// What is counted.

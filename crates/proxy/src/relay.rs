@@ -74,6 +74,12 @@ pub(crate) async fn relay(
         output_cap,
         left,
     } = answer;
+    permit.grant().learned.observe(
+        response.status(),
+        response.headers(),
+        proxy.clock.boottime(),
+        || proxy.clock.now(),
+    );
     let Ok(response) = answer::clean(response, permit.provider(), &needles) else {
         return Err(undecodable(reservation, &permit));
     };

@@ -18,8 +18,13 @@ impl Proxy {
             .credential(&self.vault)
             .await
             .map_err(|error| unusable(&error, &provider()))?
-            .filter(|credential| credential.expires_at.is_none_or(|at| self.clock.now() < at))
             .ok_or_else(|| Deny::CredentialMissing { provider: provider() })?;
+        if credential.expires_at.is_some_and(|at| at <= self.clock.now()) {
+            return Err(Deny::CredentialExpired {
+                provider: provider(),
+                credential: credential.name.clone(),
+            });
+        }
         let alias = permit.target.alias();
         if credential.policy.host(alias).is_none() {
             return Err(Deny::UnknownHost {

@@ -76,7 +76,7 @@ codes! {
     InsufficientCredit = "insufficient_credit", 402, "The credit is exhausted", false;
     /// The agent has no grant for the provider.
     ProviderNotGranted = "provider_not_granted", 403, "The provider is not granted", false;
-    /// No credential is stored for the grant.
+    /// No credential is stored for the grant, or it has reached its end.
     CredentialMissing = "credential_missing", 403, "No credential is stored", false;
     /// The grant's scopes do not cover the operation.
     ScopeDenied = "scope_denied", 403, "The scopes do not cover the operation", false;
@@ -143,6 +143,8 @@ codes! {
     AmbiguousCredential = "ambiguous_credential", 409, "Several credentials could be meant", false;
     /// The marketplace is not part of this deployment.
     MarketplaceUnavailable = "marketplace_unavailable", 409, "There is no marketplace here", false;
+    /// The vendor does not accept the secret that was to be stored.
+    CredentialRefused = "credential_refused", 422, "The provider refused the secret", false;
     /// An idempotency key came with another request than before.
     IdempotencyMismatch = "idempotency_mismatch", 422, "The idempotency key belongs to another request", false;
     /// The first request with this idempotency key has not ended.
@@ -179,7 +181,7 @@ impl Code {
             Deny::ScopeDenied { .. } => Self::ScopeDenied,
             Deny::OperationDenied { .. } => Self::OperationDenied,
             Deny::ModelNotAllowed { .. } => Self::ModelNotAllowed,
-            Deny::CredentialMissing { .. } => Self::CredentialMissing,
+            Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. } => Self::CredentialMissing,
             Deny::RateLimited(_) => Self::RateLimited,
             Deny::BudgetExceeded(_) => Self::BudgetExceeded,
             Deny::UnpricedOperation { .. } => Self::UnpricedOperation,

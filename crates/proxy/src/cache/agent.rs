@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::index::token_source;
 use super::providers::OwnProviders;
 use crate::counters::Counters;
+use crate::learned::{Learned, Limits};
 use crate::upstream::CredentialKey;
 
 /// An agent, checked and resolved.
@@ -45,6 +46,8 @@ pub(crate) struct ReadyGrant {
     pub(crate) provider: ProviderRef,
     pub(crate) rates: Arc<Mutex<Rates>>,
     org: OrgId,
+    /// What its credential's vendor says of its limits.
+    pub(crate) learned: Arc<Learned>,
     stored: Option<LoadedCredential>,
     ready: OnceCell<Arc<ReadyCredential>>,
 }
@@ -81,7 +84,7 @@ impl Agent {
         hash: TokenHash,
         own: &OwnProviders,
         mac: &PolicyMac,
-        counters: &Counters,
+        kept: (&Counters, &Limits),
     ) -> Result<Self, &'static str> {
         let LoadedToken {
             identity,
@@ -108,7 +111,7 @@ impl Agent {
             .filter_map(|grant| {
                 // A provider that is neither defined nor in the catalog any more is granted to nobody.
                 let provider = own.find(&grant.provider)?;
-                Some(ReadyGrant::new(grant, provider, &policy, &credentials, counters))
+                Some(ReadyGrant::new(grant, provider, &policy, &credentials, kept))
             })
             .collect();
         Ok(Self {
@@ -234,7 +237,7 @@ impl ReadyGrant {
         provider: ProviderRef,
         policy: &AgentPolicy,
         credentials: &[LoadedCredential],
-        counters: &Counters,
+        (counters, limits): (&Counters, &Limits),
     ) -> Self {
         let stored = credentials
             .iter()
@@ -250,6 +253,7 @@ impl ReadyGrant {
             grant: grant.clone(),
             provider,
             org: policy.org,
+            learned: stored.as_ref().map(|row| limits.of(row.id)).unwrap_or_default(),
             stored,
             ready: OnceCell::new(),
         }

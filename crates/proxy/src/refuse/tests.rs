@@ -126,6 +126,14 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             "credential_missing",
         ),
         (
+            Deny::CredentialExpired {
+                provider: provider(),
+                credential: "default".into(),
+            },
+            403,
+            "credential_missing",
+        ),
+        (
             limited(RateKind::Rpm, 60, Some(Duration::from_secs(3))),
             429,
             "rate_limited",

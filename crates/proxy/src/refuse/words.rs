@@ -145,6 +145,10 @@ fn rights(deny: &Deny, agent: &str) -> Words {
                 "Store one with `ks provider add {provider}`, then grant it with `ks agent update {agent} --provider {provider}`."
             ),
         ),
+        Deny::CredentialExpired { provider, credential } => words(
+            format!("The credential `{credential}` of {provider} reached the end that was set for it."),
+            format!("Put a new one in its place with `ks provider rotate {provider}/{credential}`."),
+        ),
         Deny::UnpricedOperation { provider, what } => words(
             format!(
                 "`{}` of {provider} has no known price, and a budget applies to this call.",
