@@ -73,8 +73,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(
             credentials::get_credential,
+            credentials::update_credential,
             credentials::delete_credential
         ))
+        .routes(routes!(credentials::reseal_credential))
         .routes(routes!(credentials::rotate_credential))
         .routes(routes!(credentials::test_credential))
         .routes(routes!(agents::list_agents, agents::create_agent))

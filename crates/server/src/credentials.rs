@@ -11,7 +11,9 @@ use keystore_store::credentials::{self, Credential, CredentialStatus, Credential
 use keystore_store::{Conn, Tx, keks};
 use keystore_vault::intake::{DeclaredField, Given, IntakeError, MAIN_FIELD, intake};
 use keystore_vault::{Fields as SecretFields, SealContext, WrappedKek, policy_sha256};
-use keystore_wire::credentials::{CreateCredential, DEFAULT_NAME, RotateCredential};
+use keystore_wire::credentials::{
+    Agreement, CreateCredential, DEFAULT_NAME, RotateCredential, UpdateCredential,
+};
 use keystore_wire::problem::Code;
 
 use crate::api::credentials::wire;
@@ -34,15 +36,24 @@ impl Resource for Credential {
     }
 }
 
-/// Seals a new credential and stores it.
+/// Seals a new credential and stores it; with `verify`, unless the vendor refuses it.
 ///
 /// # Errors
-/// `invalid_request`, `unknown_provider`, `already_exists`, `sealed`.
-pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) -> ApiResult<Credential> {
+/// `invalid_request`, `unknown_provider`, `already_exists`, `sealed`, `credential_refused`.
+pub(crate) async fn create(
+    app: &App,
+    caller: &Caller,
+    new: CreateCredential,
+    verify: bool,
+) -> ApiResult<Credential> {
     let now = app.clock.now();
     let provider = providers::find(app, &mut app.store.read().await?, caller.org, &new.provider).await?;
     let name = new.name.as_deref().unwrap_or(DEFAULT_NAME).trim().to_owned();
-    check(&name, &new, now)?;
+    let mut fields = Fields::default();
+    check_name(&mut fields, &name);
+    crate::agents::check_future(&mut fields, new.expires_at.map(Micros::from), now);
+    check_lists(&mut fields, &new.labels, &new.agreements);
+    fields.check()?;
     let policy = destination(app, &provider, &new.params, new.base_url.as_deref())?;
     let secret = take_in(given(new.secret), &provider)?;
     let (project, kek) = {
@@ -61,7 +72,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
     let version = seal(app, &kek, &sealing, &secret, now).await?;
     drop(secret);
     let agreements = serde_json::to_value(&new.agreements).map_err(ApiError::internal)?;
-    let row = Credential {
+    let mut row = Credential {
         id,
         org: caller.org,
         project: project.id,
@@ -81,6 +92,10 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
         created_at: now,
         updated_at: now,
     };
+    if verify {
+        row.status = app.verify(&row, &version).await?;
+        row.tested_at = (row.status == CredentialStatus::Active).then_some(now);
+    }
     let mut tx = app.store.begin().await?;
     credentials::insert(&mut tx, &row, &version).await?;
     Event::new("create_credential", &row.id)
@@ -91,29 +106,43 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateCredential) ->
     Ok(row)
 }
 
-/// Seals a new version of a credential and makes it the one in use. When this returns, no request that begins later uses
-/// the old one, and the old one is gone.
+/// Seals a new version of a credential and makes it the one in use; with `verify`, unless the vendor refuses it. When this
+/// returns, no request that begins later uses the old one, and the old one is gone from the database; calls that run end on it.
 ///
 /// # Errors
-/// `invalid_request`, `sealed`, `conflict` when another rotation was quicker.
+/// `invalid_request`, `sealed`, `credential_refused`, `conflict` when another rotation was quicker.
 pub(crate) async fn rotate(
     app: &App,
     caller: &Caller,
     row: Credential,
     new: RotateCredential,
+    verify: bool,
 ) -> ApiResult<Credential> {
-    rotate_to(
-        app,
-        caller,
-        row,
-        given(new.secret),
-        None,
-        new.expires_at.map(Micros::from),
-    )
-    .await
+    let rotated = Rotation {
+        secret: given(new.secret),
+        base_url: None,
+        expires_at: new.expires_at.map(Micros::from),
+        rotate_after: new.rotate_after.map(Micros::from),
+        verify,
+    };
+    rotate_to(app, caller, row, rotated).await
 }
 
-/// As [`rotate`], and moves the credential to another base URL where one is given: for the sandbox, whose port changes.
+/// A new version.
+pub(crate) struct Rotation<'a> {
+    /// Its secret.
+    pub(crate) secret: Given,
+    /// Another base URL, where it moves: for the sandbox, whose port changes.
+    pub(crate) base_url: Option<&'a str>,
+    /// When it ends.
+    pub(crate) expires_at: Option<Micros>,
+    /// When it should be rotated.
+    pub(crate) rotate_after: Option<Micros>,
+    /// Whether to ask the vendor first.
+    pub(crate) verify: bool,
+}
+
+/// As [`rotate`], and moves the credential where that is asked for.
 ///
 /// # Errors
 /// As [`rotate`].
@@ -121,48 +150,194 @@ pub(crate) async fn rotate_to(
     app: &App,
     caller: &Caller,
     row: Credential,
-    secret: Given,
-    base_url: Option<&str>,
-    expires_at: Option<Micros>,
+    new: Rotation<'_>,
 ) -> ApiResult<Credential> {
     let now = app.clock.now();
-    let provider = providers::find(app, &mut app.store.read().await?, row.org, &row.provider).await?;
     let mut fields = Fields::default();
-    crate::agents::check_future(&mut fields, expires_at, now);
+    crate::agents::check_future(&mut fields, new.expires_at, now);
     fields.check()?;
-    let base_url = base_url.or(row.base_url.as_deref());
+    let (provider, kek) = {
+        let mut conn = app.store.read().await?;
+        let provider = providers::find(app, &mut conn, row.org, &row.provider).await?;
+        (provider, active_kek(&mut conn, row.org).await?)
+    };
+    let base_url = new.base_url.or(row.base_url.as_deref());
     let policy = destination(app, &provider, &row.params, base_url)?;
-    let secret = take_in(secret, &provider)?;
-    let kek = active_kek(&mut app.store.read().await?, row.org).await?;
-    let next = row.current_version.saturating_add(1);
+    let secret = take_in(new.secret, &provider)?;
     let sealing = Sealing {
         org: row.org,
         id: row.id,
-        version: next,
+        version: row.current_version.saturating_add(1),
         provider: &provider,
         policy: &policy,
     };
     let version = seal(app, &kek, &sealing, &secret, now).await?;
     drop(secret);
-    let mut tx = app.store.begin().await?;
-    if !credentials::rotate(&mut tx, row.org, &version, CredentialStatus::Untested).await? {
-        return Err(ApiError::not_found("credential"));
-    }
+    let status = match new.verify {
+        true => app.verify(&row, &version).await?,
+        false => CredentialStatus::Untested,
+    };
     let event = Event::new("rotate_credential", &row.id)
         .within(row.project)
         .before(&wire(row.clone()))?;
     let changed = Credential {
-        expires_at,
-        rotate_after: None,
+        status,
+        expires_at: new.expires_at,
+        rotate_after: new.rotate_after,
         updated_at: now,
         ..row
     };
-    credentials::update(&mut tx, &changed).await?;
-    credentials::delete_versions(&mut tx, changed.org, changed.id, next).await?;
-    let stored = reload(&mut tx, &changed).await?;
+    let tested = new.verify && status == CredentialStatus::Active;
+    let mut tx = app.store.begin().await?;
+    let stored = put_in_place(&mut tx, &changed, &version, tested).await?;
     event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(stored)
+}
+
+/// Seals what a credential holds for where its provider is now, as a new version. One that is sealed for that already stays.
+///
+/// # Errors
+/// As [`rotate`].
+pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiResult<Credential> {
+    let now = app.clock.now();
+    let (provider, current, from_kek, kek) = {
+        let mut conn = app.store.read().await?;
+        let provider = providers::find(app, &mut conn, row.org, &row.provider).await?;
+        let gone = || ApiError::not_found("credential");
+        let current = credentials::current(&mut conn, row.org, row.id)
+            .await?
+            .ok_or_else(gone)?;
+        let from = keks::get(&mut conn, row.org, current.kek)
+            .await?
+            .ok_or_else(gone)?;
+        (provider, current, from, active_kek(&mut conn, row.org).await?)
+    };
+    let policy = destination(app, &provider, &row.params, row.base_url.as_deref())?.canonical();
+    let event = Event::new("reseal_credential", &row.id)
+        .within(row.project)
+        .before(&wire(row.clone()))?;
+    if policy == current.policy {
+        let mut tx = app.store.begin().await?;
+        event.after(&wire(row.clone()))?.by(&mut tx, caller)?;
+        tx.commit().await?;
+        return Ok(row);
+    }
+    let context = |version: u32, policy: &[u8]| SealContext {
+        deployment: app.vault.deployment(),
+        org: row.org,
+        credential: row.id,
+        version,
+        provider: row.provider.clone(),
+        source: row.source,
+        policy_sha256: policy_sha256(policy),
+    };
+    let next = current.version.saturating_add(1);
+    let from = context(current.version, &current.policy);
+    let sealed = app
+        .vault
+        .reseal(
+            (&wrapped(from_kek), &from, &current.sealed),
+            (&kek, &context(next, &policy)),
+        )
+        .await?;
+    let version = CredentialVersion {
+        credential: row.id,
+        version: next,
+        sealed,
+        policy,
+        kek: kek.id,
+        kek_generation: kek.generation,
+        created_at: now,
+    };
+    let changed = Credential {
+        updated_at: now,
+        ..row
+    };
+    let mut tx = app.store.begin().await?;
+    let stored = put_in_place(&mut tx, &changed, &version, false).await?;
+    event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
+    tx.commit().await?;
+    Ok(stored)
+}
+
+/// Stores the next version with what is `changed` beside it, and deletes those before.
+async fn put_in_place(
+    tx: &mut Tx,
+    changed: &Credential,
+    version: &CredentialVersion,
+    tested: bool,
+) -> ApiResult<Credential> {
+    if !credentials::rotate(tx, changed.org, version, changed.status).await? {
+        return Err(ApiError::not_found("credential"));
+    }
+    if tested {
+        credentials::set_status(tx, changed.org, changed.id, changed.status, version.created_at).await?;
+    }
+    credentials::update(tx, changed).await?;
+    credentials::delete_versions(tx, changed.org, changed.id, version.version).await?;
+    reload(tx, changed).await
+}
+
+/// Changes what is known beside the secret.
+///
+/// # Errors
+/// `invalid_request`, `already_exists`.
+pub(crate) async fn update(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    row: Credential,
+    change: UpdateCredential,
+) -> ApiResult<Credential> {
+    let now = app.clock.now();
+    let event = Event::new("update_credential", &row.id)
+        .within(row.project)
+        .before(&wire(row.clone()))?;
+    let name = change
+        .name
+        .map_or(row.name.clone(), |name| name.trim().to_owned());
+    let labels = change.labels.apply(Some(row.labels.clone())).unwrap_or_default();
+    let known: BTreeMap<String, Agreement> =
+        serde_json::from_value(row.agreements.clone()).unwrap_or_default();
+    let agreements = change.agreements.apply(Some(known)).unwrap_or_default();
+    let expires_at = change
+        .expires_at
+        .apply(row.expires_at.map(Into::into))
+        .map(Micros::from);
+    let mut fields = Fields::default();
+    check_name(&mut fields, &name);
+    check_lists(&mut fields, &labels, &agreements);
+    if expires_at != row.expires_at {
+        crate::agents::check_future(&mut fields, expires_at, now);
+    }
+    fields.check()?;
+    let changed = Credential {
+        name,
+        labels,
+        agreements: serde_json::to_value(&agreements).map_err(ApiError::internal)?,
+        expires_at,
+        rotate_after: change
+            .rotate_after
+            .apply(row.rotate_after.map(Into::into))
+            .map(Micros::from),
+        updated_at: now,
+        ..row
+    };
+    if !credentials::update(tx, &changed).await? {
+        return Err(ApiError::not_found("credential"));
+    }
+    event.after(&wire(changed.clone()))?.by(tx, caller)?;
+    Ok(changed)
+}
+
+/// Whether a credential with this policy is sealed for somewhere else than its provider is now. A provider that is gone cannot
+/// say.
+pub(crate) fn needs_reseal(app: &App, provider: Option<&Provider>, row: &Credential, policy: &[u8]) -> bool {
+    provider.is_some_and(|provider| {
+        destination(app, provider, &row.params, row.base_url.as_deref())
+            .map_or(true, |now| now.canonical() != policy)
+    })
 }
 
 /// Notes that it was tested, and what the test found, if anything.
@@ -225,23 +400,19 @@ async fn reload(tx: &mut Tx, row: &Credential) -> ApiResult<Credential> {
         .ok_or_else(|| ApiError::not_found("credential"))
 }
 
-fn check(name: &str, new: &CreateCredential, now: Micros) -> ApiResult<()> {
-    let mut fields = Fields::default();
+fn check_name(fields: &mut Fields, name: &str) {
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
         fields.wrong("/name", "expected 1 to 100 characters without control characters");
     } else if name.parse::<CredentialId>().is_ok() {
         fields.wrong("/name", "must not look like an id");
     }
-    crate::agents::check_future(&mut fields, new.expires_at.map(Micros::from), now);
-    if new.labels.len() > 100
-        || new
-            .labels
-            .iter()
-            .any(|label| label.is_empty() || label.len() > 200)
-    {
+}
+
+fn check_lists(fields: &mut Fields, labels: &[String], agreements: &BTreeMap<String, Agreement>) {
+    if labels.len() > 100 || labels.iter().any(|label| label.is_empty() || label.len() > 200) {
         fields.wrong("/labels", "expected at most 100 labels of 1 to 200 characters");
     }
-    for (kind, agreement) in &new.agreements {
+    for (kind, agreement) in agreements {
         if agreement.date.parse::<jiff::civil::Date>().is_err() {
             fields.wrong(
                 format!("/agreements/{kind}/date"),
@@ -249,7 +420,6 @@ fn check(name: &str, new: &CreateCredential, now: Micros) -> ApiResult<()> {
             );
         }
     }
-    fields.check()
 }
 
 fn destination(
@@ -318,12 +488,16 @@ async fn active_kek(conn: &mut Conn, org: OrgId) -> ApiResult<WrappedKek> {
             "the organization has no active key-encryption key, so nothing can be sealed",
         )
     })?;
-    Ok(WrappedKek {
+    Ok(wrapped(row))
+}
+
+fn wrapped(row: keks::Kek) -> WrappedKek {
+    WrappedKek {
         id: row.id,
         generation: row.generation,
         org: row.org,
         bytes: row.wrapped,
-    })
+    }
 }
 
 /// What a version is sealed for.

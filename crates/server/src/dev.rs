@@ -352,12 +352,19 @@ async fn seal_sandbox(app: &App, caller: &Caller, url: &str, key: SandboxKey) ->
     };
     match found {
         Some(row) => {
-            credentials::rotate_to(app, caller, row, Given::Text(key.0), Some(url), None).await?;
+            let moved = credentials::Rotation {
+                secret: Given::Text(key.0),
+                base_url: Some(url),
+                expires_at: None,
+                rotate_after: None,
+                verify: false,
+            };
+            credentials::rotate_to(app, caller, row, moved).await?;
         }
         None => {
             let new = serde_json::json!({"provider": SANDBOX, "secret": key.0.as_str(), "baseUrl": url});
             let new: CreateCredential = serde_json::from_value(new)?;
-            credentials::create(app, caller, new).await?;
+            credentials::create(app, caller, new, false).await?;
         }
     }
     Ok(())

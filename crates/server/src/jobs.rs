@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_store::credentials::{self, DueKind};
 use keystore_store::idempotency;
 
 use crate::api::idempotency::KEPT_FOR;
@@ -13,21 +14,89 @@ use crate::app::App;
 /// How often the loop turns.
 const TURN: Duration = Duration::from_secs(60);
 
+/// How far back uses are noted at a start, in requests: what the last process may not have got to.
+const LOOK_BACK: i64 = 100_000;
+
+/// The days before a credential's end or rotation on which somebody is reminded.
+const REMIND_DAYS: [u32; 4] = [0, 1, 7, 14];
+
 /// Runs the jobs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
+    let mut noted = None;
     loop {
         tokio::select! {
             () = app.stop.cancelled() => return,
             () = tokio::time::sleep(TURN) => {}
         }
-        if let Err(error) = turn(&app).await {
+        if let Err(error) = turn(&app, &mut noted).await {
             tracing::warn!(%error, "a job failed; it is tried again in a minute");
         }
     }
 }
 
-async fn turn(app: &App) -> ApiResult<()> {
-    forget_answers(app).await
+async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
+    forget_answers(app).await?;
+    note_uses(app, noted).await?;
+    remind(app).await
+}
+
+/// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.
+pub(crate) async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
+    let newest = credentials::newest_use(&mut app.store.read().await?).await?;
+    let from = noted.unwrap_or(newest - LOOK_BACK);
+    if newest > from {
+        let mut tx = app.store.begin().await?;
+        credentials::note_uses(&mut tx, from, newest).await?;
+        tx.commit().await?;
+    }
+    *noted = Some(newest);
+    Ok(())
+}
+
+/// Reminds of credentials that end or should be rotated, once for each of [`REMIND_DAYS`], by a line in the log.
+pub(crate) async fn remind(app: &App) -> ApiResult<()> {
+    let now = app.clock.now();
+    let horizon = now.plus(days(REMIND_DAYS[3]));
+    let due = credentials::all_due(&mut app.store.read().await?, horizon).await?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.store.begin().await?;
+    for credential in &due {
+        let dates = [
+            (DueKind::Expiry, credential.expires_at),
+            (DueKind::Rotation, credential.rotate_after),
+        ];
+        for (kind, at) in dates {
+            let Some(at) = at.filter(|at| *at <= horizon) else {
+                continue;
+            };
+            let left = at.since(now);
+            let Some(stage) = REMIND_DAYS.into_iter().find(|stage| left <= days(*stage)) else {
+                continue;
+            };
+            if credentials::remind(&mut tx, credential, kind, (at, stage), now).await? {
+                tracing::warn!(
+                    org = %credential.org,
+                    credential = %credential.id,
+                    provider = credential.provider,
+                    name = credential.name,
+                    %at,
+                    within_days = stage,
+                    "{}",
+                    match kind {
+                        DueKind::Expiry => "a credential ends",
+                        DueKind::Rotation => "a credential should be rotated",
+                    }
+                );
+            }
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+fn days(days: u32) -> Duration {
+    Duration::from_secs(u64::from(days) * 86_400)
 }
 
 /// Forgets the answers of idempotency keys that are too old to be repeated.

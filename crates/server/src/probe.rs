@@ -1,7 +1,8 @@
 //! Asking a vendor whether it takes a stored credential.
 
+use keystore_catalog::ProviderRef;
 use keystore_proxy::{ProbeOutcome, ProbeTarget};
-use keystore_store::credentials::{self, Credential};
+use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::keks;
 use keystore_store::policies::LoadedCredential;
 use keystore_wire::problem::Code;
@@ -28,6 +29,49 @@ impl App {
                 .ok_or_else(gone)?;
             (provider, version, kek)
         };
+        self.probe_version(row, provider, version, kek.wrapped).await
+    }
+
+    /// What is known of a version that is not stored yet, after the vendor was asked. Where it gives no clear answer: untested.
+    ///
+    /// # Errors
+    /// `credential_refused`, `sealed`, `audit_unavailable`.
+    pub(crate) async fn verify(
+        &self,
+        row: &Credential,
+        version: &CredentialVersion,
+    ) -> ApiResult<CredentialStatus> {
+        let (provider, kek) = {
+            let mut conn = self.store.read().await?;
+            let provider = providers::find(self, &mut conn, row.org, &row.provider).await?;
+            let kek = keks::get(&mut conn, row.org, version.kek).await?;
+            (provider, kek.ok_or_else(|| ApiError::not_found("credential"))?)
+        };
+        let name = provider.name.to_string();
+        let (outcome, _) = self
+            .probe_version(row, provider, version.clone(), kek.wrapped)
+            .await?;
+        match outcome {
+            ProbeOutcome::Valid => Ok(CredentialStatus::Active),
+            ProbeOutcome::Invalid { status } => Err(ApiError::new(
+                Code::CredentialRefused,
+                format!("{name} does not accept the secret (it answered {status}); nothing was stored"),
+            )
+            .remedy("check the key, or store it untried: `--no-verify`, `?verify=false` in the API")),
+            ProbeOutcome::Unclear { reason } | ProbeOutcome::Unreachable { reason } => {
+                tracing::info!(provider = name, reason, "a credential is stored untested");
+                Ok(CredentialStatus::Untested)
+            }
+        }
+    }
+
+    async fn probe_version(
+        &self,
+        row: &Credential,
+        provider: ProviderRef,
+        version: CredentialVersion,
+        kek_wrapped: Vec<u8>,
+    ) -> ApiResult<(ProbeOutcome, Option<u16>)> {
         let target = ProbeTarget {
             org: row.org,
             project: row.project,
@@ -45,7 +89,7 @@ impl App {
                 policy: version.policy,
                 kek: version.kek,
                 kek_generation: version.kek_generation,
-                kek_wrapped: kek.wrapped,
+                kek_wrapped,
             },
         };
         self.proxy.probe(&target).await.map_err(|deny| {

@@ -121,6 +121,18 @@ sql! {
     OF_PROVIDER = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 ORDER BY id";
     LIST = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
         AND provider = COALESCE($3, provider) AND id > $4 ORDER BY id LIMIT $5";
+    DUE = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
+        AND provider = COALESCE($3, provider) AND id > $4 AND (expires_at <= $6 OR rotate_after <= $6) ORDER BY id LIMIT $5";
+    ALL_DUE = "SELECT * FROM credentials WHERE expires_at <= $1 OR rotate_after <= $1 ORDER BY id";
+    REMIND = "INSERT INTO credential_reminders (org, credential, kind, due_at, days, noted_at) \
+        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
+    POLICIES = "SELECT c.id, v.policy FROM credentials c \
+        JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
+        WHERE c.org = $1 AND c.id >= $2 AND c.id <= $3";
+    USES = "SELECT credential, CAST(MAX(at) AS BIGINT) FROM requests \
+        WHERE seq > $1 AND seq <= $2 AND credential IS NOT NULL AND operation <> 'credential.verify' GROUP BY credential";
+    TOKEN_USES = "SELECT token, CAST(MAX(at) AS BIGINT) FROM requests WHERE seq > $1 AND seq <= $2 GROUP BY token";
+    NEWEST = "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) FROM requests";
     VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
         FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
     CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
@@ -281,6 +293,107 @@ pub async fn list(
     Ok(fetch_all!(
         conn, Credential, LIST, org, project, provider, after, limit
     )?)
+}
+
+/// As [`list`], those only that end or should be rotated by `by`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn due(
+    conn: &mut Conn,
+    org: OrgId,
+    project: Option<ProjectId>,
+    provider: Option<&str>,
+    (after, limit): (Option<CredentialId>, u32),
+    by: Micros,
+) -> Result<Vec<Credential>, StoreError> {
+    let after = after.unwrap_or(CredentialId::new(uuid::Uuid::nil()));
+    Ok(fetch_all!(
+        conn, Credential, DUE, org, project, provider, after, limit, by
+    )?)
+}
+
+/// The credentials of every organization that end or should be rotated by `by`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn all_due(conn: &mut Conn, by: Micros) -> Result<Vec<Credential>, StoreError> {
+    Ok(fetch_all!(conn, Credential, ALL_DUE, by)?)
+}
+
+/// Which of a credential's two dates a reminder is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DueKind {
+    /// `expires_at`.
+    Expiry,
+    /// `rotate_after`.
+    Rotation,
+}
+
+named!(DueKind {
+    Expiry = "expiry",
+    Rotation = "rotation"
+});
+
+/// Notes that somebody was reminded, `days` before the date. `false` when they had been.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn remind(
+    tx: &mut Tx,
+    credential: &Credential,
+    kind: DueKind,
+    (due_at, days): (Micros, u32),
+    at: Micros,
+) -> Result<bool, StoreError> {
+    let rows = execute!(tx, REMIND, credential.org, credential.id, kind, due_at, days, at)?;
+    Ok(rows == 1)
+}
+
+/// The destination policies that the credentials from `first` to `last` are sealed for.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn policies(
+    conn: &mut Conn,
+    org: OrgId,
+    first: CredentialId,
+    last: CredentialId,
+) -> Result<BTreeMap<CredentialId, Vec<u8>>, StoreError> {
+    let rows = fetch_all!(conn, (uuid::Uuid, Vec<u8>), POLICIES, org, first, last)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, policy)| (CredentialId::new(id), policy))
+        .collect())
+}
+
+/// The number of the newest request.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn newest_use(conn: &mut Conn) -> Result<i64, StoreError> {
+    let (newest,) = fetch_one!(conn, (i64,), NEWEST)?;
+    Ok(newest)
+}
+
+/// Notes when credentials and tokens were last used, from the requests behind number `from` up to `to`.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn note_uses(tx: &mut Tx, from: i64, to: i64) -> Result<(), StoreError> {
+    for (credential, at) in fetch_all!(tx, (uuid::Uuid, i64), USES, from, to)? {
+        touch(tx, CredentialId::new(credential), Micros(at)).await?;
+    }
+    for (token, at) in fetch_all!(tx, (uuid::Uuid, i64), TOKEN_USES, from, to)? {
+        crate::tokens::touch(tx, keystore_core::ids::TokenId::new(token), Micros(at)).await?;
+    }
+    Ok(())
 }
 
 /// One version.

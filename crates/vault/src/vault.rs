@@ -122,6 +122,32 @@ impl Vault {
         context: &SealContext,
         fields: &Fields,
     ) -> Result<Vec<u8>, VaultError> {
+        self.seal_plaintext(kek, context, &fields.to_plaintext()).await
+    }
+
+    /// Seals what `sealed` holds anew: for another version, another destination, under another KEK. The plaintext does not leave
+    /// this function.
+    ///
+    /// # Errors
+    ///
+    /// `Sealed`, `NoRandomness`; `BadFormat`, `Corrupt` when `sealed` is not of its context.
+    pub async fn reseal(
+        &self,
+        (from_kek, from, sealed): (&WrappedKek, &SealContext, &[u8]),
+        (kek, context): (&WrappedKek, &SealContext),
+    ) -> Result<Vec<u8>, VaultError> {
+        let blob = Blob::parse(sealed)?;
+        let dek = self.unwrap_dek(from_kek, from, &blob).await?;
+        let plaintext = dek.key.open(blob.nonce, &from.aad("credential"), &blob.sealed)?;
+        self.seal_plaintext(kek, context, &plaintext).await
+    }
+
+    async fn seal_plaintext(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        plaintext: &Secret,
+    ) -> Result<Vec<u8>, VaultError> {
         self.check_place(kek, context)?;
         let ready = self.kek(kek).await?;
         let dek = random::key()?;
@@ -134,7 +160,7 @@ impl Vault {
             wrap_nonce,
             wrapped_dek: wrapped.try_into().map_err(|_| VaultError::Corrupt)?,
             nonce,
-            sealed: Key::new(&dek)?.seal(nonce, &aad, fields.to_plaintext().expose())?,
+            sealed: Key::new(&dek)?.seal(nonce, &aad, plaintext.expose())?,
             commitment: commitment(&dek, &aad, &nonce)?,
         };
         Ok(blob.to_bytes())

@@ -1,5 +1,5 @@
 //! Stored secrets of providers: `GET|POST /v1/credentials`, `GET|DELETE /v1/credentials/{id}`,
-//! `POST /v1/credentials/{id}/rotate`, `POST /v1/credentials/{id}/test`. A value goes in and never comes out.
+//! `PATCH /v1/credentials/{id}`, `POST /v1/credentials/{id}/{rotate,test,reseal}`. A value goes in and never comes out.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +8,7 @@ use keystore_core::policy::Source;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::patch::Patch;
 use crate::schema;
 use crate::secret::SecretFields;
 use crate::time::Time;
@@ -60,6 +61,46 @@ pub struct RotateCredential {
     /// When the vendor ends the new key.
     #[serde(default)]
     pub expires_at: Option<Time>,
+    /// When the new key should be rotated.
+    #[serde(default)]
+    pub rotate_after: Option<Time>,
+}
+
+/// `PATCH /v1/credentials/{id}`: what is absent stays, `null` takes away. Answers [`Credential`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"expiresAt": "2027-01-01T00:00:00Z", "labels": ["phi"]}))]
+pub struct UpdateCredential {
+    /// Another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Labels.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<Vec<String>>)]
+    pub labels: Patch<Vec<String>>,
+    /// Agreements, all of them.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<BTreeMap<String, Agreement>>)]
+    pub agreements: Patch<BTreeMap<String, Agreement>>,
+    /// When the vendor ends the key.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<Time>)]
+    pub expires_at: Patch<Time>,
+    /// When it should be rotated.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<Time>)]
+    pub rotate_after: Patch<Time>,
+}
+
+/// Whether a secret is tried before it is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct VerifyFirst {
+    /// Ask the vendor first, and store nothing that it refuses (`credential_refused`). What it can give no answer about is stored
+    /// as `untested`.
+    #[serde(default)]
+    pub verify: bool,
 }
 
 /// Which credentials.
@@ -73,6 +114,10 @@ pub struct ListCredentials {
     /// Of this provider.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<String>,
+    /// Only those that end, or should be rotated, within this many days, or already have: 0 to 365.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 0, maximum = 365)]
+    pub due: Option<u16>,
     /// How many entries, 1 to 500; 50 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 500)]
@@ -164,10 +209,38 @@ pub struct Credential {
     /// When it was last tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tested_at: Option<Time>,
+    /// Whether its provider's hosts or its place in requests have changed since it was sealed. What it was sealed for is in force
+    /// until `POST /v1/credentials/{id}/reseal`.
+    #[serde(default)]
+    pub reseal_needed: bool,
+    /// What the vendor's answers said of its limits, as far as this server has seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstream_limits: Vec<UpstreamLimit>,
     /// When it was stored.
     pub created_at: Time,
     /// When it was last changed.
     pub updated_at: Time,
+}
+
+/// A limit of a vendor, as its answers tell it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamLimit {
+    /// What is limited, in the vendor's words: `requests`, `tokens`, `input-tokens`, `requests-day`, …; `retry` for the end of a
+    /// pause that the vendor asked for.
+    #[schema(example = "requests")]
+    pub subject: String,
+    /// How much there is in a window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+    /// How much was left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<u64>,
+    /// When there is all of it again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<Time>,
+    /// When the vendor said so.
+    pub observed_at: Time,
 }
 
 /// What a test found.

@@ -52,6 +52,7 @@ on_both! {
         sessions_and_keys_end,
         one_kek_is_active,
         a_key_is_claimed_once,
+        what_is_due_is_found_and_reminded_of_once,
     }
     policies {
         a_token_loads_with_all_that_decides,

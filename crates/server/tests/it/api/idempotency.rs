@@ -80,7 +80,10 @@ async fn a_value_is_told_once_and_a_repeat_says_what_to_do() {
     app.secret(rotated["token"].as_str().unwrap());
     let folder = app.stop().await;
     for file in std::fs::read_dir(folder.path()).unwrap() {
-        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        // SQLite may remove a file meanwhile.
+        let Ok(bytes) = std::fs::read(file.unwrap().path()) else {
+            continue;
+        };
         let text = String::from_utf8_lossy(&bytes);
         for secret in [
             value,

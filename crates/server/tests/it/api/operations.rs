@@ -94,6 +94,8 @@ const TABLE: &[(&str, May, Body)] = &[
         |_| json!({"secret": "sk-rotated"}),
     ),
     ("test_credential", ADMINISTER, NONE),
+    ("update_credential", ADMINISTER, |_| json!({"labels": ["x"]})),
+    ("reseal_credential", ADMINISTER, NONE),
     ("list_agents", SEE_AGENTS, NONE),
     ("create_agent", MANAGE_AGENTS, |_| json!({"name": "fresh"})),
     ("get_agent", SEE_AGENTS, NONE),
