@@ -143,6 +143,17 @@ impl Client {
         self.answer(self.request(Method::POST, path)?.json(body)).await
     }
 
+    /// As [`Self::post`], with a query.
+    pub(crate) async fn post_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.request(Method::POST, path)?.query(query).json(body))
+            .await
+    }
+
     /// Asks for an act that needs no body, and reads the answer.
     pub(crate) async fn act<T: DeserializeOwned>(&self, path: &[&str]) -> anyhow::Result<T> {
         self.answer(self.request(Method::POST, path)?).await
@@ -165,6 +176,12 @@ impl Client {
     /// Deletes a thing.
     pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
         self.send(self.request(Method::DELETE, path)?).await.map(drop)
+    }
+
+    /// Deletes a thing with what is used of it.
+    pub(crate) async fn delete_forced(&self, path: &[&str]) -> anyhow::Result<()> {
+        let request = self.request(Method::DELETE, path)?.query(&[("force", "true")]);
+        self.send(request).await.map(drop)
     }
 
     /// Opens an event stream, after the event with this id.

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 mod completions;
 mod credentials;
+mod definitions;
 mod doctor;
 mod find;
 mod grants;

@@ -39,6 +39,15 @@ pub(crate) fn parse_past(text: &str) -> Result<Micros, String> {
     past(text, SystemClock.now())
 }
 
+/// A point in the future: so long from now, a date (its midnight in UTC), or an RFC 3339 time.
+pub(crate) fn parse_future(text: &str) -> Result<Micros, String> {
+    let now = SystemClock.now();
+    match parse(text) {
+        Ok(ahead) => Ok(now.plus(ahead)),
+        Err(_) => past(text, now),
+    }
+}
+
 fn past(text: &str, now: Micros) -> Result<Micros, String> {
     if let Ok(ago) = parse(text) {
         let micros = i64::try_from(ago.as_micros()).unwrap_or(i64::MAX);

@@ -1,9 +1,17 @@
-//! The keys behind `ks provider add|list|test|rotate|remove`. They go in and never come out.
+//! The keys behind `ks provider add|list|test|rotate|update|reseal|remove`. They go in and never come out.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use clap::Args;
-use keystore_wire::credentials::{Credential, CredentialTest, DEFAULT_NAME, ListCredentials, TestVerdict};
+use keystore_core::ids::CredentialId;
+use keystore_core::{Clock, Micros};
+use keystore_server::clock::SystemClock;
+use keystore_wire::Patch;
+use keystore_wire::credentials::{
+    Agreement, Credential, CredentialStatus, CredentialTest, DEFAULT_NAME, ListCredentials, TestVerdict,
+    UpdateCredential, VerifyFirst,
+};
 use keystore_wire::providers::Provider;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -11,8 +19,12 @@ use zeroize::Zeroizing;
 use super::find::MOST;
 use super::{Context, date};
 use crate::cli::{SecretArgs, name_and_value};
+use crate::duration;
 use crate::output::{advice, facts, table};
 use crate::secret_input::{self, Wanted};
+
+/// From how many days before on a date is shown.
+const SOON_DAYS: u64 = 14;
 
 /// `ks provider add`.
 #[derive(Args)]
@@ -33,9 +45,75 @@ pub(crate) struct AddArgs {
     /// A label, such as phi
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    /// An agreement with the vendor: its kind, its date, and where it is
+    #[arg(long = "agreement", value_name = "KIND=DATE[,LINK]", value_parser = agreement)]
+    agreements: Vec<(String, Agreement)>,
+    #[command(flatten)]
+    dates: Dates,
     /// Do not ask the provider whether the key works
     #[arg(long)]
     no_verify: bool,
+}
+
+/// The dates of a key.
+#[derive(Args)]
+struct Dates {
+    /// When the vendor ends the key: 90d, a date, or a time
+    #[arg(long, value_name = "WHEN", value_parser = duration::parse_future)]
+    expires: Option<Micros>,
+    /// When it should be rotated: 90d, a date, or a time
+    #[arg(long, value_name = "WHEN", value_parser = duration::parse_future)]
+    rotate_after: Option<Micros>,
+}
+
+/// `ks provider update`.
+#[derive(Args)]
+pub(crate) struct UpdateArgs {
+    /// The provider, PROVIDER/NAME, or the key's id
+    credential: String,
+    /// Another name
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Labels, all of them; `none` for none
+    #[arg(long = "label", value_name = "LABEL")]
+    labels: Vec<String>,
+    /// Agreements with the vendor, all of them; `none` for none
+    #[arg(long = "agreement", value_name = "KIND=DATE[,LINK]", value_parser = or_none(agreement))]
+    agreements: Vec<Patch<(String, Agreement)>>,
+    /// When the vendor ends the key; `none` for no end
+    #[arg(long, value_name = "WHEN", value_parser = or_none(duration::parse_future))]
+    expires: Option<Patch<Micros>>,
+    /// When it should be rotated; `none` for never
+    #[arg(long, value_name = "WHEN", value_parser = or_none(duration::parse_future))]
+    rotate_after: Option<Patch<Micros>>,
+}
+
+/// `ks provider reseal`.
+#[derive(Args)]
+pub(crate) struct ResealArgs {
+    /// The provider, PROVIDER/NAME, or a key's id
+    credential: String,
+}
+
+/// `KIND=DATE` or `KIND=DATE,LINK`.
+fn agreement(text: &str) -> Result<(String, Agreement), String> {
+    let (kind, rest) =
+        name_and_value(text).map_err(|_| "expected KIND=DATE, such as dpa=2026-05-01".to_owned())?;
+    let (date, link) = match rest.split_once(',') {
+        Some((date, link)) => (date.to_owned(), Some(link.to_owned())),
+        None => (rest, None),
+    };
+    Ok((kind, Agreement { date, link }))
+}
+
+/// What `parse` reads, or the word `none`.
+fn or_none<T: Clone + Send + Sync + 'static>(
+    parse: fn(&str) -> Result<T, String>,
+) -> impl Fn(&str) -> Result<Patch<T>, String> + Clone + Send + Sync + 'static {
+    move |text| match text {
+        "none" => Ok(Patch::Reset),
+        text => parse(text).map(Patch::Set),
+    }
 }
 
 /// `ks provider test`.
@@ -52,6 +130,8 @@ pub(crate) struct RotateArgs {
     credential: String,
     #[command(flatten)]
     secret: SecretArgs,
+    #[command(flatten)]
+    dates: Dates,
     /// Do not ask the provider whether the key works
     #[arg(long)]
     no_verify: bool,
@@ -62,6 +142,9 @@ pub(crate) struct RotateArgs {
 pub(crate) struct RemoveArgs {
     /// The provider, PROVIDER/NAME, or the key's id
     credential: String,
+    /// Delete it though agents are granted it: their requests are then refused
+    #[arg(long)]
+    force: bool,
     /// Do not ask
     #[arg(long, short)]
     yes: bool,
@@ -87,13 +170,16 @@ pub(super) async fn of_provider(context: &Context<'_>, slug: &str) -> anyhow::Re
 }
 
 /// `ks provider list`.
-pub(super) async fn list(context: &Context<'_>) -> anyhow::Result<()> {
+pub(super) async fn list(due: Option<Duration>, context: &Context<'_>) -> anyhow::Result<()> {
     let query = ListCredentials {
         project: context.settings.project.clone(),
+        due: due.map(|within| u16::try_from(within.as_secs().div_ceil(86_400)).unwrap_or(u16::MAX)),
         ..ListCredentials::default()
     };
     let credentials: Vec<Credential> = context.client.list(&["credentials"], &query, MOST).await?;
-    if credentials.is_empty() {
+    if credentials.is_empty() && due.is_some() {
+        context.output.note("No key is due");
+    } else if credentials.is_empty() {
         context.output.note("No key is stored; `ks provider add <provider>` stores one, `ks provider list --all` shows the providers");
     }
     context.output.data(&credentials, || {
@@ -101,12 +187,43 @@ pub(super) async fn list(context: &Context<'_>) -> anyhow::Result<()> {
             [
                 name_of(credential),
                 credential.source.as_str().to_owned(),
-                credential.status.as_str().to_owned(),
+                status(credential),
                 date(credential.created_at),
             ]
         });
         table(["NAME", "SOURCE", "STATUS", "ADDED"], rows)
     })
+}
+
+/// What there is to say of a key: whether it works, and what is to be done about it.
+pub(super) fn status(credential: &Credential) -> String {
+    let mut words = vec![credential.status.as_str().to_owned()];
+    let now = SystemClock.now();
+    let days = |at: keystore_wire::Time| {
+        let at = Micros::from(at);
+        (at > now).then(|| at.since(now).as_secs().div_ceil(86_400))
+    };
+    match credential.expires_at.map(days) {
+        Some(None) => words.push("expired".to_owned()),
+        Some(Some(left)) if left <= SOON_DAYS => words.push(format!("expires in {left} d")),
+        _ => {}
+    }
+    match credential.rotate_after.map(days) {
+        Some(None) => words.push("rotate now".to_owned()),
+        Some(Some(left)) if left <= SOON_DAYS => words.push(format!("rotate in {left} d")),
+        _ => {}
+    }
+    if credential.reseal_needed {
+        words.push("reseal".to_owned());
+    }
+    words.join(", ")
+}
+
+/// Whether a key has ended or should have been rotated.
+pub(super) fn is_due(credential: &Credential) -> bool {
+    let now = SystemClock.now();
+    let dates = [credential.expires_at, credential.rotate_after];
+    dates.into_iter().flatten().any(|at| Micros::from(at) <= now)
 }
 
 /// `ks provider add`.
@@ -138,21 +255,59 @@ pub(super) async fn add(args: AddArgs, context: &Context<'_>) -> anyhow::Result<
         "secret": secret(&fields),
         "params": given,
         "labels": args.labels,
+        "agreements": args.agreements.into_iter().collect::<BTreeMap<_, _>>(),
     });
     for (member, value) in [
         ("name", args.name),
         ("project", context.settings.project.clone()),
         ("baseUrl", args.base_url),
+        ("expiresAt", args.dates.expires.map(|at| at.to_string())),
+        ("rotateAfter", args.dates.rotate_after.map(|at| at.to_string())),
     ] {
         if let Some(value) = value {
             body[member] = Value::String(value);
         }
     }
-    let credential: Credential = context.client.post(&["credentials"], &body).await?;
+    let verify = !args.no_verify && provider.testable;
+    let credential = store(&["credentials"], verify, &body, context).await?;
     context
         .output
         .note(&format!("Stored the key `{}`, sealed", name_of(&credential)));
-    finish(credential, args.no_verify || !provider.testable, context).await
+    finish(&credential, verify, context)
+}
+
+/// Sends a secret to be stored, tried at the vendor first where that is asked for.
+async fn store(
+    path: &[&str],
+    verify: bool,
+    body: &Value,
+    context: &Context<'_>,
+) -> anyhow::Result<Credential> {
+    let _working = verify.then(|| {
+        context
+            .output
+            .working("Asking the provider whether the key works")
+    });
+    context
+        .client
+        .post_with(path, &VerifyFirst { verify }, body)
+        .await
+}
+
+/// Says what the vendor thinks of a key that was stored, and shows it.
+fn finish(credential: &Credential, verified: bool, context: &Context<'_>) -> anyhow::Result<()> {
+    if verified && credential.status == CredentialStatus::Active {
+        context
+            .output
+            .note(&format!("{} accepts it", credential.provider));
+    } else if verified {
+        context.output.warn(&format!(
+            "whether it works is not known: {} gave no clear answer; `ks provider test {}` asks again",
+            credential.provider,
+            name_of(credential)
+        ));
+    }
+    show(credential, context)
 }
 
 fn wanted(provider: &Provider) -> Vec<Wanted> {
@@ -171,43 +326,16 @@ fn secret(fields: &BTreeMap<String, Zeroizing<String>>) -> Value {
         .collect()
 }
 
-/// Verifies what was stored, and shows it.
-async fn finish(credential: Credential, no_verify: bool, context: &Context<'_>) -> anyhow::Result<()> {
-    if no_verify {
-        return show(&credential, context);
-    }
-    let test = ask_provider(&credential, context).await?;
-    match test.verdict {
-        TestVerdict::Valid => context
-            .output
-            .note(&format!("{} accepts it", credential.provider)),
-        TestVerdict::Unknown => context
-            .output
-            .warn(&format!("whether it works is not known: {}", test.detail)),
-        TestVerdict::Invalid => {
-            return Err(advice(
-                format!(
-                    "the key is stored, but {} does not accept it: {}",
-                    credential.provider, test.detail
-                ),
-                format!(
-                    "`ks provider rotate {}` puts another one in its place",
-                    name_of(&credential)
-                ),
-            ));
-        }
-    }
-    show(&test.credential, context)
-}
-
 fn show(credential: &Credential, context: &Context<'_>) -> anyhow::Result<()> {
     context.output.data(credential, || {
         facts([
             ("Name", name_of(credential)),
             ("Id", credential.id.to_string()),
             ("Source", credential.source.as_str().to_owned()),
-            ("Status", credential.status.as_str().to_owned()),
+            ("Status", status(credential)),
             ("Version", credential.version.to_string()),
+            ("Expires", super::or_dash(credential.expires_at)),
+            ("Rotate after", super::or_dash(credential.rotate_after)),
         ])
     })
 }
@@ -273,17 +401,87 @@ pub(super) async fn rotate(args: RotateArgs, context: &Context<'_>) -> anyhow::R
     let fields = secret_input::fields(&args.secret, &wanted(&provider), context.output)?;
     warn_of_shape(&credential.provider, &fields, context);
     let id = credential.id.to_string();
-    let body = json!({"secret": secret(&fields)});
-    let credential: Credential = context
-        .client
-        .post(&["credentials", &id, "rotate"], &body)
-        .await?;
+    let mut body = json!({"secret": secret(&fields)});
+    for (member, at) in [
+        ("expiresAt", args.dates.expires),
+        ("rotateAfter", args.dates.rotate_after),
+    ] {
+        if let Some(at) = at {
+            body[member] = Value::String(at.to_string());
+        }
+    }
+    let verify = !args.no_verify && provider.testable;
+    let credential = store(&["credentials", &id, "rotate"], verify, &body, context).await?;
     context.output.note(&format!(
         "Stored version {} of `{}`; calls that are running end on the old one",
         credential.version,
         name_of(&credential)
     ));
-    finish(credential, args.no_verify || !provider.testable, context).await
+    finish(&credential, verify, context)
+}
+
+/// `ks provider update`.
+pub(super) async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let credential = context.credential(&args.credential).await?;
+    let time = |at: Option<Patch<Micros>>| match at.unwrap_or(Patch::Keep) {
+        Patch::Keep => Patch::Keep,
+        Patch::Reset => Patch::Reset,
+        Patch::Set(at) => Patch::Set(at.into()),
+    };
+    let change = UpdateCredential {
+        name: args.name,
+        labels: match args.labels.as_slice() {
+            [] => Patch::Keep,
+            [none] if none == "none" => Patch::Reset,
+            _ => Patch::Set(args.labels),
+        },
+        agreements: match args.agreements.as_slice() {
+            [] => Patch::Keep,
+            [Patch::Reset] => Patch::Reset,
+            _ => Patch::Set(
+                args.agreements
+                    .into_iter()
+                    .filter_map(|agreement| agreement.apply(None))
+                    .collect(),
+            ),
+        },
+        expires_at: time(args.expires),
+        rotate_after: time(args.rotate_after),
+    };
+    let id = credential.id.to_string();
+    let credential: Credential = context.client.patch(&["credentials", &id], &change).await?;
+    show(&credential, context)
+}
+
+/// `ks provider reseal`: every key of a provider, or one.
+pub(super) async fn reseal(args: &ResealArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let is_one = args.credential.contains('/') || args.credential.parse::<CredentialId>().is_ok();
+    let all = match is_one {
+        true => vec![context.credential(&args.credential).await?],
+        false => of_provider(context, &args.credential).await?,
+    };
+    let mut resealed = Vec::new();
+    for credential in all.iter().filter(|credential| credential.reseal_needed) {
+        let id = credential.id.to_string();
+        let credential: Credential = context.client.act(&["credentials", &id, "reseal"]).await?;
+        context.output.note(&format!(
+            "Sealed `{}` anew, version {}",
+            name_of(&credential),
+            credential.version
+        ));
+        resealed.push(credential);
+    }
+    if resealed.is_empty() {
+        context
+            .output
+            .note("Every key is sealed for where its provider is now");
+    }
+    context.output.data(&resealed, || {
+        let rows = resealed
+            .iter()
+            .map(|credential| [name_of(credential), credential.version.to_string()]);
+        table(["NAME", "VERSION"], rows)
+    })
 }
 
 /// `ks provider remove`.
@@ -296,10 +494,11 @@ pub(super) async fn remove(args: &RemoveArgs, context: &Context<'_>) -> anyhow::
         ),
         args.yes,
     )?;
-    context
-        .client
-        .delete(&["credentials", &credential.id.to_string()])
-        .await?;
+    let id = credential.id.to_string();
+    match args.force {
+        true => context.client.delete_forced(&["credentials", &id]).await?,
+        false => context.client.delete(&["credentials", &id]).await?,
+    }
     context
         .output
         .note(&format!("Deleted the key `{}`", name_of(&credential)));

@@ -3,11 +3,13 @@
 use std::process::ExitCode;
 
 use keystore_wire::auth::Me;
+use keystore_wire::credentials::{Credential, ListCredentials};
 use keystore_wire::health::{Check, Readiness};
 use reqwest::StatusCode;
 use serde::Serialize;
 
-use super::Context;
+use super::find::MOST;
+use super::{Context, credentials};
 use crate::client::{self, Probe, Refused};
 use crate::output::table;
 use crate::settings::Profile;
@@ -93,6 +95,9 @@ async fn examine(context: &Context<'_>) -> Vec<Check> {
         checks.extend(api.ok().and_then(|probe| probe.ahead_seconds).map(clock));
         let (check, me) = sign_in(context).await;
         checks.push(check);
+        if me.is_some() {
+            checks.push(keys(context).await);
+        }
         if let (None, Some(me)) = (&settings.proxy_url, me) {
             proxy_url = me.proxy_url;
         }
@@ -112,6 +117,45 @@ async fn examine(context: &Context<'_>) -> Vec<Check> {
         checks.extend(own_checks("proxy", client::probe(&proxy_url, "/readyz").await));
     }
     checks
+}
+
+/// Whether stored keys are about to end, or sealed for where their provider was.
+async fn keys(context: &Context<'_>) -> Check {
+    let query = ListCredentials {
+        project: context.settings.project.clone(),
+        ..ListCredentials::default()
+    };
+    let keys: Vec<Credential> = match context.client.list(&["credentials"], &query, MOST).await {
+        Ok(keys) => keys,
+        Err(error) => return well("keys", format!("not visible to this account: {error:#}")),
+    };
+    let stale: Vec<_> = keys
+        .iter()
+        .filter(|key| key.reseal_needed)
+        .map(credentials::name_of)
+        .collect();
+    if let Some(first) = stale.first() {
+        return ill(
+            "keys",
+            format!("sealed for where their provider was: {}", stale.join(", ")),
+            format!(
+                "`ks provider reseal {first}` seals one for where it is now, after a look at `ks provider show`"
+            ),
+        );
+    }
+    let due: Vec<_> = keys
+        .iter()
+        .filter(|key| credentials::is_due(key))
+        .map(credentials::name_of)
+        .collect();
+    match due.first() {
+        Some(first) => ill(
+            "keys",
+            format!("expired, or to be rotated by now: {}", due.join(", ")),
+            format!("`ks provider rotate {first}` puts a new one in its place"),
+        ),
+        None => well("keys", format!("{} stored, none stale or due", keys.len())),
+    }
 }
 
 fn profile_check() -> Check {

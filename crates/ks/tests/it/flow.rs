@@ -79,6 +79,87 @@ fn mode(path: &Path) -> u32 {
 const CALL: &str = r#"curl -sS --fail-with-body "$OPENAI_BASE_URL/chat/completions" -H "authorization: Bearer $OPENAI_API_KEY" -H 'content-type: application/json' -d '{"model":"sandbox-1","messages":[{"role":"user","content":"hello"}]}'"#;
 
 #[test]
+fn a_provider_of_ones_own_is_a_file_and_a_key() {
+    let home = Home::new();
+    let _dev = Dev::start(&home);
+    let file = home.data_dir().join("acme.toml");
+    let write = |text: &str| fs::write(&file, text).unwrap();
+    let define = || home.ks(&["provider", "define", "--file", file.to_str().unwrap()]);
+    write("name = \"Acme\"\ncategry = \"llm\"\n");
+    let refused = define();
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("category"), "{}", refused.stderr);
+
+    write(
+        "name = \"Acme\"\ncategory = \"llm\"\nbase_url = \"https://api.acme.example\"\n[[inject]]\nheader = \"x-acme-key\"\n",
+    );
+    define().ok();
+    assert!(
+        home.ks(&["provider", "list", "--custom"])
+            .ok()
+            .stdout
+            .contains("acme")
+    );
+    let shown = home.ks(&["provider", "show", "acme"]).ok().stdout;
+    assert!(
+        shown.contains("x-acme-key: {key}") && shown.contains("/v1/acme"),
+        "{shown}"
+    );
+
+    let add = [
+        "provider",
+        "add",
+        "acme",
+        "--key-stdin",
+        "--no-verify",
+        "--expires",
+        "5d",
+        "--rotate-after",
+        "90d",
+    ];
+    home.ks_with(&add, "secret-of-acme").ok();
+    let due = home.ks(&["provider", "list", "--due", "7d"]).ok().stdout;
+    assert!(due.contains("expires in 5 d"), "{due}");
+    home.ks(&[
+        "provider",
+        "update",
+        "acme",
+        "--expires",
+        "none",
+        "--label",
+        "phi",
+    ])
+    .ok();
+    let due = home
+        .ks(&["provider", "list", "--due", "7d", "--output", "json"])
+        .ok();
+    assert_eq!(due.json(), Value::Array(Vec::new()));
+
+    write("name = \"Acme\"\ncategory = \"llm\"\nbase_url = \"https://eu.acme.example\"\n");
+    define().ok();
+    assert!(home.ks(&["provider", "list"]).ok().stdout.contains("reseal"));
+    assert_eq!(home.ks(&["doctor"]).code, Some(1), "a stale key is worth a word");
+    home.ks(&["provider", "reseal", "acme"]).ok();
+    home.ks(&["doctor"]).ok();
+
+    assert_eq!(
+        home.ks(&["provider", "undefine", "acme", "--yes"]).code,
+        Some(1),
+        "it is used"
+    );
+    home.ks(&["provider", "undefine", "acme", "--force", "--yes"])
+        .ok();
+    let left = home.ks(&["provider", "list", "--output", "json"]).ok().json();
+    assert!(
+        left.as_array()
+            .unwrap()
+            .iter()
+            .all(|key| key["provider"] != "acme"),
+        "{left}"
+    );
+}
+
+#[test]
 fn a_newcomer_gets_from_nothing_to_a_metered_call() {
     let home = Home::new();
     let dev = Dev::start(&home);
