@@ -15,11 +15,12 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use gungraun::{library_benchmark, library_benchmark_group, main};
-use hyper::Request;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{HeaderMap, Request};
 use keystore_bench::load::body;
 use keystore_catalog::{OutputCap, UsageShape};
 use keystore_proxy::listener::ConnInfo;
-use keystore_proxy::meter::{Meter, MeterSetup};
+use keystore_proxy::meter::{Basis, Meter, MeterSetup};
 use keystore_proxy::parse::{AllowedHosts, parse};
 use keystore_proxy::route::{Route, route};
 use keystore_vault::SealedCredential;
@@ -92,18 +93,20 @@ fn answer() -> (Meter, Bytes) {
     );
     let setup = MeterSetup {
         shape: UsageShape::OpenaiChat,
-        streamed: false,
         hide_usage_chunk: false,
-        request_bytes: 1_024,
+        input_tokens: 300,
+        asked: None,
     };
-    (Meter::new(setup), Bytes::from(body))
+    let mut head = HeaderMap::new();
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    (Meter::new(setup, &head), Bytes::from(body))
 }
 
 #[library_benchmark]
 #[bench::buffered(setup = answer)]
 fn meter((mut meter, body): (Meter, Bytes)) -> bool {
     meter.on_chunk(body).for_each(drop);
-    black_box(meter.finish().reported)
+    black_box(meter.finish().basis == Basis::Reported)
 }
 
 fn sealed() -> SealedCredential {

@@ -2,7 +2,6 @@
 #![expect(
     dead_code,
     unreachable_pub,
-    clippy::enum_variant_names,
     reason = "these modules are the library's, which uses and exports more of them"
 )]
 

@@ -4,6 +4,8 @@
 //! stand for and letters match in either case, so that another spelling of a credential-minting path is still refused. Nothing
 //! is allocated and nothing is rewritten: the path that is forwarded is the caller's.
 
+use std::borrow::Cow;
+
 use keystore_core::policy::Access;
 
 use crate::provider::{Billing, Operation, UsageShape};
@@ -123,8 +125,8 @@ impl Operation {
         segments.all(<[u8]>::is_empty)
     }
 
-    /// The model in `path`, where the pattern has a `{model}`; as it stands there, not percent-decoded.
-    pub fn model_in_path<'p>(&self, path: &'p str) -> Option<&'p str> {
+    /// The model in `path`, where the pattern has a `{model}`: what it reads decoded, as the vendor reads it.
+    pub fn model_in_path<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
         let (pattern, segment) = self
             .path
             .split('/')
@@ -134,7 +136,12 @@ impl Operation {
         let bytes = segment.as_bytes();
         let end = decoded(bytes).count().checked_sub(after.len())?;
         let range = raw_length(bytes, before.len())..raw_length(bytes, end);
-        segment.get(range).filter(|model| !model.is_empty())
+        let model = segment.get(range).filter(|model| !model.is_empty())?;
+        if !model.contains('%') {
+            return Some(Cow::Borrowed(model));
+        }
+        let bytes: Vec<u8> = decoded(model.as_bytes()).collect();
+        Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
     }
 }
 
@@ -345,11 +352,11 @@ mod tests {
                 "/v1beta/models/gemini-2.5-pro%3agenerateContent",
                 Some("gemini-2.5-pro"),
             ),
-            ("/v1beta/models/a%2Fb:generateContent", Some("a%2Fb")),
+            ("/v1beta/models/a%2Fb:generateContent", Some("a/b")),
             ("/v1beta/models/:generateContent", None),
             ("/v1beta", None),
         ] {
-            assert_eq!(generate.model_in_path(path), model, "{path}");
+            assert_eq!(generate.model_in_path(path).as_deref(), model, "{path}");
         }
         assert_eq!(operation("/v1/models", false).model_in_path("/v1/models"), None);
     }

@@ -249,6 +249,8 @@ pub enum UsageShape {
     Pinecone,
     /// `DeepL` characters.
     Deepl,
+    /// Resend: e-mails by their recipients, counted in the request.
+    Resend,
     /// Mistral OCR: pages.
     MistralOcr,
 }
@@ -262,18 +264,42 @@ pub enum OutputCap {
     MaxCompletionTokens,
     /// `max_output_tokens`: OpenAI responses.
     MaxOutputTokens,
+    /// `maxOutputTokens` in `generationConfig`: Gemini.
+    GenerationConfig,
+    /// `maxTokens` in `inferenceConfig`: Bedrock Converse.
+    InferenceConfig,
+    /// `num_predict` in `options`: Ollama.
+    Options,
 }
 
 impl OutputCap {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::MaxTokens, Self::MaxCompletionTokens, Self::MaxOutputTokens];
+    pub const ALL: [Self; 6] = [
+        Self::MaxTokens,
+        Self::MaxCompletionTokens,
+        Self::MaxOutputTokens,
+        Self::GenerationConfig,
+        Self::InferenceConfig,
+        Self::Options,
+    ];
 
-    /// The member's name.
+    /// Where it stands, as the catalog writes it: `max_tokens`, `generationConfig.maxOutputTokens`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MaxTokens => "max_tokens",
             Self::MaxCompletionTokens => "max_completion_tokens",
             Self::MaxOutputTokens => "max_output_tokens",
+            Self::GenerationConfig => "generationConfig.maxOutputTokens",
+            Self::InferenceConfig => "inferenceConfig.maxTokens",
+            Self::Options => "options.num_predict",
+        }
+    }
+
+    /// The object that it stands in, where that is not the request itself, and its name there.
+    pub fn place(self) -> (Option<&'static str>, &'static str) {
+        match self.as_str().split_once('.') {
+            Some((object, name)) => (Some(object), name),
+            None => (None, self.as_str()),
         }
     }
 }

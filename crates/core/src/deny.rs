@@ -28,6 +28,8 @@ pub enum Malformed {
     /// The body of a metered operation is not said to be JSON, is not the JSON object it must be, names a member twice, or holds
     /// something that vendors read in different ways.
     Json,
+    /// A form (`multipart/form-data`) of a metered operation is not in the plain form, or names a field twice.
+    Form,
 }
 
 /// Which rate limit was reached.

@@ -124,6 +124,9 @@ pub struct BoundInput<'a> {
     pub input_tokens: u64,
     /// The body refers to input that it does not contain: the context window bounds it instead.
     pub unbounded_input: bool,
+    /// How often the vendor reads the input: once, and once more after each call of a tool that it runs itself; `None` where
+    /// nothing bounds that.
+    pub rounds: Option<u64>,
     /// How many answers are made.
     pub n: u64,
     /// The output cap that the upstream will see, per answer; `None` is the model's own maximum.
@@ -276,13 +279,20 @@ impl ModelPrice {
     /// The bound without the output, and the price of an output token.
     fn bound_parts(&self, request: &BoundInput<'_>) -> Option<(i128, i64)> {
         let window = self.input_ceiling();
+        let rounds = request.rounds?;
         let input_tokens = match window {
+            // What a tool adds to the input stands nowhere before the call.
+            _ if rounds > 1 => window?.saturating_mul(rounds),
             _ if request.unbounded_input => window?,
             Some(window) => request.input_tokens.min(window),
             None => request.input_tokens,
         };
         let prices = self.reachable_prices(request.service_tier, input_tokens);
-        let input = line(input_tokens.into(), prices.dearest_of(&INPUT)?);
+        let input = match input_tokens {
+            // What is not charged by tokens needs no price of tokens.
+            0 => 0,
+            tokens => line(tokens.into(), prices.dearest_of(&INPUT)?),
+        };
         // A model without any output price makes no output: embeddings.
         let output_price = match OUTPUT.iter().all(|bucket| prices.get(*bucket).is_none()) {
             true => 0,

@@ -4,7 +4,7 @@
 //! decoded, so that what is scrubbed and metered is what the client sees. An encoding that is not known here is no valid
 //! answer: it could carry the credential past the scrubber. Bodies are scrubbed in [`crate::scrub`], not here.
 
-mod decode;
+pub(crate) mod decode;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

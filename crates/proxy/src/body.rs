@@ -4,7 +4,9 @@
 //! Bodies that two parsers could read in two ways are refused: text after the object, a name that stands twice, a name
 //! that differs from one of ours only by case. The body is the client's, and nothing of it but the facts is kept.
 
+pub(crate) mod asked;
 mod content;
+pub(crate) mod form;
 pub(crate) mod scan;
 mod splice;
 mod tools;
@@ -30,15 +32,8 @@ const MAX_MEMBERS: usize = 256;
 
 /// Whether `member` caps the output of an operation whose own member is `own`. Only OpenAI's chat, which renamed its member,
 /// knows two; a vendor that does not know a member ignores it, and then it caps nothing.
-const fn caps(member: OutputCap, own: OutputCap) -> bool {
-    matches!(
-        (member, own),
-        (
-            OutputCap::MaxTokens,
-            OutputCap::MaxTokens | OutputCap::MaxCompletionTokens
-        ) | (OutputCap::MaxCompletionTokens, OutputCap::MaxCompletionTokens)
-            | (OutputCap::MaxOutputTokens, OutputCap::MaxOutputTokens)
-    )
+fn caps(member: OutputCap, own: OutputCap) -> bool {
+    member == own || (member, own) == (OutputCap::MaxTokens, OutputCap::MaxCompletionTokens)
 }
 
 /// What a request says about itself.
@@ -46,6 +41,8 @@ const fn caps(member: OutputCap, own: OutputCap) -> bool {
 pub struct RequestFacts<'a> {
     /// `model`.
     pub model: Option<Cow<'a, str>>,
+    /// `models`: others that may serve the request in its place (OpenRouter).
+    pub other_models: Vec<Cow<'a, str>>,
     /// `stream`.
     pub stream: bool,
     /// How many answers are made: `n`, `best_of` or `candidateCount`, times the prompts of a legacy completion.
@@ -60,6 +57,11 @@ pub struct RequestFacts<'a> {
     pub input_tokens: u64,
     /// The body refers to input that it does not contain.
     pub unbounded_input: bool,
+    /// Images stand in the body.
+    pub has_images: bool,
+    /// How often the vendor reads the input at most: once, and once more after each call of a tool that it runs itself; `None`
+    /// where nothing bounds that.
+    pub rounds: Option<u64>,
     /// `background: true`: the answer is fetched later.
     pub background: bool,
     /// Fees per call that the request can cause: the bucket and the most calls, `None` where nothing bounds them
@@ -75,6 +77,7 @@ impl RequestFacts<'_> {
         BoundInput {
             input_tokens: self.input_tokens,
             unbounded_input: self.unbounded_input,
+            rounds: self.rounds,
             n: self.n,
             max_output: self.max_output,
             service_tier: self.service_tier.as_deref(),
@@ -87,9 +90,11 @@ impl RequestFacts<'_> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     top: Object,
-    stream_options: Option<Options>,
-    /// The values of the members that cap, in the order of `OutputCap::ALL`.
-    caps: [Option<Range<usize>>; 3],
+    stream_options: Option<Nested>,
+    /// The object that holds the operation's cap, where it does not stand in the request itself.
+    config: Option<Nested>,
+    /// The values of the members that cap in the request itself, in the order of `OutputCap::ALL`.
+    caps: [Option<Range<usize>>; OutputCap::ALL.len()],
 }
 
 /// Where an object can be added to.
@@ -100,12 +105,14 @@ struct Object {
     empty: bool,
 }
 
+/// A value that holds a member that is spliced.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Options {
+struct Nested {
     value: Range<usize>,
     /// `None` if it is not an object.
     object: Option<Object>,
-    include_usage: Option<Range<usize>>,
+    /// The value of the member.
+    member: Option<Range<usize>>,
 }
 
 /// What is written into a body.
@@ -121,14 +128,14 @@ pub struct Edits {
 ///
 /// # Errors
 /// `Malformed::Json`: not one JSON object (RFC 8259) of at most 256 members and a depth of at most 128; or a name of it, or
-/// of its `stream_options`, stands twice or differs only by case from one that is read here; or a flag is none, or a count
+/// one that is spliced inside, stands twice or differs only by case from one that is read here; or a flag is none, or a count
 /// is a text that is no plain number.
 pub fn read(body: &[u8], own: Option<OutputCap>) -> Result<RequestFacts<'_>, Malformed> {
     Reader::new(own).read(body).map_err(|NotJson| Malformed::Json)
 }
 
 /// The names that are read here.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 33] = [
     "model",
     "stream",
     "n",
@@ -155,6 +162,13 @@ const NAMES: [&str; 26] = [
     "generation_config",
     "candidateCount",
     "candidate_count",
+    "models",
+    "num_generations",
+    "inferenceConfig",
+    "serviceTier",
+    "toolConfig",
+    "additionalModelRequestFields",
+    "performanceConfig",
 ];
 
 struct Reader<'a> {
@@ -175,13 +189,15 @@ impl<'a> Reader<'a> {
                 empty: true,
             },
             stream_options: None,
-            caps: [const { None }; 3],
+            config: None,
+            caps: [const { None }; OutputCap::ALL.len()],
         };
         Self {
             own,
             names: Vec::with_capacity(16),
             facts: RequestFacts {
                 model: None,
+                other_models: Vec::new(),
                 stream: false,
                 n: 1,
                 max_output: None,
@@ -189,6 +205,8 @@ impl<'a> Reader<'a> {
                 service_tier: None,
                 input_tokens: 0,
                 unbounded_input: false,
+                has_images: false,
+                rounds: Some(1),
                 background: false,
                 calls: Vec::new(),
                 layout,
@@ -217,7 +235,9 @@ impl<'a> Reader<'a> {
         scanner.end()?;
         let mut facts = self.facts;
         facts.n = facts.n.saturating_mul(self.prompts);
-        facts.unbounded_input |= self.found.unbounded | self.tools.unbounded;
+        facts.unbounded_input |= self.found.unbounded;
+        facts.has_images = self.found.images > 0;
+        facts.rounds = self.tools.rounds(self.max_tool_calls);
         facts.input_tokens = (body.len() as u64)
             .saturating_add(TOKENS_AROUND_A_BODY)
             .saturating_add(self.tools.tokens)
@@ -241,21 +261,27 @@ impl<'a> Reader<'a> {
     }
 
     fn member(&mut self, scanner: &mut Scanner<'a>, name: &str) -> Scan<()> {
+        if let Some((Some(config), cap)) = self.own.map(OutputCap::place)
+            && same_name(name, config)
+        {
+            return self.config(scanner, cap);
+        }
         let facts = &mut self.facts;
         match name {
             "model" => facts.model = text(scanner)?,
+            "models" => return self.other_models(scanner),
             "stream" => facts.stream = boolean(scanner)? == Some(true),
             "background" => facts.background = boolean(scanner)? == Some(true),
-            "n" | "best_of" | "candidateCount" | "candidate_count" => {
+            "n" | "best_of" | "candidateCount" | "candidate_count" | "num_generations" => {
                 facts.n = facts.n.max(count(scanner)?.unwrap_or(1));
             }
-            "generationConfig" | "generation_config" => return self.generation_config(scanner),
+            "generationConfig" | "generation_config" => return self.config(scanner, ""),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 return self.output_cap(scanner, name);
             }
             "max_tool_calls" => self.max_tool_calls = count(scanner)?,
             "stream_options" => return self.stream_options(scanner),
-            "service_tier" => facts.service_tier = text(scanner)?,
+            "service_tier" | "serviceTier" => return self.service_tier(scanner),
             "speed" => {
                 let speed = text(scanner)?;
                 if speed.as_deref() == Some("fast") {
@@ -264,6 +290,13 @@ impl<'a> Reader<'a> {
             }
             "prompt" => return self.prompt(scanner),
             "tools" => return self.tools.read(scanner),
+            "toolConfig" => return self.tools.read_config(scanner),
+            "mcp_servers" | "plugins" | "connectors" | "search_parameters" | "enable_search" => {
+                return self.tools.served(scanner);
+            }
+            "additionalModelRequestFields" => return self.tools.read_model_fields(scanner),
+            // Dearer, by a price that no row has.
+            "performanceConfig" => return self.tools.served(scanner),
             "web_search_options" => {
                 if scanner.kind()? == Kind::Object {
                     facts.calls.push((Bucket::WebSearches, Some(1)));
@@ -273,15 +306,14 @@ impl<'a> Reader<'a> {
             }
             "previous_response_id"
             | "conversation"
-            | "mcp_servers"
+            | "conversation_id"
             | "container"
-            | "plugins"
             | "cachedContent"
             | "cached_content" => {
                 facts.unbounded_input |= scanner.kind()? != Kind::Null;
                 scanner.skip()?;
             }
-            _ => return self.found.search(scanner),
+            _ => return self.found.member(scanner, name),
         }
         Ok(())
     }
@@ -302,58 +334,72 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Gemini's: the number of answers and the cap stand inside.
-    fn generation_config(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
-        if scanner.kind()? != Kind::Object {
-            return scanner.skip();
+    /// An object that holds the cap, and at Gemini the number of answers. Two spellings of one name are one name.
+    fn config(&mut self, scanner: &mut Scanner<'a>, cap: &str) -> Scan<()> {
+        if self.facts.layout.config.is_some() {
+            return Err(NotJson);
         }
         let facts = &mut self.facts;
-        scanner.object(|scanner, name| {
-            match &*name.decode()? {
-                "candidateCount" | "candidate_count" => facts.n = facts.n.max(count(scanner)?.unwrap_or(1)),
-                "maxOutputTokens" | "max_output_tokens" => {
-                    facts.max_output = facts.max_output.max(number(scanner)?);
+        let config = nested(
+            scanner,
+            |name| same_name(name, cap),
+            |scanner, name, is_cap| {
+                if is_cap {
+                    facts.max_output = number(scanner)?;
+                } else if same_name(name, "candidateCount") {
+                    facts.n = facts.n.max(count(scanner)?.unwrap_or(1));
+                } else {
+                    scanner.skip()?;
                 }
-                _ => scanner.skip()?,
-            }
-            Ok(())
-        })
+                Ok(())
+            },
+        )?;
+        facts.layout.config = Some(config);
+        Ok(())
     }
 
     fn stream_options(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
-        let kind = scanner.kind()?;
-        let start = scanner.position();
-        let mut object = None;
-        let mut include_usage = None;
-        if kind == Kind::Object {
-            let mut inside = Object {
-                inside: start + 1,
-                empty: true,
-            };
-            scanner.object(|scanner, name| {
-                inside.empty = false;
-                if !name.decode()?.eq_ignore_ascii_case("include_usage") {
-                    return scanner.skip();
+        let facts = &mut self.facts;
+        let options = nested(
+            scanner,
+            |name| name.eq_ignore_ascii_case("include_usage"),
+            |scanner, _, is_wanted| {
+                if is_wanted {
+                    facts.include_usage = boolean(scanner)?;
+                    return Ok(());
                 }
-                if include_usage.is_some() {
-                    return Err(NotJson);
-                }
-                scanner.kind()?;
-                let at = scanner.position();
-                self.facts.include_usage = boolean(scanner)?;
-                include_usage = Some(at..scanner.position());
-                Ok(())
-            })?;
-            object = Some(inside);
-        } else {
-            scanner.skip()?;
-        }
-        self.facts.layout.stream_options = Some(Options {
-            value: start..scanner.position(),
-            object,
-            include_usage,
-        });
+                scanner.skip()
+            },
+        )?;
+        facts.layout.stream_options = Some(options);
         Ok(())
+    }
+
+    /// A text; or, at Bedrock, an object that holds it as its `type`.
+    fn service_tier(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        let tier = &mut self.facts.service_tier;
+        if scanner.kind()? != Kind::Object {
+            *tier = text(scanner)?;
+            return Ok(());
+        }
+        scanner.object(|scanner, name| {
+            if &*name.decode()? == "type" {
+                *tier = text(scanner)?;
+                return Ok(());
+            }
+            scanner.skip()
+        })
+    }
+
+    fn other_models(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        if scanner.kind()? != Kind::Array {
+            return scanner.skip();
+        }
+        let models = &mut self.facts.other_models;
+        scanner.array(|scanner| {
+            models.extend(text(scanner)?);
+            Ok(())
+        })
     }
 
     /// A text; a list of texts or of lists of token ids, each answered apart; or the reference to a stored template.
@@ -375,6 +421,59 @@ impl<'a> Reader<'a> {
             _ => scanner.skip(),
         }
     }
+}
+
+/// Whether two names are one to a vendor that knows names with capitals and names with underscores (protobuf's JSON).
+fn same_name(left: &str, right: &str) -> bool {
+    let letters = |name: &'_ str| {
+        name.bytes()
+            .filter(|byte| *byte != b'_')
+            .map(|byte| byte.to_ascii_lowercase())
+            .collect::<Vec<_>>()
+    };
+    left.len().abs_diff(right.len()) <= 4 && letters(left) == letters(right)
+}
+
+/// Reads a value that a member is spliced into. `member` is called at each value of the object with its name, and whether it is the
+/// wanted one, and must read it.
+fn nested<'a>(
+    scanner: &mut Scanner<'a>,
+    is_wanted: impl Fn(&str) -> bool,
+    mut member: impl FnMut(&mut Scanner<'a>, &str, bool) -> Scan<()>,
+) -> Scan<Nested> {
+    let kind = scanner.kind()?;
+    let start = scanner.position();
+    let mut found = Nested {
+        value: start..start,
+        object: None,
+        member: None,
+    };
+    if kind == Kind::Object {
+        let mut object = Object {
+            inside: start + 1,
+            empty: true,
+        };
+        scanner.object(|scanner, name| {
+            object.empty = false;
+            let name = name.decode()?;
+            let wanted = is_wanted(&name);
+            if wanted && found.member.is_some() {
+                return Err(NotJson);
+            }
+            scanner.kind()?;
+            let at = scanner.position();
+            member(scanner, &name, wanted)?;
+            if wanted {
+                found.member = Some(at..scanner.position());
+            }
+            Ok(())
+        })?;
+        found.object = Some(object);
+    } else {
+        scanner.skip()?;
+    }
+    found.value.end = scanner.position();
+    Ok(found)
 }
 
 fn text<'a>(scanner: &mut Scanner<'a>) -> Scan<Option<Cow<'a, str>>> {

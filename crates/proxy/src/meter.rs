@@ -2,40 +2,92 @@
 //!
 //! A meter is a tap: it sees the bytes that are relayed and changes nothing, except that it leaves out the usage chunk
 //! that only we asked for. It knows where each vendor states its usage and turns that into disjoint buckets; what they cost
-//! is not its business. Only events that state usage are parsed. The last statement counts, wherever it stands; where there
-//! is none, what was relayed is counted and marked as an estimate. A reported zero is zero.
+//! is not its business, unless the vendor says it. Only events that state usage are parsed. The last statement counts, wherever
+//! it stands; where there is none, what was asked for counts where the vendor charges by that, and otherwise what was relayed,
+//! marked as an estimate. A reported zero is zero. WebSockets are not metered.
+//!
+//! `framing` and `event_stream` cut bytes into pieces, `reading` says which file reads them, and there is one file for each way of
+//! stating usage.
 
 mod anthropic_messages;
+mod bedrock;
+mod cohere;
 mod count;
+mod event_stream;
+mod framing;
+mod gemini;
+mod headers;
+mod json;
+mod ollama;
+mod openai_audio;
 mod openai_chat;
+mod openai_images;
 mod openai_responses;
+mod reading;
 mod relayed;
+mod stated;
 
 use bytes::Bytes;
+use http::HeaderMap;
 use keystore_catalog::UsageShape;
 use keystore_core::{Bucket, Usage};
 
-use crate::sse::{Event, Forward, Hide, Scanner};
+use crate::sse::{Forward, Hide, Scanner};
+use event_stream::Frames;
+pub(crate) use framing::Framing;
+use framing::{Kept, Lines};
+use reading::{Reading, Vendor};
 
-/// A buffered answer that is larger is not kept whole: only its end is searched for usage.
-const MAX_KEPT_BYTES: usize = 8 << 20;
-/// How much of the end that is. Vendors state usage behind the content.
-const TAIL_BYTES: usize = 64 << 10;
-/// Relayed bytes that count as one token where the vendor reported none. Tokens of English take about four bytes, of other
+/// Bytes of text that count as one token where the vendor reported none. Tokens of English take about four bytes, of other
 /// scripts about three: an estimate should rather be too high.
 const BYTES_PER_ESTIMATED_TOKEN: u64 = 3;
 
-/// What the meter needs to know of the request and of the head of the answer.
+/// Bytes of audio that count as one token in such a place: vendors make about 20 tokens of a second of speech.
+const BYTES_PER_ESTIMATED_MEDIA_TOKEN: u64 = 200;
+
+/// About how many tokens a text has.
+pub(crate) fn tokens_of_text(bytes: u64) -> u64 {
+    bytes.div_ceil(BYTES_PER_ESTIMATED_TOKEN)
+}
+
+/// About how many tokens audio or an image has.
+pub(crate) fn tokens_of_media(bytes: u64) -> u64 {
+    bytes.div_ceil(BYTES_PER_ESTIMATED_MEDIA_TOKEN)
+}
+
+/// What the meter needs to know of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct MeterSetup {
     /// How the vendor counts.
     pub shape: UsageShape,
-    /// The answer is `text/event-stream`.
-    pub streamed: bool,
     /// The usage chunk was asked for by us, not by the client: hide it.
     pub hide_usage_chunk: bool,
-    /// Bytes of the request's body, for the estimate.
-    pub request_bytes: u64,
+    /// About how many tokens the request has.
+    pub input_tokens: u64,
+    /// What the request asks for, where the vendor does not charge by tokens.
+    pub asked: Option<Asked>,
+}
+
+/// What a request asks for, in the unit that the vendor charges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// The unit.
+    pub bucket: Bucket,
+    /// How many are charged where the answer does not say.
+    pub units: u64,
+    /// How many can be charged at most; `None` where the request does not say, which makes `units` an estimate.
+    pub most: Option<u64>,
+}
+
+/// What a statement of usage rests on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The vendor reported all of it.
+    Reported,
+    /// The request says it, and the vendor charges by that.
+    Asked,
+    /// (Part of) it is an estimate.
+    Estimated,
 }
 
 /// What an answer used.
@@ -43,9 +95,11 @@ pub struct MeterSetup {
 pub struct Metered {
     /// What was used, in disjoint buckets.
     pub usage: Usage,
-    /// The vendor reported all of it; otherwise (part of) it is an estimate. An answer whose status is an error states no
-    /// usage, and vendors do not bill it: there, drop an estimate.
-    pub reported: bool,
+    /// What that rests on. An answer whose status is an error states no usage, and vendors do not bill it: there, drop what was
+    /// not reported.
+    pub basis: Basis,
+    /// What the vendor says that the call costs, in nano-dollars.
+    pub cost: Option<u64>,
     /// The model that the vendor says it served.
     pub served_model: Option<String>,
     /// The service tier that the vendor says it served; `fast` for Anthropic's `speed: "fast"`.
@@ -60,6 +114,7 @@ pub struct Metered {
 #[derive(Debug)]
 pub struct Meter {
     setup: MeterSetup,
+    framing: Framing,
     body: Body,
     reading: Reading,
     bytes_seen: u64,
@@ -71,74 +126,37 @@ enum Body {
     Ignored,
     Events(Scanner),
     EventsWithout(Hide),
+    Lines(Lines),
+    Frames(Frames),
     Buffered(Kept),
 }
 
-/// What was read so far.
-#[derive(Debug)]
-struct Reading {
-    vendor: Vendor,
-    /// What the vendor stated last.
-    usage: Option<Usage>,
-    /// The statement is the final one.
-    complete: bool,
-    model: Option<String>,
-    service_tier: Option<String>,
-    failed: bool,
-    /// Bytes of the texts that the answer consists of.
-    text_bytes: u64,
-}
-
-#[derive(Debug)]
-enum Vendor {
-    /// A shape that is not metered by its answer.
-    Other,
-    Chat,
-    Responses(openai_responses::Calls),
-    Anthropic(anthropic_messages::Counters),
-}
-
-/// Whether the usage of this shape is read from the answer. If not, all that is known of a call is its bytes.
+/// Whether the usage of this shape is read. If not, all that is known of a call is its bytes.
 pub fn reads(shape: UsageShape) -> bool {
-    !matches!(Vendor::of(shape), Vendor::Other)
-}
-
-impl Vendor {
-    fn of(shape: UsageShape) -> Self {
-        match shape {
-            UsageShape::OpenaiChat
-            | UsageShape::OpenaiEmbeddings
-            | UsageShape::Xai
-            | UsageShape::Openrouter => Self::Chat,
-            UsageShape::OpenaiResponses => Self::Responses(openai_responses::Calls::default()),
-            UsageShape::AnthropicMessages => Self::Anthropic(anthropic_messages::Counters::default()),
-            _ => Self::Other,
-        }
-    }
+    !matches!(Vendor::of(shape), Vendor::Unread)
 }
 
 impl Meter {
-    /// A meter for one answer.
-    pub fn new(setup: MeterSetup) -> Self {
-        let vendor = Vendor::of(setup.shape);
-        let body = match vendor {
-            Vendor::Other => Body::Ignored,
-            _ if !setup.streamed => Body::Buffered(Kept::default()),
-            Vendor::Chat if setup.hide_usage_chunk => Body::EventsWithout(Hide::default()),
-            _ => Body::Events(Scanner::default()),
+    /// A meter for the answer with this head.
+    pub fn new(setup: MeterSetup, head: &HeaderMap) -> Self {
+        let reading = Reading::new(&setup, head);
+        let framing = Framing::of(head);
+        let body = match framing {
+            _ if reading.vendor.ignores_bodies() => Body::Ignored,
+            Framing::Opaque => Body::Ignored,
+            Framing::Whole => Body::Buffered(Kept::default()),
+            Framing::Lines => Body::Lines(Lines::default()),
+            Framing::Frames => Body::Frames(Frames::default()),
+            Framing::Events if setup.hide_usage_chunk && matches!(reading.vendor, Vendor::Chat(_)) => {
+                Body::EventsWithout(Hide::default())
+            }
+            Framing::Events => Body::Events(Scanner::default()),
         };
         Self {
             setup,
+            framing,
             body,
-            reading: Reading {
-                vendor,
-                usage: None,
-                complete: false,
-                model: None,
-                service_tier: None,
-                failed: false,
-                text_bytes: 0,
-            },
+            reading,
             bytes_seen: 0,
         }
     }
@@ -154,6 +172,8 @@ impl Meter {
                 reading.event(event);
             }),
             Body::EventsWithout(hide) => return hide.push(&chunk, |event| reading.event(event)),
+            Body::Lines(lines) => lines.push(&chunk, |line| reading.document(line)),
+            Body::Frames(frames) => frames.push(&chunk, |frame| reading.frame(frame)),
             Body::Buffered(kept) => kept.push(&chunk),
         }
         Forward::from(chunk)
@@ -163,125 +183,74 @@ impl Meter {
     pub fn on_end(&mut self) -> Option<Bytes> {
         let reading = &mut self.reading;
         match std::mem::replace(&mut self.body, Body::Ignored) {
-            Body::Ignored => None,
-            Body::Events(mut scanner) => {
-                scanner.end(|event| {
-                    reading.event(event);
-                });
-                None
-            }
-            Body::EventsWithout(mut hide) => hide.end(|event| reading.event(event)),
-            Body::Buffered(kept) => {
-                kept.with(|body| reading.body(body, self.bytes_seen));
-                None
-            }
+            Body::Ignored | Body::Frames(_) => {}
+            Body::Events(mut scanner) => scanner.end(|event| {
+                reading.event(event);
+            }),
+            Body::EventsWithout(mut hide) => return hide.end(|event| reading.event(event)),
+            Body::Lines(mut lines) => lines.end(|line| reading.document(line)),
+            Body::Buffered(kept) => kept.with(|body| reading.body(body, self.bytes_seen)),
         }
+        None
     }
 
     /// What was used. Includes `on_end`, if that was not called.
     pub fn finish(mut self) -> Metered {
         let _ = self.on_end();
-        let reading = self.reading;
-        let reported = reading.complete && reading.usage.is_some();
-        let usage = match (reading.usage, self.setup.shape) {
-            (Some(usage), _) if reported => usage,
-            (_, UsageShape::None) => Usage::ZERO.with(Bucket::Requests, 1),
-            (_, _) if matches!(reading.vendor, Vendor::Other) => {
-                estimate(None, self.setup.request_bytes, self.bytes_seen)
-            }
-            (partial, _) => estimate(partial, self.setup.request_bytes, reading.text_bytes),
-        };
+        let (mut usage, basis) = self.usage();
+        let cost = self.reading.cost;
+        usage.set(Bucket::VendorCostNanos, cost.unwrap_or(0));
         Metered {
             usage,
-            reported: reported || self.setup.shape == UsageShape::None,
-            served_model: reading.model,
-            service_tier: reading.service_tier,
+            basis,
+            cost,
+            served_model: self.reading.model,
+            service_tier: self.reading.service_tier,
             output_bytes_seen: self.bytes_seen,
-            failed: reading.failed,
+            failed: self.reading.failed,
         }
     }
-}
 
-/// What was used by the bytes that were seen. What the vendor did state is kept, and its output is not less than that.
-fn estimate(stated: Option<Usage>, request_bytes: u64, text_bytes: u64) -> Usage {
-    let mut usage = stated.unwrap_or_default();
-    if usage.input_tokens() == 0 {
+    fn usage(&self) -> (Usage, Basis) {
+        let reading = &self.reading;
+        match (reading.usage, self.setup.asked) {
+            (Some(usage), _) if reading.complete => (usage, Basis::Reported),
+            (_, Some(asked)) => {
+                let basis = match asked.most {
+                    Some(_) => Basis::Asked,
+                    None => Basis::Estimated,
+                };
+                (Usage::ZERO.with(asked.bucket, asked.units), basis)
+            }
+            (_, None) if self.setup.shape == UsageShape::None => {
+                (Usage::ZERO.with(Bucket::Requests, 1), Basis::Reported)
+            }
+            (partial, None) => (self.estimate(partial), Basis::Estimated),
+        }
+    }
+
+    /// What was used by the bytes that were seen. What the vendor did state is kept, and its output is not less than that.
+    fn estimate(&self, stated: Option<Usage>) -> Usage {
+        let text_bytes = match self.setup.shape {
+            _ if self.reading.vendor.ignores_bodies() => self.bytes_seen,
+            // Numbers, and texts that the request had.
+            UsageShape::OpenaiEmbeddings | UsageShape::Voyage | UsageShape::Jina => 0,
+            _ => self.reading.text_bytes,
+        };
+        let mut usage = stated.unwrap_or_default();
+        if usage.input_tokens() == 0 {
+            usage.set(Bucket::InputUncached, self.setup.input_tokens);
+        }
+        if self.framing == Framing::Opaque {
+            return usage.with(Bucket::AudioOut, tokens_of_media(self.bytes_seen));
+        }
+        let output = tokens_of_text(text_bytes);
+        let missing = output.saturating_sub(usage.output_tokens());
         usage.set(
-            Bucket::InputUncached,
-            request_bytes.div_ceil(BYTES_PER_ESTIMATED_TOKEN),
+            Bucket::OutputText,
+            usage.get(Bucket::OutputText).saturating_add(missing),
         );
-    }
-    let output = text_bytes.div_ceil(BYTES_PER_ESTIMATED_TOKEN);
-    let missing = output.saturating_sub(usage.output_tokens());
-    usage.set(
-        Bucket::OutputText,
-        usage.get(Bucket::OutputText).saturating_add(missing),
-    );
-    usage
-}
-
-impl Reading {
-    /// Reads an event, and says whether it is the usage chunk that nobody but us asked for.
-    fn event(&mut self, event: Event<'_>) -> bool {
-        match self.vendor {
-            Vendor::Other => false,
-            Vendor::Chat => openai_chat::event(self, event.data),
-            Vendor::Responses(_) => {
-                openai_responses::event(self, event);
-                false
-            }
-            Vendor::Anthropic(_) => {
-                anthropic_messages::event(self, event);
-                false
-            }
-        }
-    }
-
-    /// Reads a buffered answer, or the end of one that had `all_bytes`.
-    fn body(&mut self, body: &[u8], all_bytes: u64) {
-        match self.vendor {
-            Vendor::Other => {}
-            Vendor::Chat => openai_chat::body(self, body),
-            Vendor::Responses(_) => openai_responses::body(self, body),
-            Vendor::Anthropic(_) => anthropic_messages::body(self, body),
-        }
-        if !self.complete {
-            let texts = relayed::text_bytes(body).filter(|_| body.len() as u64 == all_bytes);
-            self.text_bytes = texts.unwrap_or(all_bytes);
-        }
-    }
-
-    fn name_served(&mut self, model: Option<String>, service_tier: Option<String>) {
-        self.model = model.or(self.model.take());
-        self.service_tier = service_tier.or(self.service_tier.take());
-    }
-}
-
-/// A buffered answer: its chunks, as long as they are not too many, and then its end.
-#[derive(Debug, Default)]
-struct Kept {
-    chunks: Vec<Bytes>,
-    bytes: usize,
-}
-
-impl Kept {
-    fn push(&mut self, chunk: &Bytes) {
-        self.bytes += chunk.len();
-        self.chunks.push(chunk.clone());
-        if self.bytes > MAX_KEPT_BYTES {
-            let all = self.chunks.concat();
-            let tail = Bytes::copy_from_slice(&all[all.len().saturating_sub(TAIL_BYTES)..]);
-            self.bytes = tail.len();
-            self.chunks = vec![tail];
-        }
-    }
-
-    /// Gives what is kept, in one piece.
-    fn with(self, read: impl FnOnce(&[u8])) {
-        match &self.chunks[..] {
-            [only] => read(only),
-            chunks => read(&chunks.concat()),
-        }
+        usage
     }
 }
 

@@ -9,7 +9,7 @@ mod whole;
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, Response};
 use keystore_core::ids::RequestId;
@@ -20,7 +20,7 @@ use crate::answer::{self, AnswerBody};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::inject::Needles;
-use crate::meter::{Meter, MeterSetup};
+use crate::meter::{Framing, Meter, MeterSetup};
 use crate::refuse::{ProxyError, Refusal};
 use crate::reserve::Reservation;
 use crate::response::{self, Marks};
@@ -84,12 +84,12 @@ pub(crate) async fn relay(
         return Err(undecodable(reservation, &permit));
     };
     let (mut head, body) = response.into_parts();
-    let events = is_event_stream(&head.headers);
-    if events && meter.is_some_and(|setup| setup.hide_usage_chunk) {
+    let framing = Framing::of(&head.headers);
+    if framing == Framing::Events && meter.is_some_and(|setup| setup.hide_usage_chunk) {
         // An event will be taken out.
         head.headers.remove(CONTENT_LENGTH);
     }
-    let buffered = meter.is_some() && !stream && !events;
+    let buffered = meter.is_some() && !stream && !framing.is_stream();
     let whole = (buffered || !head.status.is_success()) && may_be_small(&head.headers);
     let cleaned = Cleaned {
         marks: Marks {
@@ -99,12 +99,7 @@ pub(crate) async fn relay(
             output_cap,
             cost: None,
         },
-        meter: meter.map(|setup| {
-            Meter::new(MeterSetup {
-                streamed: events,
-                ..setup
-            })
-        }),
+        meter: meter.map(|setup| Meter::new(setup, &head.headers)),
         flow: Flow::new(body, reservation, proxy.config.idle_timeout),
         head,
         needles,
@@ -153,15 +148,6 @@ fn undecodable(reservation: Reservation, permit: &Permit) -> Refusal {
         refusal: code,
     });
     refusal
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .map_or(&b""[..], |value| value.as_bytes());
-    value
-        .get(..17)
-        .is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/event-stream"))
 }
 
 /// Whether the answer is not known to be too long to be read whole.

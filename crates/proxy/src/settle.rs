@@ -7,7 +7,7 @@ use keystore_core::record::{ChargeFlags, Ending, Outcome};
 use keystore_core::{NanoUsd, Usage};
 
 use crate::Proxy;
-use crate::meter::Metered;
+use crate::meter::{Basis, Metered};
 use crate::reserve::Open;
 
 /// How an exchange ended, as far as the step that ends it knows.
@@ -113,29 +113,27 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
             }
         };
     };
-    if open.status >= 400 && !read.reported {
+    if open.status >= 400 && read.basis != Basis::Reported {
         return free;
     }
     let limited = !open.budgets.is_empty();
     let flags = ChargeFlags {
-        estimated: !read.reported,
+        estimated: read.basis == Basis::Estimated,
         ..free.flags
     };
     // A vendor that served another tier than it was asked for says so.
     let tier = read.service_tier.as_deref().or(open.service_tier.as_deref());
-    let priced = open.price.as_ref().map(|price| price.charge(&read.usage, tier));
+    let priced = match read.cost {
+        // What the vendor says that it costs is what it costs, whatever the list says.
+        Some(nanos) => Some(Ok(NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)))),
+        None => open.price.as_ref().map(|price| price.charge(&read.usage, tier)),
+    };
     match priced {
-        // What was read of an answer says little of what it cost: reasoning does not show. Whoever could end the reading early
-        // must not gain by it, so that a cut answer costs what was held for it.
-        Some(Ok(_)) if limited && !read.reported && is_cut_short(end.ending) => Charge {
+        // What was read of an answer says little of what it cost: reasoning does not show. Under a budget an answer that does not
+        // say what it used costs what was held for it, whoever is to blame: neither leaving early nor hiding it must pay.
+        Some(Ok(_)) if limited && read.basis == Basis::Estimated => Charge {
             usage: read.usage,
             cost: open.hold,
-            flags,
-        },
-        // What is only estimated never costs more than what was held for it.
-        Some(Ok(cost)) if limited && !read.reported => Charge {
-            usage: read.usage,
-            cost: cost.min(open.hold),
             flags,
         },
         Some(Ok(cost)) => {
@@ -167,11 +165,6 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
             },
         },
     }
-}
-
-/// Whether the answer was left before its end by our side, and not by the vendor's.
-const fn is_cut_short(ending: Ending) -> bool {
-    matches!(ending, Ending::ClientGone | Ending::Deadline)
 }
 
 #[cfg(test)]

@@ -43,6 +43,7 @@ const SHAPES: &[(&str, UsageShape)] = &[
     ("firecrawl", UsageShape::Firecrawl),
     ("pinecone", UsageShape::Pinecone),
     ("deepl", UsageShape::Deepl),
+    ("resend", UsageShape::Resend),
     ("mistral_ocr", UsageShape::MistralOcr),
 ];
 
@@ -121,10 +122,14 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         ));
     }
     let ask_usage = section.flag("ask_usage")?;
-    if ask_usage && usage_shape != UsageShape::OpenaiChat {
+    let speaks_chat = matches!(
+        usage_shape,
+        UsageShape::OpenaiChat | UsageShape::Xai | UsageShape::Openrouter | UsageShape::Perplexity
+    );
+    if ask_usage && !speaks_chat {
         return Err(section.error(
             "ask_usage",
-            "has an effect with the usage shape `openai_chat` only; remove it",
+            "has an effect with the usage shapes of OpenAI's chat only; remove it",
         ));
     }
     let operation = Operation {

@@ -44,9 +44,9 @@ const TABLE: &[Row] = &[
     ("gemini", "POST", "", "/v1beta/cachedContents", "other", Write, Billing::Metered, UsageShape::None),
     ("stripe", "POST", "", "/v1/payment_intents", "other", Write, Billing::External, UsageShape::None),
     ("stripe", "GET", "", "/v1/balance", "other", Read, Billing::External, UsageShape::None),
-    ("resend", "POST", "", "/emails", "emails.send", Write, Billing::PerCall, UsageShape::None),
+    ("resend", "POST", "", "/emails", "emails.send", Write, Billing::Metered, UsageShape::Resend),
     ("resend", "GET", "", "/emails/1", "other", Read, Billing::External, UsageShape::None),
-    ("tavily", "POST", "", "/search", "search", Write, Billing::PerCall, UsageShape::Tavily),
+    ("tavily", "POST", "", "/search", "search", Write, Billing::Metered, UsageShape::Tavily),
     ("azure-openai", "POST", "", "/openai/deployments/gpt-5.2/chat/completions", "deployments.chat.completions", Write, Billing::Metered, UsageShape::OpenaiChat),
     ("telegram", "GET", "", "/sendMessage", "call", Write, Billing::External, UsageShape::None),
     ("telegram", "POST", "", "/getMe", "get", Read, Billing::External, UsageShape::None),
@@ -129,13 +129,13 @@ fn making_credentials_is_known_for_what_it_is() {
 fn the_model_stands_in_some_paths() {
     let path = "/v1beta/models/gemini-2.5-pro:streamGenerateContent";
     let operation = provider("gemini").operation("POST", "", path).operation.unwrap();
-    assert_eq!(operation.model_in_path(path), Some("gemini-2.5-pro"));
+    assert_eq!(operation.model_in_path(path).as_deref(), Some("gemini-2.5-pro"));
     let path = "/openai/deployments/my-gpt/chat/completions";
     let operation = provider("azure-openai")
         .operation("POST", "", path)
         .operation
         .unwrap();
-    assert_eq!(operation.model_in_path(path), Some("my-gpt"));
+    assert_eq!(operation.model_in_path(path).as_deref(), Some("my-gpt"));
 }
 
 proptest! {

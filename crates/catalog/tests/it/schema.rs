@@ -76,7 +76,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("\"/v1/chat\"", "\"/v1/chat\"\nusage_shape = \"openai-chat\"", "x.toml: operations[0].usage_shape: `openai-chat` is not known; did you mean `openai_chat`?"),
     ("\"/v1/chat\"", "\"/v1/chat\"\nbilling = \"metered\"\noutput_cap = \"max_token\"", "x.toml: operations[0].output_cap: `max_token` is not known; did you mean `max_tokens`?"),
     ("\"/v1/chat\"", "\"/v1/chat\"\noutput_cap = \"max_tokens\"", "x.toml: operations[0].output_cap: has an effect with `metered` billing only; remove it"),
-    ("\"/v1/chat\"", "\"/v1/chat\"\nask_usage = true", "x.toml: operations[0].ask_usage: has an effect with the usage shape `openai_chat` only; remove it"),
+    ("\"/v1/chat\"", "\"/v1/chat\"\nask_usage = true", "x.toml: operations[0].ask_usage: has an effect with the usage shapes of OpenAI's chat only; remove it"),
     ("\"/v1/chat\"", "\"/v1/chat\"\naccess = \"admin\"", "x.toml: operations[0].access: `admin` is not known; write one of `read`, `write`"),
     ("\"/v1/chat\"", "\"/v1/chat\"\nmax_body_bytes = 0", "x.toml: operations[0].max_body_bytes: write a whole number above zero, without quotes"),
     ("\"/v1/chat\"", "\"/v1/chat\"\n[[operations]]\nname = \"chat\"\npath = \"/b\"", "x.toml: operations: the name `chat` stands twice; give each operation its own"),

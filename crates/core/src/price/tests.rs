@@ -61,6 +61,7 @@ fn request() -> BoundInput<'static> {
     BoundInput {
         input_tokens: 1_000,
         unbounded_input: false,
+        rounds: Some(1),
         n: 1,
         max_output: Some(1_000),
         service_tier: Some("default"),
@@ -274,6 +275,43 @@ fn calls_with_a_fee_are_bounded_or_unpriced() {
 }
 
 #[test]
+fn what_is_not_charged_by_tokens_needs_no_price_of_tokens() {
+    let row = row(UnitPrices::NONE.with(Bucket::Images, 40_000_000_000_000));
+    let images = BoundInput {
+        input_tokens: 0,
+        max_output: Some(0),
+        calls: &[(Bucket::Images, Some(3))],
+        ..request()
+    };
+    assert_eq!(row.bound(&images), Some(NanoUsd(120_000_024)));
+    assert_eq!(
+        row.bound(&BoundInput {
+            input_tokens: 1,
+            ..images
+        }),
+        None
+    );
+}
+
+#[test]
+fn every_round_of_a_tool_reads_a_full_window() {
+    let row = ModelPrice {
+        context_window: Some(10_000),
+        ..row(base())
+    };
+    let rounds = |rounds| {
+        row.bound(&BoundInput {
+            rounds,
+            max_output: Some(0),
+            ..request()
+        })
+    };
+    let window = 10_000 * 3_000;
+    assert_eq!(rounds(Some(3)), Some(NanoUsd(3 * window + 24)));
+    assert_eq!(rounds(None), None);
+}
+
+#[test]
 fn embeddings_have_no_output() {
     let row = ModelPrice {
         max_output_tokens: None,
@@ -378,6 +416,7 @@ proptest! {
         let calls = [(Bucket::WebSearches, Some(searches))];
         let request = BoundInput {
             input_tokens: body_tokens, unbounded_input, n, max_output: cap, service_tier: asked, calls: &calls,
+            rounds: Some(1),
         };
         let Some(bound) = row.bound(&request) else { return Ok(()) };
 

@@ -22,20 +22,22 @@ impl Found {
     /// Reads a value of any kind and what is in it.
     pub(super) fn search(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
         match scanner.kind()? {
-            Kind::Object => scanner.object(|scanner, name| self.member(scanner, name)),
+            Kind::Object => scanner.object(|scanner, name| self.member(scanner, &name.decode()?)),
             Kind::Array => scanner.array(|scanner| self.search(scanner)),
             _ => scanner.skip(),
         }
     }
 
-    fn member(&mut self, scanner: &mut Scanner<'_>, name: Text<'_>) -> Scan<()> {
-        match &*name.decode()? {
+    /// Reads the value of a member.
+    pub(super) fn member(&mut self, scanner: &mut Scanner<'_>, name: &str) -> Scan<()> {
+        match name {
             "file_id" | "file_ids" | "file_url" | "file_uri" | "fileUri" | "file_data" | "fileData"
-            | "video_url" | "audio_url" | "vector_store_ids" => {
+            | "video_url" | "audio_url" | "vector_store_ids" | "s3Location" | "s3_location" | "video"
+            | "document" => {
                 self.unbounded |= scanner.kind()? != Kind::Null;
                 scanner.skip()
             }
-            "image_url" => self.image(scanner),
+            "image_url" | "image" | "images" => self.image(scanner),
             "inlineData" | "inline_data" => {
                 self.images += 1;
                 self.search(scanner)
@@ -52,33 +54,42 @@ impl Found {
             }
             "media_type" | "mime_type" | "mimeType" if scanner.kind()? == Kind::String => {
                 let media = scanner.string()?.decode()?;
-                self.unbounded |= media.eq_ignore_ascii_case("application/pdf");
+                let media = media.to_ascii_lowercase();
+                // A text with letters has more bytes than tokens; what is packed need not.
+                self.unbounded |=
+                    media == "application/pdf" || media.starts_with("video/") || media.starts_with("audio/");
                 Ok(())
             }
             _ => self.search(scanner),
         }
     }
 
-    /// `image_url`: an address, or an object with one in `url`.
+    /// An image or several: an address, the image itself in base64, or an object that holds either.
     fn image(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
         match scanner.kind()? {
             Kind::String => {
-                let inline = is_inline(&scanner.string()?.decode()?);
-                self.images += u64::from(inline);
-                self.unbounded |= !inline;
+                let elsewhere = is_address(scanner.string()?);
+                self.images += u64::from(!elsewhere);
+                self.unbounded |= elsewhere;
                 Ok(())
             }
+            Kind::Array => scanner.array(|scanner| self.image(scanner)),
             Kind::Object => scanner.object(|scanner, name| match &*name.decode()? {
-                "url" => self.image(scanner),
-                _ => self.member(scanner, name),
+                "url" | "bytes" => self.image(scanner),
+                name => self.member(scanner, name),
             }),
             _ => scanner.skip(),
         }
     }
 }
 
-fn is_inline(address: &str) -> bool {
-    address
-        .get(..5)
-        .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"))
+/// Whether a text leads to an image, and is not one itself.
+fn is_address(text: Text<'_>) -> bool {
+    let written = text.written();
+    let scheme = |scheme: &str| {
+        written
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    !scheme("data:") && written.contains(':')
 }

@@ -23,6 +23,11 @@ pub(crate) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// As it stands in the text, escapes and all.
+    pub(crate) fn written(self) -> &'a str {
+        self.raw
+    }
+
     /// Its bytes in the text, escapes and all.
     pub(crate) fn written_bytes(self) -> usize {
         self.raw.len()

@@ -1,11 +1,10 @@
 //! Writing into a body without touching what stands there.
 
-use std::fmt::Write;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::{Edits, Layout, Object, OutputCap};
+use super::{Edits, Layout, Nested, Object, OutputCap};
 
 /// The body with `edits`, every other byte as it was. `layout` must have been read from these very bytes.
 pub fn splice(body: &Bytes, layout: &Layout, edits: Edits) -> Bytes {
@@ -50,23 +49,49 @@ fn insertion(object: Object, mut members: String) -> Patch {
 }
 
 fn include_usage(layout: &Layout, patches: &mut Vec<Patch>, members: &mut String) {
-    let Some(options) = &layout.stream_options else {
-        members.push_str(r#""stream_options":{"include_usage":true}"#);
-        return;
-    };
-    patches.push(match (&options.include_usage, options.object) {
-        (Some(value), _) => (value.clone(), "true".to_owned()),
-        (None, Some(object)) => insertion(object, r#""include_usage":true"#.to_owned()),
-        (None, None) => (options.value.clone(), r#"{"include_usage":true}"#.to_owned()),
-    });
+    nested(
+        layout.stream_options.as_ref(),
+        "stream_options",
+        ("include_usage", "true"),
+        patches,
+        members,
+    );
 }
 
 fn output_cap(layout: &Layout, member: OutputCap, cap: u64, patches: &mut Vec<Patch>, members: &mut String) {
-    if let Some(value) = &layout.caps[member as usize] {
-        patches.push((value.clone(), cap.to_string()));
-        return;
+    let cap = cap.to_string();
+    let (object, name) = member.place();
+    if let Some(object) = object {
+        return nested(layout.config.as_ref(), object, (name, &cap), patches, members);
     }
-    let separator = if members.is_empty() { "" } else { "," };
-    // Writing to a `String` cannot fail.
-    let _ = write!(members, "{separator}\"{}\":{cap}", member.as_str());
+    match &layout.caps[member as usize] {
+        Some(value) => patches.push((value.clone(), cap)),
+        None => add(members, &format!("\"{name}\":{cap}")),
+    }
+}
+
+/// Sets a member of an object: in the object, in place of what is none, or with a new one.
+fn nested(
+    place: Option<&Nested>,
+    object: &str,
+    (name, value): (&str, &str),
+    patches: &mut Vec<Patch>,
+    members: &mut String,
+) {
+    let member = format!("\"{name}\":{value}");
+    let Some(place) = place else {
+        return add(members, &format!("\"{object}\":{{{member}}}"));
+    };
+    patches.push(match (&place.member, place.object) {
+        (Some(old), _) => (old.clone(), value.to_owned()),
+        (None, Some(object)) => insertion(object, member),
+        (None, None) => (place.value.clone(), format!("{{{member}}}")),
+    });
+}
+
+fn add(members: &mut String, member: &str) {
+    if !members.is_empty() {
+        members.push(',');
+    }
+    members.push_str(member);
 }

@@ -152,13 +152,20 @@ fn input_that_the_body_does_not_bound() {
         r#"{"messages":[{"content":[{"type":"image","source":{"type":"url","url":"https://example.org/a.png"}}]}]}"#,
         r#"{"messages":[{"content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf"}}]}]}"#,
         r#"{"contents":[{"parts":[{"fileData":{"fileUri":"gs://a/b"}}]}]}"#,
+        r#"{"contents":[{"parts":[{"inlineData":{"mimeType":"Video/mp4","data":"AA"}}]}]}"#,
+        r#"{"messages":[{"content":[{"document":{"format":"pdf","source":{"bytes":"AA"}}}]}]}"#,
+        r#"{"messages":[{"content":[{"image":{"format":"png","source":{"s3Location":{"uri":"s3://a/b"}}}}]}]}"#,
+        r#"{"input":[{"image":"https://example.org/a.png"}]}"#,
+        r#"{"images":["https://example.org/a.png"]}"#,
+        r#"{"conversation_id":"c"}"#,
         r#"{"tools":[{"type":"function","name":"f"},{"type":"code_interpreter"}]}"#,
         r#"{"tools":[{"googleSearch":{}}]}"#,
         r#"{"tools":[{"type":"function","type":"mcp"}]}"#,
         r#"{"tools":"all"}"#,
         r#"{"mcp_servers":[{"url":"https://example.org"}]}"#,
     ] {
-        assert!(facts(body, CHAT).unbounded_input, "{body}");
+        let facts = facts(body, CHAT);
+        assert!(facts.unbounded_input || facts.rounds.is_none(), "{body}");
     }
     for body in [
         r#"{"previous_response_id":null,"conversation":null}"#,
@@ -170,7 +177,8 @@ fn input_that_the_body_does_not_bound() {
         r#"{"tools":[{"functionDeclarations":[{"name":"f"}]}]}"#,
         r#"{"tools":null}"#,
     ] {
-        assert!(!facts(body, CHAT).unbounded_input, "{body}");
+        let facts = facts(body, CHAT);
+        assert!(!facts.unbounded_input && facts.rounds == Some(1), "{body}");
     }
 }
 
@@ -218,6 +226,162 @@ fn tools_with_a_fee() {
     );
     assert!(facts.calls.is_empty() && !facts.unbounded_input);
     assert!(facts.input_tokens > 51 + TOKENS_AROUND_A_BODY);
+}
+
+/// A tool that runs at the vendor has it read the input once more after each call.
+#[test]
+fn rounds_are_bounded_by_the_calls_of_served_tools() {
+    for (body, rounds) in [
+        ("{}", Some(1)),
+        (r#"{"tools":[{"type":"function","name":"f"}]}"#, Some(1)),
+        (
+            r#"{"tools":[{"type":"bash_20250124","name":"bash"},{"type":"computer_use_preview"}]}"#,
+            Some(1),
+        ),
+        (
+            r#"{"tools":[{"type":"web_search_20250305","name":"web_search"}]}"#,
+            None,
+        ),
+        (
+            r#"{"tools":[{"type":"web_search_20250305","name":"web_search","max_uses":5}]}"#,
+            Some(6),
+        ),
+        (
+            r#"{"tools":[{"type":"web_search_20250305","name":"a","max_uses":5},{"type":"web_fetch_20250910","name":"b","max_uses":2}]}"#,
+            Some(8),
+        ),
+        (
+            r#"{"tools":[{"type":"web_search_20250305","name":"a","max_uses":5},{"type":"web_fetch_20250910","name":"b"}]}"#,
+            None,
+        ),
+        (
+            r#"{"max_tool_calls":3,"tools":[{"type":"web_search"},{"type":"mcp","server_url":"https://example.org"}]}"#,
+            Some(4),
+        ),
+        (
+            r#"{"max_tool_calls":3,"tools":[{"type":"code_interpreter"}]}"#,
+            None,
+        ),
+        (r#"{"max_tool_calls":3,"tools":[{"googleSearch":{}}]}"#, None),
+        (
+            r#"{"tools":[{"functionDeclarations":[{"name":"f"}]},{"urlContext":{}}]}"#,
+            None,
+        ),
+        (r#"{"mcp_servers":[{"url":"https://example.org"}]}"#, None),
+        (
+            r#"{"mcp_servers":null,"plugins":null,"enable_search":false}"#,
+            Some(1),
+        ),
+        (r#"{"plugins":[{"id":"web"}]}"#, None),
+        (r#"{"enable_search":true}"#, None),
+        (r#"{"connectors":[{"id":"web-search"}]}"#, None),
+        (
+            r#"{"toolConfig":{"tools":[{"toolSpec":{"name":"f"}},{"cachePoint":{"type":"default"}}]}}"#,
+            Some(1),
+        ),
+        (
+            r#"{"toolConfig":{"tools":[{"systemTool":{"name":"nova_grounding"}}]}}"#,
+            None,
+        ),
+        (r#"{"additionalModelRequestFields":{"top_k":5}}"#, Some(1)),
+        (r#"{"additionalModelRequestFields":{"max_tokens":5}}"#, None),
+        (
+            r#"{"additionalModelRequestFields":{"inferenceConfig":{"maxTokens":5}}}"#,
+            None,
+        ),
+        (r#"{"performanceConfig":{"latency":"optimized"}}"#, None),
+    ] {
+        assert_eq!(facts(body, CHAT).rounds, rounds, "{body}");
+    }
+}
+
+#[test]
+fn whatever_else_may_serve_a_request_is_named() {
+    let facts = facts(
+        r#"{"model":"a","models":["b","c"],"serviceTier":{"type":"flex"}}"#,
+        CHAT,
+    );
+    assert_eq!(facts.other_models, ["b", "c"]);
+    assert_eq!(facts.service_tier.as_deref(), Some("flex"));
+}
+
+#[test]
+fn caps_that_stand_inside() {
+    const GEMINI: Option<OutputCap> = Some(OutputCap::GenerationConfig);
+    for (body, cap, n) in [
+        ("{}", None, 1),
+        (
+            r#"{"generationConfig":{"maxOutputTokens":9,"candidateCount":4}}"#,
+            Some(9),
+            4,
+        ),
+        (
+            r#"{"generation_config":{"max_output_tokens":9,"candidate_count":4}}"#,
+            Some(9),
+            4,
+        ),
+        (r#"{"generationConfig":{"maxOutputTokens":null}}"#, None, 1),
+        (r#"{"generationConfig":null,"max_tokens":5}"#, None, 1),
+        (
+            r#"{"contents":[{"generationConfig":{"maxOutputTokens":9}}]}"#,
+            None,
+            1,
+        ),
+    ] {
+        let facts = read(body.as_bytes(), GEMINI).unwrap();
+        assert_eq!((facts.max_output, facts.n), (cap, n), "{body}");
+    }
+    for body in [
+        r#"{"generationConfig":{"maxOutputTokens":9},"generation_config":{"max_output_tokens":90}}"#,
+        r#"{"generationConfig":{"maxOutputTokens":9,"max_output_tokens":90}}"#,
+        r#"{"generationConfig":{"maxOutputTokens":9,"maxOutputTokens":90}}"#,
+        r#"{"GenerationConfig":{}}"#,
+    ] {
+        assert!(read(body.as_bytes(), GEMINI).is_err(), "{body}");
+    }
+    let with = |body: &str, member| {
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let layout = read(&body, Some(member)).unwrap().layout;
+        let edits = Edits {
+            include_usage: false,
+            output_cap: Some((member, 512)),
+        };
+        String::from_utf8(splice(&body, &layout, edits).to_vec()).unwrap()
+    };
+    for (body, member, expected) in [
+        (
+            "{}",
+            OutputCap::GenerationConfig,
+            r#"{"generationConfig":{"maxOutputTokens":512}}"#,
+        ),
+        (
+            r#"{"contents":[],"generation_config":{ "temperature": 1 }}"#,
+            OutputCap::GenerationConfig,
+            r#"{"contents":[],"generation_config":{"maxOutputTokens":512, "temperature": 1 }}"#,
+        ),
+        (
+            r#"{"generationConfig": {"max_output_tokens" : null}}"#,
+            OutputCap::GenerationConfig,
+            r#"{"generationConfig": {"max_output_tokens" : 512}}"#,
+        ),
+        (
+            r#"{"generationConfig":null}"#,
+            OutputCap::GenerationConfig,
+            r#"{"generationConfig":{"maxOutputTokens":512}}"#,
+        ),
+        (
+            r#"{"messages":[],"inferenceConfig":{}}"#,
+            OutputCap::InferenceConfig,
+            r#"{"messages":[],"inferenceConfig":{"maxTokens":512}}"#,
+        ),
+        (
+            r#"{"options":{"num_predict":-1}}"#,
+            OutputCap::Options,
+            r#"{"options":{"num_predict":512}}"#,
+        ),
+    ] {
+        assert_eq!(with(body, member), expected, "{body}");
+    }
 }
 
 fn spliced(body: &str, edits: Edits) -> String {

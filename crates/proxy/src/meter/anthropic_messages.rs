@@ -8,29 +8,10 @@ use keystore_core::{Bucket, Usage};
 use memchr::memmem;
 use serde::Deserialize;
 
-use super::count::{Count, last_usage, parse, states_usage};
-use super::openai_chat::distribute;
-use super::relayed::text_bytes;
-use super::{Reading, Vendor};
+use super::count::{Count, distribute};
+use super::json::{self, Answer};
+use super::reading::{Reading, Vendor};
 use crate::sse::Event;
-
-/// A message, or an event of a stream: the names that both have mean the same.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    r#type: Option<String>,
-    model: Option<String>,
-    usage: Option<Counters>,
-    /// In `message_start`.
-    message: Option<Message>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Message {
-    model: Option<String>,
-    usage: Option<Counters>,
-}
 
 /// What was said last, counter by counter.
 #[derive(Debug, Default, Deserialize)]
@@ -73,63 +54,74 @@ pub(super) fn event(reading: &mut Reading, event: Event<'_>) {
         name => name == kind,
     };
     if says(b"content_block_delta") || says(b"content_block_start") {
-        reading.text_bytes = reading
-            .text_bytes
-            .saturating_add(text_bytes(event.data).unwrap_or(0));
+        reading.relayed(event.data);
         return;
     }
     if event.name == b"error" || event.data.starts_with(b"{\"type\":\"error\"") {
         reading.failed = true;
         return;
     }
-    if !states_usage(event.data) {
-        return;
+    if json::states(event.data, b"\"usage") {
+        reading.complete |= take(reading, Answer::whole(event.data));
     }
-    let Some(answer) = parse::<Answer>(event.data) else {
-        return;
-    };
-    let is_final = answer
-        .usage
-        .as_ref()
-        .is_some_and(|usage| usage.output_tokens.0.is_some());
-    let message = answer.message.unwrap_or_default();
-    reading.name_served(message.model, None);
-    for counters in [message.usage, answer.usage].into_iter().flatten() {
-        state(reading, counters);
-    }
-    reading.complete |= is_final;
 }
 
 /// Reads a buffered answer.
-pub(super) fn body(reading: &mut Reading, body: &[u8]) {
-    let answer = parse(body).unwrap_or_else(|| Answer {
-        usage: last_usage(body),
-        ..Answer::default()
-    });
-    reading.failed |= answer.r#type.as_deref() == Some("error");
-    reading.name_served(answer.model, None);
-    if let Some(counters) = answer.usage {
-        reading.complete = counters.output_tokens.0.is_some();
-        state(reading, counters);
-    }
+pub(super) fn body(reading: &mut Reading, answer: Answer<'_>) {
+    reading.complete = take(reading, answer);
 }
 
-fn state(reading: &mut Reading, stated: Counters) {
-    let Vendor::Anthropic(counters) = &mut reading.vendor else {
-        return;
+/// Reads a message, or an event of a stream: the names that both have mean the same. Says whether the output is final.
+fn take(reading: &mut Reading, answer: Answer<'_>) -> bool {
+    let mut is_final = false;
+    for (name, value) in answer.members("usage") {
+        match name {
+            b"type" => reading.failed |= value == b"\"error\"",
+            b"model" => reading.name_served(json::text(value), None),
+            // In `message_start`: its output is provisional.
+            b"message" => {
+                take(reading, Answer::whole(value));
+            }
+            b"usage" => is_final = state(reading, value),
+            _ => {}
+        }
+    }
+    is_final
+}
+
+/// Takes what was stated, and says whether it names the output.
+fn state(reading: &mut Reading, stated: &[u8]) -> bool {
+    let (Some(stated), Vendor::Anthropic(counters)) = (json::parse::<Counters>(stated), &mut reading.vendor)
+    else {
+        return false;
     };
-    counters.replace(stated);
-    reading.usage = Some(counters.usage());
-    let fast = counters.speed.as_deref() == Some("fast");
-    reading.service_tier = if fast {
-        Some("fast".to_owned())
-    } else {
-        counters.service_tier.clone()
-    };
+    let names_output = stated.output_tokens.0.is_some();
+    reading.usage = Some(counters.replace(stated));
+    reading.service_tier = counters.service_tier();
+    names_output
 }
 
 impl Counters {
-    fn replace(&mut self, stated: Self) {
+    /// Takes over what is `stated`, and gives what was used by all that was stated so far.
+    pub(super) fn replace(&mut self, stated: Self) -> Usage {
+        self.keep(stated);
+        self.usage()
+    }
+
+    /// The tier that was served; `fast` for `speed: "fast"`.
+    pub(super) fn service_tier(&self) -> Option<String> {
+        match self.speed.as_deref() {
+            Some("fast") => Some("fast".to_owned()),
+            _ => self.service_tier.clone(),
+        }
+    }
+
+    /// Whether there is an input counter at all.
+    pub(super) fn is_stated(&self) -> bool {
+        self.input_tokens.0.or(self.output_tokens.0).is_some()
+    }
+
+    fn keep(&mut self, stated: Self) {
         self.input_tokens = stated.input_tokens.or(self.input_tokens);
         self.cache_read_input_tokens = stated.cache_read_input_tokens.or(self.cache_read_input_tokens);
         self.cache_creation_input_tokens = stated

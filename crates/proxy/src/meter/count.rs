@@ -1,14 +1,19 @@
-//! Reading counters out of JSON that vendors are not always strict about.
+//! Counters and amounts as vendors write them, who are not always strict about it.
 
-use memchr::memmem;
+use keystore_core::{Bucket, Usage};
 use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 /// A counter. Absent, null or not a number is `None`; a negative number is 0; a fraction is rounded up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count(pub(super) Option<u64>);
 
 impl Count {
+    /// The counter that `value` is.
+    pub(super) fn of(value: &[u8]) -> Self {
+        serde_json::from_slice(value).unwrap_or_default()
+    }
+
     pub(super) fn units(self) -> u64 {
         self.0.unwrap_or(0)
     }
@@ -46,7 +51,11 @@ impl<'de> Visitor<'de> for CountVisitor {
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Count, E> {
-        Ok(Count(value.parse().ok()))
+        let fraction = || value.parse::<f64>().ok().filter(|value| value.is_finite());
+        let count = value.parse().ok();
+        Ok(Count(
+            count.or_else(|| fraction().map(|value| value.ceil() as u64)),
+        ))
     }
 
     fn visit_unit<E>(self) -> Result<Count, E> {
@@ -68,34 +77,125 @@ impl<'de> Visitor<'de> for CountVisitor {
     }
 }
 
-/// Parses `json`. Where a name stands twice, which a derived parser refuses, the last one counts.
-pub(super) fn parse<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
-    serde_json::from_slice(json).ok().or_else(|| {
-        let value: serde_json::Value = serde_json::from_slice(json).ok()?;
-        serde_json::from_value(value).ok()
-    })
+/// Takes the parts out of the whole, and puts what is left into `rest`. Parts that overlap, or exceed the whole, are cut in their
+/// order: name the dearest first.
+pub(super) fn distribute(usage: &mut Usage, whole: u64, parts: &[(Bucket, u64)], rest: Bucket) {
+    let mut left = whole;
+    for (bucket, units) in parts {
+        let taken = (*units).min(left);
+        usage.set(*bucket, taken);
+        left -= taken;
+    }
+    usage.set(rest, left);
 }
 
-/// The last object named `usage` in a text that is not complete JSON: an answer that was cut, or the end of a large one.
-pub(super) fn last_usage<T: DeserializeOwned>(text: &[u8]) -> Option<T> {
-    memmem::rfind_iter(text, NAME)
-        .filter_map(|at| object_after(&text[at + NAME.len()..]))
-        .find_map(|object| {
-            let mut values = serde_json::Deserializer::from_slice(object).into_iter();
-            values.next()?.ok()
-        })
+/// An amount of dollars as JSON writes it (`0.0125`, `1.25e-2`, perhaps in quotes), in nano-dollars: exact, and what is finer than
+/// that rounded up. `None` if it is no amount, or negative.
+pub(super) fn nano_dollars(value: &[u8]) -> Option<u64> {
+    /// More digits than any amount has; what follows them can only round up.
+    const MAX_DIGITS: usize = 30;
+    let text = std::str::from_utf8(value).ok()?.trim_matches('"');
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let is_number = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let written = format!("{whole}{fraction}");
+    let digits = written.trim_start_matches('0');
+    let (kept, cut) = digits.split_at(digits.len().min(MAX_DIGITS));
+    let power = i64::from(exponent) + 9 - fraction.len() as i64 + cut.len() as i64;
+    let more = u128::from(cut.bytes().any(|digit| digit != b'0'));
+    let Some(number) = kept.parse::<u128>().ok() else {
+        return Some(0);
+    };
+    let number = number + more;
+    let shift = 10_u128.checked_pow(u32::try_from(power.unsigned_abs()).unwrap_or(u32::MAX));
+    let nanos = match shift {
+        Some(shift) if power >= 0 => number.saturating_mul(shift),
+        None if power >= 0 => u128::MAX,
+        Some(shift) => number.div_ceil(shift),
+        None => 1,
+    };
+    Some(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// Whether there is an object named `usage`, as opposed to `"usage":null`.
-pub(super) fn states_usage(text: &[u8]) -> bool {
-    memmem::find_iter(text, NAME).any(|at| object_after(&text[at + NAME.len()..]).is_some())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
 
-const NAME: &[u8] = b"\"usage\"";
+    #[test]
+    fn counters_of_all_kinds() {
+        for (text, expected) in [
+            ("7", Some(7)),
+            ("-7", Some(0)),
+            ("7.0", Some(7)),
+            ("7.2", Some(8)),
+            ("\"7\"", Some(7)),
+            ("\"7.2\"", Some(8)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("1e30", Some(u64::MAX)),
+            ("null", None),
+            ("true", None),
+            ("{\"a\":1}", None),
+            ("[1]", None),
+            ("\"seven\"", None),
+            ("", None),
+            ("7,", None),
+        ] {
+            assert_eq!(Count::of(text.as_bytes()).0, expected, "{text}");
+        }
+    }
 
-/// What follows a name, if it is an object. A quoted `"usage"` inside a string has a backslash before its second quote, and
-/// is not found.
-fn object_after(text: &[u8]) -> Option<&[u8]> {
-    let value = text.trim_ascii_start().strip_prefix(b":")?.trim_ascii_start();
-    value.starts_with(b"{").then_some(value)
+    #[test]
+    fn dollars_are_exact() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("0.0", Some(0)),
+            ("1", Some(1_000_000_000)),
+            ("0.005", Some(5_000_000)),
+            ("0.000000001", Some(1)),
+            ("0.0000000001", Some(1)),
+            ("0.1000000001", Some(100_000_001)),
+            ("1.25e-2", Some(12_500_000)),
+            ("1.4e-05", Some(14_000)),
+            ("2E+1", Some(20_000_000_000)),
+            ("\"0.12\"", Some(120_000_000)),
+            ("123456789.123456789", Some(123_456_789_123_456_789)),
+            ("0.30000000000000004", Some(300_000_001)),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("1e400", Some(u64::MAX)),
+            ("1e-400", Some(1)),
+            ("0e-400", Some(0)),
+            ("-0.1", None),
+            ("", None),
+            (".5", None),
+            ("1e", None),
+            ("1e99999999999", None),
+            ("0x1", None),
+            ("null", None),
+            ("{}", None),
+        ] {
+            assert_eq!(nano_dollars(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nano_dollars_come_back(nanos: u64, zeros in 0_usize..8) {
+            let text = format!("{}.{:09}{}", nanos / 1_000_000_000, nanos % 1_000_000_000, "0".repeat(zeros));
+            prop_assert_eq!(nano_dollars(text.as_bytes()), Some(nanos));
+            let scientific = format!("{nanos}e-9");
+            prop_assert_eq!(nano_dollars(scientific.as_bytes()), Some(nanos));
+        }
+
+        #[test]
+        fn amounts_never_panic(text in "[0-9.eE+\"-]{0,50}") {
+            let _ = nano_dollars(text.as_bytes());
+        }
+    }
 }

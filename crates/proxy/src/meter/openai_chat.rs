@@ -1,33 +1,27 @@
 //! OpenAI chat completions and the vendors that speak its shape; legacy completions and embeddings too.
 //!
 //! The prompt counter includes cached, written, audio and image tokens; the completion counter includes reasoning and audio
-//! tokens, except at xAI, where reasoning is on top (seen by the total). Usage stands in the last chunk of a stream, with
-//! choices or without.
+//! tokens, except at xAI and Perplexity, where reasoning is on top. Usage stands in the last chunk of a stream, with choices or
+//! without; some vendors state it in every chunk, so that one with unfinished choices is not the last word. What a vendor says
+//! that a call costs is what it costs.
 
 use keystore_core::{Bucket, Usage};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use super::Reading;
-use super::count::{Count, last_usage, parse, states_usage};
-use super::relayed::text_bytes;
+use super::count::{Count, distribute, nano_dollars};
+use super::json::{self, Answer, Elements};
+use super::reading::{Reading, Vendor};
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    model: Option<String>,
-    service_tier: Option<String>,
-    choices: Option<Vec<IgnoredAny>>,
-    usage: Option<Counters>,
-    /// Groq's, in the last chunk, whether usage was asked for or not.
-    x_groq: Option<Groq>,
-    error: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Groq {
-    usage: Option<Counters>,
+/// Whose chat it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    Openai,
+    /// Reasoning is on top of the completion.
+    Xai,
+    /// Reasoning and citations are on top of the completion; states its cost.
+    Perplexity,
+    /// States its cost.
+    Openrouter,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -44,8 +38,12 @@ struct Counters {
     cache_read_input_tokens: Count,
     /// Anthropic's compatible endpoint.
     cached_tokens: Count,
-    /// Databricks, Modal.
+    /// Databricks, Modal, Perplexity.
     reasoning_tokens: Count,
+    /// Perplexity.
+    citation_tokens: Count,
+    num_search_queries: Count,
+    search_context_size: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -66,47 +64,116 @@ struct CompletionDetails {
 
 /// Reads a chunk, and says whether it is the extra one that only states usage.
 pub(super) fn event(reading: &mut Reading, data: &[u8]) -> bool {
-    reading.text_bytes = reading.text_bytes.saturating_add(text_bytes(data).unwrap_or(0));
-    let failed = data.starts_with(b"{\"error\"");
-    if reading.model.is_some() && !failed && !states_usage(data) {
+    if data == b"[DONE]" {
+        reading.complete |= reading.usage.is_some();
         return false;
     }
-    let Some(answer) = parse::<Answer>(data) else {
-        state(reading, last_usage(data));
+    reading.relayed(data);
+    let failed = data.starts_with(b"{\"error\"");
+    if reading.model.is_some() && !failed && !json::states(data, b"\"usage") {
         return false;
-    };
-    let only_usage = answer.usage.is_some() && answer.choices.as_ref().is_some_and(Vec::is_empty);
-    take(reading, answer);
-    only_usage
+    }
+    let read = take(reading, Answer::whole(data));
+    if read.stated {
+        reading.complete = read.choices != Choices::Unfinished;
+    }
+    read.stated && read.choices == Choices::Empty
 }
 
 /// Reads a buffered answer.
-pub(super) fn body(reading: &mut Reading, body: &[u8]) {
-    match parse::<Answer>(body) {
-        Some(answer) => take(reading, answer),
-        None => state(reading, last_usage(body)),
+pub(super) fn body(reading: &mut Reading, answer: Answer<'_>) {
+    reading.complete = take(reading, answer).stated;
+}
+
+/// What a chunk says of its choices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Choices {
+    None,
+    Empty,
+    Finished,
+    Unfinished,
+}
+
+struct Read {
+    choices: Choices,
+    stated: bool,
+}
+
+fn take(reading: &mut Reading, answer: Answer<'_>) -> Read {
+    let (mut usage, mut groq) = (None, None);
+    let mut choices = Choices::None;
+    for (name, value) in answer.members("usage") {
+        match name {
+            b"model" => reading.name_served(json::text(value), None),
+            b"service_tier" => reading.name_served(None, json::text(value)),
+            b"error" => reading.failed |= json::is_set(value),
+            b"choices" => choices = Choices::of(value),
+            b"usage" => usage = Some(value),
+            // Groq's, in the last chunk, whether usage was asked for or not.
+            b"x_groq" => groq = json::find(value, &["usage"]),
+            // Cloudflare's own envelope.
+            b"result" if value.starts_with(b"{") => return take(reading, Answer::whole(value)),
+            _ => {}
+        }
+    }
+    let Vendor::Chat(dialect) = reading.vendor else {
+        return Read {
+            choices,
+            stated: false,
+        };
+    };
+    let stated = usage
+        .and_then(|usage| dialect.usage(usage))
+        .or_else(|| dialect.usage(groq?));
+    if let Some(stated) = stated {
+        reading.usage = Some(stated);
+        reading.cost = usage.and_then(|usage| dialect.cost(usage)).or(reading.cost);
+    }
+    Read {
+        choices,
+        stated: stated.is_some(),
     }
 }
 
-fn take(reading: &mut Reading, answer: Answer) {
-    reading.name_served(answer.model, answer.service_tier);
-    reading.failed |= answer.error.is_some();
-    state(
-        reading,
-        answer.usage.or(answer.x_groq.and_then(|groq| groq.usage)),
-    );
+impl Choices {
+    fn of(list: &[u8]) -> Self {
+        let mut choices = Elements::of(list).peekable();
+        if choices.peek().is_none() {
+            return Self::Empty;
+        }
+        let is_finished = |choice: &[u8]| json::find(choice, &["finish_reason"]).is_some_and(json::is_set);
+        if choices.any(is_finished) {
+            Self::Finished
+        } else {
+            Self::Unfinished
+        }
+    }
 }
 
-fn state(reading: &mut Reading, counters: Option<Counters>) {
-    if let Some(usage) = counters.and_then(Counters::usage) {
-        reading.usage = Some(usage);
-        reading.complete = true;
+impl Dialect {
+    /// Disjoint buckets that add up to the vendor's counters; `None` if it states neither.
+    fn usage(self, stated: &[u8]) -> Option<Usage> {
+        json::parse::<Counters>(stated)?.usage(self)
+    }
+
+    /// What the vendor says that the call costs.
+    fn cost(self, usage: &[u8]) -> Option<u64> {
+        let dollars = |path: &[&str]| json::find(usage, path).and_then(nano_dollars);
+        match self {
+            Self::Openai | Self::Xai => None,
+            Self::Perplexity => dollars(&["cost", "total_cost"]),
+            // With the customer's own key at the vendor behind, that vendor bills its part to the customer.
+            Self::Openrouter if json::find(usage, &["is_byok"]) == Some(b"true") => {
+                let behind = dollars(&["cost_details", "upstream_inference_cost"]).unwrap_or(0);
+                Some(dollars(&["cost"])?.saturating_add(behind))
+            }
+            Self::Openrouter => dollars(&["cost"]),
+        }
     }
 }
 
 impl Counters {
-    /// Disjoint buckets that add up to the vendor's counters; `None` if it states neither.
-    fn usage(self) -> Option<Usage> {
+    fn usage(self, dialect: Dialect) -> Option<Usage> {
         self.prompt_tokens.0.or(self.completion_tokens.0)?;
         let prompt = self.prompt_tokens_details.unwrap_or_default();
         let cached = prompt
@@ -118,15 +185,21 @@ impl Counters {
         let reasoning = completion.reasoning_tokens.or(self.reasoning_tokens).units();
         let output = self.completion_tokens.units();
         let both = self.prompt_tokens.units().saturating_add(output);
-        let on_top = reasoning > output || self.total_tokens.0 == both.checked_add(reasoning);
+        let on_top = match dialect {
+            Dialect::Perplexity => true,
+            Dialect::Xai => self.total_tokens.0 != Some(both),
+            Dialect::Openai | Dialect::Openrouter => {
+                reasoning > output || self.total_tokens.0 == both.checked_add(reasoning)
+            }
+        };
         let output = if on_top {
             output.saturating_add(reasoning)
         } else {
             output
         };
+        let output = output.saturating_add(self.citation_tokens.units());
 
         let mut usage = Usage::ZERO;
-        // Parts that overlap, or exceed the whole, are cut in this order, so that the dearest is kept whole.
         let parts = [
             (Bucket::AudioIn, prompt.audio_tokens.units()),
             (Bucket::ImageIn, prompt.image_tokens.units()),
@@ -144,17 +217,11 @@ impl Counters {
             (Bucket::Reasoning, reasoning),
         ];
         distribute(&mut usage, output, &parts, Bucket::OutputText);
+        if dialect == Dialect::Perplexity {
+            // Deep research is charged by the search, the others by the request.
+            usage.set(Bucket::WebSearches, self.num_search_queries.units());
+            usage.set(Bucket::Requests, u64::from(self.search_context_size.is_some()));
+        }
         Some(usage)
     }
-}
-
-/// Takes the parts out of the whole, and puts what is left into `rest`.
-pub(super) fn distribute(usage: &mut Usage, whole: u64, parts: &[(Bucket, u64)], rest: Bucket) {
-    let mut left = whole;
-    for (bucket, units) in parts {
-        let taken = (*units).min(left);
-        usage.set(*bucket, taken);
-        left -= taken;
-    }
-    usage.set(rest, left);
 }

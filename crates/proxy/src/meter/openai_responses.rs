@@ -7,12 +7,10 @@
 use keystore_core::{Bucket, Usage};
 use memchr::memmem;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use super::count::{Count, last_usage, parse, states_usage};
-use super::openai_chat::distribute;
-use super::relayed::text_bytes;
-use super::{Reading, Vendor};
+use super::count::{Count, distribute};
+use super::json::{self, Answer, Elements};
+use super::reading::{Reading, Vendor};
 use crate::sse::Event;
 
 /// Calls of built-in tools that cost apart from tokens.
@@ -20,29 +18,6 @@ use crate::sse::Event;
 pub(super) struct Calls {
     web_searches: u64,
     file_searches: u64,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Answer {
-    model: Option<String>,
-    service_tier: Option<String>,
-    output: Option<Vec<Item>>,
-    usage: Option<Counters>,
-    error: Option<IgnoredAny>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Item {
-    r#type: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct StreamEvent {
-    response: Option<Answer>,
-    item: Option<Item>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,9 +51,7 @@ pub(super) fn event(reading: &mut Reading, event: Event<'_>) {
     if event.name.ends_with(b".delta")
         || (event.name.is_empty() && memmem::find(event.data, b".delta\"").is_some())
     {
-        reading.text_bytes = reading
-            .text_bytes
-            .saturating_add(text_bytes(event.data).unwrap_or(0));
+        reading.relayed(event.data);
         return;
     }
     if event.name == b"error" || event.data.starts_with(b"{\"type\":\"error\"") {
@@ -86,58 +59,60 @@ pub(super) fn event(reading: &mut Reading, event: Event<'_>) {
         return;
     }
     let done = says(b"response.output_item.done");
-    if !done && !says(b"response.created") && !states_usage(event.data) && !says(b"response.failed") {
+    let states = || json::states(event.data, b"\"usage");
+    if !done && !says(b"response.created") && !states() && !says(b"response.failed") {
         return;
     }
-    let Some(stated) = parse::<StreamEvent>(event.data) else {
-        return;
-    };
-    if let (Some(item), Vendor::Responses(calls)) = (&stated.item, &mut reading.vendor) {
-        calls.count(item);
-        reading.usage = Some(calls.added_to(reading.usage.unwrap_or_default()));
-    }
-    if let Some(answer) = stated.response {
-        take(reading, answer);
+    for (name, value) in Answer::whole(event.data).members("response") {
+        match name {
+            b"item" if done => {
+                if let Vendor::Responses(calls) = &mut reading.vendor {
+                    calls.count(value);
+                    reading.usage = Some(calls.added_to(reading.usage.unwrap_or_default()));
+                }
+            }
+            b"response" => body(reading, Answer::whole(value)),
+            _ => {}
+        }
     }
 }
 
-/// Reads a buffered answer.
-pub(super) fn body(reading: &mut Reading, body: &[u8]) {
-    let answer = parse(body).unwrap_or_else(|| Answer {
-        usage: last_usage(body),
-        ..Answer::default()
-    });
-    take(reading, answer);
-}
-
-fn take(reading: &mut Reading, answer: Answer) {
-    reading.name_served(answer.model, answer.service_tier);
-    reading.failed |= answer.error.is_some();
-    let Vendor::Responses(calls) = &mut reading.vendor else {
-        return;
-    };
-    if let Some(output) = answer.output.filter(|output| !output.is_empty()) {
-        *calls = Calls::default();
-        output.iter().for_each(|item| calls.count(item));
+/// Reads a buffered answer, or the one that an event holds.
+pub(super) fn body(reading: &mut Reading, answer: Answer<'_>) {
+    let mut stated = None;
+    for (name, value) in answer.members("usage") {
+        match (name, &mut reading.vendor) {
+            (b"model", _) => reading.name_served(json::text(value), None),
+            (b"service_tier", _) => reading.name_served(None, json::text(value)),
+            (b"error", _) => reading.failed |= json::is_set(value),
+            (b"output", Vendor::Responses(calls)) => {
+                let mut items = Elements::of(value).peekable();
+                if items.peek().is_some() {
+                    *calls = Calls::default();
+                    items.for_each(|item| calls.count(item));
+                }
+            }
+            (b"usage", _) => stated = json::parse::<Counters>(value).and_then(Counters::usage),
+            _ => {}
+        }
     }
-    let stated = answer.usage.and_then(Counters::usage);
-    reading.complete |= stated.is_some();
-    if let Some(usage) = stated {
-        reading.usage = Some(calls.added_to(usage));
+    if let (Some(usage), Vendor::Responses(calls)) = (stated, &reading.vendor) {
+        let usage = calls.added_to(usage);
+        reading.state(Some(usage));
     }
 }
 
 impl Calls {
-    fn count(&mut self, item: &Item) {
-        match item.r#type.as_deref() {
-            Some("web_search_call") => self.web_searches += 1,
-            Some("file_search_call") => self.file_searches += 1,
+    fn count(&mut self, item: &[u8]) {
+        match json::find(item, &["type"]) {
+            Some(b"\"web_search_call\"") => self.web_searches += 1,
+            Some(b"\"file_search_call\"") => self.file_searches += 1,
             _ => {}
         }
     }
 
     /// `usage` and the calls.
-    pub(super) fn added_to(self, usage: Usage) -> Usage {
+    fn added_to(self, usage: Usage) -> Usage {
         usage
             .with(Bucket::WebSearches, self.web_searches)
             .with(Bucket::FileSearches, self.file_searches)

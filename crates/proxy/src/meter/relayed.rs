@@ -3,11 +3,13 @@
 use crate::body::scan::{Kind, Scan, Scanner};
 
 /// Members that hold what the model wrote, in the shapes that are metered here.
-const TEXTS: [&str; 10] = [
+const TEXTS: [&str; 12] = [
     "content",
+    "generation",
     "reasoning_content",
     "reasoning",
     "refusal",
+    "response",
     "text",
     "thinking",
     "arguments",

@@ -69,6 +69,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         Malformed::Upgrade,
         Malformed::Body,
         Malformed::Json,
+        Malformed::Form,
     ];
     let denials = [
         (Deny::MethodNotAllowed, 405, "method_not_allowed"),

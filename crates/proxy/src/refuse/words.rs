@@ -282,6 +282,10 @@ fn form(malformed: Malformed) -> Words {
             "The body is not one JSON object with every member named once, which a metered operation needs.",
             "Correct the body; send it with `content-type: application/json`, in UTF-8, and numbers and flags as such.",
         ),
+        Malformed::Form => (
+            "The form is not in the plain form of multipart/form-data, or names a field twice, which a metered operation cannot have.",
+            "Send every field once, its name in quotes and without escapes, and `boundary` as the only parameter of the `content-type`.",
+        ),
     };
     words(what, remedy)
 }

@@ -50,12 +50,13 @@ fn open(limited: bool) -> Open {
     }
 }
 
-fn end(ending: Ending, reported: bool) -> End {
+fn end(ending: Ending, basis: Basis) -> End {
     End {
         ending,
         metered: Some(Metered {
             usage: Usage::ZERO.with(Bucket::OutputText, 7),
-            reported,
+            basis,
+            cost: None,
             served_model: None,
             service_tier: None,
             output_bytes_seen: 21,
@@ -66,28 +67,77 @@ fn end(ending: Ending, reported: bool) -> End {
     }
 }
 
-/// Hidden reasoning makes what was relayed a bad measure: somebody who leaves early, again and again, must not get it for less
-/// than was held.
+/// Hidden reasoning makes what was relayed a bad measure: an answer that does not say what it used must not cost less than was held,
+/// neither for somebody who leaves early, again and again, nor for somebody whose vendor does not tell.
 #[test]
-fn an_answer_that_is_left_early_costs_its_hold_under_a_budget() {
-    for ending in [Ending::ClientGone, Ending::Deadline] {
-        assert_eq!(charge(&open(true), &end(ending, false)).cost, HOLD, "{ending:?}");
+fn an_answer_that_does_not_say_what_it_used_costs_its_hold_under_a_budget() {
+    for ending in [
+        Ending::ClientGone,
+        Ending::Deadline,
+        Ending::Complete,
+        Ending::UpstreamError,
+    ] {
+        let cost = |limited, basis| charge(&open(limited), &end(ending, basis)).cost;
+        assert_eq!(cost(true, Basis::Estimated), HOLD, "{ending:?}");
+        for basis in [Basis::Reported, Basis::Asked] {
+            assert_eq!(cost(true, basis), NanoUsd(7), "{ending:?}");
+        }
+        assert_eq!(cost(false, Basis::Estimated), NanoUsd(7), "{ending:?}");
+    }
+}
+
+#[test]
+fn only_estimates_are_marked() {
+    for (basis, estimated) in [
+        (Basis::Reported, false),
+        (Basis::Asked, false),
+        (Basis::Estimated, true),
+    ] {
         assert_eq!(
-            charge(&open(true), &end(ending, true)).cost,
-            NanoUsd(7),
-            "{ending:?}"
-        );
-        assert_eq!(
-            charge(&open(false), &end(ending, false)).cost,
-            NanoUsd(7),
-            "{ending:?}"
+            charge(&open(true), &end(Ending::Complete, basis)).flags.estimated,
+            estimated
         );
     }
-    for ending in [Ending::Complete, Ending::UpstreamError] {
+}
+
+#[test]
+fn an_error_costs_only_what_the_vendor_reports() {
+    let failed = Open {
+        status: 500,
+        ..open(true)
+    };
+    for (basis, cost) in [(Basis::Reported, 7), (Basis::Asked, 0), (Basis::Estimated, 0)] {
         assert_eq!(
-            charge(&open(true), &end(ending, false)).cost,
-            NanoUsd(7),
-            "{ending:?}"
+            charge(&failed, &end(Ending::Complete, basis)).cost,
+            NanoUsd(cost),
+            "{basis:?}"
         );
+    }
+}
+
+#[test]
+fn what_the_vendor_says_that_it_costs_is_what_it_costs() {
+    for (stated, limited, over_hold) in [
+        (0, true, false),
+        (5, true, false),
+        (HOLD.0 as u64 + 1, true, true),
+        (5, false, false),
+    ] {
+        let mut end = end(Ending::Complete, Basis::Reported);
+        end.metered.as_mut().unwrap().cost = Some(stated);
+        for price in [Some(PriceRef::Catalog(&PRICE)), None] {
+            let charge = charge(
+                &Open {
+                    price,
+                    ..open(limited)
+                },
+                &end,
+            );
+            assert_eq!(charge.cost, NanoUsd(stated as i64));
+            assert_eq!(
+                (charge.flags.over_hold, charge.flags.unpriced),
+                (over_hold, false)
+            );
+        }
     }
 }

@@ -145,7 +145,7 @@ async fn an_abandoned_stream_is_not_waited_for_without_end() {
 }
 
 #[tokio::test]
-async fn an_upstream_that_breaks_off_cuts_the_client_and_costs_at_most_the_hold() {
+async fn an_upstream_that_breaks_off_cuts_the_client_and_costs_the_hold() {
     let app = TestApp::start().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 100})).await;
     let body = chat(json!({"stream": true, "max_tokens": 100}));
@@ -161,8 +161,9 @@ async fn an_upstream_that_breaks_off_cuts_the_client_and_costs_at_most_the_hold(
         (&record["ending"], &record["flags"]),
         (&json!("upstream_error"), &json!({"estimated": true}))
     );
+    // What it said is no measure of what it thought: 100 tokens of output at the dearest tier, and a bound on the input.
     let cost = nanos(&record["cost"]);
-    assert!(0 < cost && cost <= 150_000, "{cost}");
+    assert!((100_000..1_000_000).contains(&cost), "{cost}");
     app.finish().await;
 }
 

@@ -194,8 +194,9 @@ async fn an_operation_without_a_price_passes_flagged_and_is_refused_under_a_budg
     app.finish().await;
 }
 
+/// Tavily's credits are known from the request: 8,000,000 nano-dollars each.
 #[tokio::test]
-async fn a_call_with_a_price_of_its_own_costs_it_only_when_the_vendor_takes_it() {
+async fn credits_are_held_before_the_call_and_cost_only_when_the_vendor_takes_it() {
     let app = TestApp::start().await;
     app.create_credential("tavily").await;
     let token = app
@@ -203,19 +204,112 @@ async fn a_call_with_a_price_of_its_own_costs_it_only_when_the_vendor_takes_it()
         .await;
     let caller = app.caller(&token);
     let path = "/v1/tavily/search";
-    let query = json!({"query": "keys"});
-    let taken = caller.post(path, &query).await.expect(200);
-    let taken = record(&app, &taken.id()).await;
-    assert!(nanos(&taken["cost"]) > 0, "{taken:#}");
-    assert_eq!(taken["flags"], json!({}));
+    let mut spent = 0;
+    for (body, credits) in [
+        (json!({"query": "keys"}), 1),
+        (json!({"query": "keys", "search_depth": "advanced"}), 2),
+        (
+            json!({"query": "keys", "search_depth": "advanced", "include_usage": true}),
+            2,
+        ),
+        // The request may cost two; the vendor says one.
+        (
+            json!({"query": "keys", "auto_parameters": true, "include_usage": true}),
+            1,
+        ),
+    ] {
+        let taken = caller.post(path, &body).await.expect(200);
+        let taken = record(&app, &taken.id()).await;
+        assert_eq!(taken["usage"], json!({"credits": credits}), "{body}");
+        assert_eq!(nanos(&taken["cost"]), credits * 8_000_000, "{body}");
+        assert_eq!(taken["flags"], json!({}), "{body}");
+        spent += credits * 8_000_000;
+    }
     for status in [400, 429, 500] {
         let refused = caller
-            .post_with(path, &format!("status={status}"), &query)
+            .post_with(path, &format!("status={status}"), &json!({"query": "keys"}))
             .await
             .expect(status);
         assert_eq!(record(&app, &refused.id()).await["cost"], "0.00");
     }
-    assert_eq!(super::budget(&app).await["spent"], taken["cost"]);
+    assert_eq!(nanos(&super::budget(&app).await["spent"]), spent);
+    app.finish().await;
+}
+
+/// Resend counts recipients: 900,000 nano-dollars each.
+#[tokio::test]
+async fn a_batch_of_emails_is_bounded_by_its_recipients() {
+    let app = TestApp::start().await;
+    app.create_credential("resend").await;
+    let token = app
+        .create_token_with("a", &["resend"], json!({"budgetCentsMonthly": 1}))
+        .await;
+    let caller = app.caller(&token);
+    let to = |recipients: usize| json!({"from": "a@example.org", "to": vec!["b@example.org"; recipients], "subject": "s", "text": "t"});
+    let sent = caller.post("/v1/resend/emails", &to(3)).await.expect(200);
+    let sent = record(&app, &sent.id()).await;
+    assert_eq!(
+        (&sent["usage"], nanos(&sent["cost"])),
+        (&json!({"emails": 3}), 2_700_000)
+    );
+    let batch = json!([to(2), to(3)]);
+    let sent = caller.post("/v1/resend/emails/batch", &batch).await.expect(200);
+    assert_eq!(record(&app, &sent.id()).await["usage"], json!({"emails": 5}));
+    // 8 of the 11 that a cent buys are used.
+    let before = app.fake_upstream().count();
+    caller
+        .post("/v1/resend/emails/batch", &batch)
+        .await
+        .refused(402, "budget_exceeded");
+    assert_eq!(app.fake_upstream().count(), before);
+    app.finish().await;
+}
+
+/// Gemini names its model in the path, and holds its cap inside an object.
+#[tokio::test]
+async fn gemini_is_capped_inside_its_configuration() {
+    let app = TestApp::start().await;
+    app.create_credential("gemini").await;
+    let token = app
+        .create_token_with("a", &["gemini"], json!({"budgetCentsMonthly": 10}))
+        .await;
+    let caller = app.caller(&token);
+    let path = "/v1/gemini/v1beta/models/gemini-2.5-flash:generateContent";
+    let contents = json!([{"role": "user", "parts": [{"text": "How many?"}]}]);
+    let body = json!({"contents": contents, "generationConfig": {"temperature": 0}});
+    let reply = caller.post(path, &body).await.expect(200);
+    let cap: u64 = reply.header("x-keystore-max-output").unwrap().parse().unwrap();
+    let seen = app.fake_upstream().last();
+    assert_eq!(
+        seen.json()["generationConfig"],
+        json!({"maxOutputTokens": cap, "temperature": 0})
+    );
+    assert_eq!(record(&app, &reply.id()).await["model"], "gemini-2.5-flash");
+    // A tool that runs at the vendor has it read as often as it likes.
+    let grounded = json!({"contents": contents, "tools": [{"googleSearch": {}}]});
+    caller
+        .post(path, &grounded)
+        .await
+        .refused(403, "unpriced_operation");
+    app.finish().await;
+}
+
+/// A model that may serve in another's place must be allowed, and counts for the hold.
+#[tokio::test]
+async fn a_model_in_reserve_is_a_model() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({"budgetCentsMonthly": 100})).await;
+    let allowed = json!({"allowedModels": ["gpt-4o-mini"]});
+    app.owner_client()
+        .patch("/v1/agents/agent", &allowed)
+        .await
+        .expect(200);
+    let with = |models: &[&str]| chat(json!({"max_tokens": 50, "models": models}));
+    caller.post(CHAT, &with(&["gpt-4o-mini"])).await.expect(200);
+    caller
+        .post(CHAT, &with(&["gpt-4o-mini", "gpt-5.2-pro"]))
+        .await
+        .refused(403, "model_not_allowed");
     app.finish().await;
 }
 

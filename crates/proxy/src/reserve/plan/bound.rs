@@ -1,0 +1,318 @@
+//! The most that a call can cost, and the hold on it.
+//!
+//! A bound is true whatever the vendor then reports, or there is none and the call is refused under a budget. Where the vendor
+//! charges by units, the request says how many; where it charges by tokens, the body, the model's limits and the output cap do,
+//! and a cap is put in where the client set none.
+
+use keystore_catalog::{PriceRef, UsageShape};
+use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
+use keystore_core::record::HeldBudget;
+use keystore_core::{Bucket, Deny, Micros, NanoUsd};
+
+use super::{cap_member, unpriced};
+use crate::Proxy;
+use crate::authorize::Permit;
+use crate::body::form::Form;
+use crate::body::{RequestFacts, asked};
+use crate::meter::Asked;
+
+/// Without a budget nothing is held; a crash settles at an estimate that takes at most this much output.
+const ESTIMATED_OUTPUT: u64 = 1_024;
+/// Speech is hardly ever coded with fewer bytes for a second: an estimate of its length should rather be too high.
+const LEAST_BYTES_PER_SECOND: u64 = 2_000;
+
+/// What a call may need at most, as far as the request says.
+#[derive(Debug)]
+pub(super) struct Needs<'a> {
+    input: BoundInput<'a>,
+    fees: Vec<(Bucket, Option<u64>)>,
+    /// An output cap may be put in.
+    can_cap: bool,
+    /// The answer is fetched, and paid, later.
+    later: bool,
+    /// The units, where the vendor charges by them.
+    pub(super) asked: Option<Asked>,
+}
+
+/// The prices of the models that may serve a call.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prices<'a> {
+    /// That of the model that was asked for.
+    pub(super) price: Option<&'a ModelPrice>,
+    /// Those of models that may serve in its place.
+    pub(super) others: &'a [Option<PriceRef>],
+}
+
+impl<'a> From<Option<&'a ModelPrice>> for Prices<'a> {
+    fn from(price: Option<&'a ModelPrice>) -> Self {
+        Self { price, others: &[] }
+    }
+}
+
+impl Prices<'_> {
+    fn all(&self) -> impl Iterator<Item = Option<&ModelPrice>> {
+        std::iter::once(self.price).chain(self.others.iter().map(Option::as_deref))
+    }
+}
+
+/// What is held for a call.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) amount: NanoUsd,
+    pub(super) budgets: Vec<HeldBudget>,
+    /// The cap that is to be put in.
+    pub(super) output_cap: Option<u64>,
+}
+
+/// Nothing that is charged by tokens.
+const NO_TOKENS: BoundInput<'static> = BoundInput {
+    input_tokens: 0,
+    unbounded_input: false,
+    rounds: Some(1),
+    n: 1,
+    max_output: Some(0),
+    service_tier: None,
+    calls: &[],
+};
+
+impl<'a> Needs<'a> {
+    /// What a request with a JSON body needs.
+    pub(super) fn of_body(
+        shape: UsageShape,
+        path: &str,
+        body: &[u8],
+        facts: &'a RequestFacts<'a>,
+        price: Option<&ModelPrice>,
+    ) -> Self {
+        if let Some(asked) = units(shape, path, body, facts, price) {
+            return Self::by_units(Some(asked));
+        }
+        let mut input = facts.bound_input();
+        let mut fees = facts.calls.clone();
+        let mut can_cap = true;
+        if makes_no_output(shape, path) {
+            input.max_output = Some(0);
+            input.input_tokens = input.input_tokens.saturating_add(asked::repeated_query(body));
+        }
+        if shape == UsageShape::Perplexity {
+            // What it reasons and cites is on top of what the cap counts.
+            (input.max_output, can_cap) = (None, false);
+            fees.extend(price.and_then(perplexity_fee));
+        }
+        Self {
+            input,
+            fees,
+            can_cap,
+            later: facts.background,
+            asked: None,
+        }
+    }
+
+    /// What a request with a form needs: the audio or the images in it are bounded by the context window only.
+    pub(super) fn of_form(
+        shape: UsageShape,
+        body: &[u8],
+        form: &Form<'_>,
+        price: Option<&ModelPrice>,
+    ) -> Self {
+        let prices = |bucket| price.is_some_and(|price| price.prices.written(bucket).is_some());
+        let asked = match shape {
+            UsageShape::OpenaiAudio if prices(Bucket::Seconds) && !prices(Bucket::InputUncached) => {
+                Some(asked::unknown(Bucket::Seconds, seconds(body.len() as u64)))
+            }
+            // The images that are sent may be charged too.
+            UsageShape::OpenaiImages if prices(Bucket::Images) => {
+                Some(asked::unknown(Bucket::Images, form.n.unwrap_or(1)))
+            }
+            _ => None,
+        };
+        if asked.is_some() {
+            return Self::by_units(asked);
+        }
+        Self {
+            input: BoundInput {
+                input_tokens: body.len() as u64,
+                unbounded_input: true,
+                n: form.n.unwrap_or(1),
+                max_output: None,
+                ..NO_TOKENS
+            },
+            fees: Vec::new(),
+            can_cap: false,
+            later: false,
+            asked: None,
+        }
+    }
+
+    /// What a request needs that is charged by units alone.
+    pub(super) fn of_units(shape: UsageShape, path: &str, body: &[u8]) -> Self {
+        Self::by_units(asked::read(shape, path, body).or_else(|| least(shape, body.len() as u64, None)))
+    }
+
+    fn by_units(asked: Option<Asked>) -> Self {
+        Self {
+            input: NO_TOKENS,
+            fees: asked
+                .map(|asked| (asked.bucket, asked.most))
+                .into_iter()
+                .collect(),
+            can_cap: false,
+            later: false,
+            asked,
+        }
+    }
+}
+
+/// The units that a JSON body asks for, if the vendor charges by them.
+fn units(
+    shape: UsageShape,
+    path: &str,
+    body: &[u8],
+    facts: &RequestFacts<'_>,
+    price: Option<&ModelPrice>,
+) -> Option<Asked> {
+    let prices = |bucket| price.is_some_and(|price| price.prices.written(bucket).is_some());
+    match shape {
+        UsageShape::OpenaiImages if prices(Bucket::Images) => Some(Asked {
+            bucket: Bucket::Images,
+            units: facts.n,
+            // The images that are sent may be charged too.
+            most: Some(facts.n).filter(|_| !facts.has_images && !facts.unbounded_input),
+        }),
+        // Speech that is charged by its tokens is not charged by its letters.
+        UsageShape::OpenaiAudio if prices(Bucket::InputUncached) => None,
+        _ => asked::read(shape, path, body),
+    }
+}
+
+/// The unit of a vendor of whose calls only the answer tells the units, and the fewest that a call can use.
+pub(super) fn least(shape: UsageShape, request_bytes: u64, price: Option<&ModelPrice>) -> Option<Asked> {
+    let bucket = match shape {
+        UsageShape::Deepgram => return Some(asked::unknown(Bucket::Seconds, seconds(request_bytes))),
+        UsageShape::Assemblyai | UsageShape::Replicate => Bucket::Seconds,
+        UsageShape::Elevenlabs => return Some(asked::unknown(Bucket::Characters, request_bytes.max(1))),
+        // Its unit is that of the model's price.
+        UsageShape::Fal => [
+            Bucket::Images,
+            Bucket::Seconds,
+            Bucket::Characters,
+            Bucket::Requests,
+        ]
+        .into_iter()
+        .find(|bucket| price.is_some_and(|price| price.prices.written(*bucket).is_some()))
+        .unwrap_or(Bucket::Credits),
+        UsageShape::Firecrawl | UsageShape::Pinecone | UsageShape::Tavily => Bucket::Credits,
+        UsageShape::Exa => Bucket::Requests,
+        UsageShape::Serper => Bucket::Searches,
+        UsageShape::Resend => Bucket::Emails,
+        _ => return None,
+    };
+    Some(asked::unknown(bucket, 1))
+}
+
+fn seconds(bytes: u64) -> u64 {
+    bytes.div_ceil(LEAST_BYTES_PER_SECOND).max(1)
+}
+
+/// A fee for each request; or one for each search of deep research, of which there is no most.
+fn perplexity_fee(price: &ModelPrice) -> Option<(Bucket, Option<u64>)> {
+    let has = |bucket| price.prices.written(bucket).is_some();
+    if has(Bucket::Requests) {
+        return Some((Bucket::Requests, Some(1)));
+    }
+    has(Bucket::WebSearches).then_some((Bucket::WebSearches, None))
+}
+
+/// Whether all that an operation makes is numbers.
+fn makes_no_output(shape: UsageShape, path: &str) -> bool {
+    let last = path.rsplit(['/', ':']).next().unwrap_or_default();
+    matches!(
+        shape,
+        UsageShape::OpenaiEmbeddings | UsageShape::Voyage | UsageShape::Jina
+    ) || matches!(last, "embed" | "embedContent" | "batchEmbedContents" | "classify")
+}
+
+impl Proxy {
+    /// Holds the most that the call can cost at any of the models that may serve it, with the output cap that makes it so where the
+    /// client set none. Without a budget nothing is held, and the amount is what a crash would settle at.
+    pub(super) fn hold(
+        &self,
+        permit: &Permit,
+        needs: &Needs<'_>,
+        model: Option<&str>,
+        prices: Prices<'_>,
+        now: Micros,
+    ) -> Result<Held, Deny> {
+        let terms = &permit.agent.budgets;
+        if terms.is_empty() {
+            return Ok(Held {
+                amount: estimate(needs, prices.price),
+                budgets: Vec::new(),
+                output_cap: None,
+            });
+        }
+        let unpriced = || unpriced(permit, model);
+        if needs.later || prices.all().any(|price| price.is_none()) {
+            return Err(unpriced());
+        }
+        let mut bound = BoundInput {
+            calls: &needs.fees,
+            ..needs.input
+        };
+        let mut output_cap = None;
+        if bound.max_output.is_none() && needs.can_cap && cap_member(permit).is_some() {
+            let headroom = self.counters.headroom(now, terms).unwrap_or(NanoUsd::ZERO);
+            let caps = prices.all().map(|price| cap(price?, &bound, headroom));
+            output_cap = Some(least_of(caps).ok_or_else(unpriced)?);
+            bound.max_output = output_cap;
+        }
+        let amount = prices
+            .all()
+            .map(|price| price?.bound(&bound))
+            .try_fold(NanoUsd::ZERO, |most, amount| Some(most.max(amount?)))
+            .ok_or_else(unpriced)?;
+        let budgets = self
+            .counters
+            .hold(now, terms, amount)
+            .map_err(Deny::BudgetExceeded)?;
+        Ok(Held {
+            amount,
+            budgets,
+            output_cap,
+        })
+    }
+}
+
+/// The least of several numbers; `None` if one of them is not known.
+fn least_of(numbers: impl Iterator<Item = Option<u64>>) -> Option<u64> {
+    numbers.reduce(|least, number| Some(least?.min(number?)))?
+}
+
+/// The output cap to put in: what can be afforded of what the model can make. `None` if that is not known.
+fn cap(price: &ModelPrice, bound: &BoundInput<'_>, headroom: NanoUsd) -> Option<u64> {
+    let longest = price.max_output_tokens.or(price.context_window)?;
+    let affordable = price.affordable_output(bound, headroom).unwrap_or(0);
+    Some(affordable.max(MIN_OUTPUT_CAP).min(longest))
+}
+
+/// What a call without a budget costs about.
+fn estimate(needs: &Needs<'_>, price: Option<&ModelPrice>) -> NanoUsd {
+    let units = needs.asked.map(|asked| (asked.bucket, Some(asked.units)));
+    let about = BoundInput {
+        input_tokens: needs.input.input_tokens / 4,
+        unbounded_input: false,
+        rounds: Some(1),
+        max_output: Some(
+            needs
+                .input
+                .max_output
+                .unwrap_or(ESTIMATED_OUTPUT)
+                .min(ESTIMATED_OUTPUT),
+        ),
+        calls: units.as_slice(),
+        ..needs.input
+    };
+    price
+        .and_then(|price| price.bound(&about))
+        .unwrap_or(NanoUsd::ZERO)
+}

@@ -1,0 +1,101 @@
+//! The bodies that are read whole before anything is decided.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use keystore_core::Deny;
+use keystore_core::deny::Malformed;
+
+/// The most bytes of a metered operation's body.
+const MAX_METERED_BODY: u64 = 32 << 20;
+/// The longest that such a body may take: nobody keeps memory and a connection by sending slowly.
+const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+
+pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether the vendor reads the body as we do: JSON in UTF-8, by every `content-type` that there is. Without one it is taken
+/// for JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    headers.get_all(CONTENT_TYPE).iter().all(|value| {
+        let value = value.as_bytes().to_ascii_lowercase();
+        let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let kind = parts.next().unwrap_or_default();
+        let is_json =
+            kind == b"application/json" || (kind.starts_with(b"application/") && kind.ends_with(b"+json"));
+        is_json
+            && parts
+                .filter_map(|parameter| parameter.strip_prefix(b"charset="))
+                .all(|charset| matches!(charset, b"utf-8" | b"\"utf-8\"" | b"utf8"))
+    })
+}
+
+/// The whole body, of at most `limit` bytes (32 MiB where the catalog does not say less), if it comes within [`BODY_TIMEOUT`].
+pub(super) async fn read(body: Incoming, limit: Option<u64>) -> Result<Bytes, Deny> {
+    let limit = limit.unwrap_or(MAX_METERED_BODY).min(MAX_METERED_BODY);
+    if body.size_hint().lower() > limit {
+        return Err(Deny::BodyTooLarge { limit_bytes: limit });
+    }
+    tokio::time::timeout(BODY_TIMEOUT, read_to_end(body, limit))
+        .await
+        .unwrap_or(Err(Deny::Malformed(Malformed::Body)))
+}
+
+/// Reads a body of at most `limit` bytes; one in one piece is not copied. Its trailers are dropped.
+async fn read_to_end(mut body: Incoming, limit: u64) -> Result<Bytes, Deny> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Deny::Malformed(Malformed::Body))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if (read.len() + data.len()) as u64 > limit {
+            return Err(Deny::BodyTooLarge { limit_bytes: limit });
+        }
+        if read.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok(read.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_json_only_where_the_vendor_reads_it_so() {
+        let is_json_by = |values: &[&str]| {
+            let headers: HeaderMap = values
+                .iter()
+                .map(|value| (CONTENT_TYPE, value.parse().unwrap()))
+                .collect();
+            is_json(&headers)
+        };
+        assert!(is_json_by(&[]));
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"; x=y",
+            "application/vnd.api+json",
+        ] {
+            assert!(is_json_by(&[good]), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "multipart/form-data; boundary=x",
+            "application/jsonp",
+            "application/json; charset=utf-7",
+            "application/json;charset=utf-16le",
+            "image/x+json",
+        ] {
+            assert!(!is_json_by(&[bad]), "{bad}");
+        }
+    }
+}
