@@ -8,7 +8,7 @@ use keystore_store::credentials::{self, DueKind};
 use keystore_store::idempotency;
 
 use crate::api::idempotency::KEPT_FOR;
-use crate::api::problem::ApiResult;
+use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
 
 /// How often the loop turns.
@@ -34,6 +34,16 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
+impl App {
+    /// Does at once what the server otherwise does by itself within a minute.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn do_jobs(&self) -> Result<(), ApiError> {
+        turn(self, &mut None).await
+    }
+}
+
 async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     forget_answers(app).await?;
     note_uses(app, noted).await?;
@@ -41,7 +51,7 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
 }
 
 /// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.
-pub(crate) async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
+async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     let newest = credentials::newest_use(&mut app.store.read().await?).await?;
     let from = noted.unwrap_or(newest - LOOK_BACK);
     if newest > from {
@@ -54,7 +64,7 @@ pub(crate) async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<(
 }
 
 /// Reminds of credentials that end or should be rotated, once for each of [`REMIND_DAYS`], by a line in the log.
-pub(crate) async fn remind(app: &App) -> ApiResult<()> {
+async fn remind(app: &App) -> ApiResult<()> {
     let now = app.clock.now();
     let horizon = now.plus(days(REMIND_DAYS[3]));
     let due = credentials::all_due(&mut app.store.read().await?, horizon).await?;
@@ -71,8 +81,7 @@ pub(crate) async fn remind(app: &App) -> ApiResult<()> {
             let Some(at) = at.filter(|at| *at <= horizon) else {
                 continue;
             };
-            let left = at.since(now);
-            let Some(stage) = REMIND_DAYS.into_iter().find(|stage| left <= days(*stage)) else {
+            let Some(stage) = stage(at.since(now)) else {
                 continue;
             };
             if credentials::remind(&mut tx, credential, kind, (at, stage), now).await? {
@@ -95,6 +104,11 @@ pub(crate) async fn remind(app: &App) -> ApiResult<()> {
     Ok(tx.commit().await?)
 }
 
+/// Which reminder is due so long before a date: the last one whose time has come.
+fn stage(left: Duration) -> Option<u32> {
+    REMIND_DAYS.into_iter().find(|stage| left <= days(*stage))
+}
+
 fn days(days: u32) -> Duration {
     Duration::from_secs(u64::from(days) * 86_400)
 }
@@ -104,4 +118,26 @@ async fn forget_answers(app: &App) -> ApiResult<()> {
     let mut tx = app.store.begin().await?;
     idempotency::forget(&mut tx, app.clock.now().minus(KEPT_FOR)).await?;
     Ok(tx.commit().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reminder_comes_two_weeks_a_week_and_a_day_before_and_on_the_day() {
+        let hours = |hours: u64| Duration::from_secs(hours * 3_600);
+        for (left, expected) in [
+            (hours(14 * 24 + 1), None),
+            (hours(14 * 24), Some(14)),
+            (hours(8 * 24), Some(14)),
+            (hours(7 * 24), Some(7)),
+            (hours(25), Some(7)),
+            (hours(24), Some(1)),
+            (hours(1), Some(1)),
+            (hours(0), Some(0)),
+        ] {
+            assert_eq!(stage(left), expected, "{left:?}");
+        }
+    }
 }

@@ -296,6 +296,11 @@ impl TestApp {
         assert!(touched.rows_affected() > 0, "{statement}");
     }
 
+    /// Does at once what the server does by itself within a minute.
+    pub(crate) async fn do_jobs(&self) {
+        self.app.do_jobs().await.unwrap();
+    }
+
     /// Shuts the server down as SIGTERM does, and waits until it has drained and closed its database.
     pub(crate) async fn stop(self) -> TempDir {
         self.app.shut_down();

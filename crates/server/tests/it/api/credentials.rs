@@ -443,3 +443,37 @@ async fn what_a_vendor_says_of_its_limits_is_shown() {
     );
     assert!(of("requests")["resetsAt"].is_string() && of("requests")["observedAt"].is_string());
 }
+
+#[tokio::test]
+async fn when_a_key_and_a_token_were_last_used_is_noted() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let made = app.create_credential("openai").await;
+    let path = format!("/v1/credentials/{}", made["id"].as_str().unwrap());
+    let caller = app.caller(&app.create_token("bot", &["openai"]).await);
+    owner
+        .post(&format!("{path}/test"), &Value::Null)
+        .await
+        .expect(200);
+    let recorded = async |count: usize| loop {
+        let requests = owner.get("/v1/requests").await.expect(200);
+        if requests["data"].as_array().unwrap().len() >= count {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    recorded(1).await;
+    app.do_jobs().await;
+    assert_eq!(
+        owner.get(&path).await.expect(200)["lastUsedAt"],
+        Value::Null,
+        "a test is no use"
+    );
+    caller.get("/v1/openai/v1/models").await.expect(200);
+    recorded(2).await;
+    app.do_jobs().await;
+    assert!(owner.get(&path).await.expect(200)["lastUsedAt"].is_string());
+    let tokens = owner.get("/v1/tokens").await.expect(200);
+    assert!(tokens["data"][0]["lastUsedAt"].is_string());
+    app.finish().await;
+}
