@@ -11,36 +11,71 @@ use crate::random;
 /// after the milliseconds count up (6.2, method 1) and run over into them, and a clock that steps back is waited out.
 pub struct SystemIds {
     clock: Arc<dyn Clock>,
-    /// Milliseconds since the epoch, times 4096, and the counter of the last id.
-    last: Mutex<u64>,
+    state: Mutex<State>,
 }
+
+struct State {
+    /// Milliseconds since the epoch, times 4096, and the counter of the last id.
+    last: u64,
+    /// Random bytes for the next ids. They are drawn for many at once, because a draw costs as much for ten as for hundreds; an
+    /// id is no secret, so that they may wait here.
+    random: [u8; RANDOM * BATCH],
+    /// How many of them are used up.
+    used: usize,
+}
+
+/// How many random bytes an id takes.
+const RANDOM: usize = 10;
+/// How many ids one draw serves.
+const BATCH: usize = 64;
 
 impl SystemIds {
     /// Ids by this clock.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            last: Mutex::new(0),
+            state: Mutex::new(State {
+                last: 0,
+                random: [0; RANDOM * BATCH],
+                used: RANDOM * BATCH,
+            }),
         }
+    }
+}
+
+impl State {
+    fn random(&mut self) -> [u8; RANDOM] {
+        if self.used == self.random.len() {
+            let Ok(random) = random::bytes() else {
+                // No key, token or IV could be made either: nothing this process could still do would be safe.
+                std::process::abort();
+            };
+            (self.random, self.used) = (random, 0);
+        }
+        let mut drawn = [0; RANDOM];
+        drawn.copy_from_slice(&self.random[self.used..self.used + RANDOM]);
+        self.used += RANDOM;
+        drawn
     }
 
     /// The time and counter of the next id.
-    fn tick(&self, start: u64) -> u64 {
-        let millis = u64::try_from(self.clock.now().0 / 1000).unwrap_or(0);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        *last = (*last + 1).max((millis << 12) | start);
-        *last
+    fn tick(&mut self, millis: u64, start: u64) -> u64 {
+        self.last = (self.last + 1).max((millis << 12) | start);
+        self.last
     }
 }
 
 impl IdSource for SystemIds {
     fn next(&self) -> Uuid {
-        let Ok(random) = random::bytes::<10>() else {
-            // No key, token or IV could be made either: nothing this process could still do would be safe.
-            std::process::abort();
-        };
+        let millis = u64::try_from(self.clock.now().0 / 1000).unwrap_or(0);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let random = state.random();
         // Half of the counter's range is left to count in.
-        let tick = self.tick(u64::from(u16::from_be_bytes([random[8], random[9]]) & 0x07ff));
+        let tick = state.tick(
+            millis,
+            u64::from(u16::from_be_bytes([random[8], random[9]]) & 0x07ff),
+        );
+        drop(state);
         let mut tail = [0; 10];
         tail[..2].copy_from_slice(&u16::try_from(tick & 0x0fff).unwrap_or(0).to_be_bytes());
         tail[2..].copy_from_slice(&random[..8]);
