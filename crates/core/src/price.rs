@@ -287,7 +287,9 @@ impl ModelPrice {
             Some(window) => request.input_tokens.min(window),
             None => request.input_tokens,
         };
-        let prices = self.reachable_prices(request.service_tier, input_tokens);
+        let called = request.calls.iter().map(|(bucket, _)| *bucket);
+        let asked = INPUT.into_iter().chain(OUTPUT).chain(called);
+        let prices = self.reachable_prices(request.service_tier, input_tokens, asked);
         let input = match input_tokens {
             // What is not charged by tokens needs no price of tokens.
             0 => 0,
@@ -340,8 +342,31 @@ impl ModelPrice {
         }
     }
 
-    /// The dearest prices at which a request with at most this much input may be served.
-    fn reachable_prices(&self, service_tier: Option<&str>, most_input_tokens: u64) -> UnitPrices {
+    /// The dearest prices of `buckets` at which a request with at most this much input may be served, substitutes included; no
+    /// other price.
+    fn reachable_prices(
+        &self,
+        service_tier: Option<&str>,
+        most_input_tokens: u64,
+        buckets: impl Iterator<Item = Bucket> + Clone,
+    ) -> UnitPrices {
+        let mut dearest = UnitPrices::NONE;
+        self.each_reachable(service_tier, most_input_tokens, |prices| {
+            for bucket in buckets.clone() {
+                let known = &mut dearest.0[bucket as usize];
+                *known = (*known).max(prices.get(bucket));
+            }
+        });
+        dearest
+    }
+
+    /// Shows every list of prices by which a request with at most this much input may be served.
+    fn each_reachable(
+        &self,
+        service_tier: Option<&str>,
+        most_input_tokens: u64,
+        mut see: impl FnMut(&UnitPrices),
+    ) {
         let tiers = self
             .variants
             .iter()
@@ -350,19 +375,18 @@ impl ModelPrice {
         let thresholds = tiers
             .map(|tier| tier.above_input_tokens.saturating_add(1))
             .filter(|tokens| *tokens <= most_input_tokens);
-        std::iter::once(0)
-            .chain(thresholds)
-            .fold(UnitPrices::NONE, |dearest, input_tokens| {
-                let base = self.base_prices(input_tokens);
-                let prices = match service_tier {
-                    Some(name) if is_standard(name) => base,
-                    Some(name) if self.variant(name).is_some() => {
-                        base.dearest(&self.served_prices(service_tier, input_tokens))
+        for input_tokens in std::iter::once(0).chain(thresholds) {
+            see(&self.base_prices(input_tokens));
+            match service_tier.map(|name| (is_standard(name), self.variant(name))) {
+                Some((true, _)) => {}
+                Some((false, Some(variant))) => see(&self.variant_prices(variant, input_tokens)),
+                Some((false, None)) | None => {
+                    for variant in self.variants.iter() {
+                        see(&self.variant_prices(variant, input_tokens));
                     }
-                    _ => self.dearest_variant(base, input_tokens),
-                };
-                dearest.dearest(&prices)
-            })
+                }
+            }
+        }
     }
 
     fn base_prices(&self, input_tokens: u64) -> UnitPrices {
