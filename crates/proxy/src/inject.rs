@@ -124,7 +124,8 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
         provider: parts.provider,
         needles: Needles::default(),
     };
-    let mut headers = strip::strip(parts.headers, parts.provider, parts.policy);
+    let mut headers = parts.headers;
+    strip::strip(&mut headers, parts.provider, parts.policy);
     if let Some(length) = parts
         .body_bytes
         .filter(|length| *length > 0 || takes_a_body(parts.method))
@@ -192,8 +193,9 @@ impl Fields<'_, '_> {
         template: &str,
         encode: impl Fn(&str, &mut String),
     ) -> Result<Zeroizing<String>, InjectError> {
-        // Enough for the usual secret, so that no half-grown copy is left behind in freed memory.
-        let mut filled = Zeroizing::new(String::with_capacity(template.len() + 512));
+        // Enough for every field percent-encoded and a scheme before it, so that no half-grown copy is left behind in freed memory.
+        let room = template.len() + 3 * self.bytes_in(template) + "Bearer ".len();
+        let mut filled = Zeroizing::new(String::with_capacity(room));
         let mut rest = template;
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after.split_once('}').ok_or(InjectError::Template)?;
@@ -209,6 +211,16 @@ impl Fields<'_, '_> {
         }
         filled.push_str(rest);
         Ok(filled)
+    }
+
+    /// How long the fields are that `template` names, in bytes.
+    fn bytes_in(&self, template: &str) -> usize {
+        template
+            .split('{')
+            .skip(1)
+            .filter_map(|rest| (self.expose)(rest.split_once('}')?.0))
+            .map(str::len)
+            .sum()
     }
 
     /// `template` with the fields as they are.

@@ -1,5 +1,5 @@
 //! What a request loses on its way: everything that concerns the client's connection, its place in the network, its cookies,
-//! and every header that at any vendor authenticates a caller or chooses an account. All else passes, in its order.
+//! and every header that at any vendor authenticates a caller or chooses an account. All else passes.
 
 use std::sync::LazyLock;
 
@@ -68,24 +68,23 @@ static NEVER: LazyLock<HeaderMap<()>> = LazyLock::new(|| {
 });
 const DROPPED_PREFIXES: [&str; 4] = ["x-keystore-", "x-forwarded-", "x-envoy-", "proxy-"];
 
-/// The client's headers without what may not pass, and with `accept-encoding: identity`, because only a plain answer can be
-/// metered and scrubbed.
-pub(super) fn strip(headers: HeaderMap, provider: &Provider, policy: &DestinationPolicy) -> HeaderMap {
-    let named = connection_named(&headers);
-    let mut kept = HeaderMap::with_capacity(headers.keys_len() + 8);
-    let mut last: Option<HeaderName> = None;
-    // A name comes with its first value only.
-    for (name, value) in headers {
-        if let Some(name) = name {
-            let drops = is_dropped(&name, provider, policy) || named.contains(&name);
-            last = (!drops).then_some(name);
-        }
-        if let Some(name) = last.as_ref().filter(|_| !holds_token(value.as_bytes())) {
-            kept.append(name.clone(), value);
-        }
+/// Takes out of the client's headers what may not pass, and sets `accept-encoding: identity`, because only a plain answer can be
+/// metered and scrubbed. A header with a token of ours in any of its values goes with all of them.
+pub(super) fn strip(headers: &mut HeaderMap, provider: &Provider, policy: &DestinationPolicy) {
+    let mut dropped = connection_named(headers);
+    let drops = |name: &HeaderName, value: &HeaderValue| {
+        is_dropped(name, provider, policy) || holds_token(value.as_bytes())
+    };
+    dropped.extend(
+        headers
+            .iter()
+            .filter(|(name, value)| drops(name, value))
+            .map(|(name, _)| name.clone()),
+    );
+    for name in &dropped {
+        headers.remove(name);
     }
-    kept.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    kept
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
 /// Whether a token of ours stands in a header that no vendor takes a key from: it is not the vendor's to see.
