@@ -5,15 +5,24 @@
 
 use std::ops::Range;
 
-use memchr::{memchr_iter, memmem};
+use memchr::{memchr, memchr_iter};
 use zeroize::Zeroizing;
 
 use super::{is_unreserved, percent_encode};
 
 /// The shortest secret that is searched for, in bytes.
 const MIN_LENGTH: usize = 8;
-/// How much of a needle's end is searched for: enough to be rare, short enough that the search costs nothing to set up.
-const PROBE: usize = 12;
+/// How rare a byte is in answers, roughly: text is mostly lower case, and JSON is full of digits and punctuation.
+const RARITY: [u8; 256] = {
+    let commonest_first = b"etaoinsrhldcumf0123456789pgwybvkxjzqABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    let mut rarity = [0; 256];
+    let mut at = 0;
+    while at < commonest_first.len() {
+        rarity[commonest_first[at] as usize] = at as u8 + 1;
+        at += 1;
+    }
+    rarity
+};
 /// The fewest characters at the begin or end of a secret that a masked echo must show to be taken for one.
 const MIN_SHOWN: usize = 2;
 
@@ -27,6 +36,8 @@ struct Needle {
     bytes: Zeroizing<Vec<u8>>,
     /// Whether it is the secret itself, and not one of its forms.
     plain: bool,
+    /// Where its rarest byte stands: the one that is searched for.
+    rarest: usize,
 }
 
 impl Needles {
@@ -56,7 +67,12 @@ impl Needles {
 
     fn add(&mut self, bytes: Zeroizing<Vec<u8>>, plain: bool) {
         if bytes.len() >= MIN_LENGTH && !self.needles.iter().any(|needle| *needle.bytes == *bytes) {
-            self.needles.push(Needle { bytes, plain });
+            let rarest = (0..bytes.len()).max_by_key(|at| RARITY[usize::from(bytes[*at])]);
+            self.needles.push(Needle {
+                rarest: rarest.unwrap_or(0),
+                bytes,
+                plain,
+            });
         }
     }
 
@@ -115,14 +131,12 @@ impl Needles {
 impl Needle {
     /// The first whole occurrence at or after `from`.
     fn find(&self, data: &[u8], from: usize) -> Option<Range<usize>> {
-        let length = self.bytes.len();
-        let before_probe = length.saturating_sub(PROBE);
-        let probe = &self.bytes[before_probe..];
-        let mut at = from + before_probe;
-        while let Some(offset) = memmem::find(data.get(at..)?, probe) {
-            let start = at + offset - before_probe;
+        let rarest = self.bytes.get(self.rarest)?;
+        let mut at = from + self.rarest;
+        while let Some(offset) = memchr(*rarest, data.get(at..)?) {
+            let start = at + offset - self.rarest;
             if data[start..].starts_with(&self.bytes) {
-                return Some(start..start + length);
+                return Some(start..start + self.bytes.len());
             }
             at += offset + 1;
         }
