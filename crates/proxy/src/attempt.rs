@@ -59,12 +59,12 @@ impl Proxy {
             permit,
             credential,
         };
-        let exchange = Arc::clone(self).exchange(exchange, reserved);
+        // On the heap, so that the request's own future is small, and so that it can go on without it.
+        let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
         if metered {
             Outlive::new(exchange, self.afterlife.clone()).await
         } else {
-            // On the heap like the other, so that the request's own future is small: hyper moves it about.
-            Box::pin(exchange).await
+            exchange.await
         }
     }
 

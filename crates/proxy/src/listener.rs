@@ -300,7 +300,8 @@ where
         let (service, first) = (self.service.clone(), Arc::clone(&spoke));
         let service = service_fn(move |request| {
             first.store(true, Ordering::Relaxed);
-            let response = service(request, info);
+            // On the heap at once: hyper moves it several times before it is polled.
+            let response = Box::pin(service(request, info));
             async move { Ok::<_, Infallible>(response.await) }
         });
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
@@ -311,7 +312,8 @@ where
             tokio::select! {
                 biased;
                 ended = connection.as_mut() => break ended,
-                () = cut.cancelled() => return,
+                // Only a drain cuts.
+                () = cut.cancelled(), if draining => return,
                 () = stop.cancelled(), if !draining => {
                     draining = true;
                     connection.as_mut().graceful_shutdown();

@@ -1,8 +1,8 @@
 //! An exchange that outlives its client.
 //!
 //! When a client leaves, its connection drops the future that serves it. A metered exchange must go on all the same, or what it
-//! costs would never be known. [`Outlive`] polls its future in place, at no more than one allocation, and hands it to a task of
-//! its own only when it is dropped half-way.
+//! costs would never be known. [`Outlive`] polls its future where it is and hands it to a task of its own only when it is dropped
+//! half-way.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -59,9 +59,9 @@ impl Afterlife {
 
 impl<T: Send + 'static> Outlive<T> {
     /// `future`, with somewhere to go on.
-    pub(crate) fn new(future: impl Future<Output = T> + Send + 'static, afterlife: Afterlife) -> Self {
+    pub(crate) fn new(future: Pin<Box<dyn Future<Output = T> + Send>>, afterlife: Afterlife) -> Self {
         Self {
-            future: Some(Box::pin(future)),
+            future: Some(future),
             afterlife,
         }
     }
@@ -106,7 +106,7 @@ mod tests {
     #[tokio::test]
     async fn an_undisturbed_future_just_runs() {
         let home = afterlife(Duration::from_secs(1));
-        assert!(!Outlive::new(async { is_abandoned() }, home.clone()).await);
+        assert!(!Outlive::new(Box::pin(async { is_abandoned() }), home.clone()).await);
         assert!(home.tasks.is_empty(), "no task was needed");
     }
 
@@ -117,10 +117,10 @@ mod tests {
         let (release, wait) = tokio::sync::oneshot::channel::<()>();
         let seen = done.clone();
         let mut exchange = Box::pin(Outlive::new(
-            async move {
+            Box::pin(async move {
                 wait.await.unwrap();
                 seen.store(is_abandoned(), Ordering::SeqCst);
-            },
+            }),
             home.clone(),
         ));
         assert!(std::future::poll_fn(|cx| Poll::Ready(exchange.as_mut().poll(cx).is_pending())).await);
@@ -134,7 +134,7 @@ mod tests {
     #[tokio::test]
     async fn a_future_that_panicked_is_not_polled_again() {
         let home = afterlife(Duration::from_secs(5));
-        let exchange = Outlive::new(async { panic!("as a meter might") }, home.clone());
+        let exchange = Outlive::new(Box::pin(async { panic!("as a meter might") }), home.clone());
         let task = TaskTracker::new().spawn(exchange);
         assert!(task.await.unwrap_err().is_panic());
         assert!(home.tasks.is_empty());
@@ -152,10 +152,10 @@ mod tests {
         let dropped = Arc::new(AtomicBool::new(false));
         let guard = Dropped(dropped.clone());
         drop(Outlive::new(
-            async move {
+            Box::pin(async move {
                 let _guard = guard;
                 std::future::pending::<()>().await;
-            },
+            }),
             home.clone(),
         ));
         home.tasks.close();
