@@ -22,8 +22,17 @@ use std::process::ExitCode;
 
 use provider::{PriceTable, Provider};
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo says in the environment where the crate is; `env!` would say where it was when this was compiled, which \
+              can be another checkout with the same target folder"
+)]
 fn main() -> ExitCode {
-    let catalog = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../catalog");
+    let Some(crate_folder) = std::env::var_os("CARGO_MANIFEST_DIR") else {
+        println!("cargo::error=CARGO_MANIFEST_DIR is not set");
+        return ExitCode::FAILURE;
+    };
+    let catalog = Path::new(&crate_folder).join("../../catalog");
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=build");
     println!("cargo::rerun-if-changed=src");

@@ -10,9 +10,11 @@ use keystore_core::policy::Access;
 use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
 
 use crate::provider::{
-    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
-    OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
+    Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant, TokenTemplate,
+    UrlParam, UsageShape, Verify,
 };
+use crate::schema::template;
 
 /// The source of the tables: the providers and the places of credentials.
 pub(crate) fn tables(providers: &[Provider]) -> String {
@@ -39,7 +41,8 @@ fn push(source: &mut String, name: &str, of: &str, items: &[String]) {
     );
 }
 
-/// Every header and every query parameter that carries a credential to some vendor.
+/// Every header and every query parameter that carries a credential to some vendor. An id that is not secret may stand in a
+/// header of a name that means something else elsewhere (`x-user-id`): only its own vendor's policy keeps clients from it.
 fn credential_places(providers: &[Provider]) -> (Vec<String>, Vec<String>) {
     let mut headers = BTreeSet::from(["authorization", "proxy-authorization"]);
     let mut queries = BTreeSet::new();
@@ -51,7 +54,11 @@ fn credential_places(providers: &[Provider]) -> (Vec<String>, Vec<String>) {
                 Slot::BasicUsername | Slot::BasicPassword | Slot::Path(_) => false,
             };
         }
-        for injection in provider.injections.iter() {
+        for injection in provider
+            .injections
+            .iter()
+            .filter(|injection| holds_secret(provider, injection))
+        {
             match injection {
                 InjectionTemplate::Header { name, .. } => headers.insert(name),
                 InjectionTemplate::Query { name, .. } => queries.insert(name.as_ref()),
@@ -61,6 +68,20 @@ fn credential_places(providers: &[Provider]) -> (Vec<String>, Vec<String>) {
     }
     let quoted = |names: BTreeSet<&str>| names.into_iter().map(|name| format!("{name:?}")).collect();
     (quoted(headers), quoted(queries))
+}
+
+fn holds_secret(provider: &Provider, injection: &InjectionTemplate) -> bool {
+    let is_secret = |name: &&str| {
+        provider
+            .fields
+            .iter()
+            .any(|field| field.secret && field.name == *name)
+    };
+    injection
+        .templates()
+        .into_iter()
+        .flat_map(|text| template::placeholders(text).unwrap_or_default())
+        .any(|name| is_secret(&name))
 }
 
 #[derive(Default)]
@@ -158,7 +179,7 @@ macro_rules! emit_struct {
 }
 
 emit_plain!(bool, u8, u16, u32, u64, i64);
-emit_name!(Access, Billing, OutputCap, UsageShape);
+emit_name!(Access, Billing, ClientAuth, OutputCap, TokenGrant, UsageShape);
 emit_struct! {
     Provider {
         slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, token_slots,
@@ -169,6 +190,7 @@ emit_struct! {
     UrlParam { name, pattern, description }
     Field { name, label, required, secret, pattern }
     HeaderPair { name, value }
+    TokenTemplate { grant, token_url, scope, client_auth, form, scheme }
     Operation {
         name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, price_model, websocket,
     }
@@ -240,6 +262,8 @@ impl Emit for InjectionTemplate {
             }
             Self::Query { name, template } => ("Query", vec![("name", name), ("template", template)]),
             Self::Path { template } => ("Path", vec![("template", template)]),
+            Self::Sigv4 { service, region } => ("Sigv4", vec![("service", service), ("region", region)]),
+            Self::Token(token) => return format!("InjectionTemplate::Token({})", token.emit(statics)),
         };
         let fields: Vec<String> = fields
             .into_iter()

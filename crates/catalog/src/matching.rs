@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use keystore_core::policy::Access;
 
-use crate::provider::{Billing, Operation, UsageShape};
+use crate::provider::{ANY_HOST, Billing, Operation, UsageShape};
 
 /// A known operation, or what holds for one that is not listed (named `other`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +45,7 @@ pub(crate) fn find<'a>(
 ) -> OperationMatch<'a> {
     let plain = is_plain(path);
     let number = operations.iter().position(|operation| {
-        operation.host == alias
+        operation.is_on(alias)
             && (!plain || may_cover(&operation.path, path))
             && operation.takes(method)
             && operation.covers(path)
@@ -102,6 +102,12 @@ fn may_cover(pattern: &str, path: &str) -> bool {
 }
 
 impl Operation {
+    /// Whether the host with this alias has the operation. Where credentials are made on the base host, they may be made on each
+    /// of its mirrors too.
+    fn is_on(&self, alias: &str) -> bool {
+        self.host == alias || self.host == ANY_HOST || (self.minting && self.host.is_empty())
+    }
+
     /// Whether the operation has this method.
     pub(crate) fn takes(&self, method: &str) -> bool {
         let asked = if method == "HEAD" { "GET" } else { method };
@@ -369,6 +375,30 @@ mod tests {
             let covers = operation_of(pattern.clone(), minting).covers(&path);
             prop_assert!(!covers || !is_plain(&path) || may_cover(&pattern, &path));
         }
+    }
+
+    #[test]
+    fn what_mints_does_so_on_every_host() {
+        let mints = |alias| {
+            find(
+                &[operation("/keys/**", true)],
+                Billing::External,
+                "GET",
+                alias,
+                "/keys",
+            )
+            .minting
+        };
+        assert!(mints("") && mints("eu"));
+        let reads = |host: &'static str, alias| {
+            let operation = Operation {
+                host: host.into(),
+                ..operation("/a", false)
+            };
+            find(&[operation], Billing::External, "GET", alias, "/a").name == "x"
+        };
+        assert!(reads("", "") && !reads("", "eu") && reads("eu", "eu") && !reads("eu", ""));
+        assert!(reads("*", "") && reads("*", "eu"));
     }
 
     #[test]

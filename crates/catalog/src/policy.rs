@@ -10,13 +10,21 @@ use keystore_core::destination::{Destination, DestinationPolicy, Injection, Sche
 use regex::Regex;
 
 use crate::origin;
-use crate::provider::{InjectionTemplate, Provider};
+use crate::provider::{InjectionTemplate, Provider, UrlParam};
 use crate::schema::section;
 use crate::schema::template::{self, is_header_value};
 
 /// Why no destination policy can be drawn up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
+    /// The provider authenticates in a way that is described but not carried out yet.
+    #[error("provider {provider} authenticates by `{kind}`, which this version cannot do yet")]
+    NotYet {
+        /// The provider.
+        provider: String,
+        /// The way, as the provider's file names it.
+        kind: &'static str,
+    },
     /// A parameter of the provider was not given.
     #[error("provider {provider} needs the parameter `{name}`: {description}")]
     MissingParam {
@@ -80,6 +88,12 @@ pub(crate) fn draw_up(
     base_url: Option<&str>,
     allow_upstream: &dyn Fn(&str) -> bool,
 ) -> Result<DestinationPolicy, PolicyError> {
+    if let Some(kind) = provider.not_yet() {
+        return Err(PolicyError::NotYet {
+            provider: provider.slug.to_string(),
+            kind,
+        });
+    }
     check_known(provider, params)?;
     check_values(provider, params)?;
     let given = match base_url {
@@ -179,9 +193,11 @@ fn own_hosts(
             provider: provider.slug.to_string(),
         });
     };
+    // A further host of which a part was not given is not needed: the policy does not have it.
     let further = provider
         .hosts
         .iter()
+        .filter(|host| missing(provider, &host.url, params).is_none())
         .map(|host| (host.alias.as_ref(), host.url.as_ref()));
     std::iter::once(("", base.as_ref()))
         .chain(further)
@@ -197,12 +213,7 @@ fn own_hosts(
 
 /// `text` with every parameter replaced; secret fields stay placeholders.
 fn fill(provider: &Provider, text: &str, params: &BTreeMap<String, String>) -> Result<String, PolicyError> {
-    let names = template::placeholders(text).unwrap_or_default();
-    let missing = provider
-        .url_params
-        .iter()
-        .find(|param| names.contains(&param.name.as_ref()) && !params.contains_key(param.name.as_ref()));
-    match missing {
+    match missing(provider, text, params) {
         Some(param) => Err(PolicyError::MissingParam {
             provider: provider.slug.to_string(),
             name: param.name.to_string(),
@@ -210,6 +221,19 @@ fn fill(provider: &Provider, text: &str, params: &BTreeMap<String, String>) -> R
         }),
         None => Ok(template::fill(text, |name| params.get(name).map(String::as_str))),
     }
+}
+
+/// The first parameter of `text` that was not given.
+fn missing<'p>(
+    provider: &'p Provider,
+    text: &str,
+    params: &BTreeMap<String, String>,
+) -> Option<&'p UrlParam> {
+    let names = template::placeholders(text).unwrap_or_default();
+    provider
+        .url_params
+        .iter()
+        .find(|param| names.contains(&param.name.as_ref()) && !params.contains_key(param.name.as_ref()))
 }
 
 fn fill_injection(
@@ -237,5 +261,11 @@ fn fill_injection(
         InjectionTemplate::Path { template } => Injection::Path {
             template: text(template)?,
         },
+        InjectionTemplate::Sigv4 { .. } | InjectionTemplate::Token(_) => {
+            return Err(PolicyError::NotYet {
+                provider: provider.slug.to_string(),
+                kind: injection.not_yet().unwrap_or_default(),
+            });
+        }
     })
 }

@@ -152,6 +152,90 @@ pub enum InjectionTemplate {
         /// The segment; begins with `/`.
         template: Str,
     },
+    /// An AWS signature, version 4. The fields are `key` (the secret access key), `access_key_id` and `session_token`.
+    Sigv4 {
+        /// The service's name in the signature; may hold `{param}`.
+        service: Str,
+        /// The region's name in the signature; may hold `{param}`.
+        region: Str,
+    },
+    /// A bearer token that has to be fetched first.
+    Token(TokenTemplate),
+}
+
+impl InjectionTemplate {
+    /// The name of this way of authenticating, where it is described but not carried out yet.
+    pub const fn not_yet(&self) -> Option<&'static str> {
+        match self {
+            Self::Bearer { .. }
+            | Self::Header { .. }
+            | Self::Basic { .. }
+            | Self::Query { .. }
+            | Self::Path { .. } => None,
+            Self::Sigv4 { .. } => Some("sigv4"),
+            Self::Token(token) => Some(token.grant.as_str()),
+        }
+    }
+}
+
+/// A bearer token that a credential is exchanged for (OAuth 2.0, RFC 6749).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTemplate {
+    /// By which grant.
+    pub grant: TokenGrant,
+    /// Where; may hold `{param}`.
+    pub token_url: Str,
+    /// What is asked for, where the vendor wants it said.
+    pub scope: Option<Str>,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// Further members of the form, and those that the vendor wants otherwise than the grant says; may hold `{field}` and
+    /// `{param}`.
+    pub form: List<HeaderPair>,
+    /// The scheme under which the token is sent, usually `Bearer`.
+    pub scheme: Str,
+}
+
+/// How a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TokenGrant {
+    /// `client_credentials`: the fields are `client_id` and `key` (the client's secret).
+    ClientCredentials,
+    /// `refresh_token`: the fields are `key` (the refresh token), `client_id` and `client_secret`.
+    RefreshToken,
+    /// A signed assertion (RFC 7523): `key` is a Google service account's JSON.
+    GcpServiceAccount,
+}
+
+impl TokenGrant {
+    /// The name in a provider's file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "oauth2_client_credentials",
+            Self::RefreshToken => "oauth2_refresh",
+            Self::GcpServiceAccount => "gcp_service_account",
+        }
+    }
+
+    /// The fields that it takes.
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ClientCredentials => &["key", "client_id"],
+            Self::RefreshToken => &["key", "client_id", "client_secret"],
+            Self::GcpServiceAccount => &["key"],
+        }
+    }
+}
+
+/// How a client proves who it is when it asks for a token (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// `Authorization: Basic`.
+    Basic,
+    /// In the form.
+    Body,
+    /// Not apart from what the form holds.
+    None,
 }
 
 /// A place in which an SDK puts the key, and an agent therefore its token.
@@ -304,6 +388,9 @@ impl OutputCap {
     }
 }
 
+/// The host of an operation that every host of the provider has.
+pub(crate) const ANY_HOST: &str = "*";
+
 /// One operation of a vendor's API, or a family of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -314,7 +401,7 @@ pub struct Operation {
     /// The upstream path: literal segments, `{x}` for one segment or a part of it (`{model}:generateContent`), and `**` at the
     /// end for any number of further segments, none included.
     pub path: Str,
-    /// The host it is on; empty for the base host.
+    /// The host it is on: an alias, empty for the base host, [`ANY_HOST`] for every one.
     pub host: Str,
     /// Whether it reads or writes; `None` goes by the method (GET and HEAD read).
     pub access: Option<Access>,

@@ -18,6 +18,8 @@ mod provider;
 pub(crate) mod section;
 #[path = "schema/template.rs"]
 pub(crate) mod template;
+#[path = "schema/token.rs"]
+mod token;
 
 pub use section::SchemaError;
 use section::Section;

@@ -8,8 +8,9 @@ use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
 use regex::Regex;
 
 use crate::provider::{
-    BadKey, BaseUrlVar, Billing, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern, Operation,
-    OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, UrlParam, UsageShape, Verify,
+    BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
+    Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant, TokenTemplate,
+    UrlParam, UsageShape, Verify,
 };
 use crate::schema::section;
 
@@ -54,12 +55,12 @@ fn prefixed(provider: &Provider) -> Option<Regex> {
     Regex::new(&format!(r"\A(?:{})\z", pattern.regex)).ok()
 }
 
-/// Every header of the catalog that can hold a credential, in lower case, sorted: stripped from every request.
+/// Every header of the catalog that can hold a secret, in lower case, sorted: stripped from every request.
 pub fn credential_slots() -> &'static [&'static str] {
     &CREDENTIAL_HEADERS
 }
 
-/// Every query parameter of the catalog that can hold a credential, sorted. One vendor's `key` is another vendor's ordinary
+/// Every query parameter of the catalog that can hold a secret, sorted. One vendor's `key` is another vendor's ordinary
 /// parameter: strip those of the provider ([`Provider::credential_queries`]), and use this list for what is written to logs.
 pub fn credential_queries() -> &'static [&'static str] {
     &CREDENTIAL_QUERIES

@@ -105,6 +105,13 @@ pub enum Deny {
         /// What stood in the path.
         slug: String,
     },
+    /// The provider authenticates in a way that is not carried out yet.
+    UnsupportedAuthentication {
+        /// The provider.
+        provider: String,
+        /// The way: `sigv4`.
+        kind: &'static str,
+    },
     /// The agent has no grant for the provider.
     ProviderNotGranted {
         /// The provider.

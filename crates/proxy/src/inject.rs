@@ -136,7 +136,7 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
         add_default(&mut headers, &default.name, &default.value);
     }
     let mut path = host.base_path.clone();
-    let mut query = query::without_credentials(parts.query, parts.policy);
+    let mut query = query::without_credentials(parts.query, parts.provider, parts.policy);
     for injection in &parts.policy.injections {
         match injection {
             Injection::Bearer { template } => bearer::inject(&mut headers, template, &mut fields)?,
@@ -150,7 +150,12 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
             Injection::Path { template } => path::inject(&mut path, template, &mut fields)?,
         }
     }
-    path.push_str(parts.path);
+    // Where the key itself is the end of the path, such as a webhook's, nothing follows it.
+    let ends_with_key =
+        matches!(parts.policy.injections.last(), Some(Injection::Path { .. })) && parts.path == "/";
+    if !ends_with_key {
+        path.push_str(parts.path);
+    }
     if let Some(query) = query {
         path.push('?');
         path.push_str(&query);

@@ -82,6 +82,8 @@ codes! {
     ScopeDenied = "scope_denied", 403, "The scopes do not cover the operation", false;
     /// The agent is paused.
     AgentPaused = "agent_paused", 403, "The agent is paused", false;
+    /// The provider authenticates in a way that this version cannot do yet.
+    UnsupportedAuthentication = "unsupported_authentication", 403, "The provider's way of authenticating is not supported yet", false;
     /// The operation or model has no price, and a budget applies.
     UnpricedOperation = "unpriced_operation", 403, "The operation has no price", false;
     /// A label forbids marketplace sources.
@@ -179,6 +181,7 @@ impl Code {
             Deny::UnknownProvider { .. } | Deny::UnknownHost { .. } => Self::UnknownProvider,
             Deny::ProviderNotGranted { .. } => Self::ProviderNotGranted,
             Deny::ScopeDenied { .. } => Self::ScopeDenied,
+            Deny::UnsupportedAuthentication { .. } => Self::UnsupportedAuthentication,
             Deny::OperationDenied { .. } => Self::OperationDenied,
             Deny::ModelNotAllowed { .. } => Self::ModelNotAllowed,
             Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. } => Self::CredentialMissing,

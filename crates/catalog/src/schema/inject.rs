@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::provider::{RESERVED_HEADERS, check_placeholders};
 use super::section::{Read, Section, quoted};
 use super::template::{self, is_header_name, is_header_value};
-use crate::provider::{Field, InjectionTemplate, Slot, Str, UrlParam};
+use super::token;
+use crate::provider::{ClientAuth, Field, InjectionTemplate, Slot, Str, UrlParam};
 
 /// Reads what is injected: the key as a bearer token where nothing is said.
 pub(crate) fn read(
@@ -17,7 +18,7 @@ pub(crate) fn read(
     let mut injections = Vec::new();
     let mut used = BTreeSet::new();
     for mut section in file.sections("inject")? {
-        let injection = read_injection(&mut section)?;
+        let injection = read_injection(&mut section, params)?;
         for text in injection.templates() {
             check_placeholders(&section, "", text, &names, params)?;
             used.extend(
@@ -26,6 +27,10 @@ pub(crate) fn read(
                     .into_iter()
                     .map(str::to_owned),
             );
+        }
+        for name in injection.fields() {
+            token::check_field(&section, name, fields)?;
+            used.insert((*name).to_owned());
         }
         section.finish()?;
         injections.push(injection);
@@ -51,8 +56,11 @@ pub(crate) fn read(
     }
 }
 
-fn read_injection(section: &mut Section) -> Read<InjectionTemplate> {
+fn read_injection(section: &mut Section, params: &[UrlParam]) -> Read<InjectionTemplate> {
     const KINDS: [&str; 5] = ["bearer", "header", "basic", "query", "path"];
+    if let Some(injection) = token::read(section, params)? {
+        return Ok(injection);
+    }
     let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| section.has(kind)).collect();
     let [kind] = kinds.as_slice() else {
         return Err(section.error("", format!("write exactly one of {}", quoted(&KINDS))));
@@ -126,6 +134,21 @@ impl InjectionTemplate {
             | Self::Query { template, .. }
             | Self::Path { template } => vec![template],
             Self::Basic { username, password } => vec![username, password],
+            Self::Sigv4 { service, region } => vec![service, region],
+            Self::Token(token) => std::iter::once(&token.token_url)
+                .chain(token.form.iter().map(|member| &member.value))
+                .map(AsRef::as_ref)
+                .collect(),
+        }
+    }
+
+    /// The fields that it takes without naming them in a template.
+    fn fields(&self) -> &'static [&'static str] {
+        match self {
+            Self::Sigv4 { .. } => &["key", "access_key_id"],
+            Self::Token(token) if token.client_auth == ClientAuth::None => &[],
+            Self::Token(token) => token.grant.fields(),
+            _ => &[],
         }
     }
 }

@@ -6,7 +6,7 @@ use keystore_core::usage::Bucket;
 use super::section::{Read, Section, quoted};
 use super::template;
 use crate::matching;
-use crate::provider::{Billing, Host, Operation, OutputCap, PriceTable, Str, UsageShape};
+use crate::provider::{ANY_HOST, Billing, Host, Operation, OutputCap, PriceTable, Str, UsageShape};
 
 const BILLING: &[(&str, Billing)] = &[
     ("metered", Billing::Metered),
@@ -104,7 +104,9 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         return Err(section.error("path", problem));
     }
     let host = section.text("host")?.unwrap_or_default();
-    check_host(&section, &host, hosts)?;
+    if host != ANY_HOST {
+        check_host(&section, &host, hosts)?;
+    }
     let access = section.choice("access", &[("read", Access::Read), ("write", Access::Write)])?;
     let usage_shape = section.choice("usage_shape", SHAPES)?.unwrap_or(UsageShape::None);
     let minting = section.flag("minting")?;
@@ -232,7 +234,12 @@ fn shadow<'a>(
     } else {
         operation.methods.iter().map(AsRef::as_ref).collect()
     };
-    let reached = |method: &&str| matching::find(operations, default, method, &operation.host, &path).name;
+    let alias = if operation.host == ANY_HOST {
+        ""
+    } else {
+        operation.host.as_ref()
+    };
+    let reached = |method: &&str| matching::find(operations, default, method, alias, &path).name;
     methods
         .iter()
         .map(reached)

@@ -213,7 +213,7 @@ fn read_base_url(file: &mut Section, params: &[UrlParam], may_lack: bool) -> Rea
 }
 
 /// A host of the catalog is TLS, and each of its placeholders is a parameter.
-fn check_host_url(section: &Section, key: &str, url: &str, params: &[UrlParam]) -> Read<()> {
+pub(crate) fn check_host_url(section: &Section, key: &str, url: &str, params: &[UrlParam]) -> Read<()> {
     check_placeholders(section, key, url, &[], params)?;
     if !url.starts_with("https://") {
         return Err(section.error(key, "must begin with https://"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keystore_catalog::{PolicyError, Provider, parse_provider, providers};
+use keystore_catalog::{PolicyError, PriceTable, Provider, parse_provider, providers};
 use keystore_core::destination::{DestinationPolicy, Injection, Scheme};
 use proptest::prelude::*;
 
@@ -243,4 +243,73 @@ proptest! {
             prop_assert_eq!(policy.hosts[0].host.matches('.').count(), 3);
         }
     }
+}
+
+const SIGNED: &str = r#"
+name = "X"
+category = "cloud"
+base_url = "https://{region}.x.example"
+
+[params.region]
+description = "the region"
+
+[hosts]
+bucket = "https://{bucket}.x.example"
+
+[params.bucket]
+description = "a bucket"
+
+[[inject]]
+sigv4 = { service = "x", region = "{region}" }
+
+[fields.key]
+label = "Secret access key"
+
+[fields.access_key_id]
+label = "Access key ID"
+secret = false
+"#;
+
+/// A way of authenticating that is only described takes no credential, and says so.
+#[test]
+fn what_cannot_be_injected_yet_is_refused_with_its_name() {
+    let signed = parse_provider("x", "x.toml", SIGNED, PriceTable::default()).unwrap();
+    assert_eq!(signed.not_yet(), Some("sigv4"));
+    let error = signed
+        .destination_policy(&BTreeMap::new(), None, &|_| false)
+        .unwrap_err();
+    assert!(matches!(error, PolicyError::NotYet { kind: "sigv4", .. }));
+    assert_eq!(
+        error.to_string(),
+        "provider x authenticates by `sigv4`, which this version cannot do yet"
+    );
+    let token = SIGNED.replace(
+        "sigv4 = { service = \"x\", region = \"{region}\" }",
+        "oauth2_client_credentials = { token_url = \"https://{region}.x.example/t\", client_auth = \"none\", form = { id = \"{access_key_id}\", apikey = \"{key}\" } }",
+    );
+    let token = parse_provider("x", "x.toml", &token, PriceTable::default()).unwrap();
+    assert_eq!(token.not_yet(), Some("oauth2_client_credentials"));
+}
+
+/// A further host that needs a parameter is there for those who give it.
+#[test]
+fn a_host_without_its_parameter_is_left_out() {
+    let text = SIGNED.replace(
+        "sigv4 = { service = \"x\", region = \"{region}\" }",
+        "basic = { username = \"{access_key_id}\", password = \"{key}\" }",
+    );
+    let plain = parse_provider("x", "x.toml", &text, PriceTable::default()).unwrap();
+    let hosts = |given: &[(&str, &str)]| {
+        let params = given
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        let policy = plain.destination_policy(&params, None, &|_| false).unwrap();
+        policy.hosts.into_iter().map(|host| host.host).collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(&[("region", "eu")]), ["eu.x.example"]);
+    assert_eq!(
+        hosts(&[("region", "eu"), ("bucket", "b")]),
+        ["eu.x.example", "b.x.example"]
+    );
 }

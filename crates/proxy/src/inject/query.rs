@@ -2,26 +2,37 @@
 
 use std::borrow::Cow;
 
+use keystore_catalog::Provider;
 use keystore_core::destination::{DestinationPolicy, Injection};
 
+use super::strip::holds_token;
 use super::{Fields, InjectError, percent_encode};
 
-/// The query without any parameter that can hold a credential at any provider; the others keep their order and bytes.
-pub(super) fn without_credentials(query: Option<&str>, policy: &DestinationPolicy) -> Option<String> {
+/// The query without any parameter that can hold a credential at this provider; the others keep their order and bytes. Another
+/// vendor's `key` or `token` may be this one's ordinary parameter, so only its own are taken out.
+pub(super) fn without_credentials(
+    query: Option<&str>,
+    provider: &Provider,
+    policy: &DestinationPolicy,
+) -> Option<String> {
     let query = query?;
-    let kept: Vec<&str> = query.split('&').filter(|pair| !is_slot(pair, policy)).collect();
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !is_slot(pair, provider, policy))
+        .collect();
     let kept = kept.join("&");
     (!kept.is_empty() || query.is_empty()).then_some(kept)
 }
 
-fn is_slot(pair: &str, policy: &DestinationPolicy) -> bool {
+fn is_slot(pair: &str, provider: &Provider, policy: &DestinationPolicy) -> bool {
     let name = decoded_name(pair.split('=').next().unwrap_or_default());
     let is_injected = policy.injections.iter().any(
         |injection| matches!(injection, Injection::Query { name: slot, .. } if slot.as_bytes().eq_ignore_ascii_case(&name)),
     );
     is_injected
-        || keystore_catalog::credential_queries()
-            .iter()
+        || holds_token(pair.as_bytes())
+        || provider
+            .credential_queries()
             .any(|slot| slot.as_bytes().eq_ignore_ascii_case(&name))
 }
 

@@ -87,8 +87,8 @@ pub(super) fn strip(headers: &mut HeaderMap, provider: &Provider, policy: &Desti
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
 }
 
-/// Whether a token of ours stands in a header that no vendor takes a key from: it is not the vendor's to see.
-fn holds_token(value: &[u8]) -> bool {
+/// Whether a token of ours stands where no vendor takes a key from: it is not the vendor's to see.
+pub(super) fn holds_token(value: &[u8]) -> bool {
     if value.len() < token::LENGTH {
         return false;
     }

@@ -368,6 +368,27 @@ fn parameters_that_hold_credentials_are_dropped_however_they_are_written() {
         build("monkey=1&keys=2"),
         format!("/v1/things?monkey=1&keys=2&{own}")
     );
+    // What another vendor takes for a key is an ordinary parameter here; a token of ours is none anywhere.
+    let token = format!("ks_{}", "0123456789abcdef".repeat(4));
+    let query: &'static str = Box::leak(format!("appid=1&x={token}&token=2").into_boxed_str());
+    assert_eq!(build(query), format!("/v1/things?appid=1&token=2&{own}"));
+}
+
+#[test]
+fn nothing_follows_a_key_that_ends_the_path() {
+    let target = |path| {
+        let part = |template: &str| Injection::Path {
+            template: template.into(),
+        };
+        Ask {
+            path,
+            fields: vec![("key", "k"), ("team", "T1")],
+            ..Ask::injecting(vec![part("/{team}"), part("/{key}")])
+        }
+        .target()
+    };
+    assert_eq!(target("/"), "/T1/k");
+    assert_eq!(target("/getMe"), "/T1/k/getMe");
 }
 
 #[test]

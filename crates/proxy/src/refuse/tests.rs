@@ -99,6 +99,14 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             "provider_not_granted",
         ),
         (
+            Deny::UnsupportedAuthentication {
+                provider: provider(),
+                kind: "sigv4",
+            },
+            403,
+            "unsupported_authentication",
+        ),
+        (
             Deny::ScopeDenied {
                 provider: provider(),
                 access: Access::Write,

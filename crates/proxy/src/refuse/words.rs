@@ -111,6 +111,10 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The credential for {provider} has no host named `{alias}`."),
             format!("`ks provider show {provider}` lists its hosts."),
         ),
+        Deny::UnsupportedAuthentication { provider, kind } => words(
+            format!("{provider} authenticates by `{kind}`, which this version of Keystore cannot do yet."),
+            "Use a provider that takes a key: `ks provider show <provider>` says whether one does.",
+        ),
         Deny::ProviderNotGranted { provider } => words(
             format!("The agent `{agent}` may not use {provider}."),
             format!("Grant it with `ks agent update {agent} --provider {provider}:byok`."),

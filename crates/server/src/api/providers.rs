@@ -168,6 +168,7 @@ fn wire(provider: &catalog::Provider) -> Provider {
         self_hosted: provider.self_hosted,
         params: provider.url_params.iter().map(param).collect(),
         fields: provider.fields.iter().map(field).collect(),
+        unsupported_authentication: provider.not_yet().map(str::to_owned),
         testable: provider.verify.is_some(),
         env: Env {
             key: texts(&provider.env.key),
