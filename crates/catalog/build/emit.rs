@@ -199,7 +199,7 @@ emit_struct! {
     KeyPattern { regex, prefixed, shared_with }
     Env { key, base_url }
     BaseUrlVar { name, path }
-    PriceTable { version, rows, index }
+    PriceTable { version, rows, index, ruled }
     PriceRow { price, windows }
     TimeWindow { from_minute, to_minute, weekdays }
     Tier { above_input_tokens, prices }

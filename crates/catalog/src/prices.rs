@@ -18,16 +18,25 @@ impl PriceTable {
     /// As [`Self::find`], the number of the row.
     pub(crate) fn position(&self, model: &str, at: Micros) -> Option<usize> {
         let start = self.index.partition_point(|(name, _)| name.as_ref() < model);
-        let named = self.index[start..]
+        let mut named = self.index[start..]
             .iter()
             .take_while(|(name, _)| name == model)
-            .filter_map(|(_, row)| usize::try_from(*row).ok())
-            .find(|row| self.rows.get(*row).is_some_and(|row| row.in_force(at)));
-        named.or_else(|| {
-            self.rows.iter().position(|row| {
-                row.in_force(at) && row.price.rule.as_ref().is_some_and(|rule| matches(rule, model))
-            })
-        })
+            .map(|(_, row)| *row);
+        let in_force = |number: &u32| self.row(*number).is_some_and(|row| row.in_force(at));
+        let fits = |number: &u32| {
+            self.row(*number)
+                .and_then(|row| row.price.rule.as_ref())
+                .is_some_and(|rule| matches(rule, model))
+        };
+        let mut ruled = self.ruled.iter().copied();
+        let number = named
+            .find(in_force)
+            .or_else(|| ruled.find(|number| in_force(number) && fits(number)))?;
+        usize::try_from(number).ok()
+    }
+
+    fn row(&self, number: u32) -> Option<&PriceRow> {
+        self.rows.get(usize::try_from(number).ok()?)
     }
 }
 

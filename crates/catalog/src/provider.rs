@@ -483,10 +483,12 @@ pub struct BaseUrlVar {
 pub struct PriceTable {
     /// Changes whenever a row does: 16 hex digits. Empty for an empty table.
     pub version: Str,
-    /// The rows, in the order in which their rules are tried.
+    /// The rows.
     pub rows: List<PriceRow>,
     /// Row numbers by model id and alias, sorted by name, ids before aliases.
     pub index: List<(Str, u32)>,
+    /// The numbers of the rows that have a rule, in the order in which they are tried.
+    pub ruled: List<u32>,
 }
 
 /// A row of the price table.

@@ -84,7 +84,7 @@ pub const MIN_OUTPUT_CAP: u64 = 256;
 const UNITS_PER_PRICE: i128 = 1_000_000;
 
 /// Buckets of input tokens.
-const INPUT: [Bucket; 9] = [
+const INPUT: [Bucket; 12] = [
     Bucket::InputUncached,
     Bucket::CacheRead,
     Bucket::CacheWrite,
@@ -94,14 +94,18 @@ const INPUT: [Bucket; 9] = [
     Bucket::AudioCacheRead,
     Bucket::ImageIn,
     Bucket::ImageCacheRead,
+    Bucket::VideoIn,
+    Bucket::AudioCacheWrite,
+    Bucket::Citations,
 ];
 
 /// Buckets of output tokens.
-const OUTPUT: [Bucket; 4] = [
+const OUTPUT: [Bucket; 5] = [
     Bucket::OutputText,
     Bucket::Reasoning,
     Bucket::AudioOut,
     Bucket::ImageOut,
+    Bucket::VideoOut,
 ];
 
 /// Names under which vendors report, or clients ask for, the base prices: OpenAI `default`, Anthropic `standard` and
@@ -155,26 +159,28 @@ impl UnitPrices {
 
     /// The price of `bucket`: the written one, or that of a bucket which vendors charge no less for.
     ///
-    /// - Reasoning, audio and image output without a price cost what text output costs.
+    /// - Reasoning, audio, image and video output without a price cost what text output costs.
     /// - A cache write without a price costs as the dearest kind of cache write that has one, else as uncached input.
     /// - A cache read without a price gets no discount: it costs what the same input costs uncached.
-    /// - Audio and image input without a price cost what text input costs.
+    /// - Audio, image and video input without a price cost what text input costs, and so do cited pages. Audio that is written to
+    ///   a cache costs as other audio.
     /// - Calls, searches, pages and the like have no substitute, and neither have uncached input and text output.
     pub fn get(&self, bucket: Bucket) -> Option<i64> {
         use Bucket::{
-            AudioCacheRead, AudioIn, AudioOut, CacheRead, CacheWrite, CacheWrite1h, CacheWrite5m,
-            ImageCacheRead, ImageIn, ImageOut, InputUncached, OutputText, Reasoning,
+            AudioCacheRead, AudioCacheWrite, AudioIn, AudioOut, CacheRead, CacheWrite, CacheWrite1h,
+            CacheWrite5m, Citations, ImageCacheRead, ImageIn, ImageOut, InputUncached, OutputText, Reasoning,
+            VideoIn, VideoOut,
         };
         let substitute = || match bucket {
-            Reasoning | AudioOut | ImageOut => self.written(OutputText),
+            Reasoning | AudioOut | ImageOut | VideoOut => self.written(OutputText),
             CacheWrite | CacheWrite5m | CacheWrite1h => [CacheWrite, CacheWrite5m, CacheWrite1h]
                 .into_iter()
                 .filter_map(|write| self.written(write))
                 .max()
                 .or(self.written(InputUncached)),
-            AudioCacheRead => self.written(AudioIn).or(self.written(InputUncached)),
+            AudioCacheRead | AudioCacheWrite => self.written(AudioIn).or(self.written(InputUncached)),
             ImageCacheRead => self.written(ImageIn).or(self.written(InputUncached)),
-            CacheRead | AudioIn | ImageIn => self.written(InputUncached),
+            CacheRead | AudioIn | ImageIn | VideoIn | Citations => self.written(InputUncached),
             _ => None,
         };
         self.written(bucket).or_else(substitute)
@@ -420,8 +426,10 @@ impl ModelPrice {
     }
 }
 
-/// A charge rounds every line up; a bound, which has one line for all input and one for all output, leaves room for that.
-const ROUNDING: i128 = Bucket::COUNT as i128;
+/// A charge rounds every line up; a bound, which has one line for all input and one for all output, leaves room for that: a
+/// nano-dollar for every kind of token, and some.
+const ROUNDING: i128 = 24;
+const _: () = assert!(INPUT.len() + OUTPUT.len() <= 24, "room for rounding");
 
 fn is_standard(service_tier: &str) -> bool {
     STANDARD_TIERS

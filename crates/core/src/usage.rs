@@ -56,11 +56,21 @@ pub enum Bucket {
     Characters = 22,
     /// The vendor's own statement of the cost, in nano-dollars.
     VendorCostNanos = 23,
+    /// Video input tokens.
+    VideoIn = 24,
+    /// Video output tokens.
+    VideoOut = 25,
+    /// Audio input tokens written to a cache.
+    AudioCacheWrite = 26,
+    /// Tokens of cited pages that a search model read.
+    Citations = 27,
+    /// Images given.
+    ImagesIn = 28,
 }
 
 impl Bucket {
     /// How many buckets there are.
-    pub const COUNT: usize = 24;
+    pub const COUNT: usize = 29;
 
     /// Every bucket, in order of its number.
     pub const ALL: [Self; Self::COUNT] = [
@@ -88,7 +98,21 @@ impl Bucket {
         Self::Seconds,
         Self::Characters,
         Self::VendorCostNanos,
+        Self::VideoIn,
+        Self::VideoOut,
+        Self::AudioCacheWrite,
+        Self::Citations,
+        Self::ImagesIn,
     ];
+
+    /// Whether it is counted in tokens.
+    pub const fn is_tokens(self) -> bool {
+        (self as u8) < Self::Requests as u8
+            || matches!(
+                self,
+                Self::VideoIn | Self::VideoOut | Self::AudioCacheWrite | Self::Citations
+            )
+    }
 
     /// The name in the API, in storage and in metrics.
     pub const fn name(self) -> &'static str {
@@ -117,6 +141,11 @@ impl Bucket {
             Self::Seconds => "seconds",
             Self::Characters => "characters",
             Self::VendorCostNanos => "vendor_cost_nanos",
+            Self::VideoIn => "video_in",
+            Self::VideoOut => "video_out",
+            Self::AudioCacheWrite => "audio_cache_write",
+            Self::Citations => "citations",
+            Self::ImagesIn => "images_in",
         }
     }
 }
@@ -157,8 +186,8 @@ impl Usage {
     /// All input tokens, cached ones included: what long-context price tiers are measured by. Saturates.
     pub fn input_tokens(&self) -> u64 {
         use Bucket::{
-            AudioCacheRead, AudioIn, CacheRead, CacheWrite, CacheWrite1h, CacheWrite5m, ImageCacheRead,
-            ImageIn, InputUncached,
+            AudioCacheRead, AudioCacheWrite, AudioIn, CacheRead, CacheWrite, CacheWrite1h, CacheWrite5m,
+            Citations, ImageCacheRead, ImageIn, InputUncached, VideoIn,
         };
         [
             InputUncached,
@@ -170,6 +199,9 @@ impl Usage {
             AudioCacheRead,
             ImageIn,
             ImageCacheRead,
+            VideoIn,
+            AudioCacheWrite,
+            Citations,
         ]
         .into_iter()
         .fold(0, |sum: u64, bucket| sum.saturating_add(self.get(bucket)))
@@ -182,6 +214,7 @@ impl Usage {
             Bucket::Reasoning,
             Bucket::AudioOut,
             Bucket::ImageOut,
+            Bucket::VideoOut,
         ]
         .into_iter()
         .fold(0, |sum: u64, bucket| sum.saturating_add(self.get(bucket)))

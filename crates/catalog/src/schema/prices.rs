@@ -10,8 +10,6 @@ use crate::provider::{PriceRow, PriceTable, Str, TimeWindow};
 const PER_MILLION_DECIMALS: usize = 9;
 /// Decimals of a price per unit that are exact in nano-dollars per million.
 const PER_UNIT_DECIMALS: usize = 15;
-/// The first bucket that is not counted in tokens.
-const FIRST_UNIT: usize = Bucket::Requests as usize;
 
 /// Reads a price file.
 pub(crate) fn read(mut file: Section) -> Read<PriceTable> {
@@ -78,9 +76,9 @@ const NO_PRICES: UnitPrices = UnitPrices([None; Bucket::COUNT]);
 
 fn read_prices(section: &mut Section) -> Read<UnitPrices> {
     let mut prices = NO_PRICES;
-    let (tokens, units) = Bucket::ALL.split_at(FIRST_UNIT);
-    read_buckets(section, "tokens", tokens, PER_MILLION_DECIMALS, &mut prices)?;
-    read_buckets(section, "units", units, PER_UNIT_DECIMALS, &mut prices)?;
+    let (tokens, units): (Vec<_>, Vec<_>) = Bucket::ALL.into_iter().partition(|bucket| bucket.is_tokens());
+    read_buckets(section, "tokens", &tokens, PER_MILLION_DECIMALS, &mut prices)?;
+    read_buckets(section, "units", &units, PER_UNIT_DECIMALS, &mut prices)?;
     Ok(prices)
 }
 
@@ -319,6 +317,12 @@ fn index(file: &Section, rows: Vec<PriceRow>) -> Read<PriceTable> {
         .into_iter()
         .map(|(name, _, row)| Ok((Str::from(name.to_owned()), number(row)?)))
         .collect::<Read<Vec<_>>>()?;
+    let ruled = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| row.price.rule.is_some())
+        .map(|(row, _)| number(row))
+        .collect::<Read<Vec<_>>>()?;
     let version = if rows.is_empty() {
         String::new()
     } else {
@@ -328,6 +332,7 @@ fn index(file: &Section, rows: Vec<PriceRow>) -> Read<PriceTable> {
         version: version.into(),
         rows: rows.into(),
         index: index.into(),
+        ruled: ruled.into(),
     })
 }
 

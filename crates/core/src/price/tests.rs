@@ -202,7 +202,7 @@ fn sums_beyond_the_range_stop_at_its_end() {
 #[test]
 fn a_bound_needs_something_that_bounds() {
     let known = row(base());
-    // 1,000 x $3 + 1,000 x $15, and the rounding of 24 lines.
+    // 1,000 x $3 + 1,000 x $15, and room for rounding.
     assert_eq!(known.bound(&request()), Some(NanoUsd(18_000_024)));
     let open = BoundInput {
         unbounded_input: true,
