@@ -4,6 +4,7 @@
 
 mod operations;
 mod policies;
+mod price_oracle;
 mod prices;
 mod providers;
 mod schema;

@@ -40,6 +40,7 @@ fn the_first_providers_are_there_and_sorted() {
         .map(|provider| provider.slug.as_ref())
         .collect();
     assert!(slugs.is_sorted());
+    assert!(slugs.len() > 470, "{}", slugs.len());
     for slug in [
         "anthropic",
         "azure-openai",
@@ -97,7 +98,13 @@ fn credential_places_cover_the_catalog() {
     ] {
         assert!(slots.contains(&name), "{name}");
     }
-    assert_eq!(credential_queries(), ["access_token", "key"]);
+    // Ids that are not secret may be ordinary headers of others.
+    for name in ["x-user-id", "client-id", "x-pw-useremail"] {
+        assert!(!slots.contains(&name), "{name}");
+    }
+    for name in ["access_token", "key", "appid"] {
+        assert!(credential_queries().contains(&name), "{name}");
+    }
     let gemini: BTreeSet<&str> = provider("gemini").credential_queries().collect();
     assert_eq!(gemini, BTreeSet::from(["access_token", "key"]));
     assert_eq!(provider("github").credential_queries().count(), 0);
@@ -114,7 +121,12 @@ fn keys_with_a_prefix_are_recognised() {
     assert_eq!(slugs(&format!("sk-proj-{}", "a".repeat(40))), ["openai"]);
     assert_eq!(slugs(&format!("sk-ant-api03-{}", "a".repeat(90))), ["anthropic"]);
     assert_eq!(slugs(&format!("gsk_{}", "A".repeat(52))), ["groq"]);
-    assert_eq!(slugs(&format!("sk_test_{}", "A".repeat(24))), ["stripe"]);
+    // Vendors whose keys look alike are a choice, not a guess.
+    let alike = slugs(&format!("sk_test_{}", "A".repeat(24)));
+    assert!(
+        alike.len() > 1 && alike.contains(&"stripe".to_owned()),
+        "{alike:?}"
+    );
     // Only length and alphabet: a guess would be wrong more often than right.
     assert_eq!(slugs(&"a".repeat(32)), [""; 0]);
     // The whole text must be a key.
@@ -176,7 +188,6 @@ fn billing_fits_the_prices() {
                 UsageShape::OpenaiChat | UsageShape::AnthropicMessages
             ) {
                 assert_eq!(operation.billing, Billing::Metered, "{at}");
-                assert!(!provider.prices.rows.is_empty(), "{at}");
                 // Without it a budget could not bound what the model says.
                 assert!(operation.output_cap.is_some(), "{at}");
             }

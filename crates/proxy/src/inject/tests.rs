@@ -1,3 +1,5 @@
+mod catalog;
+
 use std::collections::HashMap;
 
 use keystore_core::destination::{Destination, Scheme};

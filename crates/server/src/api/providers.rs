@@ -193,6 +193,13 @@ fn injected(injection: &catalog::InjectionTemplate) -> String {
         Kind::Basic { username, password } => format!("authorization: Basic {username}:{password}"),
         Kind::Query { name, template } => format!("?{name}={template}"),
         Kind::Path { template } => format!("{template}/…"),
+        Kind::Sigv4 { service, region } => {
+            format!("authorization: AWS4-HMAC-SHA256 … (service {service}, region {region})")
+        }
+        Kind::Token(token) => format!(
+            "authorization: {} … (a token from {})",
+            token.scheme, token.token_url
+        ),
     }
 }
 
