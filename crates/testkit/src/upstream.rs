@@ -35,7 +35,7 @@ use tokio_util::task::TaskTracker;
 pub use behaviour::{Behaviour, HEADER as BEHAVIOUR_HEADER};
 pub use credential::{Credential, Slot};
 pub use log::{Received, Sent};
-pub use vendors::{DEFAULT_OUTPUT_TOKENS, TOOL_CALL_TOKENS};
+pub use vendors::{DEFAULT_OUTPUT_TOKENS, Dialect, TOOL_CALL_TOKENS};
 
 use log::Log;
 use socket::{Lever, Socket};
@@ -56,6 +56,8 @@ pub struct Options {
     pub forget: bool,
     /// For benchmarks: chat completions are answered with prebuilt bytes, unread, unlogged, without behaviours.
     pub fixed: bool,
+    /// Which vendor it is, where several share a path.
+    pub dialect: Dialect,
 }
 
 /// A running fake. Ends, connections and all, when it is dropped.
@@ -79,6 +81,7 @@ struct Shared {
     answers: AtomicUsize,
     connections: AtomicU64,
     fixed: bool,
+    dialect: Dialect,
 }
 
 impl Shared {
@@ -164,6 +167,7 @@ impl FakeUpstream {
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
                 fixed: options.fixed,
+                dialect: options.dialect,
             }),
             ca_pem,
             tasks: TaskTracker::new(),

@@ -1,9 +1,10 @@
 //! A fake upstream as a process of its own, for clients in other languages, for kill tests and for benchmarks.
 //!
-//! `fake-upstream [--addr 127.0.0.1:0] [--log FILE] [--tls CA.pem] [--fixed] [--bearer KEY] [--x-api-key KEY]`. It prints the URL on
-//! which it listens as its first line and runs until it is killed. `--log` appends a line of JSON per request; `--tls` serves HTTPS
-//! and writes its certificate authority to the file; `--fixed` answers chat completions with prebuilt bytes and logs nothing; the
-//! key options refuse every other credential.
+//! `fake-upstream [--addr 127.0.0.1:0] [--log FILE] [--tls CA.pem] [--fixed] [--dialect gemini|mistral] [--key SLOT=VALUE]…`. It prints
+//! the URL on which it listens as its first line and runs until it is killed. `--log` appends a line of JSON per request; `--tls` serves
+//! HTTPS and writes its certificate authority to the file; `--fixed` answers chat completions with prebuilt bytes and logs nothing;
+//! `--dialect` says who answers on paths that several vendors have; `--key header:x-api-key=sk-…` (or `bearer=`, `query:key=`, …) refuses
+//! every other credential, and any in another slot.
 
 #![expect(clippy::print_stdout, reason = "its first line tells where it listens")]
 
@@ -11,7 +12,7 @@ use std::error::Error;
 use std::fs::OpenOptions;
 use std::path::PathBuf;
 
-use keystore_testkit::upstream::{FakeUpstream, Options, Slot};
+use keystore_testkit::upstream::{Dialect, FakeUpstream, Options, Slot};
 
 struct Arguments {
     options: Options,
@@ -38,10 +39,16 @@ fn arguments(mut words: impl Iterator<Item = String>) -> Result<Arguments, Box<d
             }
             "--tls" => arguments.ca_file = Some(value()?.into()),
             "--fixed" => arguments.options.fixed = true,
-            "--bearer" => arguments.keys.push((Slot::Bearer, value()?)),
-            "--x-api-key" => arguments
-                .keys
-                .push((Slot::Header("x-api-key".to_owned()), value()?)),
+            "--dialect" => match value()?.as_str() {
+                "gemini" => arguments.options.dialect = Dialect::Gemini,
+                "mistral" => arguments.options.dialect = Dialect::Mistral,
+                other => return Err(format!("unknown dialect {other}").into()),
+            },
+            "--key" => {
+                let text = value()?;
+                let (slot, key) = text.split_once('=').ok_or("--key needs SLOT=VALUE")?;
+                arguments.keys.push((slot.parse()?, key.to_owned()));
+            }
             other => return Err(format!("unknown option {other}").into()),
         }
     }

@@ -1,6 +1,7 @@
 //! Where vendors look for a credential, and what stood there.
 
 use std::fmt;
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -34,6 +35,23 @@ impl fmt::Display for Slot {
             Self::Header(name) => write!(f, "header:{name}"),
             Self::Query(name) => write!(f, "query:{name}"),
         }
+    }
+}
+
+impl FromStr for Slot {
+    type Err = String;
+
+    /// As it is displayed: `bearer`, `header:x-api-key`, `query:key`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(match text.split_once(':') {
+            Some(("header", name)) if HEADERS.contains(&name) => Self::Header(name.to_owned()),
+            Some(("query", name)) if PARAMETERS.contains(&name) => Self::Query(name.to_owned()),
+            None if text == "bearer" => Self::Bearer,
+            None if text == "authorization" => Self::Authorization,
+            None if text == "basic-username" => Self::BasicUsername,
+            None if text == "basic-password" => Self::BasicPassword,
+            _ => return Err(format!("the fake looks at no slot `{text}`")),
+        })
     }
 }
 
@@ -95,4 +113,28 @@ pub(super) fn find(headers: &HeaderMap, query: Option<&str>) -> Vec<Credential> 
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_read_as_they_are_written() {
+        let named = [
+            Slot::Bearer,
+            Slot::Authorization,
+            Slot::BasicUsername,
+            Slot::BasicPassword,
+            Slot::Header("x-goog-api-key".to_owned()),
+            Slot::Query("key".to_owned()),
+        ];
+        for slot in named {
+            assert_eq!(slot.to_string().parse(), Ok(slot));
+        }
+        // A slot that is never looked at would never be found wrong.
+        for unknown in ["", "header:x-none", "query:q", "cookie"] {
+            assert!(unknown.parse::<Slot>().is_err(), "{unknown}");
+        }
+    }
 }

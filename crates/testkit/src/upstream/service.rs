@@ -54,11 +54,13 @@ pub(super) async fn serve(
     let call = Call {
         method: &head.method,
         path: head.uri.path(),
+        query: head.uri.query().unwrap_or_default(),
         body: &body,
         key: credentials
             .first()
             .map_or("", |credential| credential.value.as_str()),
         behaviour: &behaviour,
+        dialect: shared.dialect,
         index: shared.answers.fetch_add(1, Ordering::AcqRel),
     };
     let reply = match chosen {

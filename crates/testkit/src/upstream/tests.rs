@@ -1,5 +1,7 @@
 //! The fake against raw bytes, over HTTP/2 and TLS, and its log.
 
+mod vendors;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,7 +39,7 @@ async fn ask(upstream: &FakeUpstream, target: &str, headers: &str, body: &Value)
 
 /// The `data:` of a stream's events.
 fn events(answer: &Answer) -> Vec<Value> {
-    let text = std::str::from_utf8(&answer.body).unwrap();
+    let text = std::str::from_utf8(&answer.body).unwrap().replace("\r\n", "\n");
     text.split("\n\n")
         .filter_map(|event| event.split_once("data: "))
         .map(|(_, data)| serde_json::from_str(data).unwrap_or_else(|_| data.into()))

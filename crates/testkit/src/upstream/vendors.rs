@@ -1,11 +1,16 @@
 //! What vendors answer: their own shapes, with content and numbers that follow from the request by fixed rules.
 //!
-//! The rules, for every language model: input tokens are 8 plus one for every started 4 bytes of text in the request's `messages`,
-//! `input`, `prompt`, `system` and `instructions` (all strings under them, member names not counted, so that bytes spliced in elsewhere
-//! change nothing). Output tokens are what the behaviour says or 12, at most the request's own cap, times `n`; a tool call has 9.
-//! Cached and reasoning tokens are what the behaviour says, at most the input and the output.
+//! The rules, for every language model: input tokens are 8 plus one for every started 4 bytes of text in the members of the request
+//! that hold its input ([`INPUT_MEMBERS`]; all strings under them, member names not counted, so that bytes spliced in elsewhere change
+//! nothing). Output tokens are what the behaviour says or 12, at most the request's own cap, times the number of choices; a tool call
+//! has 9. Cached and reasoning tokens are what the behaviour says, at most the input and the output.
+//!
+//! A vendor is told by the path. Where several share a path, the fake is told which it is ([`Dialect`]).
 
 mod anthropic;
+mod cohere;
+mod gemini;
+mod mistral;
 mod openai;
 mod plain;
 
@@ -73,55 +78,148 @@ impl Reply {
     }
 }
 
+/// Who answers on paths that several vendors have: `/v1/models`, `/v1/chat/completions`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Dialect {
+    /// OpenAI.
+    #[default]
+    OpenAi,
+    /// Google.
+    Gemini,
+    /// Mistral, whose shapes are OpenAI's with differences.
+    Mistral,
+}
+
 /// A request as the vendors' rules see it.
 pub(super) struct Call<'a> {
     pub(super) method: &'a http::Method,
     pub(super) path: &'a str,
+    /// The query, or nothing.
+    pub(super) query: &'a str,
     pub(super) body: &'a Bytes,
     /// The value in the first credential slot.
     pub(super) key: &'a str,
     pub(super) behaviour: &'a Behaviour,
+    pub(super) dialect: Dialect,
     /// The answer's number, for ids.
     pub(super) index: usize,
 }
 
-/// The answer to `call`: the vendor is told by the path.
-pub(super) fn answer(call: &Call<'_>) -> Reply {
-    if let Some(status) = call
-        .behaviour
-        .status
-        .and_then(|status| StatusCode::from_u16(status).ok())
-    {
-        return if call.path.ends_with("/messages") || call.path.ends_with("/messages/count_tokens") {
-            anthropic::error(status, call)
+impl Call<'_> {
+    fn ends(&self, end: &str) -> bool {
+        self.path.trim_end_matches('/').ends_with(end)
+    }
+
+    fn is_post(&self) -> bool {
+        *self.method == http::Method::POST
+    }
+}
+
+/// Whose shapes an answer has.
+#[derive(Clone, Copy)]
+enum Vendor {
+    Anthropic,
+    Cohere,
+    Gemini,
+    Mistral,
+    OpenAi,
+    /// One of those without tokens.
+    Plain,
+}
+
+impl Vendor {
+    fn of(call: &Call<'_>) -> Self {
+        if call.ends("/messages") || call.ends("/messages/count_tokens") {
+            Self::Anthropic
+        } else if cohere::knows(call.path) {
+            Self::Cohere
+        } else if gemini::knows(call.path) {
+            Self::Gemini
+        } else if plain::knows(call.path) {
+            Self::Plain
         } else {
-            plain::error(status, call).unwrap_or_else(|| openai::error(status, call))
-        };
+            match call.dialect {
+                Dialect::OpenAi => Self::OpenAi,
+                Dialect::Gemini => Self::Gemini,
+                Dialect::Mistral => Self::Mistral,
+            }
+        }
+    }
+
+    fn answer(self, call: &Call<'_>, json: &Value) -> Reply {
+        match self {
+            Self::Anthropic => anthropic::answer(call, json),
+            Self::Cohere => cohere::answer(call, json),
+            Self::Gemini => gemini::answer(call, json),
+            Self::Mistral => mistral::answer(call, json),
+            Self::OpenAi => openai::answer(call, json),
+            Self::Plain => plain::answer(call, json),
+        }
+    }
+
+    fn error(self, status: StatusCode, call: &Call<'_>) -> Reply {
+        match self {
+            Self::Anthropic => anthropic::error(status, call),
+            Self::Cohere => cohere::error(status, call),
+            Self::Gemini => gemini::error(status, call),
+            Self::Mistral => mistral::error(status),
+            Self::OpenAi => openai::error(status, call),
+            Self::Plain => plain::error(status, call),
+        }
+    }
+
+    /// What the vendor sends when a stream fails under way.
+    fn error_event(self, call: &Call<'_>) -> &'static str {
+        match self {
+            Self::Anthropic => anthropic::ERROR_EVENT,
+            Self::Cohere => cohere::ERROR_EVENT,
+            Self::Gemini => gemini::error_event(call),
+            Self::Mistral => mistral::ERROR_EVENT,
+            Self::OpenAi | Self::Plain => openai::ERROR_EVENT,
+        }
+    }
+}
+
+/// The answer to `call`.
+pub(super) fn answer(call: &Call<'_>) -> Reply {
+    let vendor = Vendor::of(call);
+    let told = call.behaviour.status;
+    if let Some(status) = told.and_then(|status| StatusCode::from_u16(status).ok()) {
+        return vendor.error(status, call);
     }
     let json: Value = serde_json::from_slice(call.body).unwrap_or_default();
-    let path = call.path.trim_end_matches('/');
-    let ends = |end: &str| path.ends_with(end);
-    let mut reply = match call.method.as_str() {
-        "POST" if ends("/chat/completions") => openai::chat(call, &json),
-        "POST" if ends("/responses") => openai::responses(call, &json),
-        "POST" if ends("/embeddings") => openai::embeddings(&json),
-        "POST" if ends("/messages/count_tokens") => anthropic::count_tokens(call, &json),
-        "POST" if ends("/messages") => anthropic::messages(call, &json),
-        "GET" if ends("/models") => openai::models(),
-        _ => plain::answer(call, &json),
-    };
+    let mut reply = vendor.answer(call, &json);
     if call.behaviour.stream_error && reply.streamed {
-        let error = if ends("/messages") {
-            anthropic::ERROR_EVENT
-        } else {
-            openai::ERROR_EVENT
-        };
         reply.pieces.truncate(2);
-        reply.pieces.push_back(Bytes::from_static(error.as_bytes()));
+        reply
+            .pieces
+            .push_back(Bytes::from_static(vendor.error_event(call).as_bytes()));
         reply.tokens = (0, 0);
     }
     reply
 }
+
+/// The members of a request whose text is its input.
+const INPUT_MEMBERS: [&str; 10] = [
+    "messages",
+    "input",
+    "prompt",
+    "system",
+    "instructions",
+    "contents",
+    "systemInstruction",
+    "content",
+    "texts",
+    "requests",
+];
+
+/// The members that cap the output: of the request, and of Gemini's `generationConfig`.
+const CAPS: [&str; 4] = [
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "maxOutputTokens",
+];
 
 /// Tokens by the rules of this module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,16 +232,16 @@ struct Counts {
 
 impl Counts {
     fn of(json: &Value, behaviour: &Behaviour, choices: u64, calls_tool: bool) -> Self {
-        let text: u64 = ["messages", "input", "prompt", "system", "instructions"]
+        let text: u64 = INPUT_MEMBERS
             .iter()
             .filter_map(|name| json.get(name))
             .map(text_bytes)
             .sum();
         let input = 8 + text.div_ceil(4);
-        let caps = ["max_tokens", "max_completion_tokens", "max_output_tokens"];
-        let cap = caps
+        let cap = CAPS
             .iter()
-            .filter_map(|name| json.get(name)?.as_u64())
+            .flat_map(|name| [&json[name], &json["generationConfig"][name]])
+            .filter_map(Value::as_u64)
             .min()
             .unwrap_or(u64::MAX);
         let plain = if calls_tool {

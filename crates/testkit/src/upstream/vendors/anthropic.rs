@@ -8,7 +8,14 @@ use super::{Call, Counts, Reply, TOOL_ARGUMENTS, called_tool, words};
 /// What Anthropic sends when a stream fails under way.
 pub(super) const ERROR_EVENT: &str = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n";
 
-pub(super) fn messages(call: &Call<'_>, json: &Value) -> Reply {
+pub(super) fn answer(call: &Call<'_>, json: &Value) -> Reply {
+    match call.ends("/count_tokens") {
+        true => count_tokens(call, json),
+        false => messages(call, json),
+    }
+}
+
+fn messages(call: &Call<'_>, json: &Value) -> Reply {
     if !json["messages"].is_array() || !json["max_tokens"].is_u64() {
         let missing = if json["messages"].is_array() {
             "max_tokens"
@@ -110,7 +117,7 @@ fn events(message: &Value, counts: &Counts) -> Vec<String> {
     framed.collect()
 }
 
-pub(super) fn count_tokens(call: &Call<'_>, json: &Value) -> Reply {
+fn count_tokens(call: &Call<'_>, json: &Value) -> Reply {
     let counts = Counts::of(json, call.behaviour, 0, false);
     Reply::ok(&json!({"input_tokens": counts.input}))
 }

@@ -3,14 +3,25 @@
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Call, Counts, Reply, TOOL_ARGUMENTS, called_tool, words};
+use super::{Call, Counts, Reply, TOOL_ARGUMENTS, called_tool, plain, words};
 
 /// What OpenAI sends when a stream fails under way.
 pub(super) const ERROR_EVENT: &str = "data: {\"error\":{\"message\":\"The server had an error while processing your request.\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n";
 
 const CREATED: u64 = 1_795_000_000;
 
-pub(super) fn chat(call: &Call<'_>, json: &Value) -> Reply {
+/// What is none of OpenAI's operations is echoed.
+pub(super) fn answer(call: &Call<'_>, json: &Value) -> Reply {
+    match call.method.as_str() {
+        "POST" if call.ends("/chat/completions") => chat(call, json),
+        "POST" if call.ends("/responses") => responses(call, json),
+        "POST" if call.ends("/embeddings") => embeddings(json),
+        "GET" if call.ends("/models") => models(),
+        _ => plain::echo(call),
+    }
+}
+
+fn chat(call: &Call<'_>, json: &Value) -> Reply {
     if !json["messages"].is_array() {
         return error_of(
             StatusCode::BAD_REQUEST,
@@ -151,7 +162,7 @@ impl Chat<'_> {
     }
 }
 
-pub(super) fn responses(call: &Call<'_>, json: &Value) -> Reply {
+fn responses(call: &Call<'_>, json: &Value) -> Reply {
     let tool = called_tool(json)
         .filter(|tool| tool["type"] == "function")
         .map(|tool| tool["name"].clone());
@@ -239,7 +250,7 @@ fn response_events(started: &Value, output: &Value, done: &Value, output_tokens:
     numbered.collect()
 }
 
-pub(super) fn embeddings(json: &Value) -> Reply {
+fn embeddings(json: &Value) -> Reply {
     let inputs = match &json["input"] {
         Value::Array(inputs) if inputs.iter().all(Value::is_string) => inputs.len(),
         _ => 1,
@@ -253,7 +264,7 @@ pub(super) fn embeddings(json: &Value) -> Reply {
     Reply::ok(&body).with_tokens(&counts)
 }
 
-pub(super) fn models() -> Reply {
+fn models() -> Reply {
     let model = |id: &str| json!({"id": id, "object": "model", "created": CREATED, "owned_by": "fake"});
     Reply::ok(&json!({"object": "list", "data": [model("gpt-fake"), model("gpt-fake-mini")]}))
 }

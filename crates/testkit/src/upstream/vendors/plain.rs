@@ -1,5 +1,5 @@
-//! Vendors without tokens: a search in Tavily's shape, a mail in Resend's, objects in Stripe's, and for every other path an echo of
-//! what was asked, without headers.
+//! Vendors without tokens: a search in Tavily's shape, a mail in Resend's, objects in Stripe's; and the echo that answers whatever no
+//! vendor knows.
 
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -20,6 +20,10 @@ fn is_stripe(path: &str) -> bool {
     STRIPE.iter().any(|object| path.starts_with(object))
 }
 
+pub(super) fn knows(path: &str) -> bool {
+    ["/search", "/emails"].contains(&path) || is_stripe(path)
+}
+
 pub(super) fn answer(call: &Call<'_>, json: &Value) -> Reply {
     match (call.method.as_str(), call.path) {
         ("POST", "/search") => search(json),
@@ -27,10 +31,15 @@ pub(super) fn answer(call: &Call<'_>, json: &Value) -> Reply {
             Reply::ok(&json!({"id": format!("49a3999c-0ce1-4ea6-ab68-{:012}", call.index)}))
         }
         (_, path) if is_stripe(path) => stripe(call),
-        (method, path) => Reply::ok(&json!({
-            "ok": true, "method": method, "path": path, "bodyBytes": call.body.len(),
-        })),
+        _ => echo(call),
     }
+}
+
+/// What was asked, without headers: the answer of a path that no vendor here knows.
+pub(super) fn echo(call: &Call<'_>) -> Reply {
+    Reply::ok(&json!({
+        "ok": true, "method": call.method.as_str(), "path": call.path, "bodyBytes": call.body.len(),
+    }))
 }
 
 fn search(json: &Value) -> Reply {
@@ -67,25 +76,62 @@ fn stripe(call: &Call<'_>) -> Reply {
     reply
 }
 
-/// The error of these vendors; `None` for a path of none of them.
-pub(super) fn error(status: StatusCode, call: &Call<'_>) -> Option<Reply> {
-    let key = masked(call.key);
-    let body = match call.path {
-        "/search" if status == StatusCode::UNAUTHORIZED => {
-            json!({"detail": {"error": "Unauthorized: missing or invalid API key."}})
-        }
-        "/search" => json!({"detail": {"error": "The request was refused by the fake."}}),
-        "/emails" if status == StatusCode::UNAUTHORIZED => {
-            json!({"statusCode": 401, "name": "invalid_api_key", "message": "API key is invalid"})
-        }
-        "/emails" => {
-            json!({"statusCode": status.as_u16(), "name": "application_error", "message": "Refused by the fake."})
-        }
-        path if is_stripe(path) && status == StatusCode::UNAUTHORIZED => {
-            json!({"error": {"message": format!("Invalid API Key provided: {key}"), "type": "invalid_request_error"}})
-        }
-        path if is_stripe(path) => json!({"error": {"message": "Refused by the fake.", "type": "api_error"}}),
-        _ => return None,
+/// The error of the vendor that `call` is for.
+pub(super) fn error(status: StatusCode, call: &Call<'_>) -> Reply {
+    match call.path {
+        "/search" => tavily_error(status),
+        "/emails" => resend_error(status),
+        _ => stripe_error(status, call),
+    }
+}
+
+fn tavily_error(status: StatusCode) -> Reply {
+    let words = match status.as_u16() {
+        401 => "Unauthorized: missing or invalid API key.",
+        429 => "Too many requests.",
+        432 => "The plan's usage limit is reached.",
+        _ => "The request was refused by the fake.",
     };
-    Some(Reply::json(status, &body))
+    Reply::json(status, &json!({"detail": {"error": words}}))
+}
+
+fn resend_error(status: StatusCode) -> Reply {
+    let (name, message) = match status.as_u16() {
+        401 => ("invalid_api_key", "API key is invalid"),
+        422 => ("validation_error", "The request was refused by the fake."),
+        429 => ("rate_limit_exceeded", "Too many requests."),
+        _ => ("application_error", "An internal error of the fake."),
+    };
+    let body = json!({"statusCode": status.as_u16(), "name": name, "message": message});
+    let mut reply = Reply::json(status, &body);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        for (name, value) in [
+            ("ratelimit-limit", "2"),
+            ("ratelimit-remaining", "0"),
+            ("ratelimit-reset", "1"),
+            ("retry-after", "1"),
+        ] {
+            reply.header(name, value);
+        }
+    }
+    reply
+}
+
+/// A 401 shows the first and last characters of the key, as the real one does.
+fn stripe_error(status: StatusCode, call: &Call<'_>) -> Reply {
+    let error = match status.as_u16() {
+        401 => {
+            let message = format!("Invalid API Key provided: {}", masked(call.key));
+            json!({"message": message, "type": "invalid_request_error"})
+        }
+        402 => json!({"message": "The card was declined.", "type": "card_error", "code": "card_declined"}),
+        429 => {
+            json!({"message": "Too many requests.", "type": "invalid_request_error", "code": "rate_limit"})
+        }
+        500.. => json!({"message": "An internal error of the fake.", "type": "api_error"}),
+        _ => json!({"message": "The request was refused by the fake.", "type": "invalid_request_error"}),
+    };
+    let mut reply = Reply::json(status, &json!({"error": error}));
+    reply.header("request-id", "req_fake");
+    reply
 }
