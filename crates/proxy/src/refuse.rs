@@ -2,8 +2,8 @@
 //! decided here and in `refuse/words.rs`; nothing here decides whether to refuse, and nothing records or counts it.
 //!
 //! The shape is one that the official SDKs of the vendors turn into their own exceptions with our message: `error.message` and
-//! `error.code` for OpenAI's, `type` and `error.type` for Anthropic's, `name` and `message` at the top for Resend's. The
-//! answer to a bad token is one fixed body, the same bytes for an unknown, malformed, expired or revoked token; so the request id
+//! `error.code` for OpenAI's, `type` and `error.type` for Anthropic's, `name` and `message` at the top for Resend's, `detail.error`
+//! for Tavily's. The answer to a bad token is one fixed body, the same bytes for an unknown, malformed, expired or revoked token; so the request id
 //! of that answer stands in its header alone.
 
 mod words;
@@ -147,8 +147,15 @@ struct Answer<'a> {
     error: Facts<'a>,
     name: &'static str,
     message: &'a str,
+    detail: Detail<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<String>,
+}
+
+/// All that Tavily's SDKs read of an error.
+#[derive(Serialize)]
+struct Detail<'a> {
+    error: &'a str,
 }
 
 #[derive(Serialize)]
@@ -268,6 +275,9 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
         error,
         name: code,
         message: &words.message,
+        detail: Detail {
+            error: &words.message,
+        },
         request_id: (!same_for_all).then(|| context.request.to_string()),
     };
     serde_json::to_vec(&answer).unwrap_or_default().into()

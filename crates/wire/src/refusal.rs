@@ -1,6 +1,7 @@
 //! The body of a refusal on the data plane: one shape that the vendors' SDKs turn into their own exceptions with our message.
 //!
-//! OpenAI's read `error.message` and `error.code`, Anthropic's `type` and `error.type`, Resend's `name` and `message`.
+//! OpenAI's read `error.message` and `error.code`, Anthropic's `type` and `error.type`, Resend's `name` and `message`, Tavily's
+//! `detail.error`.
 
 use keystore_core::NanoUsd;
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,7 @@ use crate::time::Time;
     },
     "name": "budget_exceeded",
     "message": "This call may cost up to $0.03, which the budget of $50.00 does not afford.",
+    "detail": {"error": "This call may cost up to $0.03, which the budget of $50.00 does not afford."},
     "requestId": "req_01jd3w8f0qe7ys4c9p2m5n6r7t"
 }))]
 pub struct RefusalBody {
@@ -33,9 +35,18 @@ pub struct RefusalBody {
     pub name: String,
     /// The message again.
     pub message: String,
+    /// The message a third time.
+    pub detail: RefusalDetail,
     /// The request's id; absent from the answer to a bad token, which is the same bytes for everyone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+}
+
+/// All that Tavily's SDKs read of an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RefusalDetail {
+    /// The message.
+    pub error: String,
 }
 
 /// What was refused, why, and what to do.

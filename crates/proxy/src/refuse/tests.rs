@@ -219,6 +219,7 @@ fn every_refusal_has_the_one_shape() {
             body["error"]["remedy"].as_str().unwrap(),
         );
         assert_eq!(body["error"]["message"], message);
+        assert_eq!(body["detail"]["error"], message);
         assert!(
             message.ends_with(remedy) && remedy.len() > 10 && message.len() > remedy.len() + 20,
             "{message}"
