@@ -4,10 +4,14 @@ The tests of a file use agents of their own, so they do not depend on each other
 it searches what all of the others left behind.
 """
 
+import os
 import uuid
 from types import SimpleNamespace
 
 import pytest
+
+# LiteLLM fetches its prices when it is imported, unless it is told to use those that it brings.
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 from harness.fake import Fake
 from harness.keystore import Keystore
@@ -17,6 +21,7 @@ KEYS = {
     "openai": "sk-proj-" + "C4naryOpenAi" * 4,
     "anthropic": "sk-ant-api03-" + "C4naryAnthropic" * 6 + "AA",
     "gemini": "AIza" + ("C4naryGemini" * 3)[:35],
+    "mistral": ("C4naryMistral" * 3)[:32],
     "stripe": "sk_test_" + "C4naryStripe" * 3,
     "resend": "re_" + "C4naryResend" * 3,
     "tavily": "tvly-dev-" + "C4naryTavily" * 3,

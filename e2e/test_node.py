@@ -24,6 +24,8 @@ def node_world(world):
     keystore.run("token", "revoke", revoked.token_id, "--yes")
     agents = {
         "good": keystore.agent("openai", "anthropic", "stripe", "resend", "tavily", "gemini", budget=10_000),
+        "free": keystore.agent("openai", "gemini"),
+        "thrifty": keystore.agent("resend", "tavily", budget=0),
         "paused": paused,
         "revoked": revoked,
         "ungranted": keystore.agent("stripe"),
@@ -63,9 +65,9 @@ def test_every_call_of_node_is_metered(node_world, world):
             expected += prices.cost(name, model, input_tokens=input_tokens, output_tokens=output_tokens)
     metered = [row for row in rows if "-node-good" in (row.get("model") or "")]
     assert sum(Decimal(row["cost"]) for row in metered) == expected > 0
-    # One refusal for each client: they did not retry.
-    for state in ("broke", "paused", "ungranted"):
-        refused = world.keystore.requests(agents[state], count=2)
+    # One refusal for each client's one call: they did not retry.
+    for state, calls in (("broke", 4), ("paused", 3), ("ungranted", 4), ("thrifty", 3)):
+        refused = world.keystore.requests(agents[state], count=calls)
         assert all(not row.get("attemptId") for row in refused)
     spent, held = world.keystore.budget(agents["good"])
     assert (spent, held) == (sum(Decimal(row["cost"]) for row in rows), 0)

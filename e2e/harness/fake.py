@@ -1,6 +1,7 @@
 """The fake upstream of the test kit, as a process of its own. Its log is the ground truth: what a vendor really received."""
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -42,22 +43,25 @@ class Received:
 
     @property
     def model(self):
+        """From the body, or, as Gemini has it, from the path: `…/models/{model}:generateContent`."""
+        if in_path := re.search(r"/models/([^/:]+):", self.path):
+            return in_path[1]
         body = self.json
         return body.get("model") if isinstance(body, dict) else None
 
 
 class Fake:
-    """A vendor that accepts one key in one slot, and answers every other request with its own 401."""
+    """A vendor that accepts one key in one slot and nothing in any other, and answers every other request with its own 401."""
 
-    SLOTS = {"bearer": "--bearer", "header:x-api-key": "--x-api-key"}
+    DIALECTS = {"gemini", "mistral"}
 
     def __init__(self, folder, name, slot, key):
         self.slot, self.key = slot, key
         self.log = folder / f"{name}.ndjson"
         self.log.touch()
-        command = [BINARIES / "fake-upstream", "--log", self.log]
-        if slot in self.SLOTS:
-            command += [self.SLOTS[slot], key]
+        command = [BINARIES / "fake-upstream", "--log", self.log, "--key", f"{slot}={key}"]
+        if name in self.DIALECTS:
+            command += ["--dialect", name]
         self.process = Process(command, folder / name)
         self.url = self.process.wait_for(lambda: self.process.out.read_text().strip(), "the fake's address")
         self.authority = self.url.removeprefix("http://")

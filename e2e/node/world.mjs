@@ -21,6 +21,7 @@ export const received = (vendor) =>
 /** What arrived for a model. */
 export const receivedFor = (vendor, name) =>
   received(vendor).filter((line) => {
+    if (line.target.includes(`/models/${name}:`)) return true;
     try {
       return JSON.parse(line.body).model === name;
     } catch {
