@@ -40,38 +40,59 @@ async fn readiness(app: &App) -> Readiness {
     };
     let journal = app.store.journal().is_available();
     let draining = app.is_draining();
-    let check = |name: &str, ok: bool, remedy: &str| Check {
-        name: name.to_owned(),
-        ok,
-        detail: None,
-        remedy: (!ok).then(|| remedy.to_owned()),
-    };
     Readiness {
         ready: store && kms && journal && !draining,
         now: Some(app.clock.now().into()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         checks: vec![
-            check(
-                "store",
-                store,
-                "the database does not answer: see the server's log",
-            ),
-            check(
-                "kms",
-                kms,
-                "the root key cannot be reached, so the vault is sealed: check `[kms]`",
-            ),
-            check(
-                "journal",
-                journal,
-                "records cannot be written: make room on the disk; it recovers by itself",
-            ),
-            check(
-                "accepting",
-                !draining,
-                "the server is shutting down: use another one",
-            ),
+            match store {
+                true => well("store", "the database answers"),
+                false => ill("store", "the database does not answer", "see the server's log"),
+            },
+            match (kms, store) {
+                (true, _) => well("kms", "the root key opens the vault"),
+                (false, true) => ill(
+                    "kms",
+                    "the root key cannot be reached, so the vault is sealed",
+                    "check `[kms]`",
+                ),
+                (false, false) => ill(
+                    "kms",
+                    "not checked, because the database does not answer",
+                    "see the server's log",
+                ),
+            },
+            match journal {
+                true => well("journal", "calls can be recorded"),
+                false => ill(
+                    "journal",
+                    "calls cannot be recorded, so they are refused",
+                    "make room on the disk; it recovers by itself",
+                ),
+            },
+            match draining {
+                false => well("accepting", "requests are taken"),
+                true => ill("accepting", "the server is shutting down", "use another one"),
+            },
         ],
+    }
+}
+
+fn well(name: &str, found: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        ok: true,
+        detail: Some(found.to_owned()),
+        remedy: None,
+    }
+}
+
+fn ill(name: &str, found: &str, remedy: &str) -> Check {
+    Check {
+        name: name.to_owned(),
+        ok: false,
+        detail: Some(found.to_owned()),
+        remedy: Some(remedy.to_owned()),
     }
 }
 

@@ -9,13 +9,13 @@ async fn what_needs_no_account() {
     assert_eq!(anonymous.get("/healthz").await.expect(200), "ok\n");
     let ready = anonymous.get("/readyz").await.expect(200);
     assert_eq!(ready["ready"], true);
-    let names: Vec<_> = ready["checks"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|check| &check["name"])
-        .collect();
+    let checks = ready["checks"].as_array().unwrap();
+    let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
     assert_eq!(names, ["store", "kms", "journal", "accepting"]);
+    for check in checks {
+        assert_eq!(check["ok"], true);
+        assert!(check["detail"].is_string(), "{check} says what was found");
+    }
     let metrics = anonymous.get("/metrics").await.expect(200);
     let metrics = metrics.as_str().unwrap();
     for name in [
