@@ -13,13 +13,13 @@ BINARIES = Path(os.environ.get("KS_E2E_BIN", ROOT / "target" / "debug"))
 class Process:
     """A process in the background. Its two streams are written to `<log>.out` and `<log>.err`."""
 
-    def __init__(self, command, log, env=None):
+    def __init__(self, command, log, env=None, stdin=subprocess.DEVNULL):
         self.out = Path(f"{log}.out")
         self.err = Path(f"{log}.err")
         with self.out.open("ab") as out, self.err.open("ab") as err:
             self.child = subprocess.Popen(
                 [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=out,
                 stderr=err,
                 env=env,

@@ -1,0 +1,77 @@
+"""`ks serve` as a process, set up as an operator would: a configuration file, a root key of its own, the first account by sign-up."""
+
+import base64
+import json
+import os
+import subprocess
+import urllib.request
+
+from .keystore import Keystore
+from .process import BINARIES, Process
+
+PASSWORD = "correct horse battery"
+
+
+class Database:
+    """An empty PostgreSQL database in a cluster of its own."""
+
+    def __init__(self, folder):
+        self.process = Process([BINARIES / "pg-cluster"], folder / "postgres", stdin=subprocess.PIPE)
+        self.url = self.process.wait_for(lambda: self.process.out.read_text().strip(), "the database's URL")
+
+    def stop(self):
+        self.process.child.stdin.close()
+        self.process.child.wait(20)
+
+
+class Served(Keystore):
+    """A production server in front of `upstreams`, with its data in `store_url`."""
+
+    def __init__(self, folder, upstreams, store_url):
+        self.store_url = store_url
+        super().__init__(folder, upstreams, tapped=False)
+
+    def start(self):
+        """Starts the server on free ports; returns when both listeners are named in its log."""
+        self.starts += 1
+        if self.starts == 1:
+            self._configure()
+        command = [BINARIES / "ks", "serve", "--config", self.folder / "keystore.toml"]
+        env = {**self.clean_env, "KS_STORE__URL": self.store_url}
+        self.process = Process(command, self.folder / f"ks-serve-{self.starts}", env)
+        serving = self.process.wait_for(self._serving, "the line that says where it serves")
+        self.proxy_url, self.api_url = (f"http://{serving[plane]}" for plane in ("proxy", "api"))
+        self.env = {**self.clean_env, "KS_API_URL": self.api_url, "KS_PROXY_URL": self.proxy_url}
+        if self.starts == 1:
+            self._sign_up()
+        self.run("login", "--api-url", self.api_url, "--email", "ada@example.com", "--password-stdin", stdin=PASSWORD)
+
+    def _configure(self):
+        key = self.folder / "root.key"
+        with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(base64.b64encode(os.urandom(32)))
+        settings = {
+            "proxy.addr": "127.0.0.1:0",
+            "api.addr": "127.0.0.1:0",
+            "store.data_dir": str(self.data),
+            "kms.key_file": str(key),
+            "upstream.allow_private": [upstream.authority for upstream in self.upstreams],
+            "telemetry.format": "json",
+        }
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+        (self.folder / "keystore.toml").write_text("".join(lines))
+
+    def _serving(self):
+        lines = [line for line in self.process.err.read_text().splitlines() if '"serving"' in line]
+        if not lines:
+            return None
+        line = json.loads(lines[-1])
+        return line.get("fields", line)
+
+    def _sign_up(self):
+        account = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "orgName": "Acme Inc"}
+        request = urllib.request.Request(
+            f"{self.api_url}/v1/auth/signup", json.dumps(account).encode(), {"content-type": "application/json"}
+        )
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request) as answer:
+            assert answer.status == 201
