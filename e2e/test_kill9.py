@@ -6,6 +6,7 @@ sides are compared, request by request.
 
 import asyncio
 import json
+import os
 import random
 from decimal import Decimal
 from types import SimpleNamespace
@@ -17,7 +18,7 @@ from harness import prices
 from harness.fake import Fake
 from harness.keystore import Keystore
 
-ROUNDS = 10
+ROUNDS = int(os.environ.get("KEYSTORE_KILL9_ROUNDS", 10))
 REQUESTS = 200
 OUTPUT_TOKENS = 20
 SEED = 20_261_123

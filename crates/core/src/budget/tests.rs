@@ -229,7 +229,7 @@ struct Sums {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(512)))]
 
     /// Whatever the interleaving, and however the clock is moved: no admission passes a limit, no window is overspent while
     /// no call costs more than its hold, an admission is refused only if it would pass a limit, and at the end nothing is

@@ -397,7 +397,7 @@ fn split(total: u64, weights: &[u8], buckets: &[Bucket], mut usage: Usage) -> Us
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1_000)))]
 
     /// No usage within the bounds, in no tier in which the request may be served, costs more than the bound.
     #[test]

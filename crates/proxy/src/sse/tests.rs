@@ -201,7 +201,7 @@ fn whole_events_are_forwarded_at_once_and_uncopied() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(1_000)))]
 
     #[test]
     fn chunks_do_not_matter(stream in streams(), places in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
