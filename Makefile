@@ -1,7 +1,7 @@
 # What people run. Every target says what it does: `make help`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run build test ci check fmt gen bench soak deps test-rust test-clients
+.PHONY: help run build test ci check fmt gen bench soak deps test-rust test-postgres test-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -15,10 +15,13 @@ build: ## Build the release binary, target/release/ks
 deps: ## Install what the tests need: PostgreSQL, the Python and Node clients, cargo-nextest
 	./scripts/test-deps
 
-test: deps test-rust test-clients ## Run every test
+test: deps test-rust test-postgres test-clients ## Run every test
 
 test-rust: ## Run the Rust tests
 	cargo nextest run --workspace --locked
+
+test-postgres: ## Run the server's integration tests on PostgreSQL; test-rust runs them on SQLite
+	KEYSTORE_TEST_STORE=postgres cargo test --quiet --locked --package keystore-server --test it
 
 test-clients: ## Run the official Python and Node clients through the proxy
 	./e2e/run
