@@ -9,6 +9,7 @@ mod audit;
 mod auth;
 mod budgets;
 pub(crate) mod credentials;
+mod description;
 mod envelope;
 mod extract;
 mod health;
@@ -31,11 +32,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::get;
-use keystore_wire::problem::{MEDIA_TYPE, Problem};
+use keystore_wire::problem::Problem;
 use utoipa::OpenApi;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::schema::{ObjectBuilder, Type};
-use utoipa::openapi::{ContentBuilder, OpenApi as Document, Ref, Response, ResponseBuilder};
+use utoipa::openapi::OpenApi as Document;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -132,45 +131,8 @@ impl utoipa::Modify for SecuritySchemes {
 /// The description of the API: what `openapi.json` holds.
 pub fn openapi() -> Document {
     let mut document = routes().into_openapi();
-    for (path, item) in &mut document.paths.paths {
-        if let Some(post) = item.post.as_mut().filter(|_| !path.starts_with("/v1/auth/")) {
-            post.parameters
-                .get_or_insert_default()
-                .push(idempotency_key().into());
-        }
-        let operations = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            operation
-                .responses
-                .responses
-                .insert("default".to_owned(), problem_response().into());
-        }
-    }
+    description::complete(&mut document);
     document
-}
-
-/// Every POST takes it but those that sign in.
-fn idempotency_key() -> Parameter {
-    ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .description(Some(
-            "A key of your choice, 1 to 255 visible ASCII characters. For 24 hours the same request with the same key has no \
-             second effect and gets the first answer, without values that are told once.",
-        ))
-        .schema(Some(ObjectBuilder::new().schema_type(Type::String).build()))
-        .build()
-}
-
-/// Whatever goes wrong, it is answered in one shape.
-fn problem_response() -> Response {
-    let content = ContentBuilder::new()
-        .schema(Some(Ref::from_schema_name("Problem")))
-        .build();
-    ResponseBuilder::new()
-        .description("A problem (RFC 9457)")
-        .content(MEDIA_TYPE, content)
-        .build()
 }
 
 /// The description as it is committed and served: pretty JSON with a newline at the end.

@@ -48,6 +48,10 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
                 "send the body as JSON, with `content-type: application/json`",
             ));
         }
+        // Serde takes a list for an object, by the order of its members.
+        if bytes.trim_ascii_start().starts_with(b"[") {
+            return Err(ApiError::new(Code::Invalid, "the body must be a JSON object"));
+        }
         let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             if error.inner().is_data() {

@@ -36,8 +36,15 @@ fn every_operation_is_named_answers_problems_and_says_who_may_call_it() {
                 .unwrap_or_else(|| panic!("{method} {path}"));
             assert!(ids.insert(id.to_owned()), "{id} is used twice");
             assert!(operation["summary"].is_string(), "{id} has a summary");
-            let problem = &operation["responses"]["default"]["content"]["application/problem+json"];
-            assert_eq!(problem["schema"]["$ref"], "#/components/schemas/Problem", "{id}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(!responses.contains_key("default"), "{id} says what it answers");
+            for (status, answer) in responses {
+                let is_problem = answer["$ref"] == "#/components/responses/Problem";
+                assert_eq!(is_problem, status.as_str() >= "400", "{id} {status}");
+            }
+            for status in ["401", "403", "500", "503"] {
+                assert!(responses.contains_key(status), "{id} {status}");
+            }
         }
     }
     assert!(ids.len() >= 30, "{ids:?}");

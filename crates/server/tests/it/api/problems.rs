@@ -40,6 +40,8 @@ async fn every_failure_has_one_shape() {
         .header("content-type", "application/json")
         .body("{\"name\":\"a\"} x");
     owner.send(trailing).await.expect_problem(400, "bad_request");
+    let list = owner.post("/v1/agents", &json!(["a"])).await;
+    list.expect_problem(422, "invalid_request");
     let huge = json!({"name": "x".repeat(300 << 10)});
     owner
         .post("/v1/agents", &huge)
