@@ -68,7 +68,7 @@ def test_resend(keystore, world, send):
     assert send(agent)["id"]
     sent = checks.only(world.fakes["resend"], path="/emails")
     assert sent.json["subject"] == "Otters"
-    price = prices.per_unit("resend", "email")["requests"]
+    price = prices.per_unit("resend", "email")["emails"]
     checks.recorded(keystore, agent, cost=price)
     assert keystore.budget(agent) == (price, 0)
 
