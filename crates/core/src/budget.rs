@@ -9,14 +9,12 @@
 
 use std::collections::HashMap;
 
-use jiff::tz::TimeZone;
-
 use crate::deny::BudgetExceeded;
 use crate::ids::BudgetId;
 use crate::money::NanoUsd;
 use crate::record::HeldBudget;
 use crate::time::Micros;
-use crate::window::{Bounds, Window};
+use crate::window::{Bounds, Window, Zone};
 
 /// Windows of one budget that are kept, besides those that are older and still hold something.
 const KEPT_WINDOWS: usize = 3;
@@ -32,7 +30,7 @@ pub struct BudgetTerms {
     /// How long that lasts.
     pub window: Window,
     /// Whose midnight counts.
-    pub zone: TimeZone,
+    pub zone: Zone,
 }
 
 /// A budget as people see it.
@@ -195,7 +193,7 @@ impl Period {
             End::Never if terms.window != Window::Total => now.max(self.start),
             End::At(_) | End::Never => return,
         };
-        self.end = match terms.window.bounds(around, &terms.zone).end {
+        self.end = match terms.window.bounds(around, terms.zone.at(around)).end {
             Some(end) => End::At(end),
             None => End::Never,
         };
@@ -258,7 +256,7 @@ impl Windows {
 
     /// Begins the window around `now`, cut so that it overlaps no other, and gives its start.
     fn begin(&mut self, now: Micros, terms: &BudgetTerms) -> Micros {
-        let calendar = terms.window.bounds(now, &terms.zone);
+        let calendar = terms.window.bounds(now, terms.zone.at(now));
         let mut bounds = Bounds {
             start: calendar.start.max(self.dropped_until.min(now)),
             end: calendar.end,

@@ -38,6 +38,41 @@ pub enum Window {
     Total,
 }
 
+/// The time zone of an organization's windows, and the one before it. A window that was open when the zone changed ends as it began.
+/// Of several changes the last one is known; a window that is older than two of them may end up to a day earlier or later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Zone {
+    /// The present one.
+    pub now: TimeZone,
+    /// The one before, and until when it was in force.
+    pub before: Option<(TimeZone, Micros)>,
+}
+
+impl Zone {
+    /// The zones with these IANA names; `None` when the present one is not known.
+    pub fn named(now: &str, before: Option<&str>, changed_at: Option<Micros>) -> Option<Self> {
+        let before = before.and_then(|name| TimeZone::get(name).ok());
+        Some(Self {
+            now: TimeZone::get(now).ok()?,
+            before: before.zip(changed_at),
+        })
+    }
+
+    /// The zone of a window that begins at `start`.
+    pub fn at(&self, start: Micros) -> &TimeZone {
+        match &self.before {
+            Some((before, until)) if start < *until => before,
+            _ => &self.now,
+        }
+    }
+}
+
+impl From<TimeZone> for Zone {
+    fn from(now: TimeZone) -> Self {
+        Self { now, before: None }
+    }
+}
+
 /// One window: `start <= t < end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {

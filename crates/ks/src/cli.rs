@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{agents, login, providers, requests, run, serve, tokens, usage};
+use crate::commands::{
+    account, agents, api_keys, audit, login, members, orgs, projects, providers, requests, run, serve,
+    tokens, usage,
+};
 use crate::output::Format;
 
 /// Keystore: real API keys stay in the vault, agents get tokens.
@@ -120,6 +123,42 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"
     )]
     Usage(usage::UsageArgs),
+    /// Your own account: what the codes in mails are for
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks account forgot-password --email ada@example.com\n  ks account accept --code ksc_…"
+    )]
+    Account(account::AccountCommand),
+    /// Organizations that you belong to
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks org list\n  ks org create 'Acme Labs'\n  ks org switch acme-labs"
+    )]
+    Org(orgs::OrgCommand),
+    /// Who belongs to the organization, and what they may do
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks member list\n  ks member invite grace@example.com --role member"
+    )]
+    Member(members::MemberCommand),
+    /// Projects of the organization: each holds its own keys, agents and budgets
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks project list\n  ks project create 'Customer 42'"
+    )]
+    Project(projects::ProjectCommand),
+    /// Management keys for scripts and CI
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks api-key list\n  ks api-key create ci --role member --expires 90d"
+    )]
+    ApiKey(api_keys::ApiKeyCommand),
+    /// The audit log: who changed what
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks audit list\n  ks audit list --action create_agent --since 7d"
+    )]
+    Audit(audit::AuditCommand),
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  ks completions bash > ~/.local/share/bash-completion/completions/ks\n  ks completions zsh > ~/.zfunc/_ks"

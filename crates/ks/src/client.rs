@@ -173,9 +173,33 @@ impl Client {
         self.answer(self.request(Method::PATCH, path)?.json(body)).await
     }
 
+    /// Sends a body for an act whose answer does not matter.
+    pub(crate) async fn post_quietly(&self, path: &[&str], body: &impl Serialize) -> anyhow::Result<()> {
+        self.send(self.request(Method::POST, path)?.json(body))
+            .await
+            .map(drop)
+    }
+
     /// Deletes a thing.
     pub(crate) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
-        self.send(self.request(Method::DELETE, path)?).await.map(drop)
+        self.delete_with(path, &()).await
+    }
+
+    /// Deletes a thing, with something more to say.
+    pub(crate) async fn delete_with(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<()> {
+        self.send(self.request(Method::DELETE, path)?.query(query))
+            .await
+            .map(drop)
+    }
+
+    /// Deletes a thing and reads what went with it.
+    pub(crate) async fn remove<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        self.answer(self.request(Method::DELETE, path)?.query(query))
+            .await
     }
 
     /// Deletes a thing with what is used of it.

@@ -1,6 +1,9 @@
 //! The commands, one file each. Every file holds the words of its command line and what the command does.
 
+pub(crate) mod account;
 pub(crate) mod agents;
+pub(crate) mod api_keys;
+pub(crate) mod audit;
 mod completions;
 mod credentials;
 mod definitions;
@@ -8,6 +11,9 @@ mod doctor;
 mod find;
 mod grants;
 pub(crate) mod login;
+pub(crate) mod members;
+pub(crate) mod orgs;
+pub(crate) mod projects;
 pub(crate) mod providers;
 pub(crate) mod requests;
 pub(crate) mod run;
@@ -58,6 +64,12 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Login(args) => login::login(args, &cli.global, &context).await?,
         Command::Logout => login::logout(&context).await?,
         Command::Whoami => login::whoami(&context).await?,
+        Command::Account(command) => account::run(command, &context).await?,
+        Command::Org(command) => orgs::run(command, &context).await?,
+        Command::Member(command) => members::run(command, &context).await?,
+        Command::Project(command) => projects::run(command, &context).await?,
+        Command::ApiKey(command) => api_keys::run(command, &context).await?,
+        Command::Audit(command) => audit::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
         Command::Agent(command) => agents::run(command, &context).await?,
         Command::Token(command) => tokens::run(command, &context).await?,

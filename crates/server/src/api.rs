@@ -14,14 +14,15 @@ mod envelope;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
+pub(crate) mod members;
 mod metrics;
-mod orgs;
+pub(crate) mod orgs;
 mod page;
 pub mod problem;
-mod projects;
+pub(crate) mod projects;
 pub(crate) mod providers;
 mod requests;
-mod roles;
+pub(crate) mod roles;
 pub(crate) mod tokens;
 mod usage;
 
@@ -55,11 +56,31 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(auth::exchange_code))
         .routes(routes!(auth::switch_org))
         .routes(routes!(auth::who_am_i))
-        .routes(routes!(orgs::get_org))
-        .routes(routes!(projects::list_projects))
-        .routes(routes!(projects::get_project))
+        .routes(routes!(auth::forgot_password))
+        .routes(routes!(auth::reset_password))
+        .routes(routes!(auth::send_verification))
+        .routes(routes!(auth::verify_email))
+        .routes(routes!(auth::accept_invitation))
+        .routes(routes!(orgs::list_orgs, orgs::create_org))
+        .routes(routes!(orgs::get_org, orgs::update_org, orgs::delete_org))
+        .routes(routes!(orgs::transfer_org))
+        .routes(routes!(members::leave_org))
+        .routes(routes!(members::list_members))
+        .routes(routes!(members::update_member, members::remove_member))
+        .routes(routes!(members::list_invitations, members::create_invitation))
+        .routes(routes!(members::delete_invitation))
+        .routes(routes!(projects::list_projects, projects::create_project))
+        .routes(routes!(
+            projects::get_project,
+            projects::update_project,
+            projects::delete_project
+        ))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
-        .routes(routes!(api_keys::delete_api_key))
+        .routes(routes!(
+            api_keys::get_api_key,
+            api_keys::update_api_key,
+            api_keys::delete_api_key
+        ))
         .routes(routes!(providers::list_providers, providers::create_provider))
         .routes(routes!(
             providers::get_provider,

@@ -87,10 +87,19 @@ fn may_touch(caller: &Caller, row: &ApiKey) -> ApiResult<()> {
 /// `forbidden` for a key that may do more than the caller; `not_found` when it is revoked already.
 pub(crate) async fn revoke(app: &App, tx: &mut Tx, caller: &Caller, row: ApiKey) -> ApiResult<()> {
     may_touch(caller, &row)?;
-    let now = app.clock.now();
-    if !api_keys::revoke(tx, row.org, row.id, now).await? {
+    if row.revoked_at.is_some() {
         return Err(ApiError::not_found("management key"));
     }
+    end(app, tx, caller, row).await.map(|_| ())
+}
+
+/// As [`revoke`], whatever the key may do. Gives the key as it is now.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn end(app: &App, tx: &mut Tx, caller: &Caller, row: ApiKey) -> ApiResult<ApiKey> {
+    let now = app.clock.now();
+    api_keys::revoke(tx, row.org, row.id, now).await?;
     let revoked = ApiKey {
         revoked_at: Some(now),
         ..row.clone()
@@ -98,6 +107,29 @@ pub(crate) async fn revoke(app: &App, tx: &mut Tx, caller: &Caller, row: ApiKey)
     Event::new("delete_api_key", &row.id)
         .within(row.project)
         .before(&wire(row))?
-        .after(&wire(revoked))?
-        .by(tx, caller)
+        .after(&wire(revoked.clone()))?
+        .by(tx, caller)?;
+    Ok(revoked)
+}
+
+/// Gives a key another name.
+///
+/// # Errors
+/// `invalid_request`, `already_exists`; `forbidden` for a key that may do more than the caller.
+pub(crate) async fn rename(tx: &mut Tx, caller: &Caller, row: ApiKey, name: &str) -> ApiResult<ApiKey> {
+    let mut fields = Fields::default();
+    check_name(&mut fields, name);
+    fields.check()?;
+    may_touch(caller, &row)?;
+    let renamed = ApiKey {
+        name: name.trim().to_owned(),
+        ..row.clone()
+    };
+    api_keys::rename(tx, row.org, row.id, &renamed.name).await?;
+    Event::new("update_api_key", &row.id)
+        .within(row.project)
+        .before(&wire(row))?
+        .after(&wire(renamed.clone()))?
+        .by(tx, caller)?;
+    Ok(renamed)
 }

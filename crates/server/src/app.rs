@@ -24,6 +24,7 @@ use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};
 use crate::jobs;
+use crate::mail::Mailer;
 
 /// What the handlers work with.
 pub struct App {
@@ -43,6 +44,8 @@ pub struct App {
     pub(crate) ids: Arc<dyn IdSource>,
     /// Hashes and checks passwords.
     pub(crate) passwords: Passwords,
+    /// How mails reach people.
+    pub(crate) mailer: Arc<dyn Mailer>,
     /// What the handlers were told.
     pub(crate) settings: Settings,
     /// Background work that a shutdown waits for.
@@ -66,6 +69,8 @@ pub struct Settings {
     pub dev: bool,
     /// Where agents reach the data plane, without a trailing slash.
     pub proxy_url: String,
+    /// Where people reach the control plane, without a trailing slash.
+    pub api_url: String,
     /// `host:port` that a credential's `baseUrl` may name for any provider.
     pub allow_upstream: BTreeSet<String>,
 }
@@ -84,6 +89,8 @@ pub struct Parts {
     pub proxy: ProxyConfig,
     /// Settings of the control plane.
     pub settings: Settings,
+    /// How mails reach people.
+    pub mailer: Arc<dyn Mailer>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -164,6 +171,7 @@ impl App {
             clock: parts.clock,
             ids: parts.ids,
             passwords: Passwords::new(),
+            mailer: parts.mailer,
             settings: parts.settings,
             tasks,
             stop,

@@ -7,6 +7,7 @@ pub(crate) mod accounts;
 pub(crate) mod caller;
 pub(crate) mod origin;
 pub(crate) mod password;
+pub(crate) mod recovery;
 pub(crate) mod require;
 pub(crate) mod rights;
 mod throttle;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use api::{ApiSection, SignUp};
 pub use kms::{KmsSection, RootKey};
 pub use limits::LimitsSection;
+pub use mail::{MailSection, MailTls};
 pub use proxy::ProxySection;
 pub use secret::SecretText;
 pub use store::StoreSection;
@@ -24,6 +25,7 @@ mod api;
 mod duration;
 mod kms;
 mod limits;
+mod mail;
 mod proxy;
 mod safety;
 mod secret;
@@ -36,7 +38,7 @@ mod upstream;
 pub const DEFAULT_FILE: &str = "keystore.toml";
 
 /// Keys that hold secrets. Their environment values are taken as text as it stands, never as TOML.
-const SECRETS: [&str; 3] = ["store.url", "kms.key", "kms.passphrase"];
+const SECRETS: [&str; 4] = ["store.url", "kms.key", "kms.passphrase", "mail.password"];
 
 /// Everything that `ks serve` is told.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Config {
     pub limits: LimitsSection,
     /// Calls to providers.
     pub upstream: UpstreamSection,
+    /// Mail to people.
+    pub mail: MailSection,
     /// Logs.
     pub telemetry: TelemetrySection,
 }

@@ -38,6 +38,7 @@ use crate::config::{KmsSection, SecretText, SignUp, TelemetrySection, default_da
 use crate::credentials;
 use crate::custody::RootKeySource;
 use crate::log;
+use crate::mail::Shown;
 use crate::run::{bind, harden, run, store_options};
 use crate::sandbox::{self, Sandbox};
 use file::DevFile;
@@ -126,6 +127,7 @@ impl Dev {
         let mut allowed = options.allow_upstream;
         allowed.push(upstream.clone());
         let proxy_url = format!("http://{}", sockets.proxy.local_addr()?);
+        let api_url = format!("http://{}", sockets.api.local_addr()?);
         let parts = Parts {
             store_url: SecretText::new(format!("sqlite://{}", data_dir.join("keystore.db").display())),
             store_options,
@@ -143,8 +145,10 @@ impl Dev {
                 behind_tls: false,
                 dev: true,
                 proxy_url: proxy_url.clone(),
+                api_url: api_url.clone(),
                 allow_upstream: allowed.into_iter().collect(),
             },
+            mailer: Arc::new(Shown::Terminal),
             ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
             clock,
         };
@@ -152,7 +156,6 @@ impl Dev {
         let path = data_dir.join("dev.json");
         let kept = DevFile::read(&path)?;
         let first_start = users::count(&mut app.store.read().await?).await? == 0;
-        let api_url = format!("http://{}", sockets.api.local_addr()?);
         let file = settle(
             &app,
             kept,

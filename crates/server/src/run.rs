@@ -21,6 +21,7 @@ use crate::clock::SystemClock;
 use crate::config::{Config, RootKey, TlsFiles};
 use crate::custody::RootKeySource;
 use crate::log;
+use crate::mail::{Mailer, Shown, Smtp, SmtpSettings};
 
 /// How long the API's own running answers may take at shutdown.
 const API_DRAIN: Duration = Duration::from_secs(10);
@@ -118,6 +119,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         behind_tls: config.api.behind_tls,
         dev: false,
         proxy_url: proxy_url(&config),
+        api_url: api_url(&config),
         allow_upstream: config.upstream.allow_private.iter().cloned().collect(),
     };
     Ok(Parts {
@@ -125,6 +127,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         store_options: store_options(&config.store.data_dir)?,
         root_key,
         kek_ttl: config.kms.kek_ttl,
+        mailer: mailer(&config)?,
         settings,
         ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
         clock,
@@ -157,6 +160,35 @@ fn proxy_url(config: &Config) -> String {
         Some(host) => format!("{scheme}://{host}"),
         None => format!("{scheme}://{}", proxy.addr),
     }
+}
+
+/// Where people reach the control plane: as they are told, else its address.
+fn api_url(config: &Config) -> String {
+    let api = &config.api;
+    let scheme = if api.tls.is_some() || api.behind_tls {
+        "https"
+    } else {
+        "http"
+    };
+    match &api.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("{scheme}://{}", api.addr),
+    }
+}
+
+fn mailer(config: &Config) -> anyhow::Result<Arc<dyn Mailer>> {
+    let mail = &config.mail;
+    let (Some(host), Some(from)) = (&mail.host, &mail.from) else {
+        return Ok(Arc::new(Shown::Log));
+    };
+    let password = mail.password()?;
+    Ok(Arc::new(Smtp::new(SmtpSettings {
+        host: host.clone(),
+        port: mail.port,
+        tls: mail.tls,
+        login: mail.user.clone().zip(password),
+        from: from.clone(),
+    })?))
 }
 
 /// The spool lies in the data directory, which is made if it does not exist, for its owner alone.

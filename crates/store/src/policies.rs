@@ -51,6 +51,10 @@ row! {
         pub agent_mac: Vec<u8>,
         /// The organization's IANA time zone, for the windows of budgets.
         pub time_zone: String,
+        /// The one before.
+        pub previous_time_zone: Option<String>,
+        /// When it was changed.
+        pub time_zone_changed_at: Option<Micros>,
     }
 }
 
@@ -115,7 +119,7 @@ row! {
 
 sql! {
     IDENTITY = "SELECT t.id AS token, t.policy AS token_policy, t.mac AS token_mac, a.id AS agent, a.org AS org, \
-            a.project AS project, a.name AS agent_name, a.policy AS agent_policy, a.mac AS agent_mac, o.time_zone \
+            a.project AS project, a.name AS agent_name, a.policy AS agent_policy, a.mac AS agent_mac, o.time_zone, o.previous_time_zone, o.time_zone_changed_at \
         FROM tokens t JOIN agents a ON a.id = t.agent JOIN orgs o ON o.id = a.org WHERE t.hash = $1";
     BUDGETS = "SELECT id, policy, mac FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
     PROVIDERS = "SELECT p.id, p.policy, p.mac FROM agent_grants g \

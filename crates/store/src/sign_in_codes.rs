@@ -4,7 +4,7 @@ use keystore_core::Micros;
 use keystore_core::ids::UserId;
 
 use crate::column::named;
-use crate::db::{Tx, execute, fetch_optional, sql};
+use crate::db::{Conn, Tx, execute, fetch_one, fetch_optional, sql};
 use crate::error::StoreError;
 
 /// What a code is good for.
@@ -23,6 +23,7 @@ named!(Purpose { SignIn = "sign_in", ResetPassword = "reset_password", VerifyEma
 sql! {
     INSERT = "INSERT INTO sign_in_codes (hash, user_id, purpose, expires_at) VALUES ($1, $2, $3, $4)";
     TAKE = "DELETE FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id";
+    HOLDS = "SELECT COUNT(*) FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3";
     DELETE_OF_USER = "DELETE FROM sign_in_codes WHERE user_id = $1 AND purpose = $2";
     DELETE_EXPIRED = "DELETE FROM sign_in_codes WHERE expires_at <= $1";
 }
@@ -41,6 +42,21 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     execute!(tx, INSERT, hash, user, purpose, expires_at)?;
     Ok(())
+}
+
+/// Whether a code holds. It is not used up.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn holds(
+    conn: &mut Conn,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: Micros,
+) -> Result<bool, StoreError> {
+    let (count,) = fetch_one!(conn, (i64,), HOLDS, hash, purpose, now)?;
+    Ok(count > 0)
 }
 
 /// Uses a code up; gives whose it was. Nobody can use it a second time once the transaction commits.

@@ -1,4 +1,4 @@
-//! Management keys of the control plane: `GET|POST /v1/api-keys`, `DELETE /v1/api-keys/{id}` (which revokes).
+//! Management keys of the control plane: `GET|POST /v1/api-keys`, `GET|PATCH|DELETE /v1/api-keys/{id}` (deleting revokes).
 
 use keystore_core::ids::{ApiKeyId, ProjectId};
 use serde::{Deserialize, Serialize};
@@ -69,4 +69,13 @@ pub struct CreatedApiKey {
     pub remedy: Option<String>,
     /// The key.
     pub api_key: ApiKey,
+}
+
+/// `PATCH /v1/api-keys/{id}`. What a key may do, where and until when is not changed: make another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"name": "ci-2"}))]
+pub struct UpdateApiKey {
+    /// A new name, unique in the organization.
+    pub name: String,
 }

@@ -1,4 +1,5 @@
-//! Signing in: `POST /v1/auth/{signup,login,exchange,logout,refresh,switch-org}` and `GET /v1/auth/me`.
+//! Signing in: `POST /v1/auth/{signup,login,exchange,logout,refresh,switch-org}` and `GET /v1/auth/me`; and what links in mails are
+//! for: `POST /v1/auth/{forgot-password,reset-password,send-verification,verify-email}`.
 //!
 //! A session is an opaque `kss_` value, sent as `Authorization: Bearer`; a management key (`ksm_`) goes in the same place.
 
@@ -184,4 +185,31 @@ pub struct Me {
     /// The data plane's address, without a trailing slash.
     #[schema(example = "http://127.0.0.1:8400")]
     pub proxy_url: String,
+}
+
+/// `POST /v1/auth/forgot-password`. The answer is the same whether the address is known or not.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"email": "ada@example.com"}))]
+pub struct ForgotPassword {
+    /// The address.
+    pub email: String,
+}
+
+/// `POST /v1/auth/reset-password`: the code of a link is good once, for an hour. Every session of the person ends.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResetPassword {
+    /// The code from the link.
+    pub code: SecretText,
+    /// The new password: at least ten characters.
+    pub password: SecretText,
+}
+
+/// `POST /v1/auth/verify-email`: the code of a link is good once, for a day.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct VerifyEmail {
+    /// The code from the link.
+    pub code: SecretText,
 }

@@ -1,8 +1,8 @@
-//! The caller's organization: `GET /v1/org`, `PATCH /v1/org`.
+//! Organizations: `GET|POST /v1/orgs` are those of a person, `GET|PATCH|DELETE /v1/org` is the one that the caller speaks for.
 
 use keystore_core::ids::OrgId;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::time::Time;
 
@@ -28,6 +28,21 @@ pub struct Org {
     pub updated_at: Time,
 }
 
+/// `POST /v1/orgs`: another organization of the same person, who owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"name": "Acme Labs", "timeZone": "Europe/Berlin"}))]
+pub struct CreateOrg {
+    /// The name.
+    pub name: String,
+    /// The name in URLs; made from the name when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+    /// The IANA time zone of its budgets; UTC when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+}
+
 /// `PATCH /v1/org`. What is absent stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -35,7 +50,20 @@ pub struct UpdateOrg {
     /// A new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// A new name in URLs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
     /// A new time zone; budgets follow it from their next window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+}
+
+/// `DELETE /v1/org`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteOrg {
+    /// The organization's slug, so that nobody ends another one than they think.
+    #[serde(default)]
+    pub confirm: String,
 }

@@ -1,8 +1,8 @@
-//! Projects: `GET|POST /v1/projects`, `GET|PATCH /v1/projects/{id}`.
+//! Projects: `GET|POST /v1/projects`, `GET|PATCH|DELETE /v1/projects/{id}`.
 
 use keystore_core::ids::ProjectId;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::time::Time;
 
@@ -49,7 +49,36 @@ pub struct UpdateProject {
     /// A new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// A new name in URLs and commands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
     /// All labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
+}
+
+/// `DELETE /v1/projects/{id}`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeleteProject {
+    /// Delete it though it is not empty: its agents, tokens, credentials, budgets and management keys go with it.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// The answer to deleting a project: what went with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DeletedProject {
+    /// Agents.
+    pub agents: u64,
+    /// Their tokens.
+    pub tokens: u64,
+    /// Credentials.
+    pub credentials: u64,
+    /// Budgets.
+    pub budgets: u64,
+    /// Management keys.
+    pub api_keys: u64,
 }

@@ -1,4 +1,5 @@
 use super::*;
+use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -12,7 +13,7 @@ fn terms(number: u8, limit: i64, window: Window) -> BudgetTerms {
         id: id(number),
         limit: NanoUsd(limit),
         window,
-        zone: TimeZone::UTC,
+        zone: TimeZone::UTC.into(),
     }
 }
 
@@ -106,7 +107,7 @@ fn a_zone_changes_with_the_next_window() {
     let mut book = Book::default();
     let utc = terms(1, 100, Window::Day);
     let honolulu = BudgetTerms {
-        zone: TimeZone::get("Pacific/Honolulu").unwrap(),
+        zone: TimeZone::get("Pacific/Honolulu").unwrap().into(),
         ..utc.clone()
     };
     let now = time("2026-11-23T12:00:00Z");
@@ -125,6 +126,26 @@ fn a_zone_changes_with_the_next_window() {
     restarted.restore(id(1), view.bounds.start, NanoUsd(7));
     let again = restarted.view(time("2026-11-24T09:59:59Z"), &honolulu);
     assert_eq!((again.settled, again.bounds), (NanoUsd(7), view.bounds));
+}
+
+#[test]
+fn a_restart_after_a_change_of_zone_does_not_end_a_window_early() {
+    let mut restarted = Book::default();
+    let honolulu = BudgetTerms {
+        zone: Zone {
+            now: TimeZone::get("Pacific/Honolulu").unwrap(),
+            before: Some((TimeZone::UTC, time("2026-11-23T09:00:00Z"))),
+        },
+        ..terms(1, 100, Window::Day)
+    };
+    restarted.restore(id(1), time("2026-11-23T00:00:00Z"), NanoUsd(40));
+    // The day in Honolulu ended at 10:00.
+    let view = restarted.view(time("2026-11-23T12:00:00Z"), &honolulu);
+    assert_eq!(view.settled, NanoUsd(40));
+    assert_eq!(view.bounds.end, Some(time("2026-11-24T00:00:00Z")));
+    let next = restarted.view(time("2026-11-24T00:00:00Z"), &honolulu);
+    assert_eq!(next.settled, NanoUsd(0));
+    assert_eq!(next.bounds.end, Some(time("2026-11-24T10:00:00Z")));
 }
 
 #[test]

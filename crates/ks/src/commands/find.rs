@@ -1,8 +1,10 @@
 //! Names to things: every command takes a name or an id.
 
-use keystore_core::ids::{AgentId, CredentialId, TokenId};
+use keystore_core::ids::{AgentId, ApiKeyId, CredentialId, TokenId};
 use keystore_wire::agents::{Agent, ListAgents};
+use keystore_wire::api_keys::ApiKey;
 use keystore_wire::credentials::{Credential, DEFAULT_NAME, ListCredentials};
+use keystore_wire::members::Member;
 use keystore_wire::tokens::{ListTokens, Token, TokenStatus};
 
 use super::Context;
@@ -60,6 +62,45 @@ impl Context<'_> {
             "ks token list",
             |token| &token.name,
             |token| token.status == TokenStatus::Active,
+        )
+    }
+
+    /// The member with this address, name or id.
+    ///
+    /// # Errors
+    /// There is none, or several could be meant.
+    pub(crate) async fn member(&self, name: &str) -> anyhow::Result<Member> {
+        let members: Vec<Member> = self.client.list(&["members"], &(), MOST).await?;
+        let given = name.to_lowercase();
+        let exactly = |member: &&Member| member.email == given || member.user_id.to_string() == name;
+        if let Some(member) = members.iter().find(exactly) {
+            return Ok(member.clone());
+        }
+        one_of(
+            members,
+            name,
+            "member",
+            "ks member list",
+            |member| &member.name,
+            |_| true,
+        )
+    }
+
+    /// The management key with this name or id; of several with one name, the one that still holds.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn api_key(&self, name: &str) -> anyhow::Result<ApiKey> {
+        if name.parse::<ApiKeyId>().is_ok() {
+            return self.client.get(&["api-keys", name], &()).await;
+        }
+        one_of(
+            self.client.list(&["api-keys"], &(), MOST).await?,
+            name,
+            "management key",
+            "ks api-key list",
+            |key: &ApiKey| &key.name,
+            |key| key.revoked_at.is_none(),
         )
     }
 

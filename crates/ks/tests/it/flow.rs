@@ -12,19 +12,19 @@ use serde_json::Value;
 use crate::home::Home;
 
 /// A running `ks dev`, ended with the test.
-struct Dev {
+pub(crate) struct Dev {
     child: Child,
     about: Value,
 }
 
 impl Dev {
-    fn start(home: &Home) -> Self {
+    pub(crate) fn start(home: &Home) -> Self {
         let file = home.data_dir().join("dev.json");
         let _ = fs::remove_file(&file);
         let child = home
             .command(&["dev", "--proxy-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0"])
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(fs::File::create(home.log()).unwrap())
             .spawn()
             .unwrap();
         let mut dev = Self {
@@ -48,12 +48,12 @@ impl Dev {
         }
     }
 
-    fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
         assert_eq!(self.child.wait().unwrap().code(), Some(0), "a clean end");
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.about[name]
             .as_str()
             .unwrap_or_else(|| panic!("dev.json has no {name}"))
@@ -378,7 +378,7 @@ fn a_stopped_run_revokes_its_token() {
     dev.stop();
 }
 
-fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let patience = Instant::now() + Duration::from_secs(15);
     loop {
         if let Some(found) = look() {

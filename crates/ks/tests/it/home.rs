@@ -52,6 +52,11 @@ impl Home {
         self.folder.path().join("data/keystore")
     }
 
+    /// What `ks dev` says on stderr, mails included.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.folder.path().join("dev.log")
+    }
+
     pub(crate) fn profile(&self) -> PathBuf {
         self.folder.path().join("config/keystore/profile.toml")
     }

@@ -3,5 +3,6 @@
 
 mod flow;
 mod home;
+mod people;
 mod run;
 mod usage;

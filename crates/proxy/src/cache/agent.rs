@@ -4,7 +4,6 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use jiff::tz::TimeZone;
 use keystore_catalog::ProviderRef;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::destination::DestinationPolicy;
@@ -12,6 +11,7 @@ use keystore_core::ids::{CredentialId, OrgId, ProviderId};
 use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, TokenPolicy};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
+use keystore_core::window::Zone;
 use keystore_core::{Deny, Micros};
 use keystore_store::credentials::CredentialStatus;
 use keystore_store::policies::{LoadedBudget, LoadedCredential, LoadedToken};
@@ -97,8 +97,12 @@ impl Agent {
         if token.token_hash() != hash || token.agent != policy.agent || policy.org != identity.org {
             return Err("token, agent and organization do not belong together");
         }
-        let zone =
-            TimeZone::get(&identity.time_zone).map_err(|_| "the organization's time zone is not known")?;
+        let zone = Zone::named(
+            &identity.time_zone,
+            identity.previous_time_zone.as_deref(),
+            identity.time_zone_changed_at,
+        )
+        .ok_or("the organization's time zone is not known")?;
         let budgets = terms(&policy, &budgets, mac, &zone)?;
         let networks = policy
             .allowed_ips
@@ -210,7 +214,7 @@ fn terms(
     policy: &AgentPolicy,
     rows: &[LoadedBudget],
     mac: &PolicyMac,
-    zone: &TimeZone,
+    zone: &Zone,
 ) -> Result<Vec<BudgetTerms>, &'static str> {
     let of = |id| {
         let row = rows

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::ids::AgentId;
 use keystore_core::policy::{AgentStatus, ScopeAction};
+use keystore_core::window::Zone;
 use keystore_store::budgets::{self, Budget};
 use keystore_store::{Conn, agents as rows, orgs};
 use keystore_wire::Page;
@@ -166,15 +167,20 @@ fn monthly(budgets: &[Budget]) -> Option<&Budget> {
 }
 
 /// The time zone of an organization's budgets. UTC where the stored name is not known (any more), as on the data plane.
-pub(super) async fn time_zone(conn: &mut Conn, org: keystore_core::ids::OrgId) -> ApiResult<TimeZone> {
+pub(super) async fn time_zone(conn: &mut Conn, org: keystore_core::ids::OrgId) -> ApiResult<Zone> {
     let org = orgs::get(conn, org).await?;
-    Ok(org
-        .and_then(|org| TimeZone::get(&org.time_zone).ok())
-        .unwrap_or(TimeZone::UTC))
+    let zone = org.and_then(|org| {
+        Zone::named(
+            &org.time_zone,
+            org.previous_time_zone.as_deref(),
+            org.time_zone_changed_at,
+        )
+    });
+    Ok(zone.unwrap_or_else(|| TimeZone::UTC.into()))
 }
 
 /// Where a budget stands right now: what is settled and what running calls hold.
-pub(super) fn state(app: &App, budget: &Budget, zone: TimeZone) -> BudgetState {
+pub(super) fn state(app: &App, budget: &Budget, zone: Zone) -> BudgetState {
     let terms = BudgetTerms {
         id: budget.id,
         limit: budget.limit_nanos,

@@ -10,7 +10,7 @@ use keystore_core::ids::ApiKeyId;
 use keystore_store::Conn;
 use keystore_store::api_keys::{self as rows, ApiKey as Row};
 use keystore_wire::Page;
-use keystore_wire::api_keys::{ApiKey, CreateApiKey, CreatedApiKey};
+use keystore_wire::api_keys::{ApiKey, CreateApiKey, CreatedApiKey, UpdateApiKey};
 use keystore_wire::page::PageQuery;
 
 use super::extract::{Body, Query};
@@ -61,6 +61,31 @@ pub(super) async fn create_api_key(
         api_key: wire(row),
     };
     Ok((StatusCode::CREATED, Once(answer)))
+}
+
+/// The management key, without its value.
+#[utoipa::path(get, path = "/v1/api-keys/{apiKey}", tag = "api-keys",
+    params(("apiKey" = String, Path, description = "Id")), responses((status = 200, body = ApiKey)))]
+pub(super) async fn get_api_key(
+    State(app): State<Arc<App>>,
+    target: Target<Administer, Row>,
+) -> ApiResult<Json<ApiKey>> {
+    let (_, row) = target.read(&app).await?;
+    Ok(Json(wire(row)))
+}
+
+/// Gives the management key another name. What it may do, where and until when stays.
+#[utoipa::path(patch, path = "/v1/api-keys/{apiKey}", tag = "api-keys", request_body = UpdateApiKey,
+    params(("apiKey" = String, Path, description = "Id")), responses((status = 200, body = ApiKey)))]
+pub(super) async fn update_api_key(
+    State(app): State<Arc<App>>,
+    target: Target<Administer, Row>,
+    Body(body): Body<UpdateApiKey>,
+) -> ApiResult<Json<ApiKey>> {
+    let (mut tx, row) = target.change(&app).await?;
+    let renamed = api_keys::rename(&mut tx, &target, row, &body.name).await?;
+    tx.commit().await?;
+    Ok(Json(wire(renamed)))
 }
 
 /// Revokes the management key at once and for good.

@@ -9,8 +9,10 @@ use http::{HeaderName, StatusCode, header};
 use keystore_core::Micros;
 use keystore_store::{api_keys, orgs, users};
 use keystore_wire::auth::{
-    Exchange, LogIn, Me, Membership, OrgRef, Refreshed, SignUp, SignedIn, SignedUp, SwitchOrg, User, Via,
+    Exchange, ForgotPassword, LogIn, Me, Membership, OrgRef, Refreshed, ResetPassword, SignUp, SignedIn,
+    SignedUp, SwitchOrg, User, VerifyEmail, Via,
 };
+use keystore_wire::members::AcceptInvitation;
 
 use super::extract::Body;
 use super::problem::{ApiError, ApiResult};
@@ -19,6 +21,8 @@ use crate::app::App;
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{COOKIE, Caller, SESSION_LIFE, Who};
 use crate::auth::origin::Origin;
+use crate::auth::recovery;
+use crate::invitations;
 
 /// Makes an account, with an organization of its own, and signs in.
 #[utoipa::path(post, path = "/v1/auth/signup", tag = "auth", security(()), request_body = SignUp,
@@ -35,6 +39,7 @@ pub(super) async fn sign_up(
         org_name: &body.org_name,
     };
     let done = accounts::sign_up(&app, &new, origin).await?;
+    app.post(recovery::verification(&app, &done.user).await?);
     let answer = SignedUp {
         token: done.token.into_text().to_string(),
         expires_at: done.expires_at.into(),
@@ -116,6 +121,61 @@ pub(super) async fn switch_org(
 #[utoipa::path(get, path = "/v1/auth/me", tag = "auth", responses((status = 200, body = Me)))]
 pub(super) async fn who_am_i(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Json<Me>> {
     me(&app, &caller).await
+}
+
+/// Sends a link for a new password to the address, if there is an account for it. The answer does not say whether there is.
+#[utoipa::path(post, path = "/v1/auth/forgot-password", tag = "auth", security(()), request_body = ForgotPassword,
+    responses((status = 202)))]
+pub(super) async fn forgot_password(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    Body(body): Body<ForgotPassword>,
+) -> ApiResult<StatusCode> {
+    recovery::forgot(&app, &body.email, origin).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Sets a new password with the code of a link: good once, for an hour. Every session of the person ends.
+#[utoipa::path(post, path = "/v1/auth/reset-password", tag = "auth", security(()), request_body = ResetPassword,
+    responses((status = 204)))]
+pub(super) async fn reset_password(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    Body(body): Body<ResetPassword>,
+) -> ApiResult<StatusCode> {
+    recovery::reset(&app, body.code.expose(), body.password.expose(), origin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sends the person a link that confirms their address.
+#[utoipa::path(post, path = "/v1/auth/send-verification", tag = "auth", responses((status = 202)))]
+pub(super) async fn send_verification(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<StatusCode> {
+    recovery::ask_for_verification(&app, &caller).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Confirms an address with the code of a link: good once, for a day.
+#[utoipa::path(post, path = "/v1/auth/verify-email", tag = "auth", security(()), request_body = VerifyEmail,
+    responses((status = 204)))]
+pub(super) async fn verify_email(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    Body(body): Body<VerifyEmail>,
+) -> ApiResult<StatusCode> {
+    recovery::verify(&app, body.code.expose(), origin).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Takes an invitation up with the code of its link, and signs in. Who has an account gives its password, who has none a new one.
+#[utoipa::path(post, path = "/v1/auth/accept-invitation", tag = "auth", security(()), request_body = AcceptInvitation,
+    responses((status = 200, body = SignedIn)))]
+pub(super) async fn accept_invitation(
+    State(app): State<Arc<App>>,
+    origin: Origin,
+    Body(body): Body<AcceptInvitation>,
+) -> ApiResult<Response> {
+    let done = invitations::accept(&app, &body, origin).await?;
+    signed_in(&app, done).await
 }
 
 async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {

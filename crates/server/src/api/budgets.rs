@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use jiff::tz::TimeZone;
 use keystore_core::ids::BudgetId;
+use keystore_core::window::Zone;
 use keystore_store::Conn;
 use keystore_store::budgets::{self as rows, Budget as Row};
 use keystore_wire::Page;
@@ -76,7 +76,7 @@ fn check(app: &App, row: &Row) -> ApiResult<()> {
     }
 }
 
-fn wire(app: &App, row: Row, zone: TimeZone) -> Budget {
+fn wire(app: &App, row: Row, zone: Zone) -> Budget {
     let state = state(app, &row, zone);
     Budget {
         id: row.id,

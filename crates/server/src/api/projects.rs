@@ -1,22 +1,24 @@
-//! `/v1/projects`: reading.
+//! `/v1/projects`.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use http::StatusCode;
 use keystore_core::ids::ProjectId;
 use keystore_store::Conn;
 use keystore_store::projects::{self as rows, Project as Row};
 use keystore_wire::Page;
 use keystore_wire::page::PageQuery;
-use keystore_wire::projects::Project;
+use keystore_wire::projects::{CreateProject, DeleteProject, DeletedProject, Project, UpdateProject};
 
-use super::extract::Query;
+use super::extract::{Body, Query};
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
 use crate::auth::caller::Caller;
-use crate::auth::require::{Require, Resource, SeeOrg, Target};
+use crate::auth::require::{Administer, Require, Resource, SeeOrg, Target};
+use crate::projects;
 
 /// The projects that the caller reaches, oldest first.
 #[utoipa::path(get, path = "/v1/projects", tag = "projects", params(PageQuery),
@@ -47,6 +49,55 @@ pub(super) async fn get_project(
     Ok(Json(wire(row)))
 }
 
+/// Makes a project.
+#[utoipa::path(post, path = "/v1/projects", tag = "projects", request_body = CreateProject,
+    responses((status = 201, body = Project)))]
+pub(super) async fn create_project(
+    State(app): State<Arc<App>>,
+    caller: Require<Administer>,
+    Body(body): Body<CreateProject>,
+) -> ApiResult<(StatusCode, Json<Project>)> {
+    let mut tx = app.store.begin().await?;
+    let made = projects::create(&app, &mut tx, &caller, body).await?;
+    tx.commit().await?;
+    Ok((StatusCode::CREATED, Json(wire(made))))
+}
+
+/// Changes what is named.
+#[utoipa::path(patch, path = "/v1/projects/{project}", tag = "projects", request_body = UpdateProject,
+    params(("project" = String, Path, description = "Id or slug")), responses((status = 200, body = Project)))]
+pub(super) async fn update_project(
+    State(app): State<Arc<App>>,
+    target: Target<Administer, Row>,
+    Body(body): Body<UpdateProject>,
+) -> ApiResult<Json<Project>> {
+    let (mut tx, project) = target.change(&app).await?;
+    let changed = projects::update(&app, &mut tx, &target, project, body).await?;
+    tx.commit().await?;
+    Ok(Json(wire(changed)))
+}
+
+/// Deletes the project; one that is not empty only with `force`. Says what went with it.
+#[utoipa::path(delete, path = "/v1/projects/{project}", tag = "projects",
+    params(("project" = String, Path, description = "Id or slug"), DeleteProject),
+    responses((status = 200, body = DeletedProject)))]
+pub(super) async fn delete_project(
+    State(app): State<Arc<App>>,
+    target: Target<Administer, Row>,
+    Query(query): Query<DeleteProject>,
+) -> ApiResult<Json<DeletedProject>> {
+    let (mut tx, project) = target.change(&app).await?;
+    let gone = projects::delete(&mut tx, &target, project, query.force).await?;
+    tx.commit().await?;
+    Ok(Json(DeletedProject {
+        agents: gone.agents,
+        tokens: gone.tokens,
+        credentials: gone.credentials,
+        budgets: gone.budgets,
+        api_keys: gone.api_keys,
+    }))
+}
+
 impl Resource for Row {
     /// An id, or a slug.
     type Key = String;
@@ -57,7 +108,8 @@ impl Resource for Row {
     }
 }
 
-fn wire(row: Row) -> Project {
+/// The project as an answer and the audit log show it.
+pub(crate) fn wire(row: Row) -> Project {
     Project {
         id: row.id,
         slug: row.slug,

@@ -3,7 +3,7 @@
 use keystore_store::members::Role as Stored;
 use keystore_wire::Role;
 
-pub(super) const fn stored(role: Role) -> Stored {
+pub(crate) const fn stored(role: Role) -> Stored {
     match role {
         Role::Owner => Stored::Owner,
         Role::Admin => Stored::Admin,
@@ -13,7 +13,7 @@ pub(super) const fn stored(role: Role) -> Stored {
     }
 }
 
-pub(super) const fn wire(role: Stored) -> Role {
+pub(crate) const fn wire(role: Stored) -> Role {
     match role {
         Stored::Owner => Role::Owner,
         Stored::Admin => Role::Admin,

@@ -3,24 +3,25 @@
 use std::time::Duration;
 
 use keystore_core::Micros;
-use keystore_core::ids::{KekId, OrgId, ProjectId, SessionId, UserId};
-use keystore_store::members::{Member, Role};
-use keystore_store::orgs::Org;
-use keystore_store::projects::Project;
+use keystore_core::ids::{OrgId, SessionId, UserId};
+use keystore_store::members::Role;
+use keystore_store::orgs::{self as org_rows, Org};
 use keystore_store::sessions::Session;
 use keystore_store::sign_in_codes::{self, Purpose};
 use keystore_store::users::User;
-use keystore_store::{Conn, Tx, keks, members, orgs, projects, sessions, users};
+use keystore_store::{Conn, Tx, members, sessions, users};
 use keystore_vault::{NewToken, TokenKind, hash_token};
 use keystore_wire::problem::Code;
 
-use super::caller::{Caller, DEFAULT_PROJECT, SESSION_LIFE};
+use super::caller::{Caller, SESSION_LIFE};
 use super::origin::Origin;
 use super::throttle::{self, Subjects, TryLater};
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
 use crate::audit::Event;
 use crate::config::SignUp;
+use crate::names::check_title;
+use crate::orgs::{self, Founding};
 
 /// How long a sign-in link is good for.
 const CODE_LIFE: Duration = Duration::from_secs(600);
@@ -63,12 +64,14 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> 
     if app.settings.signup == SignUp::Closed && users::count(&mut app.store.read().await?).await? > 0 {
         return Err(closed());
     }
-    let email = checked_email(new)?;
+    let mut fields = Fields::default();
+    let email = check_email(&mut fields, new.email);
+    check_password(&mut fields, new.password);
+    check_title(&mut fields, "/name", new.name);
+    check_title(&mut fields, "/orgName", new.org_name);
+    fields.check()?;
     let password_hash = app.passwords.hash(new.password).await?;
-    let kek = app
-        .vault
-        .new_kek(OrgId::new(app.ids.next()), KekId::new(app.ids.next()), 1)
-        .await?;
+    let kek = orgs::first_kek(app).await?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let first = users::count(&mut tx).await? == 0;
@@ -86,43 +89,13 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> 
         updated_at: now,
     };
     users::insert(&mut tx, &user).await?;
-    let org = Org {
-        id: kek.org,
-        slug: free_slug(&mut tx, new.org_name).await?,
-        name: new.org_name.trim().to_owned(),
-        time_zone: "UTC".to_owned(),
-        previous_time_zone: None,
-        time_zone_changed_at: None,
-        created_at: now,
-        updated_at: now,
+    let founding = Founding {
+        name: new.org_name,
+        slug: None,
+        time_zone: None,
+        owner: user.id,
     };
-    orgs::insert(&mut tx, &org).await?;
-    let kek = keks::Kek {
-        id: kek.id,
-        org: kek.org,
-        generation: kek.generation,
-        wrapped: kek.bytes,
-        state: keks::KekState::Active,
-        created_at: now,
-    };
-    keks::insert(&mut tx, &kek).await?;
-    let project = Project {
-        id: ProjectId::new(app.ids.next()),
-        org: org.id,
-        slug: DEFAULT_PROJECT.to_owned(),
-        name: "Default".to_owned(),
-        labels: Vec::new(),
-        created_at: now,
-        updated_at: now,
-    };
-    projects::insert(&mut tx, &project).await?;
-    let member = Member {
-        org: org.id,
-        user_id: user.id,
-        role: Role::Owner,
-        created_at: now,
-    };
-    members::insert(&mut tx, &member).await?;
+    let org = orgs::found(app, &mut tx, kek, &founding).await?;
     Event::new("sign_up", &user.id).by_person(&mut tx, org.id, user.id, origin)?;
     let (token, expires_at, _) = new_session(app, &mut tx, user.id, org.id).await?;
     tx.commit().await?;
@@ -141,22 +114,28 @@ fn closed() -> ApiError {
     )
 }
 
+/// Signs in with a password.
+///
+/// # Errors
+/// As [`check_login`]; `forbidden` for who belongs to no organization any more.
+pub(crate) async fn log_in(app: &App, email: &str, password: &str, origin: Origin) -> ApiResult<SignedIn> {
+    let user = check_login(app, email, password, origin).await?;
+    let mut tx = app.store.begin().await?;
+    let signed_in = begin_session(app, &mut tx, user, "log_in", origin).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
 /// Checks a password. Unknown addresses, people without a password and wrong passwords take the same time and get the same
 /// answer.
 ///
 /// # Errors
-/// `unauthenticated`, `too_many_attempts`.
-pub(crate) async fn log_in(app: &App, email: &str, password: &str, origin: Origin) -> ApiResult<SignedIn> {
+/// `invalid_credentials`, `too_many_attempts`.
+pub(crate) async fn check_login(app: &App, email: &str, password: &str, origin: Origin) -> ApiResult<User> {
     let email = email.trim().to_lowercase();
     let subjects = Subjects::new(&email, origin.address);
     let now = app.clock.now();
-    if let Err(TryLater(wait)) = throttle::begin(&app.store, &subjects, now).await? {
-        let detail = format!(
-            "too many attempts to sign in; try again in {} s",
-            wait.as_secs() + 1
-        );
-        return Err(ApiError::new(Code::TooManyAttempts, detail).after(wait + Duration::from_secs(1)));
-    }
+    throttle::begin(&app.store, &subjects, now).await?.map_err(wait)?;
     let user = users::by_email(&mut app.store.read().await?, &email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = app.passwords.verify(password, stored).await?;
@@ -165,10 +144,13 @@ pub(crate) async fn log_in(app: &App, email: &str, password: &str, origin: Origi
         return Err(wrong());
     };
     throttle::succeeded(&app.store, &subjects).await?;
-    let mut tx = app.store.begin().await?;
-    let signed_in = begin_session(app, &mut tx, user, "log_in", origin).await?;
-    tx.commit().await?;
-    Ok(signed_in)
+    Ok(user)
+}
+
+/// The answer to whoever has to wait.
+pub(crate) fn wait(TryLater(wait): TryLater) -> ApiError {
+    let detail = format!("too many attempts; try again in {} s", wait.as_secs() + 1);
+    ApiError::new(Code::TooManyAttempts, detail).after(wait + Duration::from_secs(1))
 }
 
 fn wrong() -> ApiError {
@@ -283,7 +265,7 @@ pub(crate) async fn switch_org(
 pub(crate) async fn orgs_of(conn: &mut Conn, user: UserId) -> ApiResult<Vec<(Org, Role)>> {
     let mut found = Vec::new();
     for member in members::of_user(conn, user).await? {
-        if let Some(org) = orgs::get(conn, member.org).await? {
+        if let Some(org) = org_rows::get(conn, member.org).await? {
             found.push((org, member.role));
         }
     }
@@ -306,6 +288,23 @@ async fn begin_session(
     })?;
     let (token, expires_at, session) = new_session(app, tx, user.id, org.id).await?;
     Event::new(action, &session).by_person(tx, org.id, user.id, origin)?;
+    Ok(SignedIn {
+        token,
+        expires_at,
+        user,
+        org,
+    })
+}
+
+/// A session of a person in this organization, which they have just joined.
+///
+/// # Errors
+/// The store's and the vault's.
+pub(crate) async fn begin_session_in(app: &App, tx: &mut Tx, user: User, org: OrgId) -> ApiResult<SignedIn> {
+    let org = org_rows::get(tx, org)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    let (token, expires_at, _) = new_session(app, tx, user.id, org.id).await?;
     Ok(SignedIn {
         token,
         expires_at,
@@ -338,9 +337,9 @@ async fn new_session(
     Ok((token, expires_at, session.id))
 }
 
-fn checked_email(new: &NewAccount<'_>) -> ApiResult<String> {
-    let email = new.email.trim().to_lowercase();
-    let mut fields = Fields::default();
+/// The address in the form in which it is kept; notes what is wrong with it.
+pub(crate) fn check_email(fields: &mut Fields, email: &str) -> String {
+    let email = email.trim().to_lowercase();
     let (local, domain) = email.split_once('@').unwrap_or_default();
     let odd = |text: &str| {
         text.is_empty()
@@ -351,73 +350,15 @@ fn checked_email(new: &NewAccount<'_>) -> ApiResult<String> {
     if email.len() > 254 || odd(local) || odd(domain) {
         fields.wrong("/email", "expected an address such as you@example.com");
     }
-    if new.password.chars().count() < PASSWORD_MIN || new.password.len() > PASSWORD_MAX {
+    email
+}
+
+/// Notes what is wrong with a password.
+pub(crate) fn check_password(fields: &mut Fields, password: &str) {
+    if password.chars().count() < PASSWORD_MIN || password.len() > PASSWORD_MAX {
         fields.wrong(
             "/password",
             format!("expected {PASSWORD_MIN} to {PASSWORD_MAX} characters"),
         );
-    }
-    for (pointer, text) in [("/name", new.name), ("/orgName", new.org_name)] {
-        if text.trim().is_empty() || text.chars().count() > 100 {
-            fields.wrong(pointer, "expected 1 to 100 characters");
-        }
-    }
-    fields.check()?;
-    Ok(email)
-}
-
-/// `Acme Inc` becomes `acme-inc`.
-fn slug(name: &str) -> String {
-    let mut slug = String::new();
-    for letter in name.chars().flat_map(char::to_lowercase) {
-        match letter {
-            'a'..='z' | '0'..='9' => slug.push(letter),
-            _ if slug.is_empty() || slug.ends_with('-') => {}
-            _ => slug.push('-'),
-        }
-        if slug.len() == 40 {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() {
-        "org".to_owned()
-    } else {
-        slug.to_owned()
-    }
-}
-
-async fn free_slug(tx: &mut Tx, name: &str) -> ApiResult<String> {
-    let wanted = slug(name);
-    for number in 1..100 {
-        let candidate = match number {
-            1 => wanted.clone(),
-            _ => format!("{wanted}-{number}"),
-        };
-        if orgs::by_slug(tx, &candidate).await?.is_none() {
-            return Ok(candidate);
-        }
-    }
-    Err(ApiError::field(
-        "/orgName",
-        "many organizations have this name; choose another one",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::slug;
-
-    #[test]
-    fn slugs() {
-        for (name, expected) in [
-            ("Acme Inc", "acme-inc"),
-            ("  Ünïcode & Söhne! ", "n-code-s-hne"),
-            ("---", "org"),
-            ("日本", "org"),
-            ("a".repeat(80).as_str(), "a".repeat(40).as_str()),
-        ] {
-            assert_eq!(slug(name), expected, "{name}");
-        }
     }
 }

@@ -95,6 +95,34 @@ impl Caller {
         }
     }
 
+    /// The organization, unless the caller's key is bound to a project of it: for what belongs to the whole.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn whole_org(&self) -> Result<OrgId, ApiError> {
+        match self.project {
+            None => Ok(self.org),
+            Some(_) => Err(ApiError::new(
+                Code::Forbidden,
+                "your key is bound to a project; this belongs to the whole organization",
+            )),
+        }
+    }
+
+    /// The person and the session: for what a management key cannot do.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(crate) fn person(&self) -> Result<(UserId, SessionId), ApiError> {
+        match self.who {
+            Who::User { user, session, .. } => Ok((user, session)),
+            Who::Key { .. } | Who::Machine { .. } => Err(ApiError::new(
+                Code::Forbidden,
+                "a management key has no session; sign in with `ks login` to do this",
+            )),
+        }
+    }
+
     /// That the caller still has the role they came with, from now until the end of the transaction: before handing out what
     /// would outlive its loss.
     ///

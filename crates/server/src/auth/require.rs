@@ -153,4 +153,5 @@ needs! {
     ManageAgents
     ManageCredentials
     Administer
+    ManageOrg
 }

@@ -101,6 +101,15 @@ pub(crate) enum Excess {
 }
 
 impl Authority {
+    /// That of a member: in the whole organization, until it is taken away.
+    pub(crate) const fn of_member(role: Role) -> Self {
+        Self {
+            role,
+            project: None,
+            until: None,
+        }
+    }
+
     /// Why who has this cannot hand `granted` out; `None` when they can.
     pub(crate) fn excess(&self, granted: &Self) -> Option<Excess> {
         if !covers(self.role, granted.role) {

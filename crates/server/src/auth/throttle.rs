@@ -63,6 +63,15 @@ impl Subjects {
             address: format!("address:{network}"),
         }
     }
+
+    /// Who asks for a mail: counted apart, so that asking keeps nobody from signing in.
+    pub(crate) fn of_mail(email: &str, address: Option<IpAddr>) -> Self {
+        let Self { account, address } = Self::new(email, address);
+        Self {
+            account: format!("mail:{account}"),
+            address: format!("mail:{address}"),
+        }
+    }
 }
 
 /// Counts an attempt at the account, unless account or address have to wait: then it gives how long, and counts nothing.

@@ -17,6 +17,9 @@ pub struct ApiSection {
     pub tls: Option<TlsFiles>,
     /// Whether something in front of it terminates TLS. Also marks session cookies `Secure`.
     pub behind_tls: bool,
+    /// Where people reach it, for links in mails: `https://keystore.example.com`. From `addr` when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// Who may sign up. Default `closed`.
     pub signup: SignUp,
 }
@@ -38,6 +41,7 @@ impl Default for ApiSection {
             addr: SocketAddr::from((Ipv4Addr::LOCALHOST, 8401)),
             tls: None,
             behind_tls: false,
+            public_url: None,
             signup: SignUp::Closed,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Config, SignUp};
+use super::{Config, MailTls, SignUp};
 
 pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root key \
      nothing can be sealed or opened";
@@ -30,6 +30,27 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
              addresses cannot be verified without mail; set it to \"closed\""
                 .to_owned(),
         );
+    }
+    let mail = &config.mail;
+    if mail.host.is_some() && mail.from.is_none() {
+        reasons.push("`mail.host` is set and `mail.from` is not: say who mails are from".to_owned());
+    }
+    if mail.host.is_some() && config.api.public_url.is_none() && !api.addr.ip().is_loopback() {
+        reasons.push(
+            "`mail.host` is set and `api.public_url` is not: links in mails would name an address that nobody reaches".to_owned(),
+        );
+    }
+    if let Some(host) = &mail.host
+        && mail.tls == MailTls::None
+        && host != "localhost"
+        && !host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+    {
+        reasons.push(format!(
+            "`mail.tls = \"none\"` and `mail.host` ({host}) is not this machine: codes that open accounts would travel in plain \
+             text; set it to \"starttls\" or \"implicit\""
+        ));
     }
     if config.kms.ways() != 1 {
         reasons.push(ONE_ROOT_KEY.to_owned());
@@ -108,6 +129,15 @@ mod tests {
                 "api.signup",
             ),
             ("[limits]\ndefault_rpm = 1000001\n", "limits.default_rpm"),
+            ("[mail]\nhost = \"mx.example\"\n", "mail.from"),
+            (
+                "[mail]\nhost = \"mx.example\"\nfrom = \"a@b.example\"\ntls = \"none\"\n",
+                "mail.tls",
+            ),
+            (
+                "[mail]\nhost = \"mx.example\"\nfrom = \"a@b.example\"\n[api]\naddr = \"192.0.2.1:8401\"\nbehind_tls = true\n",
+                "api.public_url",
+            ),
             (
                 "[store]\ndata_dir = \"/etc/keystore\"\n",
                 "inside the data directory",

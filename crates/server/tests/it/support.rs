@@ -12,6 +12,7 @@ mod caller;
 mod canary;
 mod client;
 mod finish;
+mod mails;
 mod recorder;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use canary::Canaries;
 pub(crate) use client::{Answer, Client};
+use mails::Mails;
 use recorder::Recorder;
 
 /// The secret that [`TestApp::create_credential`] stores. No answer may ever contain it.
@@ -95,6 +97,7 @@ struct Base {
     signup: SignUp,
     dev: bool,
     proxy: ProxyConfig,
+    mails: Mails,
 }
 
 /// A started server.
@@ -147,6 +150,7 @@ impl TestApp {
             signup: setup.signup,
             dev: setup.dev,
             proxy,
+            mails: Mails::default(),
         };
         let running = base.start(folder.path(), &upstream).await;
         let recorder = Recorder::default();
@@ -234,6 +238,32 @@ impl TestApp {
         &self.api_url
     }
 
+    /// The code in the newest mail to this address that is for `ks account <command>`, once it is there.
+    pub(crate) async fn mailed_code(&self, to: &str, command: &str) -> String {
+        let code = self.base.mails.code(to, command).await;
+        self.secret(&code);
+        code
+    }
+
+    /// How many mails there were to this address.
+    pub(crate) fn mails_to(&self, to: &str) -> usize {
+        self.base.mails.count(to)
+    }
+
+    /// A client in the session of somebody new with this role, invited into the organization of `owner`.
+    pub(crate) async fn member(&self, owner: &Client, email: &str, role: &str) -> Client {
+        let invitation = json!({"email": email, "role": role});
+        owner.post("/v1/invitations", &invitation).await.expect(201);
+        let code = self.mailed_code(email, "accept").await;
+        let body = json!({"code": code, "password": PASSWORD, "name": "Grace"});
+        let signed_in = self
+            .anonymous()
+            .post("/v1/auth/accept-invitation", &body)
+            .await
+            .expect(200);
+        self.anonymous().with_token(signed_in["token"].as_str().unwrap())
+    }
+
     /// The fake provider.
     pub(crate) fn fake_upstream(&self) -> &FakeUpstream {
         &self.upstream
@@ -285,6 +315,22 @@ impl TestApp {
             let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
             sqlx::query(statement).execute(&mut connection).await.unwrap();
         }
+    }
+
+    /// Whether this server runs on PostgreSQL.
+    pub(crate) fn is_postgres(&self) -> bool {
+        !self.base.store_url.starts_with("sqlite:")
+    }
+
+    /// One number from the (SQLite) database, read beside the server.
+    pub(crate) async fn number(&self, query: &'static str) -> i64 {
+        use sqlx::Connection;
+        let url = format!("sqlite://{}", self.folder.path().join("keystore.db").display());
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
     }
 
     /// Does what somebody does who can write to the (SQLite) database and has no key.
@@ -341,8 +387,10 @@ impl Base {
                 behind_tls: false,
                 dev: self.dev,
                 proxy_url: proxy_url.clone(),
+                api_url: api_url.clone(),
                 allow_upstream: [upstream.authority()].into(),
             },
+            mailer: Arc::new(self.mails.clone()),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
         };

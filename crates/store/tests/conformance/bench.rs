@@ -99,6 +99,38 @@ impl Bench {
 }
 
 impl Bench {
+    /// The tables that have this column.
+    pub(crate) async fn tables_with(&self, column: &str) -> Vec<String> {
+        use sqlx::Connection;
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            let query = "SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c ON c.name = $1 WHERE m.type = 'table'";
+            let names = sqlx::query_scalar(query).bind(column.to_owned());
+            names.fetch_all(&mut connection).await.unwrap()
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            let query = "SELECT CAST(table_name AS TEXT) FROM information_schema.columns \
+                WHERE column_name = $1 AND table_schema = 'public'";
+            let names = sqlx::query_scalar(query).bind(column.to_owned());
+            names.fetch_all(&mut connection).await.unwrap()
+        }
+    }
+
+    /// How many rows of `table` are this organization's.
+    pub(crate) async fn rows_of(&self, table: &str, org: uuid::Uuid) -> i64 {
+        use sqlx::{AssertSqlSafe, Connection};
+        let query = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table} WHERE org = $1"));
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+            let count = sqlx::query_scalar(query).bind(org);
+            count.fetch_one(&mut connection).await.unwrap()
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await.unwrap();
+            let count = sqlx::query_scalar(query).bind(org);
+            count.fetch_one(&mut connection).await.unwrap()
+        }
+    }
+
     /// Runs a statement as somebody does who has the database and no key.
     pub(crate) async fn try_statement(&self, sql: &'static str) -> sqlx::Result<()> {
         use sqlx::Connection;

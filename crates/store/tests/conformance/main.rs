@@ -10,6 +10,7 @@ mod bench;
 mod journal;
 mod money;
 mod outage;
+mod people;
 mod policies;
 mod resources;
 
@@ -53,6 +54,12 @@ on_both! {
         one_kek_is_active,
         a_key_is_claimed_once,
         what_is_due_is_found_and_reminded_of_once,
+    }
+    people {
+        an_organization_ends_with_everything_but_its_records,
+        a_project_ends_with_what_it_holds,
+        an_invitation_is_found_by_its_link_until_it_ends,
+        of_two_owners_who_demote_each_other_one_remains,
     }
     policies {
         a_token_loads_with_all_that_decides,

@@ -34,12 +34,13 @@ fn lists_of(operations: &[Operation]) -> impl Iterator<Item = &Operation> {
 }
 
 /// Calls every operation as `client` on what is foreign to it. Gives how many calls there were.
-async fn try_everything(client: &Client, role: &str, own: &Things, foreign: &Things) -> usize {
+async fn try_everything(client: &Client, role: &str, in_person: bool, foreign: &Things) -> usize {
+    let own = &Things::nothing();
     let mut count = 0;
     for operation in operations() {
         let allowed = match operation.may {
             May::Roles(roles) => roles.split(' ').any(|name| name == role),
-            May::Session => false,
+            May::People(roles) => in_person && roles.split(' ').any(|name| name == role),
             May::Anybody => continue,
         };
         for call in operation.calls_on_foreign(own, foreign) {
@@ -57,7 +58,7 @@ async fn try_everything(client: &Client, role: &str, own: &Things, foreign: &Thi
         }
     }
     for operation in lists_of(&operations()) {
-        let answer = operation.call(&Things::nothing()).send(client).await;
+        let answer = operation.call(own).send(client).await;
         let text = answer.body.to_string();
         for id in foreign.ids() {
             assert!(!text.contains(id), "{role} {}: {text}", operation.name);
@@ -76,15 +77,41 @@ async fn what_is_another_organizations_does_not_exist() {
     let stranger = app.stranger().await;
     for role in ROLES {
         let client = key(&stranger, role, json!({})).await;
-        let count = try_everything(&client, role, &Things::nothing(), &foreign).await;
-        assert!(count >= 30, "{count}");
+        let count = try_everything(&client, role, false, &foreign).await;
+        assert!(count >= 40, "{count}");
     }
+    try_everything(&stranger, "owner", true, &foreign).await;
     assert_eq!(
         app.fake_upstream().count(),
         calls,
         "no credential of another organization was tried"
     );
     assert_eq!(all_lists(app.owner_client()).await, before, "nothing was changed");
+}
+
+#[tokio::test]
+async fn what_is_another_projects_does_not_exist_for_a_key_that_is_bound_to_one() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let foreign = Things::make(&app, owner).await;
+    owner
+        .post("/v1/projects", &json!({"name": "Other"}))
+        .await
+        .expect(201);
+    let before = all_lists(owner).await;
+    for role in ROLES {
+        let client = key(owner, role, json!({"project": "other"})).await;
+        try_everything(&client, role, false, &foreign).await;
+    }
+    let without_keys = |mut lists: Vec<Value>| {
+        lists.retain(|list| !list.to_string().contains("key_"));
+        lists
+    };
+    assert_eq!(
+        without_keys(all_lists(owner).await),
+        without_keys(before),
+        "nothing was changed"
+    );
 }
 
 #[tokio::test]

@@ -17,8 +17,8 @@ pub(super) const CANARY_NAME: &str = "canaryname";
 pub(super) enum May {
     /// Callers with one of these roles.
     Roles(&'static str),
-    /// Whoever has a session; a management key never.
-    Session,
+    /// People with one of these roles, in a session; a management key never.
+    People(&'static str),
     /// Everybody, signed in or not.
     Anybody,
 }
@@ -27,6 +27,9 @@ pub(super) enum May {
 pub(super) const ROLES: [&str; 5] = ["owner", "admin", "member", "billing", "viewer"];
 
 const ALL: May = May::Roles("owner admin member billing viewer");
+const EVERY_PERSON: May = May::People("owner admin member billing viewer");
+const OWNER: May = May::Roles("owner");
+const OWNER_IN_PERSON: May = May::People("owner");
 const SEE_AGENTS: May = May::Roles("owner admin member viewer");
 const SEE_AUDIT: May = May::Roles("owner admin viewer");
 const MANAGE_AGENTS: May = May::Roles("owner admin member");
@@ -49,17 +52,59 @@ const TABLE: &[(&str, May, Body)] = &[
         |_| json!({"email": "owner@example.com", "password": PASSWORD}),
     ),
     ("exchange_code", May::Anybody, |_| json!({"code": "none"})),
-    ("log_out", May::Session, NONE),
-    ("refresh_session", May::Session, NONE),
+    ("log_out", EVERY_PERSON, NONE),
+    ("refresh_session", EVERY_PERSON, NONE),
     (
         "switch_org",
-        May::Session,
+        EVERY_PERSON,
         |things| json!({"orgId": things.id("org")}),
     ),
     ("who_am_i", ALL, NONE),
+    (
+        "forgot_password",
+        May::Anybody,
+        |_| json!({"email": "owner@example.com"}),
+    ),
+    (
+        "reset_password",
+        May::Anybody,
+        |_| json!({"code": "none", "password": PASSWORD}),
+    ),
+    ("send_verification", EVERY_PERSON, NONE),
+    ("verify_email", May::Anybody, |_| json!({"code": "none"})),
+    (
+        "accept_invitation",
+        May::Anybody,
+        |_| json!({"code": "none", "password": PASSWORD, "name": "Invited"}),
+    ),
+    ("list_orgs", ALL, NONE),
+    ("create_org", EVERY_PERSON, |_| json!({"name": "Another"})),
     ("get_org", ALL, NONE),
+    ("update_org", OWNER, |_| json!({"timeZone": "Europe/Berlin"})),
+    ("delete_org", OWNER_IN_PERSON, NONE),
+    (
+        "transfer_org",
+        OWNER_IN_PERSON,
+        |things| json!({"userId": things.id("member")}),
+    ),
+    ("leave_org", EVERY_PERSON, NONE),
+    ("list_members", ADMINISTER, NONE),
+    ("update_member", ADMINISTER, |_| json!({"role": "member"})),
+    ("remove_member", ADMINISTER, NONE),
+    ("list_invitations", ADMINISTER, NONE),
+    (
+        "create_invitation",
+        ADMINISTER,
+        |_| json!({"email": "fresh@example.com", "role": "viewer"}),
+    ),
+    ("delete_invitation", ADMINISTER, NONE),
     ("list_projects", ALL, NONE),
     ("get_project", ALL, NONE),
+    ("create_project", ADMINISTER, |_| json!({"name": "Fresh"})),
+    ("update_project", ADMINISTER, |_| json!({"labels": ["phi"]})),
+    ("delete_project", ADMINISTER, NONE),
+    ("get_api_key", ADMINISTER, NONE),
+    ("update_api_key", ADMINISTER, |_| json!({"name": "renamed"})),
     ("list_providers", ALL, NONE),
     ("get_provider", ALL, NONE),
     (
@@ -119,16 +164,23 @@ const TABLE: &[(&str, May, Body)] = &[
 ];
 
 /// Members of bodies and queries that name a thing: the member, and the thing.
-const REFERENCES: [(&str, &str); 4] = [
+const REFERENCES: [(&str, &str); 5] = [
     ("project", "project"),
     ("agent", "agent"),
     ("agentId", "agent"),
     ("orgId", "org"),
+    ("userId", "member"),
 ];
 
 /// A thing of every kind, by the name that paths give it.
 #[derive(Clone)]
 pub(super) struct Things(BTreeMap<&'static str, String>);
+
+/// The address of the person behind `member`.
+pub(super) const MEMBER: &str = "member.canaryname@example.com";
+
+/// The address that `invitation` went to.
+pub(super) const INVITED: &str = "invited.canaryname@example.com";
 
 impl Things {
     /// Makes them in the organization of `owner`.
@@ -144,10 +196,15 @@ impl Things {
         let token = owner.post("/v1/tokens", &token).await.expect(201);
         let key = json!({"name": canary("key"), "role": "viewer"});
         let key = owner.post("/v1/api-keys", &key).await.expect(201);
-        let project = owner.get("/v1/projects/default").await.expect(200);
         let provider = json!({"name": canary("provider"), "category": "llm", "self_hosted": true});
         let provider = json!({"slug": "own-provider", "definition": provider});
         owner.post("/v1/providers", &provider).await.expect(201);
+        let project = json!({"name": canary("project"), "slug": "things"});
+        let project = owner.post("/v1/projects", &project).await.expect(201);
+        let member = app.member(owner, MEMBER, "viewer").await;
+        let member = member.get("/v1/auth/me").await.expect(200);
+        let invitation = json!({"email": INVITED, "role": "viewer"});
+        let invitation = owner.post("/v1/invitations", &invitation).await.expect(201);
         let chat = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]});
         let request = app
             .caller(token["token"].as_str().unwrap())
@@ -164,6 +221,8 @@ impl Things {
             ("budget", text(&token["agent"]["budget"]["id"])),
             ("apiKey", text(&key["apiKey"]["id"])),
             ("request", request.id()),
+            ("member", text(&member["user"]["id"])),
+            ("invitation", text(&invitation["id"])),
         ]))
     }
 
@@ -180,6 +239,8 @@ impl Things {
             ("budget", id("bud")),
             ("apiKey", id("key")),
             ("request", id("req")),
+            ("member", id("usr")),
+            ("invitation", id("ivt")),
         ]))
     }
 
@@ -189,9 +250,13 @@ impl Things {
             .unwrap_or_else(|| panic!("no thing is called `{kind}`"))
     }
 
-    /// Every id.
+    /// Every id but that of the organization.
     pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.0.values().map(String::as_str).filter(|id| id.contains('_'))
+        let things = self
+            .0
+            .iter()
+            .filter(|(kind, _)| !matches!(**kind, "org" | "provider"));
+        things.map(|(_, id)| id.as_str())
     }
 }
 

@@ -1,0 +1,52 @@
+//! The mails of a test: kept, and read as people do.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use keystore_server::mail::{Mail, Mailer, Sending};
+
+/// Every mail so far. Clones share them.
+#[derive(Clone, Default)]
+pub(super) struct Mails(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Mails {
+    fn to(&self, to: &str) -> Vec<String> {
+        let mails = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        mails
+            .iter()
+            .filter(|(address, _)| address == to)
+            .map(|(_, text)| text.clone())
+            .collect()
+    }
+
+    pub(super) fn count(&self, to: &str) -> usize {
+        self.to(to).len()
+    }
+
+    /// The code in the newest mail to `to` that is for this command: mails are sent in the background, so it may take a moment.
+    pub(super) async fn code(&self, to: &str, command: &str) -> String {
+        for _ in 0..500 {
+            let command = format!("ks account {command} ");
+            if let Some(text) = self.to(to).iter().rev().find(|text| text.contains(&command)) {
+                let (_, rest) = text.split_once("--code ").unwrap();
+                return rest.split_whitespace().next().unwrap().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no mail to {to}");
+    }
+}
+
+impl Mailer for Mails {
+    fn send(&self, mail: Mail) -> Sending<'_> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((mail.to, mail.text));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn delivers(&self) -> bool {
+        true
+    }
+}
