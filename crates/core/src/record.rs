@@ -1,6 +1,9 @@
 //! What the journal records: the intent before a request goes out, the outcome after it, and refusals.
 //!
 //! The CBOR form of these types is durable. Fields have numbers; a number is never reused, and a new field is optional.
+//! Texts are borrowed: from the request when a record is written, from the journal's bytes when it is read.
+
+use std::borrow::Cow;
 
 use crate::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
 use crate::money::NanoUsd;
@@ -21,7 +24,7 @@ pub struct HeldBudget {
 
 /// Durable before the first byte goes to an upstream: who calls what with which credential, and what is held for it.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Intent {
+pub struct Intent<'a> {
     /// The billing identity of this physical attempt.
     #[n(0)]
     pub attempt: AttemptId,
@@ -44,20 +47,20 @@ pub struct Intent {
     #[n(6)]
     pub token: TokenId,
     /// The provider's slug.
-    #[n(7)]
-    pub provider: String,
+    #[b(7)]
+    pub provider: &'a str,
     /// The operation's name in the catalog, or `other`.
-    #[n(8)]
-    pub operation: String,
+    #[b(8)]
+    pub operation: &'a str,
     /// The HTTP method.
-    #[n(9)]
-    pub method: String,
+    #[b(9)]
+    pub method: &'a str,
     /// The upstream path without its query and without credential slots; at most 512 bytes.
-    #[n(10)]
-    pub path: String,
+    #[b(10)]
+    pub path: &'a str,
     /// The model that the body named.
-    #[n(11)]
-    pub model: Option<String>,
+    #[b(11)]
+    pub model: Option<&'a str>,
     /// Whose credential.
     #[n(12)]
     pub source: Source,
@@ -72,7 +75,7 @@ pub struct Intent {
     pub hold: NanoUsd,
     /// The budgets that the hold counts against; empty without a budget.
     #[n(16)]
-    pub budgets: Vec<HeldBudget>,
+    pub budgets: Cow<'a, [HeldBudget]>,
 }
 
 /// How an attempt ended.
@@ -144,7 +147,7 @@ pub struct ChargeFlags {
 
 /// After the request: what it used and what it cost.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Outcome {
+pub struct Outcome<'a> {
     /// The attempt that this ends. The first outcome of an attempt counts; later ones are ignored.
     #[n(0)]
     pub attempt: AttemptId,
@@ -158,8 +161,8 @@ pub struct Outcome {
     #[n(3)]
     pub status: u16,
     /// The model that the vendor says it served.
-    #[n(4)]
-    pub served_model: Option<String>,
+    #[b(4)]
+    pub served_model: Option<&'a str>,
     /// What was used.
     #[n(5)]
     pub usage: Usage,
@@ -182,13 +185,13 @@ pub struct Outcome {
     #[n(11)]
     pub response_bytes: u64,
     /// The error code that the client was given in place of the upstream's answer.
-    #[n(12)]
-    pub refusal: Option<String>,
+    #[b(12)]
+    pub refusal: Option<&'a str>,
 }
 
 /// Requests of an agent that were refused, coalesced by second and code when there are many.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Refusal {
+pub struct Refusal<'a> {
     /// The first request that was refused.
     #[n(0)]
     pub request: RequestId,
@@ -208,11 +211,11 @@ pub struct Refusal {
     #[n(5)]
     pub token: TokenId,
     /// The provider's slug, as far as it was known.
-    #[n(6)]
-    pub provider: String,
+    #[b(6)]
+    pub provider: &'a str,
     /// The stable code of the refusal.
-    #[n(7)]
-    pub code: String,
+    #[b(7)]
+    pub code: &'a str,
     /// The status of the answer.
     #[n(8)]
     pub status: u16,
@@ -220,20 +223,20 @@ pub struct Refusal {
     #[n(9)]
     pub count: u32,
     /// The model that the body named, where it was read.
-    #[n(10)]
-    pub model: Option<String>,
+    #[b(10)]
+    pub model: Option<&'a str>,
 }
 
 /// One record of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub enum Record {
+pub enum Record<'a> {
     /// Before.
     #[n(0)]
-    Intent(#[n(0)] Intent),
+    Intent(#[b(0)] Intent<'a>),
     /// After.
     #[n(1)]
-    Outcome(#[n(0)] Outcome),
+    Outcome(#[b(0)] Outcome<'a>),
     /// Instead.
     #[n(2)]
-    Refusal(#[n(0)] Refusal),
+    Refusal(#[b(0)] Refusal<'a>),
 }

@@ -5,6 +5,7 @@
 
 mod plan;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use keystore_catalog::{Billing, PriceRef};
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::record::{Ending, HeldBudget, Intent};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
-use keystore_store::Durability;
+use keystore_store::{Durability, JournalError};
 use uuid::Uuid;
 
 use self::plan::Plan;
@@ -86,7 +87,9 @@ impl Proxy {
         let asked = (request.id, request.method.clone());
         let plan = self.plan(permit, request, now).await?;
         let attempt = AttemptId::new(self.ids.next());
-        let intent = intent(permit, credential, asked, now, attempt, &plan);
+        let intent = intent(permit, credential, &asked, now, attempt, &plan);
+        // Taken before the first await, like the guard that settles it.
+        let written = self.store.journal().intent(&intent, Durability::Process);
         let reservation = Reservation {
             proxy: Arc::clone(self),
             open: Some(Box::new(Open {
@@ -106,7 +109,7 @@ impl Proxy {
             })),
         };
         Ok(Reserved {
-            reservation: reservation.record(&intent).await?,
+            reservation: reservation.once(written).await?,
             body: plan.body,
             meter: plan.meter,
             stream: plan.stream,
@@ -133,16 +136,16 @@ impl Proxy {
             project: target.project,
             agent: AgentId::new(Uuid::nil()),
             token: TokenId::new(Uuid::nil()),
-            provider: target.provider.slug.to_string(),
-            operation: "credential.verify".to_owned(),
-            method: request.method.to_string(),
-            path: request.path.clone(),
+            provider: &target.provider.slug,
+            operation: "credential.verify",
+            method: request.method.as_str(),
+            path: &request.path,
             model: None,
             source: target.credential.source,
             credential: target.credential.id,
             credential_version: target.credential.version,
             hold: NanoUsd::ZERO,
-            budgets: Vec::new(),
+            budgets: Cow::Borrowed(&[]),
         };
         let reservation = Reservation {
             proxy: Arc::clone(self),
@@ -162,7 +165,8 @@ impl Proxy {
                 first_byte: None,
             })),
         };
-        reservation.record(&intent).await
+        let written = self.store.journal().intent(&intent, Durability::Process);
+        reservation.once(written).await
     }
 }
 
@@ -174,41 +178,40 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: Incoming,
 }
 
-fn intent(
-    permit: &Permit,
+fn intent<'a>(
+    permit: &'a Permit,
     credential: &ReadyCredential,
-    (request, method): (RequestId, Method),
+    (request, method): &'a (RequestId, Method),
     now: Micros,
     attempt: AttemptId,
-    plan: &Plan,
-) -> Intent {
+    plan: &'a Plan,
+) -> Intent<'a> {
     let path = permit.target.upstream_path();
     Intent {
         attempt,
-        request,
+        request: *request,
         at: now,
         org: permit.agent.policy.org,
         project: permit.agent.policy.project,
         agent: permit.agent.policy.agent,
         token: permit.agent.token.token,
-        provider: permit.provider().slug.to_string(),
-        operation: permit.operation_name().to_owned(),
-        method: method.to_string(),
+        provider: &permit.provider().slug,
+        operation: permit.operation_name(),
+        method: method.as_str(),
         // The front door lets only ASCII through, so any byte is a boundary.
-        path: path.get(..MAX_RECORDED_PATH).unwrap_or(path).to_owned(),
-        model: plan.model.clone(),
+        path: path.get(..MAX_RECORDED_PATH).unwrap_or(path),
+        model: plan.model.as_deref(),
         source: permit.grant().grant.source,
         credential: credential.id,
         credential_version: credential.version,
         hold: plan.hold,
-        budgets: plan.budgets.clone(),
+        budgets: Cow::Borrowed(&plan.budgets),
     }
 }
 
 impl Reservation {
-    /// Writes the intent. A hold whose intent is not written is undone, and nothing may be sent.
-    async fn record(mut self, intent: &Intent) -> Result<Self, Deny> {
-        let written = self.proxy.store.journal().intent(intent, Durability::Process);
+    /// Itself, once the intent is written. A hold whose intent is not written is undone, and nothing may be sent.
+    async fn once(mut self, written: impl Future<Output = Result<(), JournalError>>) -> Result<Self, Deny> {
         if written.await.is_err() {
             self.release();
             return Err(Deny::AuditUnavailable);

@@ -43,7 +43,10 @@ impl Proxy {
             at: self.clock.now(),
             ending: end.ending,
             status: open.status,
-            served_model: end.metered.and_then(|metered| metered.served_model),
+            served_model: end
+                .metered
+                .as_ref()
+                .and_then(|metered| metered.served_model.as_deref()),
             usage: charge.usage,
             cost: charge.cost,
             flags: charge.flags,
@@ -51,7 +54,7 @@ impl Proxy {
             total_us: elapsed(self.clock.boottime()),
             request_bytes: open.request_bytes,
             response_bytes: end.response_bytes,
-            refusal: end.refusal.map(str::to_owned),
+            refusal: end.refusal,
         });
         charge
     }

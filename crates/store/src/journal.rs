@@ -122,7 +122,7 @@ impl Journal {
     /// `Unavailable`: it is not written; nothing may be sent upstream. The journal itself notes that nothing was sent.
     pub fn intent(
         &self,
-        intent: &Intent,
+        intent: &Intent<'_>,
         durability: Durability,
     ) -> impl Future<Output = Result<(), JournalError>> + Send + use<> {
         let done = self.enlist(intent, durability);
@@ -134,7 +134,7 @@ impl Journal {
         }
     }
 
-    fn enlist(&self, intent: &Intent, durability: Durability) -> Option<Arc<Done>> {
+    fn enlist(&self, intent: &Intent<'_>, durability: Durability) -> Option<Arc<Done>> {
         let mut waiting = self.inner.lock();
         // Read under the lock: the writer clears it under the same lock, so no intent slips into an outage.
         if waiting.closed || !self.is_available() || waiting.body.len() > WAITING_AT_MOST {
@@ -152,7 +152,7 @@ impl Journal {
     }
 
     /// Records an outcome. Does not wait; it is not lost while the process lives.
-    pub fn outcome(&self, outcome: &Outcome) {
+    pub fn outcome(&self, outcome: &Outcome<'_>) {
         self.append(RecordRef::Outcome(outcome));
     }
 
@@ -170,7 +170,7 @@ impl Journal {
 
     /// Records a refusal. Does not wait. When an agent is refused very often with one code, the refusals of a second are
     /// kept as one with a count.
-    pub fn refusal(&self, refusal: &Refusal) {
+    pub fn refusal(&self, refusal: &Refusal<'_>) {
         let mut waiting = self.inner.lock();
         let idle = waiting.body.is_empty() && waiting.flood.is_empty();
         let Waiting { flood, body, .. } = &mut *waiting;

@@ -14,8 +14,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use keystore_core::ids::AttemptId;
-use keystore_core::record::{Intent, Record};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -43,7 +41,7 @@ sql! {
     ADVANCE = "UPDATE watermarks SET seq = $1";
     ROWS = "SELECT seq, body FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
     LAST_REQUEST = "SELECT COALESCE(MAX(seq), 0) FROM requests";
-    OPEN = "SELECT attempt, seq, body FROM open_intents ORDER BY attempt LIMIT $1";
+    OPEN = "SELECT body FROM open_intents ORDER BY attempt LIMIT $1";
     CLEAR_OPEN_INTENTS = "DELETE FROM open_intents";
     CLEAR_REQUESTS = "DELETE FROM requests";
     CLEAR_BUDGET_SPEND = "DELETE FROM budget_spend";
@@ -158,9 +156,11 @@ impl Projector {
         }
         let mut records = Vec::new();
         let mut mark = mark;
-        for (seq, body) in rows {
-            records.extend(batch::records(&body)?.into_iter().map(|record| (seq, record)));
-            mark = seq;
+        for (seq, body) in &rows {
+            for framed in batch::records(body) {
+                records.push((*seq, framed?));
+            }
+            mark = *seq;
             if records.len() >= RECORDS_AT_A_TIME {
                 break;
             }
@@ -168,7 +168,7 @@ impl Projector {
         let (last,): (i64,) = fetch_one!(conn, (i64,), LAST_REQUEST)?;
         let known = tables::known(&mut conn, &records).await?;
         drop(conn);
-        let effects = fold::fold(records, known, last);
+        let effects = fold::fold(records, &known, last)?;
         let last = last + i64::try_from(effects.rows.len()).unwrap_or(0);
         let mut tx = self.engine.begin().await?;
         tables::write(&mut tx, &effects).await?;
@@ -188,23 +188,8 @@ impl Projector {
     }
 }
 
-/// Intents that are still open, at most `limit`.
-pub(crate) async fn open_intents(conn: &mut Conn, limit: u32) -> Result<Vec<Intent>, StoreError> {
-    let rows = fetch_all!(conn, (uuid::Uuid, i64, Vec<u8>), OPEN, limit)?;
-    rows.iter()
-        .map(|(_, _, body)| fold::decode_intent(body))
-        .collect()
-}
-
-/// The attempts that outcomes among `records` end, and the requests that refusals name.
-fn named(records: &[(i64, Record)]) -> (Vec<AttemptId>, Vec<keystore_core::ids::RequestId>) {
-    let (mut attempts, mut refused) = (Vec::new(), Vec::new());
-    for (_, record) in records {
-        match record {
-            Record::Intent(_) => {}
-            Record::Outcome(outcome) => attempts.push(outcome.attempt),
-            Record::Refusal(refusal) => refused.push(refusal.request),
-        }
-    }
-    (attempts, refused)
+/// Intents that are still open, at most `limit`, each as a batch of its own.
+pub(crate) async fn open_intents(conn: &mut Conn, limit: u32) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = fetch_all!(conn, (Vec<u8>,), OPEN, limit)?;
+    Ok(rows.into_iter().map(|(body,)| body).collect())
 }

@@ -71,7 +71,8 @@ pub(crate) async fn recover(
         }
         let mut body = Vec::new();
         for intent in &open {
-            batch::push(&mut body, RecordRef::Outcome(&crash_outcome(intent, now)))?;
+            let outcome = crash_outcome(&batch::intent(intent)?.0, now);
+            batch::push(&mut body, RecordRef::Outcome(&outcome))?;
         }
         head += 1;
         engine.append(head, now, &body, true).await?;
@@ -89,7 +90,7 @@ pub(crate) async fn recover(
 }
 
 /// An intent without an outcome settles at its full hold: it may have been sent.
-fn crash_outcome(intent: &Intent, now: Micros) -> Outcome {
+fn crash_outcome(intent: &Intent<'_>, now: Micros) -> Outcome<'static> {
     Outcome {
         attempt: intent.attempt,
         at: now,

@@ -6,6 +6,7 @@
     reason = "the child process is told by its environment which database to use, and spawns its own tasks"
 )]
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -46,7 +47,7 @@ async fn open(url: &str, spool: &str, seed: u64) -> (Store, keystore_store::Reco
     Store::open(url, options, clock, ids).await.unwrap()
 }
 
-fn intent(store: &Store) -> Intent {
+fn intent(store: &Store) -> Intent<'static> {
     Intent {
         attempt: AttemptId::new(store.ids().next()),
         request: RequestId::new(store.ids().next()),
@@ -55,23 +56,23 @@ fn intent(store: &Store) -> Intent {
         project: ProjectId::new(Uuid::nil()),
         agent: AgentId::new(Uuid::nil()),
         token: TokenId::new(Uuid::nil()),
-        provider: "openai".into(),
-        operation: "chat".into(),
-        method: "POST".into(),
-        path: "/v1/chat/completions".into(),
+        provider: "openai",
+        operation: "chat",
+        method: "POST",
+        path: "/v1/chat/completions",
         model: None,
         source: Source::Byok,
         credential: CredentialId::new(Uuid::nil()),
         credential_version: 1,
         hold: NanoUsd(HOLD),
-        budgets: vec![HeldBudget {
+        budgets: Cow::Owned(vec![HeldBudget {
             budget: budget(),
             window_start: Micros(0),
-        }],
+        }]),
     }
 }
 
-fn ended(intent: &Intent) -> Outcome {
+fn ended(intent: &Intent<'_>) -> Outcome<'static> {
     Outcome {
         attempt: intent.attempt,
         at: intent.at,

@@ -1,7 +1,7 @@
 //! The bytes of a batch: a format byte, then for each record its length (u32, little-endian) and its CBOR.
 //!
-//! The same bytes stand in a journal row and in a frame of the spool. Records are encoded in place from references, in the
-//! form that `Record` decodes from.
+//! The same bytes stand in a journal row, in a frame of the spool, and in what the projections keep of a record. Records are
+//! encoded in place from references, in the form that `Record` decodes from; what is decoded borrows from the bytes.
 
 use keystore_core::record::{Intent, Outcome, Record, Refusal};
 
@@ -15,9 +15,9 @@ const LENGTH: usize = 4;
 /// A record to be appended, by reference.
 #[derive(Clone, Copy)]
 pub(crate) enum RecordRef<'a> {
-    Intent(&'a Intent),
-    Outcome(&'a Outcome),
-    Refusal(&'a Refusal),
+    Intent(&'a Intent<'a>),
+    Outcome(&'a Outcome<'a>),
+    Refusal(&'a Refusal<'a>),
 }
 
 /// Appends a record. On failure the batch is as before.
@@ -55,28 +55,79 @@ fn encode(
     Ok(())
 }
 
-/// The records of a batch, in order.
-pub(crate) fn records(body: &[u8]) -> Result<Vec<Record>, StoreError> {
-    let (format, mut rest) = match body.split_first() {
-        None => return Ok(Vec::new()),
-        Some((format, rest)) => (*format, rest),
-    };
-    if format != FORMAT {
-        return Err(StoreError::damaged(format!(
-            "journal format {format} is not known to this version"
-        )));
+/// A record in a batch.
+pub(crate) struct Framed<'a> {
+    pub(crate) record: Record<'a>,
+    /// Its bytes, with their length before them.
+    pub(crate) frame: &'a [u8],
+}
+
+/// The records of a batch, in order; nothing after the first that cannot be read.
+pub(crate) fn records(body: &[u8]) -> Records<'_> {
+    match body.split_first() {
+        Some((&FORMAT, rest)) => Records { rest, unknown: None },
+        Some((&format, _)) => Records {
+            rest: &[],
+            unknown: Some(format),
+        },
+        None => Records {
+            rest: &[],
+            unknown: None,
+        },
     }
-    let mut records = Vec::new();
-    while !rest.is_empty() {
-        let (length, after) = rest
-            .split_first_chunk::<LENGTH>()
-            .ok_or_else(|| StoreError::damaged("a cut batch"))?;
-        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-        let (record, after) = after
-            .split_at_checked(length)
-            .ok_or_else(|| StoreError::damaged("a cut batch"))?;
-        records.push(minicbor::decode(record).map_err(|error| StoreError::damaged(error.to_string()))?);
-        rest = after;
+}
+
+/// The intent that is the only record of a batch.
+pub(crate) fn intent(body: &[u8]) -> Result<(Intent<'_>, &[u8]), StoreError> {
+    match records(body).next().transpose()? {
+        Some(Framed {
+            record: Record::Intent(intent),
+            frame,
+        }) => Ok((intent, frame)),
+        _ => Err(StoreError::damaged("an open intent that is none")),
     }
-    Ok(records)
+}
+
+/// A batch of records that stand in batches already.
+pub(crate) fn of(frames: &[&[u8]]) -> Vec<u8> {
+    let mut body = Vec::with_capacity(1 + frames.iter().map(|frame| frame.len()).sum::<usize>());
+    body.push(FORMAT);
+    frames.iter().for_each(|frame| body.extend_from_slice(frame));
+    body
+}
+
+/// What [`records`] gives.
+pub(crate) struct Records<'a> {
+    rest: &'a [u8],
+    /// The format, where it is none of ours.
+    unknown: Option<u8>,
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<Framed<'a>, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(format) = self.unknown.take() {
+            let reason = format!("journal format {format} is not known to this version");
+            return Some(Err(StoreError::damaged(reason)));
+        }
+        if self.rest.is_empty() {
+            return None;
+        }
+        let split = split(self.rest);
+        self.rest = split.as_ref().map_or(&[], |(_, rest)| rest);
+        Some(split.map(|(framed, _)| framed))
+    }
+}
+
+/// The first record, and what follows it.
+fn split(frames: &[u8]) -> Result<(Framed<'_>, &[u8]), StoreError> {
+    let cut = || StoreError::damaged("a cut batch");
+    let length = frames.first_chunk::<LENGTH>().ok_or_else(cut)?;
+    let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+    let (frame, rest) = frames
+        .split_at_checked(length.saturating_add(LENGTH))
+        .ok_or_else(cut)?;
+    let record = minicbor::decode(&frame[LENGTH..]).map_err(|error| StoreError::damaged(error.to_string()))?;
+    Ok((Framed { record, frame }, rest))
 }

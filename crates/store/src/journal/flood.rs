@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use keystore_core::ids::AgentId;
-use keystore_core::record::Refusal;
+use keystore_core::record::{Record, Refusal};
 
 use super::batch::{self, RecordRef};
 use crate::error::StoreError;
@@ -22,12 +22,19 @@ pub(super) struct Flood {
 struct Slot {
     code: String,
     seen: u32,
-    held: Option<Refusal>,
+    held: Option<Held>,
+}
+
+/// Refusals that are kept as one.
+struct Held {
+    /// A batch of the first one alone.
+    first: Vec<u8>,
+    count: u32,
 }
 
 impl Flood {
     /// Takes a refusal: into `body`, or into the count of its second.
-    pub(super) fn take(&mut self, refusal: &Refusal, body: &mut Vec<u8>) -> Result<(), StoreError> {
+    pub(super) fn take(&mut self, refusal: &Refusal<'_>, body: &mut Vec<u8>) -> Result<(), StoreError> {
         let second = refusal.at.seconds();
         if second != self.second {
             self.release(body)?;
@@ -38,7 +45,7 @@ impl Flood {
             Some(index) => &mut slots[index],
             None => {
                 slots.push(Slot {
-                    code: refusal.code.clone(),
+                    code: refusal.code.to_owned(),
                     seen: 0,
                     held: None,
                 });
@@ -53,7 +60,12 @@ impl Flood {
         match &mut slot.held {
             Some(held) => held.count = held.count.saturating_add(refusal.count),
             None => {
-                slot.held = Some(refusal.clone());
+                let mut first = Vec::new();
+                batch::push(&mut first, RecordRef::Refusal(refusal))?;
+                slot.held = Some(Held {
+                    first,
+                    count: refusal.count,
+                });
                 self.held += 1;
             }
         }
@@ -74,9 +86,21 @@ impl Flood {
             .flat_map(|(_, slots)| slots)
             .filter_map(|slot| slot.held);
         let mut result = Ok(());
-        for refusal in held {
-            result = batch::push(body, RecordRef::Refusal(&refusal)).and(result);
+        for held in held {
+            result = held.write(body).and(result);
         }
         result
+    }
+}
+
+impl Held {
+    fn write(&self, body: &mut Vec<u8>) -> Result<(), StoreError> {
+        for framed in batch::records(&self.first) {
+            if let Record::Refusal(refusal) = framed?.record {
+                let count = self.count;
+                batch::push(body, RecordRef::Refusal(&Refusal { count, ..refusal }))?;
+            }
+        }
+        Ok(())
     }
 }

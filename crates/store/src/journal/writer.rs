@@ -16,7 +16,7 @@ use keystore_core::record::{ChargeFlags, Ending, Outcome, Record};
 use keystore_core::{Clock, NanoUsd, Usage};
 use tokio::sync::Notify;
 
-use super::batch::{self, RecordRef};
+use super::batch::{self, Framed, RecordRef};
 use super::spool::Spool;
 use super::{Done, FAILED, Journal, WRITTEN, Waiting};
 use crate::error::StoreError;
@@ -243,15 +243,15 @@ fn take(waiting: &mut Waiting, spare: &mut Vec<u8>) -> Batch {
 /// What must be kept of a batch that may not be in the journal.
 fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
     let mut kept = Vec::new();
-    let records = match batch::records(body) {
+    let records: Vec<Framed<'_>> = match batch::records(body).collect() {
         Ok(records) => records,
         Err(error) => {
             tracing::error!(%error, "a batch of our own cannot be read");
             return body.to_vec();
         }
     };
-    for record in records {
-        let pushed = match record {
+    for framed in records {
+        let pushed = match framed.record {
             Record::Intent(intent) => {
                 let outcome = Outcome {
                     attempt: intent.attempt,
@@ -266,7 +266,7 @@ fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
                     total_us: 0,
                     request_bytes: 0,
                     response_bytes: 0,
-                    refusal: Some("audit_unavailable".into()),
+                    refusal: Some("audit_unavailable"),
                 };
                 batch::push(&mut kept, RecordRef::Outcome(&outcome))
             }

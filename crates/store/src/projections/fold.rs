@@ -4,45 +4,60 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, OrgId, ProjectId, RequestId};
 use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal};
-use keystore_core::{Bucket, Micros, Usage};
+use keystore_core::{Bucket, Micros};
 
 use crate::error::StoreError;
-use crate::requests::RequestRow;
+use crate::journal::batch::{self, Framed};
 
 /// What the tables already know of the records' subjects.
 #[derive(Default)]
 pub(super) struct Known {
-    /// Open intents that an outcome among the records may end.
-    pub(super) open: HashMap<AttemptId, Intent>,
+    /// Open intents that an outcome among the records may end, each as a batch of its own.
+    pub(super) open: HashMap<AttemptId, Vec<u8>>,
     /// Requests of refusals that were taken in before.
     pub(super) refused: HashSet<RequestId>,
 }
 
 /// What a chunk of records changes.
 #[derive(Default)]
-pub(super) struct Effects {
-    /// Open at the end of the chunk and begun in it, with the journal row of the intent.
-    pub(super) opened: BTreeMap<AttemptId, (i64, Intent)>,
+pub(super) struct Effects<'a> {
+    /// Open at the end of the chunk and begun in it: the journal row of the intent, and its frame.
+    pub(super) opened: BTreeMap<AttemptId, (i64, &'a [u8])>,
     /// Open before the chunk and ended in it.
     pub(super) ended: Vec<AttemptId>,
     /// New rows of `requests`, in order.
-    pub(super) rows: Vec<RequestRow>,
+    pub(super) rows: Vec<NewRow<'a>>,
     /// Nano-dollars by budget and start of the window.
     pub(super) spend: BTreeMap<(BudgetId, Micros), i64>,
     /// Admitted requests by agent, provider and UTC day.
-    pub(super) admitted: BTreeMap<(AgentId, String, i64), i64>,
+    pub(super) admitted: BTreeMap<(AgentId, &'a str, i64), i64>,
     /// Usage by its key.
-    pub(super) usage: BTreeMap<UsageKey, Sums>,
+    pub(super) usage: BTreeMap<UsageKey<'a>, Sums>,
+}
+
+/// A new row of `requests`: what is filtered by, and the records that it is made of.
+pub(super) struct NewRow<'a> {
+    pub(super) seq: i64,
+    pub(super) id: RequestId,
+    pub(super) at: Micros,
+    pub(super) org: OrgId,
+    pub(super) project: ProjectId,
+    pub(super) agent: AgentId,
+    pub(super) provider: &'a str,
+    pub(super) model: Option<&'a str>,
+    pub(super) status: u16,
+    pub(super) refusal: Option<&'a str>,
+    pub(super) body: Vec<u8>,
 }
 
 /// The key of `usage_daily`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct UsageKey {
+pub(super) struct UsageKey<'a> {
     pub(super) org: OrgId,
     pub(super) project: ProjectId,
     pub(super) agent: AgentId,
-    pub(super) provider: String,
-    pub(super) model: String,
+    pub(super) provider: &'a str,
+    pub(super) model: &'a str,
     pub(super) source: &'static str,
     pub(super) day: i64,
 }
@@ -69,53 +84,70 @@ pub(crate) const fn utc_day(at: Micros) -> i64 {
 }
 
 /// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of `requests` before them.
-pub(super) fn fold(records: Vec<(i64, Record)>, known: Known, last: i64) -> Effects {
+pub(super) fn fold<'a>(
+    records: Vec<(i64, Framed<'a>)>,
+    known: &'a Known,
+    last: i64,
+) -> Result<Effects<'a>, StoreError> {
     let mut fold = Fold {
         effects: Effects::default(),
-        known,
+        open: HashMap::new(),
+        refused: known.refused.clone(),
         next: last + 1,
     };
-    for (seq, record) in records {
+    for (attempt, body) in &known.open {
+        let (intent, frame) = batch::intent(body)?;
+        let row = None;
+        fold.open.insert(*attempt, Open { row, intent, frame });
+    }
+    for (row, Framed { record, frame }) in records {
         match record {
-            Record::Intent(intent) => fold.intent(seq, intent),
-            Record::Outcome(outcome) => fold.outcome(&outcome),
-            Record::Refusal(refusal) => fold.refusal(refusal),
+            Record::Intent(intent) => fold.intent(row, intent, frame),
+            Record::Outcome(outcome) => fold.outcome(&outcome, frame),
+            Record::Refusal(refusal) => fold.refusal(&refusal, frame),
         }
     }
-    fold.effects
+    Ok(fold.end())
 }
 
-struct Fold {
-    effects: Effects,
-    known: Known,
+struct Fold<'a> {
+    effects: Effects<'a>,
+    open: HashMap<AttemptId, Open<'a>>,
+    refused: HashSet<RequestId>,
     next: i64,
 }
 
-impl Fold {
-    fn intent(&mut self, seq: i64, intent: Intent) {
-        let key = (intent.agent, intent.provider.clone(), utc_day(intent.at));
+/// An intent without an outcome so far.
+struct Open<'a> {
+    /// Its journal row; none when it is in the table already.
+    row: Option<i64>,
+    intent: Intent<'a>,
+    frame: &'a [u8],
+}
+
+impl<'a> Fold<'a> {
+    fn intent(&mut self, row: i64, intent: Intent<'a>, frame: &'a [u8]) {
+        let key = (intent.agent, intent.provider, utc_day(intent.at));
         *self.effects.admitted.entry(key).or_default() += 1;
-        self.effects.opened.insert(intent.attempt, (seq, intent));
+        let row = Some(row);
+        self.open.insert(intent.attempt, Open { row, intent, frame });
     }
 
     /// The first outcome of an attempt counts. One without an open intent is a later one, or its intent was never written.
-    fn outcome(&mut self, outcome: &Outcome) {
-        let intent = match self.effects.opened.remove(&outcome.attempt) {
-            Some((_, intent)) => intent,
-            None => match self.known.open.remove(&outcome.attempt) {
-                Some(intent) => {
-                    self.effects.ended.push(outcome.attempt);
-                    intent
-                }
-                None => return,
-            },
+    fn outcome(&mut self, outcome: &Outcome<'a>, frame: &'a [u8]) {
+        let Some(open) = self.open.remove(&outcome.attempt) else {
+            return;
         };
+        if open.row.is_none() {
+            self.effects.ended.push(outcome.attempt);
+        }
+        let intent = open.intent;
         if outcome.ending == Ending::NotSent {
             // It gives its place in the day back.
-            let key = (intent.agent, intent.provider.clone(), utc_day(intent.at));
+            let key = (intent.agent, intent.provider, utc_day(intent.at));
             *self.effects.admitted.entry(key).or_default() -= 1;
         }
-        for held in &intent.budgets {
+        for held in intent.budgets.iter() {
             let spent = self
                 .effects
                 .spend
@@ -127,32 +159,56 @@ impl Fold {
             org: intent.org,
             project: intent.project,
             agent: intent.agent,
-            provider: intent.provider.clone(),
-            model: intent.model.clone().unwrap_or_default(),
+            provider: intent.provider,
+            model: intent.model.unwrap_or_default(),
             source: intent.source.as_str(),
             day: utc_day(intent.at),
         };
         self.effects.usage.entry(key).or_default().add(outcome);
         let seq = self.number();
-        self.effects.rows.push(ended_row(seq, intent, outcome));
+        self.effects.rows.push(NewRow {
+            seq,
+            id: intent.request,
+            at: intent.at,
+            org: intent.org,
+            project: intent.project,
+            agent: intent.agent,
+            provider: intent.provider,
+            model: intent.model,
+            status: outcome.status,
+            refusal: outcome.refusal,
+            body: batch::of(&[open.frame, frame]),
+        });
     }
 
-    fn refusal(&mut self, refusal: Refusal) {
-        if !self.known.refused.insert(refusal.request) {
+    fn refusal(&mut self, refusal: &Refusal<'a>, frame: &'a [u8]) {
+        if !self.refused.insert(refusal.request) {
             return;
         }
         let key = UsageKey {
             org: refusal.org,
             project: refusal.project,
             agent: refusal.agent,
-            provider: refusal.provider.clone(),
-            model: refusal.model.clone().unwrap_or_default(),
+            provider: refusal.provider,
+            model: refusal.model.unwrap_or_default(),
             source: "",
             day: utc_day(refusal.at),
         };
         self.effects.usage.entry(key).or_default().refused += i64::from(refusal.count);
         let seq = self.number();
-        self.effects.rows.push(refused_row(seq, refusal));
+        self.effects.rows.push(NewRow {
+            seq,
+            id: refusal.request,
+            at: refusal.at,
+            org: refusal.org,
+            project: refusal.project,
+            agent: refusal.agent,
+            provider: refusal.provider,
+            model: refusal.model,
+            status: refusal.status,
+            refusal: Some(refusal.code),
+            body: batch::of(&[frame]),
+        });
     }
 
     fn number(&mut self) -> i64 {
@@ -160,10 +216,19 @@ impl Fold {
         self.next += 1;
         seq
     }
+
+    fn end(mut self) -> Effects<'a> {
+        let begun = self
+            .open
+            .into_iter()
+            .filter_map(|(attempt, open)| Some((attempt, (open.row?, open.frame))));
+        self.effects.opened.extend(begun);
+        self.effects
+    }
 }
 
 impl Sums {
-    fn add(&mut self, outcome: &Outcome) {
+    fn add(&mut self, outcome: &Outcome<'_>) {
         let ended_well = outcome.ending == Ending::Complete && (1..400).contains(&outcome.status);
         let units = |buckets: &[Bucket]| {
             let sum = buckets.iter().fold(0_u64, |sum, bucket| {
@@ -189,99 +254,4 @@ impl Sums {
         add(&mut self.reasoning, units(&[Bucket::Reasoning]));
         add(&mut self.cost, outcome.cost.0);
     }
-}
-
-fn usage_json(usage: &Usage) -> serde_json::Value {
-    serde_json::Value::Object(
-        usage
-            .iter()
-            .map(|(bucket, units)| (bucket.name().to_owned(), units.into()))
-            .collect(),
-    )
-}
-
-fn ended_row(seq: i64, intent: Intent, outcome: &Outcome) -> RequestRow {
-    RequestRow {
-        seq,
-        id: intent.request,
-        attempt: Some(intent.attempt),
-        at: intent.at,
-        ended_at: outcome.at,
-        org: intent.org,
-        project: intent.project,
-        agent: intent.agent,
-        token: intent.token,
-        provider: intent.provider,
-        operation: Some(intent.operation),
-        method: Some(intent.method),
-        path: Some(intent.path),
-        model: intent.model,
-        served_model: outcome.served_model.clone(),
-        source: Some(intent.source),
-        credential: Some(intent.credential),
-        credential_version: Some(intent.credential_version),
-        ending: Some(outcome.ending),
-        status: outcome.status,
-        refusal: outcome.refusal.clone(),
-        count: 1,
-        hold: intent.hold,
-        cost: outcome.cost,
-        estimated: outcome.flags.estimated,
-        unpriced: outcome.flags.unpriced,
-        over_hold: outcome.flags.over_hold,
-        external: outcome.flags.external,
-        usage: usage_json(&outcome.usage),
-        first_byte_us: outcome.first_byte_us,
-        total_us: outcome.total_us,
-        request_bytes: outcome.request_bytes,
-        response_bytes: outcome.response_bytes,
-    }
-}
-
-fn refused_row(seq: i64, refusal: Refusal) -> RequestRow {
-    RequestRow {
-        seq,
-        id: refusal.request,
-        attempt: None,
-        at: refusal.at,
-        ended_at: refusal.at,
-        org: refusal.org,
-        project: refusal.project,
-        agent: refusal.agent,
-        token: refusal.token,
-        provider: refusal.provider,
-        operation: None,
-        method: None,
-        path: None,
-        model: refusal.model,
-        served_model: None,
-        source: None,
-        credential: None,
-        credential_version: None,
-        ending: None,
-        status: refusal.status,
-        refusal: Some(refusal.code),
-        count: refusal.count,
-        hold: keystore_core::NanoUsd::ZERO,
-        cost: keystore_core::NanoUsd::ZERO,
-        estimated: false,
-        unpriced: false,
-        over_hold: false,
-        external: false,
-        usage: usage_json(&Usage::ZERO),
-        first_byte_us: 0,
-        total_us: 0,
-        request_bytes: 0,
-        response_bytes: 0,
-    }
-}
-
-/// The bytes of an open intent.
-pub(super) fn encode_intent(intent: &Intent) -> Vec<u8> {
-    minicbor::to_vec(intent).unwrap_or_default()
-}
-
-/// The open intent in these bytes.
-pub(super) fn decode_intent(body: &[u8]) -> Result<Intent, StoreError> {
-    minicbor::decode(body).map_err(|error| StoreError::damaged(error.to_string()))
 }

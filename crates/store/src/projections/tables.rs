@@ -9,12 +9,12 @@ use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
-use super::fold::{Effects, Known, decode_intent, encode_intent};
+use super::fold::{Effects, Known};
 use super::insert::{Placeholders, Values, pieces, text};
-use super::named;
 use crate::column::Bind;
 use crate::db::{Conn, Handle};
 use crate::error::StoreError;
+use crate::journal::batch::{self, Framed};
 
 /// Ids in a list.
 const IDS_A_STATEMENT: usize = 500;
@@ -81,50 +81,54 @@ macro_rules! with_ids {
 }
 
 /// What the tables know of the subjects of `records`.
-pub(super) async fn known(conn: &mut Conn, records: &[(i64, Record)]) -> Result<Known, StoreError> {
-    let (attempts, refused): (Vec<AttemptId>, Vec<RequestId>) = named(records);
-    let begun: HashSet<AttemptId> = records
-        .iter()
-        .filter_map(|(_, record)| match record {
-            Record::Intent(intent) => Some(intent.attempt),
-            _ => None,
-        })
-        .collect();
-    let attempts: Vec<_> = attempts
-        .into_iter()
-        .filter(|attempt| !begun.contains(attempt))
-        .collect();
-    let mut known = Known::default();
+pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {
+    let (mut begun, mut ended, mut refused) = (HashSet::new(), Vec::new(), Vec::new());
+    for (_, framed) in records {
+        match &framed.record {
+            Record::Intent(intent) => {
+                begun.insert(intent.attempt);
+            }
+            Record::Outcome(outcome) => ended.push(outcome.attempt),
+            Record::Refusal(refusal) => refused.push(refusal.request),
+        }
+    }
+    ended.retain(|attempt| !begun.contains(attempt));
     let open = with_ids!(
         conn,
         (Uuid, Vec<u8>),
         "SELECT attempt, body FROM open_intents WHERE attempt IN ",
-        attempts
+        ended
     );
-    for (attempt, body) in open {
-        known.open.insert(AttemptId::new(attempt), decode_intent(&body)?);
-    }
     let seen = with_ids!(
         conn,
-        (Uuid,),
-        "SELECT id FROM requests WHERE attempt IS NULL AND id IN ",
+        (Uuid, Vec<u8>),
+        "SELECT id, body FROM requests WHERE refusal IS NOT NULL AND id IN ",
         refused
     );
-    known.refused = seen.into_iter().map(|(id,)| RequestId::new(id)).collect();
+    let mut known = Known::default();
+    for (attempt, body) in open {
+        known.open.insert(AttemptId::new(attempt), body);
+    }
+    for (id, body) in seen {
+        // An attempt of the same request may have ended in an error code of ours.
+        if matches!(batch::records(&body).next().transpose()?, Some(first) if matches!(first.record, Record::Refusal(_))) {
+            known.refused.insert(RequestId::new(id));
+        }
+    }
     Ok(known)
 }
 
 /// Writes the effects.
-pub(super) async fn write(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
     insert_rows!(
         conn,
         &effects.opened,
         "INSERT INTO open_intents (attempt, seq, body) ",
-        |values, (attempt, (seq, intent))| {
+        |values, (attempt, (seq, frame))| {
             values
                 .push_bind(attempt.raw())
                 .push_bind(*seq)
-                .push_bind(encode_intent(intent));
+                .push_bind(batch::of(&[*frame]));
         },
         ""
     );
@@ -149,7 +153,7 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects) -> Result<(), Stor
         |values, ((agent, provider, day), admitted)| {
             values
                 .push_bind(agent.raw())
-                .push_bind(provider.clone())
+                .push_bind(*provider)
                 .push_bind(*day)
                 .push_bind(**admitted);
         },
@@ -163,55 +167,31 @@ async fn delete_ended(conn: &mut Conn, ended: &[AttemptId]) -> Result<(), StoreE
     Ok(())
 }
 
-async fn insert_requests(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+async fn insert_requests(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
     insert_rows!(
         conn,
         &effects.rows,
-        "INSERT INTO requests (seq, id, attempt, at, ended_at, org, project, agent, token, provider, operation, method, \
-         path, model, served_model, source, credential, credential_version, ending, status, refusal, count, hold, cost, \
-         estimated, unpriced, over_hold, external, usage, first_byte_us, total_us, request_bytes, response_bytes) ",
+        "INSERT INTO requests (seq, id, at, org, project, agent, provider, model, status, refusal, body) ",
         |values, row| {
             values
                 .push_bind(row.seq)
                 .push_bind(row.id.raw())
-                .push_bind(row.attempt.raw())
                 .push_bind(row.at.raw())
-                .push_bind(row.ended_at.raw())
                 .push_bind(row.org.raw())
                 .push_bind(row.project.raw())
                 .push_bind(row.agent.raw())
-                .push_bind(row.token.raw())
-                .push_bind(row.provider.raw())
-                .push_bind(row.operation.raw())
-                .push_bind(row.method.raw())
-                .push_bind(row.path.raw())
-                .push_bind(row.model.raw())
-                .push_bind(row.served_model.raw())
-                .push_bind(row.source.raw())
-                .push_bind(row.credential.raw())
-                .push_bind(row.credential_version.raw())
-                .push_bind(row.ending.raw())
+                .push_bind(row.provider)
+                .push_bind(row.model)
                 .push_bind(row.status.raw())
-                .push_bind(row.refusal.raw())
-                .push_bind(row.count.raw())
-                .push_bind(row.hold.raw())
-                .push_bind(row.cost.raw())
-                .push_bind(row.estimated)
-                .push_bind(row.unpriced)
-                .push_bind(row.over_hold)
-                .push_bind(row.external)
-                .push_bind(row.usage.raw())
-                .push_bind(row.first_byte_us.raw())
-                .push_bind(row.total_us.raw())
-                .push_bind(row.request_bytes.raw())
-                .push_bind(row.response_bytes.raw());
+                .push_bind(row.refusal)
+                .push_bind(row.body.as_slice());
         },
         ""
     );
     Ok(())
 }
 
-async fn add_usage(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError> {
+async fn add_usage(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
     insert_rows!(
         conn,
         &effects.usage,
@@ -222,8 +202,8 @@ async fn add_usage(conn: &mut Conn, effects: &Effects) -> Result<(), StoreError>
                 .push_bind(key.org.raw())
                 .push_bind(key.project.raw())
                 .push_bind(key.agent.raw())
-                .push_bind(key.provider.clone())
-                .push_bind(key.model.clone())
+                .push_bind(key.provider)
+                .push_bind(key.model)
                 .push_bind(key.source)
                 .push_bind(key.day)
                 .push_bind(sums.calls)

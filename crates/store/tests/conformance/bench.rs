@@ -283,7 +283,7 @@ impl Bench {
     }
 
     /// An intent of the world's agent that holds `hold` against `budgets`.
-    pub(crate) fn intent(&self, world: &World, hold: i64, budgets: &[BudgetId]) -> Intent {
+    pub(crate) fn intent(&self, world: &World, hold: i64, budgets: &[BudgetId]) -> Intent<'static> {
         let window_start = Micros(0);
         Intent {
             attempt: self.id(AttemptId::new),
@@ -293,11 +293,11 @@ impl Bench {
             project: world.project,
             agent: world.agent,
             token: world.token,
-            provider: "openai".into(),
-            operation: "chat".into(),
-            method: "POST".into(),
-            path: "/v1/chat/completions".into(),
-            model: Some("gpt-5".into()),
+            provider: "openai",
+            operation: "chat",
+            method: "POST",
+            path: "/v1/chat/completions",
+            model: Some("gpt-5"),
             source: Source::Byok,
             credential: world.credential,
             credential_version: 1,
@@ -312,7 +312,7 @@ impl Bench {
         }
     }
 
-    pub(crate) fn refusal(&self, world: &World, code: &str) -> Refusal {
+    pub(crate) fn refusal(&self, world: &World, code: &'static str) -> Refusal<'static> {
         Refusal {
             request: self.id(RequestId::new),
             at: self.now(),
@@ -320,8 +320,8 @@ impl Bench {
             project: world.project,
             agent: world.agent,
             token: world.token,
-            provider: "openai".into(),
-            code: code.into(),
+            provider: "openai",
+            code,
             status: 429,
             count: 1,
             model: None,
@@ -347,13 +347,13 @@ pub(crate) fn version(
 }
 
 /// How `intent` ended, at this cost.
-pub(crate) fn outcome(intent: &Intent, cost: i64) -> Outcome {
+pub(crate) fn outcome(intent: &Intent<'_>, cost: i64) -> Outcome<'static> {
     Outcome {
         attempt: intent.attempt,
         at: intent.at.plus(Duration::from_millis(300)),
         ending: Ending::Complete,
         status: 200,
-        served_model: Some("gpt-5-0815".into()),
+        served_model: Some("gpt-5-0815"),
         usage: Usage::ZERO
             .with(Bucket::InputUncached, 10)
             .with(Bucket::CacheRead, 4)

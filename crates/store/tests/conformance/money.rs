@@ -46,7 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
 /// The naive fold: what every attempt cost, kept in the simplest way.
 #[derive(Default)]
 struct Model {
-    intents: Vec<Intent>,
+    intents: Vec<Intent<'static>>,
     ended: BTreeMap<usize, (i64, Ending)>,
     refusals: u32,
 }

@@ -27,7 +27,7 @@ async fn admitted(
     world: &World,
     budget: BudgetId,
     count: usize,
-) -> Vec<Intent> {
+) -> Vec<Intent<'static>> {
     let mut intents = Vec::new();
     for _ in 0..count {
         let intent = bench.intent(world, 100, &[budget]);
@@ -113,7 +113,7 @@ pub(crate) async fn a_row_that_landed_all_the_same_is_not_charged(bench: Bench) 
 }
 
 /// Leaves outcomes of `running` in the spool and closes the store in the middle of the outage.
-async fn close_in_an_outage(bench: &Bench, store: Store, world: &World, running: &[Intent]) {
+async fn close_in_an_outage(bench: &Bench, store: Store, world: &World, running: &[Intent<'_>]) {
     bench.failpoints.set("journal.before_append", Action::Fail);
     let written = store
         .journal()
@@ -140,7 +140,7 @@ pub(crate) async fn a_restart_imports_the_spool(bench: Bench) {
     assert_eq!((recovery.crashed, spent(&store, budget).await), (0, NanoUsd(30)));
     assert_eq!(
         bench
-            .count("SELECT COUNT(*) FROM requests WHERE attempt IS NULL")
+            .count("SELECT COUNT(*) FROM requests WHERE status = 429")
             .await,
         1
     );
