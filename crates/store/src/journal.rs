@@ -6,6 +6,7 @@
 //! database cannot be written, intents are refused at once, and the rest goes to the spool until it can (`writer.rs`). What
 //! records mean is the projections' matter.
 
+pub(crate) mod appended;
 pub(crate) mod batch;
 mod flood;
 pub(crate) mod spool;

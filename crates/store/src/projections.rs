@@ -19,8 +19,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Conn, execute, fetch_all, fetch_one, sql};
 use crate::error::StoreError;
+use crate::journal::appended::Appended;
 use crate::journal::batch;
-use crate::journal::writer::Appended;
 use crate::open::Engine;
 
 /// The least time between two runs of the task.
@@ -29,9 +29,11 @@ const EVERY: Duration = Duration::from_millis(200);
 /// After a failure.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Journal rows that are read at a time, and records after which a transaction ends: the journal waits for it on SQLite.
-const ROWS_AT_A_TIME: u32 = 64;
-const RECORDS_AT_A_TIME: usize = 256;
+/// Bytes of journal after which a transaction ends, about 500 calls: the journal waits for it on SQLite.
+const CHUNK_BYTES: usize = 160 << 10;
+
+/// Journal rows that are read from the table at a time.
+const ROWS_AT_A_TIME: u32 = 128;
 
 /// The WAL is moved into the database when this much was appended.
 const CHECKPOINT_BYTES: u64 = 2 << 20;
@@ -52,21 +54,33 @@ sql! {
 /// Brings the projections forward.
 pub(crate) struct Projector {
     engine: Arc<Engine>,
-    /// One run at a time: nobody else writes the projections.
-    turn: Mutex<()>,
+    appended: Arc<Appended>,
+    /// One run at a time: nobody else writes the projections. Where they stand, unless it must be read.
+    turn: Mutex<Option<Position>>,
     last_request: watch::Sender<i64>,
     #[cfg(any(test, feature = "failpoints"))]
     failpoints: crate::failpoints::Failpoints,
 }
 
+/// Where the projections stand.
+#[derive(Clone, Copy)]
+struct Position {
+    /// The newest journal row that was taken in.
+    mark: i64,
+    /// The newest `seq` of `requests`.
+    last: i64,
+}
+
 impl Projector {
     pub(crate) fn new(
         engine: Arc<Engine>,
+        appended: Arc<Appended>,
         #[cfg(any(test, feature = "failpoints"))] failpoints: crate::failpoints::Failpoints,
     ) -> Self {
         Self {
             engine,
-            turn: Mutex::new(()),
+            appended,
+            turn: Mutex::new(None),
             last_request: watch::Sender::new(0),
             #[cfg(any(test, feature = "failpoints"))]
             failpoints,
@@ -78,7 +92,8 @@ impl Projector {
     }
 
     /// Runs until `stop`.
-    pub(crate) async fn run(self: Arc<Self>, appended: Arc<Appended>, stop: CancellationToken) {
+    pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let appended = &self.appended;
         loop {
             tokio::select! {
                 () = appended.notify.notified() => {}
@@ -106,29 +121,48 @@ impl Projector {
         }
     }
 
-    /// Takes in everything up to the head of the journal.
+    /// Takes in everything up to what is now the head of the journal. What comes meanwhile waits for the next time, so that
+    /// it is taken in by large chunks.
     pub(crate) async fn catch_up(&self) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
-        self.catch_up_in_turn().await
+        let mut turn = self.turn.lock().await;
+        self.catch_up_from(&mut turn).await
     }
 
-    async fn catch_up_in_turn(&self) -> Result<(), StoreError> {
-        let mut conn = self.engine.read().await?;
-        let (least, most): (i64, i64) = fetch_one!(conn, (i64, i64), WATERMARKS)?;
-        drop(conn);
-        // A projection that a newer version added starts at 0: it is made together with the others.
-        if least != most {
-            self.clear().await?;
+    async fn catch_up_from(&self, turn: &mut Option<Position>) -> Result<(), StoreError> {
+        let head = self.engine.head().await?;
+        // After a failure nothing is known of where they stand.
+        let mut position = match turn.take() {
+            Some(position) => position,
+            None => self.position().await?,
+        };
+        self.publish(position.last);
+        while position.mark < head {
+            position = self.step(position).await?;
+            self.publish(position.last);
         }
-        while self.step().await? {}
+        *turn = Some(position);
         Ok(())
+    }
+
+    async fn position(&self) -> Result<Position, StoreError> {
+        let mut conn = self.engine.read().await?;
+        let (least, mark): (i64, i64) = fetch_one!(conn, (i64, i64), WATERMARKS)?;
+        let (last,): (i64,) = fetch_one!(conn, (i64,), LAST_REQUEST)?;
+        drop(conn);
+        if least == mark {
+            return Ok(Position { mark, last });
+        }
+        // A projection that a newer version added starts at 0: it is made together with the others.
+        self.clear().await?;
+        Ok(Position { mark: 0, last: 0 })
     }
 
     /// Throws the projections away and makes them anew.
     pub(crate) async fn rebuild(&self) -> Result<(), StoreError> {
-        let _turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
+        *turn = None;
         self.clear().await?;
-        self.catch_up_in_turn().await
+        self.catch_up_from(&mut turn).await
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
@@ -143,29 +177,25 @@ impl Projector {
         Ok(())
     }
 
-    /// Takes in the next chunk of rows; `false` when there is none. Reads and folds before it begins the transaction:
-    /// only this task writes what it reads.
-    async fn step(&self) -> Result<bool, StoreError> {
+    /// Takes in the next chunk of rows, of which there is one. Reads and folds before it begins the transaction: only this
+    /// task writes what it reads.
+    async fn step(&self, Position { mark, last }: Position) -> Result<Position, StoreError> {
         let mut conn = self.engine.read().await?;
-        let (mark, _): (i64, i64) = fetch_one!(conn, (i64, i64), WATERMARKS)?;
-        let rows = fetch_all!(conn, (i64, Vec<u8>), ROWS, mark, ROWS_AT_A_TIME)?;
+        let mut rows = self.appended.take_after(mark, CHUNK_BYTES);
         if rows.is_empty() {
-            let (last,): (i64,) = fetch_one!(conn, (i64,), LAST_REQUEST)?;
-            self.publish(last);
-            return Ok(false);
+            rows = fetch_all!(conn, (i64, Vec<u8>), ROWS, mark, ROWS_AT_A_TIME)?;
         }
-        let mut records = Vec::new();
-        let mut mark = mark;
+        let (mut records, mut mark, mut bytes) = (Vec::new(), mark, 0);
         for (seq, body) in &rows {
             for framed in batch::records(body) {
                 records.push((*seq, framed?));
             }
             mark = *seq;
-            if records.len() >= RECORDS_AT_A_TIME {
+            bytes += body.len();
+            if bytes >= CHUNK_BYTES {
                 break;
             }
         }
-        let (last,): (i64,) = fetch_one!(conn, (i64,), LAST_REQUEST)?;
         let known = tables::known(&mut conn, &records).await?;
         drop(conn);
         let effects = fold::fold(records, &known, last)?;
@@ -178,8 +208,7 @@ impl Projector {
             .check("project.before_commit")
             .map_err(sqlx::Error::from)?;
         tx.commit_only().await?;
-        self.publish(last);
-        Ok(true)
+        Ok(Position { mark, last })
     }
 
     fn publish(&self, last: i64) {

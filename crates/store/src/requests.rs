@@ -90,14 +90,14 @@ impl RequestRow {
         let mut next = || Ok::<_, StoreError>(records.next().transpose()?.map(|framed| framed.record));
         match (next()?, next()?) {
             (Some(Record::Intent(intent)), Some(Record::Outcome(outcome))) => {
-                Ok(Self::ended(seq, intent, &outcome))
+                Ok(Self::ended(seq, &intent, &outcome))
             }
             (Some(Record::Refusal(refusal)), None) => Ok(Self::refused(seq, &refusal)),
             _ => Err(StoreError::damaged("a request that is neither ended nor refused")),
         }
     }
 
-    fn ended(seq: i64, intent: Intent<'_>, outcome: &Outcome<'_>) -> Self {
+    fn ended(seq: i64, intent: &Intent<'_>, outcome: &Outcome<'_>) -> Self {
         Self {
             seq,
             id: intent.request,

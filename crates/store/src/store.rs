@@ -13,8 +13,9 @@ use crate::changes::{self, Feed, Listener};
 use crate::db::{Conn, Tx};
 use crate::error::{OpenError, StoreError};
 use crate::journal::Journal;
+use crate::journal::appended::Appended;
 use crate::journal::spool::Spool;
-use crate::journal::writer::{Appended, KeptOutside, Writer};
+use crate::journal::writer::{KeptOutside, Writer};
 use crate::open::Engine;
 use crate::projections::Projector;
 use crate::recovery::{self, Recovery};
@@ -80,8 +81,10 @@ impl Store {
         let engine = Arc::new(Engine::open(url, options.readers).await?);
         let path = options.spool.clone().or_else(|| engine.default_spool());
         let (spool, spooled) = open_spool(path.as_deref(), options.spool_bytes)?;
+        let appended = Arc::new(Appended::default());
         let projector = Projector::new(
             Arc::clone(&engine),
+            Arc::clone(&appended),
             #[cfg(any(test, feature = "failpoints"))]
             options.failpoints.clone(),
         );
@@ -108,11 +111,16 @@ impl Store {
                 engine,
             }),
         };
-        store.start(kept, options).await?;
+        store.start(kept, appended, options).await?;
         Ok((store, recovery))
     }
 
-    async fn start(&self, kept: KeptOutside, options: Options) -> Result<(), StoreError> {
+    async fn start(
+        &self,
+        kept: KeptOutside,
+        appended: Arc<Appended>,
+        options: Options,
+    ) -> Result<(), StoreError> {
         let Shared {
             journal,
             projector,
@@ -122,12 +130,11 @@ impl Store {
             engine,
             ..
         } = &*self.shared;
-        let appended = Arc::new(Appended::default());
         let writer = Writer {
             journal: journal.clone(),
             engine: Arc::clone(engine),
             clock: Arc::clone(clock),
-            appended: Arc::clone(&appended),
+            appended,
             store: kept,
             head: engine.head().await?,
             #[cfg(any(test, feature = "failpoints"))]
@@ -135,7 +142,7 @@ impl Store {
         };
         drop(options);
         tasks.spawn(writer.run());
-        tasks.spawn(Arc::clone(projector).run(appended, stop.clone()));
+        tasks.spawn(Arc::clone(projector).run(stop.clone()));
         Ok(())
     }
 

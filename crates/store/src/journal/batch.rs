@@ -128,6 +128,7 @@ fn split(frames: &[u8]) -> Result<(Framed<'_>, &[u8]), StoreError> {
     let (frame, rest) = frames
         .split_at_checked(length.saturating_add(LENGTH))
         .ok_or_else(cut)?;
-    let record = minicbor::decode(&frame[LENGTH..]).map_err(|error| StoreError::damaged(error.to_string()))?;
+    let record =
+        minicbor::decode(&frame[LENGTH..]).map_err(|error| StoreError::damaged(error.to_string()))?;
     Ok((Framed { record, frame }, rest))
 }

@@ -9,13 +9,13 @@
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use keystore_core::record::{ChargeFlags, Ending, Outcome, Record};
 use keystore_core::{Clock, NanoUsd, Usage};
-use tokio::sync::Notify;
 
+use super::appended::Appended;
 use super::batch::{self, Framed, RecordRef};
 use super::spool::Spool;
 use super::{Done, FAILED, Journal, WRITTEN, Waiting};
@@ -55,13 +55,6 @@ pub(crate) struct KeptOutside {
     pub(crate) memory: Vec<Vec<u8>>,
 }
 
-/// What readers of the journal are told.
-#[derive(Default)]
-pub(crate) struct Appended {
-    pub(crate) notify: Notify,
-    pub(crate) bytes: AtomicU64,
-}
-
 struct Batch {
     body: Vec<u8>,
     power: bool,
@@ -81,13 +74,11 @@ impl Writer {
     }
 
     async fn write(mut self) {
-        let mut spare = Vec::new();
-        while let Some(batch) = self.next_batch(&mut spare).await {
+        while let Some(batch) = self.next_batch().await {
             match self.append(&batch.body, batch.power).await {
                 Ok(()) => {
                     batch.done.finish(WRITTEN);
-                    spare = batch.body;
-                    spare.clear();
+                    self.tell(batch.body);
                 }
                 Err(error) => {
                     self.begin_outage(&error, batch);
@@ -99,8 +90,8 @@ impl Writer {
         }
     }
 
-    /// The next batch; `None` when the journal is closed and everything is written. `spare` becomes the next body.
-    async fn next_batch(&self, spare: &mut Vec<u8>) -> Option<Batch> {
+    /// The next batch; `None` when the journal is closed and everything is written.
+    async fn next_batch(&self) -> Option<Batch> {
         let inner = &self.journal.inner;
         let mut pause: Option<Duration> = None;
         // A batch was just written, so outcomes are to be expected: they need not wake anybody for the time being.
@@ -150,7 +141,7 @@ impl Writer {
         }
         // Whoever is ready to record something does so first: under load that makes one row of many.
         tokio::task::yield_now().await;
-        Some(take(&mut inner.lock(), spare))
+        Some(take(&mut inner.lock()))
     }
 
     async fn append(&mut self, body: &[u8], power: bool) -> sqlx::Result<()> {
@@ -166,11 +157,14 @@ impl Writer {
         #[cfg(any(test, feature = "failpoints"))]
         self.failpoints.check("journal.after_append")?;
         self.head += 1;
-        self.appended
-            .bytes
-            .fetch_add(body.len() as u64, Ordering::Relaxed);
-        self.appended.notify.notify_one();
         Ok(())
+    }
+
+    /// Tells of the row that was just appended.
+    fn tell(&self, body: Vec<u8>) {
+        if !body.is_empty() {
+            self.appended.tell(self.head, body);
+        }
     }
 
     /// Refuses the intents of the batch and of what came meanwhile, and keeps the rest.
@@ -180,7 +174,7 @@ impl Writer {
             let inner = Arc::clone(&self.journal.inner);
             let mut waiting = inner.lock();
             inner.available.store(false, Ordering::Release);
-            take(&mut waiting, &mut Vec::new())
+            take(&mut waiting)
         };
         for batch in [batch, second] {
             self.store.keep(&survivors(&batch.body, &*self.clock));
@@ -197,7 +191,7 @@ impl Writer {
             let inner = Arc::clone(&self.journal.inner);
             let (batch, closed) = {
                 let mut waiting = inner.lock();
-                (take(&mut waiting, &mut Vec::new()), waiting.closed)
+                (take(&mut waiting), waiting.closed)
             };
             self.store.keep(&survivors(&batch.body, &*self.clock));
             batch.done.finish(FAILED);
@@ -225,16 +219,19 @@ impl Writer {
         }
         for row in rows {
             self.append(&row, true).await?;
+            self.tell(row);
         }
         self.store.clear();
         Ok(())
     }
 }
 
-fn take(waiting: &mut Waiting, spare: &mut Vec<u8>) -> Batch {
+fn take(waiting: &mut Waiting) -> Batch {
     waiting.urgent = false;
+    // The next batch will be about as large.
+    let next = Vec::with_capacity(waiting.body.len());
     Batch {
-        body: std::mem::replace(&mut waiting.body, std::mem::take(spare)),
+        body: std::mem::replace(&mut waiting.body, next),
         power: std::mem::take(&mut waiting.power),
         done: std::mem::take(&mut waiting.done),
     }

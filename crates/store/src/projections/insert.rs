@@ -8,8 +8,8 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use sqlx::error::BoxDynError;
 use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 
-/// Rows of a statement, the most first. SQLite takes 32,766 parameters, and a row of `requests` has 33.
-const ROWS: [usize; 4] = [64, 16, 4, 1];
+/// Rows of a statement, the most first. SQLite takes 32,766 parameters, and no row has more than 16.
+const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// `items` in pieces of [`ROWS`].
 pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {

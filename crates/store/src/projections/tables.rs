@@ -111,7 +111,11 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Res
     }
     for (id, body) in seen {
         // An attempt of the same request may have ended in an error code of ours.
-        if matches!(batch::records(&body).next().transpose()?, Some(first) if matches!(first.record, Record::Refusal(_))) {
+        let first = batch::records(&body)
+            .next()
+            .transpose()?
+            .map(|framed| framed.record);
+        if matches!(first, Some(Record::Refusal(_))) {
             known.refused.insert(RequestId::new(id));
         }
     }

@@ -85,6 +85,8 @@ on_both! {
         a_killed_projection_counts_once,
         a_rebuild_changes_nothing,
         not_sent_gives_its_place_in_the_day_back,
+        a_new_version_makes_a_projection_anew,
+        a_refusal_is_told_from_an_attempt_of_its_request,
     }
     outage {
         intents_are_refused_and_outcomes_survive,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keystore_core::ids::BudgetId;
-use keystore_core::record::{Ending, Intent, Outcome};
+use keystore_core::record::{Ending, Intent, Outcome, Refusal};
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::failpoints::Action;
 use keystore_store::{Durability, Store, budgets, requests, usage};
@@ -322,5 +322,59 @@ pub(crate) async fn not_sent_gives_its_place_in_the_day_back(bench: Bench) {
     let (store, recovery) = bench.reopen(store).await;
     assert_eq!(recovery.daily_requests.len(), 1);
     assert_eq!(recovery.daily_requests[0].admitted, 1);
+    store.close().await;
+}
+
+pub(crate) async fn a_new_version_makes_a_projection_anew(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let budget = bench.id(BudgetId::new);
+    let intent = bench.intent(&world, 50, &[budget]);
+    let written = store.journal().intent(&intent, Durability::Process);
+    written.await.unwrap();
+    store.journal().outcome(&outcome(&intent, 20));
+    store.close().await;
+    // What a migration does to a table whose shape changes.
+    for statement in [
+        "DELETE FROM requests",
+        "UPDATE watermarks SET seq = 0 WHERE projection = 'requests'",
+    ] {
+        bench.try_statement(statement).await.unwrap();
+    }
+    let (store, recovery) = bench.try_open().await.unwrap();
+    assert_eq!((recovery.crashed, recovery.spent[0].settled), (0, NanoUsd(20)));
+    let mut conn = store.read().await.unwrap();
+    let rows = requests::get(&mut conn, world.org, intent.request).await.unwrap();
+    assert_eq!((rows.len(), rows[0].seq, rows[0].cost.0), (1, 1, 20));
+    drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn a_refusal_is_told_from_an_attempt_of_its_request(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let intent = bench.intent(&world, 5, &[]);
+    let written = store.journal().intent(&intent, Durability::Process);
+    written.await.unwrap();
+    store.journal().outcome(&Outcome {
+        ending: Ending::NotSent,
+        refusal: Some("audit_unavailable"),
+        ..outcome(&intent, 0)
+    });
+    store.project_now().await.unwrap();
+    let refusal = Refusal {
+        request: intent.request,
+        ..bench.refusal(&world, "audit_unavailable")
+    };
+    // The second time it is known.
+    for _ in 0..2 {
+        store.journal().refusal(&refusal);
+        store.project_now().await.unwrap();
+    }
+    let mut conn = store.read().await.unwrap();
+    let rows = requests::get(&mut conn, world.org, intent.request).await.unwrap();
+    let attempts: Vec<_> = rows.iter().map(|row| row.attempt).collect();
+    assert_eq!(attempts, [None, Some(intent.attempt)]);
+    drop(conn);
     store.close().await;
 }
