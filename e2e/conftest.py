@@ -21,6 +21,7 @@ KEYS = {
     "openai": "sk-proj-" + "C4naryOpenAi" * 4,
     "anthropic": "sk-ant-api03-" + "C4naryAnthropic" * 6 + "AA",
     "gemini": "AIza" + ("C4naryGemini" * 3)[:35],
+    "cohere": ("C4naryCohere" * 4)[:40],
     "mistral": ("C4naryMistral" * 3)[:32],
     "stripe": "sk_test_" + "C4naryStripe" * 3,
     "resend": "re_" + "C4naryResend" * 3,

@@ -12,8 +12,9 @@ from harness.keystore import Failed
 def add(keystore, fake_openai):
     """`ks provider add openai --name …`, with this key."""
 
-    def add(name, key):
-        return keystore.ks("provider", "add", "openai", "--name", name, "--base-url", fake_openai.url, "--key-stdin", stdin=key)
+    def add(name, key, *options):
+        words = ["provider", "add", "openai", "--name", name, "--base-url", fake_openai.url, "--key-stdin", *options]
+        return keystore.ks(*words, stdin=key)
 
     return add
 
@@ -25,17 +26,15 @@ def test_a_key_that_works(keystore, add):
 
 
 def test_a_key_that_does_not_work(keystore, add):
-    with pytest.raises(Failed, match="does not accept it") as caught:
+    with pytest.raises(Failed, match="does not accept the secret") as caught:
         add("refused", BAD_KEYS["openai"])
     assert caught.value.code == 1
     assert BAD_KEYS["openai"] not in caught.value.words
-    status = {one["name"]: one["status"] for one in keystore.ks("provider", "list") if one["provider"] == "openai"}
-    assert status["refused"] == "invalid"
+    assert "refused" not in {one["name"] for one in keystore.ks("provider", "list")}
 
 
 def test_a_new_key_is_in_force_at_once(keystore, add, fake_openai, gpt):
-    with pytest.raises(Failed):
-        add("rotated", BAD_KEYS["openai"])
+    add("rotated", BAD_KEYS["openai"], "--no-verify")
     agent = keystore.agent("openai:byok@rotated")
     client = openai_client(keystore, agent, retries=0)
     with pytest.raises(openai.InternalServerError, match="ks provider rotate"):

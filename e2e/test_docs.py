@@ -12,7 +12,7 @@ from harness import checks
 from harness.process import ROOT
 
 TEXT = (ROOT / "docs" / "clients.md").read_text()
-PROVIDERS = ("openai", "anthropic", "gemini", "mistral", "stripe", "resend", "tavily")
+PROVIDERS = ("openai", "anthropic", "gemini", "cohere", "mistral", "stripe", "resend", "tavily")
 
 
 def examples(language):

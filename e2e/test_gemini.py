@@ -5,10 +5,15 @@ import uuid
 import pytest
 from google import genai
 
-from harness import checks
+from harness import checks, prices
 from harness.clients import WORDS, gemini_client
 
 TEXT = "Say something about otters, please."
+INPUT = prices.input_tokens("user", TEXT)
+USED = {
+    "usage": {"input_uncached": INPUT, "output_text": 12},
+    "cost": prices.cost("gemini", "gemini-2.0-flash", input_tokens=INPUT, output_tokens=12),
+}
 TOOL = genai.types.Tool(
     function_declarations=[
         genai.types.FunctionDeclaration(name="weather", parameters_json_schema={"type": "object", "properties": {}})
@@ -40,7 +45,7 @@ def test_content(keystore, agent, client, fake, model):
     answer = client.models.generate_content(model=model, contents=TEXT)
     assert (answer.text, answer.usage_metadata.candidates_token_count) == (WORDS, 12)
     assert checks.only(fake, model).path == f"/v1/models/{model}:generateContent"
-    checks.recorded(keystore, agent)
+    assert checks.recorded(keystore, agent, **USED)["model"] == model
 
 
 def test_content_streamed(keystore, agent, client, fake, model):
@@ -48,7 +53,7 @@ def test_content_streamed(keystore, agent, client, fake, model):
     assert len(chunks) == 12 and "".join(chunk.text for chunk in chunks) == WORDS
     assert chunks[-1].usage_metadata.candidates_token_count == 12
     assert checks.only(fake, model).line["target"].endswith(":streamGenerateContent?alt=sse")
-    checks.recorded(keystore, agent)
+    checks.recorded(keystore, agent, **USED)
 
 
 def test_a_chat_calls_a_tool_and_answers(client, fake, model):
