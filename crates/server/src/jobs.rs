@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_store::credentials::{self, DueKind};
-use keystore_store::idempotency;
+use keystore_store::{idempotency, uses};
 
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
@@ -52,11 +52,14 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
 
 /// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.
 async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
-    let newest = credentials::newest_use(&mut app.store.read().await?).await?;
-    let from = noted.unwrap_or(newest - LOOK_BACK);
+    let mut conn = app.store.read().await?;
+    let newest = uses::newest(&mut conn).await?;
+    let from = noted.unwrap_or(newest - LOOK_BACK).max(0);
     if newest > from {
+        let uses = uses::read(&mut conn, from, newest).await?;
+        drop(conn);
         let mut tx = app.store.begin().await?;
-        credentials::note_uses(&mut tx, from, newest).await?;
+        uses::note(&mut tx, &uses).await?;
         tx.commit().await?;
     }
     *noted = Some(newest);

@@ -129,10 +129,6 @@ sql! {
     POLICIES = "SELECT c.id, v.policy FROM credentials c \
         JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
         WHERE c.org = $1 AND c.id >= $2 AND c.id <= $3";
-    USES = "SELECT credential, CAST(MAX(at) AS BIGINT) FROM requests \
-        WHERE seq > $1 AND seq <= $2 AND credential IS NOT NULL AND operation <> 'credential.verify' GROUP BY credential";
-    TOKEN_USES = "SELECT token, CAST(MAX(at) AS BIGINT) FROM requests WHERE seq > $1 AND seq <= $2 GROUP BY token";
-    NEWEST = "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) FROM requests";
     VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
         FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
     CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
@@ -369,31 +365,6 @@ pub async fn policies(
         .into_iter()
         .map(|(id, policy)| (CredentialId::new(id), policy))
         .collect())
-}
-
-/// The number of the newest request.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn newest_use(conn: &mut Conn) -> Result<i64, StoreError> {
-    let (newest,) = fetch_one!(conn, (i64,), NEWEST)?;
-    Ok(newest)
-}
-
-/// Notes when credentials and tokens were last used, from the requests behind number `from` up to `to`.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn note_uses(tx: &mut Tx, from: i64, to: i64) -> Result<(), StoreError> {
-    for (credential, at) in fetch_all!(tx, (uuid::Uuid, i64), USES, from, to)? {
-        touch(tx, CredentialId::new(credential), Micros(at)).await?;
-    }
-    for (token, at) in fetch_all!(tx, (uuid::Uuid, i64), TOKEN_USES, from, to)? {
-        crate::tokens::touch(tx, keystore_core::ids::TokenId::new(token), Micros(at)).await?;
-    }
-    Ok(())
 }
 
 /// One version.

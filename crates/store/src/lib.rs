@@ -36,6 +36,7 @@ pub mod sign_in_codes;
 pub mod tokens;
 pub mod usage;
 pub mod users;
+pub mod uses;
 
 #[cfg(any(test, feature = "failpoints"))]
 pub mod failpoints;

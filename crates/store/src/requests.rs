@@ -85,7 +85,7 @@ pub struct RequestRow {
 
 impl RequestRow {
     /// A row from the records that made it.
-    fn read((seq, body): (i64, Vec<u8>)) -> Result<Self, StoreError> {
+    pub(crate) fn read((seq, body): (i64, Vec<u8>)) -> Result<Self, StoreError> {
         let mut records = batch::records(&body);
         let mut next = || Ok::<_, StoreError>(records.next().transpose()?.map(|framed| framed.record));
         match (next()?, next()?) {
