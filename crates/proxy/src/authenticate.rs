@@ -147,9 +147,14 @@ impl Found {
     }
 }
 
-/// Tokens in an `Authorization` value. Schemes are compared without regard to case (RFC 9110, 11.1).
+/// Tokens in an `Authorization` value. Schemes are compared without regard to case (RFC 9110, 11.1). Some vendors take the bare
+/// key, or have a scheme of their own (`Token`, `Key`): for them the header is a place like any other.
 fn authorization(value: &[u8], note: &mut impl FnMut(&[u8], &Place<'_>)) {
+    let whole = Place::Header(AUTHORIZATION.as_str());
     let Some(space) = memchr::memchr(b' ', value) else {
+        if token::is_token(value) {
+            note(value, &whole);
+        }
         return;
     };
     let (scheme, rest) = (&value[..space], &value[space + 1..]);
@@ -166,6 +171,8 @@ fn authorization(value: &[u8], note: &mut impl FnMut(&[u8], &Place<'_>)) {
         if pair.get(colon + 1..).is_some_and(token::is_token) {
             note(&pair[colon + 1..], &Place::BasicPassword);
         }
+    } else if token::is_token(rest) {
+        note(rest, &whole);
     }
 }
 

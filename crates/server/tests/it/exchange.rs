@@ -4,6 +4,7 @@
 
 mod bodies;
 mod budgets;
+mod catalog;
 mod control;
 mod endings;
 mod journal;

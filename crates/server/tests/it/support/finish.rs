@@ -163,11 +163,11 @@ fn each_request_has_its_intent(log: Vec<Received>, rows: Vec<RequestRow>, secret
     }
 }
 
-/// The path as it was before the credential was put into it.
+/// The path as it was before the credential was put in front of it.
 fn without_secret(path: &str, secrets: &[String]) -> String {
-    let injected = secrets
+    let behind = secrets
         .iter()
-        .map(|secret| format!("/bot{secret}"))
-        .find(|prefix| path.starts_with(prefix));
-    path[injected.map_or(0, |prefix| prefix.len())..].to_owned()
+        .filter_map(|secret| Some(path.find(secret.as_str())? + secret.len()))
+        .max();
+    path[behind.unwrap_or(0)..].to_owned()
 }

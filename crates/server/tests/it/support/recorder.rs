@@ -72,9 +72,8 @@ impl Recorder {
     pub(crate) fn api_request(&self, body: &Value) {
         match &body["secret"] {
             Value::String(secret) => self.secret(secret),
-            // The one field of the catalog's that is sent with a secret and is none.
             Value::Object(fields) => {
-                for (_, value) in fields.iter().filter(|(name, _)| *name != "account_sid") {
+                for (_, value) in fields.iter().filter(|(name, _)| !is_id(&body["provider"], name)) {
                     self.secret(value.as_str().unwrap());
                 }
             }
@@ -120,4 +119,13 @@ impl Recorder {
             });
         });
     }
+}
+
+/// Whether a field is sent with the secrets and is none. A rotation does not name its provider: there, what is an id for any.
+fn is_id(provider: &Value, name: &str) -> bool {
+    keystore_catalog::providers()
+        .iter()
+        .filter(|known| provider.as_str().is_none_or(|slug| known.slug == slug))
+        .flat_map(|known| known.fields.iter())
+        .any(|field| field.name == name && !field.secret)
 }
