@@ -295,7 +295,7 @@ impl ModelPrice {
         };
         let called = request.calls.iter().map(|(bucket, _)| *bucket);
         let asked = INPUT.into_iter().chain(OUTPUT).chain(called);
-        let prices = self.reachable_prices(request.service_tier, input_tokens, asked);
+        let prices = self.reachable_prices(request.service_tier, input_tokens, &asked);
         let input = match input_tokens {
             // What is not charged by tokens needs no price of tokens.
             0 => 0,
@@ -354,7 +354,7 @@ impl ModelPrice {
         &self,
         service_tier: Option<&str>,
         most_input_tokens: u64,
-        buckets: impl Iterator<Item = Bucket> + Clone,
+        buckets: &(impl Iterator<Item = Bucket> + Clone),
     ) -> UnitPrices {
         let mut dearest = UnitPrices::NONE;
         self.each_reachable(service_tier, most_input_tokens, |prices| {

@@ -191,7 +191,7 @@ impl Proxy {
 /// Settles a call that ends with a refusal.
 fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
     let code = Some(refusal.code().as_str());
-    reservation.settle(End {
+    reservation.settle(&End {
         ending,
         metered: None,
         response_bytes: 0,

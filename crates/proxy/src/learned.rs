@@ -251,10 +251,10 @@ mod tests {
 
     const NOW: Micros = Micros::from_seconds(1_800_000_000);
 
-    fn learned(
-        pairs: &[(&'static str, &str)],
-        status: u16,
-    ) -> Vec<(String, Option<u64>, Option<u64>, Option<i64>)> {
+    /// Subject, limit, what remains, and the seconds until it begins anew.
+    type Known = (String, Option<u64>, Option<u64>, Option<i64>);
+
+    fn learned(pairs: &[(&'static str, &str)], status: u16) -> Vec<Known> {
         let headers = pairs
             .iter()
             .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))

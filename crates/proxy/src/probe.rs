@@ -112,7 +112,7 @@ impl Proxy {
         } else {
             Ending::UpstreamError
         };
-        reservation.settle(End {
+        reservation.settle(&End {
             ending,
             metered: None,
             response_bytes: 0,

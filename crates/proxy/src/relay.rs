@@ -141,7 +141,7 @@ fn undecodable(reservation: Reservation, permit: &Permit) -> Refusal {
         reason,
     });
     let code = Some(refusal.code().as_str());
-    reservation.settle(End {
+    reservation.settle(&End {
         ending: Ending::UpstreamError,
         metered: None,
         response_bytes: 0,

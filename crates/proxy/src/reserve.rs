@@ -242,7 +242,7 @@ impl Reservation {
     }
 
     /// Turns the hold into a charge.
-    pub(crate) fn settle(mut self, end: End) -> Option<Charge> {
+    pub(crate) fn settle(mut self, end: &End) -> Option<Charge> {
         let open = self.open.take()?;
         Some(self.proxy.settle(&open, end))
     }
@@ -267,7 +267,7 @@ impl Drop for Reservation {
             };
             self.proxy.settle(
                 &open,
-                End {
+                &End {
                     ending,
                     metered: None,
                     response_bytes: 0,

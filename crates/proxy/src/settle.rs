@@ -32,10 +32,10 @@ pub(crate) struct Charge {
 
 impl Proxy {
     /// Turns the hold into a charge, in the counters and in the journal, and gives the charge.
-    pub(crate) fn settle(&self, open: &Open, end: End) -> Charge {
-        let charge = charge(open, &end);
+    pub(crate) fn settle(&self, open: &Open, end: &End) -> Charge {
+        let charge = charge(open, end);
         self.counters.settle(&open.budgets, open.hold, charge.cost);
-        self.metrics.settled(open, &end, &charge);
+        self.metrics.settled(open, end, &charge);
         let elapsed =
             |until: Duration| u64::try_from(until.saturating_sub(open.began).as_micros()).unwrap_or(u64::MAX);
         self.store.journal().outcome(&Outcome {

@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::flow::{Dev, wait_for};
 use crate::home::Home;
 
-/// The code in the newest mail to this address.
-fn mailed_code(home: &Home, to: &str) -> String {
+/// The code in the newest mail to this address whose subject begins so.
+fn mailed_code(home: &Home, to: &str, subject: &str) -> String {
     wait_for(|| {
         let log = std::fs::read_to_string(home.log()).ok()?;
-        let (_, mail) = log.rsplit_once(&format!("Mail to {to}:"))?;
+        let (_, mail) = log.rsplit_once(&format!("Mail to {to}: {subject}"))?;
         let (_, rest) = mail.split_once("--code ")?;
         Some(rest.split_whitespace().next()?.to_owned())
     })
@@ -49,7 +49,7 @@ fn people_come_and_go() {
         .ok();
     let people = json(&["member", "list"]);
     assert_eq!(names(&people["invitations"], "email"), ["grace@example.com"]);
-    let code = mailed_code(&home, "grace@example.com");
+    let code = mailed_code(&home, "grace@example.com", "Join");
     let grace = Home::new();
     let url = dev.text("apiUrl");
     let accept = [
@@ -90,7 +90,7 @@ fn people_come_and_go() {
             "grace@example.com",
         ])
         .ok();
-    let code = mailed_code(&home, "grace@example.com");
+    let code = mailed_code(&home, "grace@example.com", "Your Keystore password");
     let reset = [
         "account",
         "reset-password",

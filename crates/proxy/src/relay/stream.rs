@@ -130,7 +130,7 @@ impl Flow {
         refusal: Option<&'static str>,
     ) -> Option<Charge> {
         let reservation = self.reservation.take()?;
-        reservation.settle(End {
+        reservation.settle(&End {
             ending,
             metered,
             response_bytes,

@@ -165,7 +165,7 @@ pub(crate) async fn requests_are_filtered_and_paged(bench: Bench) {
     let mut ids = Vec::new();
     for number in 0..30_u16 {
         let mut intent = bench.intent(&a, 10, &[]);
-        intent.provider = if number % 3 == 0 { "anthropic" } else { "openai" }.into();
+        intent.provider = if number % 3 == 0 { "anthropic" } else { "openai" };
         store
             .journal()
             .intent(&intent, Durability::Process)
@@ -284,7 +284,7 @@ pub(crate) async fn usage_is_grouped(bench: Bench) {
     for day in 0..2 {
         for provider in ["openai", "openai", "anthropic"] {
             let mut intent = bench.intent(&a, 10, &[]);
-            intent.provider = provider.into();
+            intent.provider = provider;
             store
                 .journal()
                 .intent(&intent, Durability::Process)

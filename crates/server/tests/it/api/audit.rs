@@ -77,7 +77,7 @@ async fn prepared(app: &TestApp, operation: &Operation, things: &Things) -> (Cli
                 .into();
         }
         "verify_email" => {
-            call.body["code"] = app.mailed_code("owner@example.com", "verify-email").await.into()
+            call.body["code"] = app.mailed_code("owner@example.com", "verify-email").await.into();
         }
         "accept_invitation" => call.body["code"] = app.mailed_code(INVITED, "accept").await.into(),
         "leave_org" => caller = app.anonymous().with_token(&login(app, MEMBER).await),
