@@ -290,8 +290,12 @@ impl<'a> Scanner<'a> {
 
 /// How many bytes at the start of a string need no attention: no quote, no backslash, no control character.
 fn plain_run(bytes: &[u8]) -> usize {
+    run_before(bytes, |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))
+}
+
+/// How many bytes there are before the first `special` one.
+pub(crate) fn run_before(bytes: &[u8], special: impl Fn(u8) -> bool) -> usize {
     const BLOCK: usize = 32;
-    let special = |byte: u8| (byte == b'"') | (byte == b'\\') | (byte < 0x20);
     let mut run = 0;
     // A block is looked at without leaving early and without a `bool`, which the compiler turns into a few vector instructions.
     while let Some(block) = bytes[run..].first_chunk::<BLOCK>() {

@@ -8,6 +8,8 @@
 use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 
+use crate::body::scan::run_before;
+
 /// An answer, or what is left of it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Answer<'a> {
@@ -217,23 +219,10 @@ fn container_end(text: &[u8], at: usize) -> Option<usize> {
 
 /// How many bytes there are before the next quote or bracket.
 fn plain_run(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
     // Braces and brackets of a kind differ by this one bit.
-    let special = |byte: u8| (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
-    let mut run = 0;
-    // A block is looked at without leaving early, which the compiler turns into a few vector instructions.
-    while let Some(block) = bytes[run..].first_chunk::<BLOCK>() {
-        if block
-            .iter()
-            .fold(0, |found, byte| found | u8::from(special(*byte)))
-            != 0
-        {
-            break;
-        }
-        run += BLOCK;
-    }
-    let rest = &bytes[run..];
-    run + rest.iter().position(|byte| special(*byte)).unwrap_or(rest.len())
+    run_before(bytes, |byte| {
+        (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}')
+    })
 }
 
 /// Parses a value. Where a name stands twice, which a derived parser refuses, the last one counts.
