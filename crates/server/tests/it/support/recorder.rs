@@ -121,11 +121,15 @@ impl Recorder {
     }
 }
 
-/// Whether a field is sent with the secrets and is none. A rotation does not name its provider: there, what is an id for any.
+/// Whether a field is sent with the secrets and is none. A rotation does not name its provider: there, Twilio's is the only one.
 fn is_id(provider: &Value, name: &str) -> bool {
-    keystore_catalog::providers()
-        .iter()
-        .filter(|known| provider.as_str().is_none_or(|slug| known.slug == slug))
-        .flat_map(|known| known.fields.iter())
-        .any(|field| field.name == name && !field.secret)
+    let Some(slug) = provider.as_str() else {
+        return name == "account_sid";
+    };
+    keystore_catalog::provider(slug).is_some_and(|known| {
+        known
+            .fields
+            .iter()
+            .any(|field| field.name == name && !field.secret)
+    })
 }
