@@ -1,20 +1,22 @@
-//! What takes a provider's secret in: intake, destination policy, sealing, a new version. Nothing here gives one back.
+//! What takes a provider's secret in, and what is kept beside it. Nothing here gives one back.
+//!
+//! How a secret is sealed is in `sealing`, what puts another version in place in `versions`.
+
+mod sealing;
+mod versions;
 
 use std::collections::BTreeMap;
 
-use keystore_catalog::Provider;
 use keystore_core::Micros;
-use keystore_core::destination::DestinationPolicy;
-use keystore_core::ids::{CredentialId, OrgId};
+use keystore_core::ids::CredentialId;
 use keystore_core::policy::Source;
-use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
-use keystore_store::{Conn, Tx, keks};
-use keystore_vault::intake::{DeclaredField, Given, IntakeError, MAIN_FIELD, intake};
-use keystore_vault::{Fields as SecretFields, SealContext, WrappedKek, policy_sha256};
-use keystore_wire::credentials::{
-    Agreement, CreateCredential, DEFAULT_NAME, RotateCredential, UpdateCredential,
-};
+use keystore_store::credentials::{self, Credential, CredentialStatus};
+use keystore_store::{Conn, Tx};
+use keystore_wire::credentials::{Agreement, CreateCredential, DEFAULT_NAME, UpdateCredential};
 use keystore_wire::problem::Code;
+
+pub(crate) use sealing::needs_reseal;
+pub(crate) use versions::{Rotation, reseal, rotate, rotate_to};
 
 use crate::api::credentials::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
@@ -23,6 +25,7 @@ use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
 use crate::providers;
+use sealing::{Sealing, active_kek, destination, given, seal, take_in};
 
 impl Resource for Credential {
     type Key = CredentialId;
@@ -106,179 +109,6 @@ pub(crate) async fn create(
     Ok(row)
 }
 
-/// Seals a new version of a credential and makes it the one in use; with `verify`, unless the vendor refuses it. When this
-/// returns, no request that begins later uses the old one, and the old one is gone from the database; calls that run end on it.
-///
-/// # Errors
-/// `invalid_request`, `sealed`, `credential_refused`, `conflict` when another rotation was quicker.
-pub(crate) async fn rotate(
-    app: &App,
-    caller: &Caller,
-    row: Credential,
-    new: RotateCredential,
-    verify: bool,
-) -> ApiResult<Credential> {
-    let rotated = Rotation {
-        secret: given(new.secret),
-        base_url: None,
-        expires_at: new.expires_at.map(Micros::from),
-        rotate_after: new.rotate_after.map(Micros::from),
-        verify,
-    };
-    rotate_to(app, caller, row, rotated).await
-}
-
-/// A new version.
-pub(crate) struct Rotation<'a> {
-    /// Its secret.
-    pub(crate) secret: Given,
-    /// Another base URL, where it moves: for the sandbox, whose port changes.
-    pub(crate) base_url: Option<&'a str>,
-    /// When it ends.
-    pub(crate) expires_at: Option<Micros>,
-    /// When it should be rotated.
-    pub(crate) rotate_after: Option<Micros>,
-    /// Whether to ask the vendor first.
-    pub(crate) verify: bool,
-}
-
-/// As [`rotate`], and moves the credential where that is asked for.
-///
-/// # Errors
-/// As [`rotate`].
-pub(crate) async fn rotate_to(
-    app: &App,
-    caller: &Caller,
-    row: Credential,
-    new: Rotation<'_>,
-) -> ApiResult<Credential> {
-    let now = app.clock.now();
-    let mut fields = Fields::default();
-    crate::agents::check_future(&mut fields, new.expires_at, now);
-    fields.check()?;
-    let (provider, kek) = {
-        let mut conn = app.store.read().await?;
-        let provider = providers::find(app, &mut conn, row.org, &row.provider).await?;
-        (provider, active_kek(&mut conn, row.org).await?)
-    };
-    let base_url = new.base_url.or(row.base_url.as_deref());
-    let policy = destination(app, &provider, &row.params, base_url)?;
-    let secret = take_in(new.secret, &provider)?;
-    let sealing = Sealing {
-        org: row.org,
-        id: row.id,
-        version: row.current_version.saturating_add(1),
-        provider: &provider,
-        policy: &policy,
-    };
-    let version = seal(app, &kek, &sealing, &secret, now).await?;
-    drop(secret);
-    let status = match new.verify {
-        true => app.verify(&row, &version).await?,
-        false => CredentialStatus::Untested,
-    };
-    let event = Event::new("rotate_credential", &row.id)
-        .within(row.project)
-        .before(&wire(row.clone()))?;
-    let changed = Credential {
-        status,
-        expires_at: new.expires_at,
-        rotate_after: new.rotate_after,
-        updated_at: now,
-        ..row
-    };
-    let tested = new.verify && status == CredentialStatus::Active;
-    let mut tx = app.store.begin().await?;
-    let stored = put_in_place(&mut tx, &changed, &version, tested).await?;
-    event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
-    tx.commit().await?;
-    Ok(stored)
-}
-
-/// Seals what a credential holds for where its provider is now, as a new version. One that is sealed for that already stays.
-///
-/// # Errors
-/// As [`rotate`].
-pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiResult<Credential> {
-    let now = app.clock.now();
-    let (provider, current, from_kek, kek) = {
-        let mut conn = app.store.read().await?;
-        let provider = providers::find(app, &mut conn, row.org, &row.provider).await?;
-        let gone = || ApiError::not_found("credential");
-        let current = credentials::current(&mut conn, row.org, row.id)
-            .await?
-            .ok_or_else(gone)?;
-        let from = keks::get(&mut conn, row.org, current.kek)
-            .await?
-            .ok_or_else(gone)?;
-        (provider, current, from, active_kek(&mut conn, row.org).await?)
-    };
-    let policy = destination(app, &provider, &row.params, row.base_url.as_deref())?.canonical();
-    let event = Event::new("reseal_credential", &row.id)
-        .within(row.project)
-        .before(&wire(row.clone()))?;
-    if policy == current.policy {
-        let mut tx = app.store.begin().await?;
-        event.after(&wire(row.clone()))?.by(&mut tx, caller)?;
-        tx.commit().await?;
-        return Ok(row);
-    }
-    let context = |version: u32, policy: &[u8]| SealContext {
-        deployment: app.vault.deployment(),
-        org: row.org,
-        credential: row.id,
-        version,
-        provider: row.provider.clone(),
-        source: row.source,
-        policy_sha256: policy_sha256(policy),
-    };
-    let next = current.version.saturating_add(1);
-    let from = context(current.version, &current.policy);
-    let sealed = app
-        .vault
-        .reseal(
-            (&wrapped(from_kek), &from, &current.sealed),
-            (&kek, &context(next, &policy)),
-        )
-        .await?;
-    let version = CredentialVersion {
-        credential: row.id,
-        version: next,
-        sealed,
-        policy,
-        kek: kek.id,
-        kek_generation: kek.generation,
-        created_at: now,
-    };
-    let changed = Credential {
-        updated_at: now,
-        ..row
-    };
-    let mut tx = app.store.begin().await?;
-    let stored = put_in_place(&mut tx, &changed, &version, false).await?;
-    event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
-    tx.commit().await?;
-    Ok(stored)
-}
-
-/// Stores the next version with what is `changed` beside it, and deletes those before.
-async fn put_in_place(
-    tx: &mut Tx,
-    changed: &Credential,
-    version: &CredentialVersion,
-    tested: bool,
-) -> ApiResult<Credential> {
-    if !credentials::rotate(tx, changed.org, version, changed.status).await? {
-        return Err(ApiError::not_found("credential"));
-    }
-    if tested {
-        credentials::set_status(tx, changed.org, changed.id, changed.status, version.created_at).await?;
-    }
-    credentials::update(tx, changed).await?;
-    credentials::delete_versions(tx, changed.org, changed.id, version.version).await?;
-    reload(tx, changed).await
-}
-
 /// Changes what is known beside the secret.
 ///
 /// # Errors
@@ -329,15 +159,6 @@ pub(crate) async fn update(
     }
     event.after(&wire(changed.clone()))?.by(tx, caller)?;
     Ok(changed)
-}
-
-/// Whether a credential with this policy is sealed for somewhere else than its provider is now. A provider that is gone cannot
-/// say.
-pub(crate) fn needs_reseal(app: &App, provider: Option<&Provider>, row: &Credential, policy: &[u8]) -> bool {
-    provider.is_some_and(|provider| {
-        destination(app, provider, &row.params, row.base_url.as_deref())
-            .map_or(true, |now| now.canonical() != policy)
-    })
 }
 
 /// Notes that it was tested, and what the test found, if anything.
@@ -420,119 +241,4 @@ fn check_lists(fields: &mut Fields, labels: &[String], agreements: &BTreeMap<Str
             );
         }
     }
-}
-
-fn destination(
-    app: &App,
-    provider: &Provider,
-    params: &BTreeMap<String, String>,
-    base_url: Option<&str>,
-) -> ApiResult<DestinationPolicy> {
-    let allowed = |authority: &str| app.settings.allow_upstream.contains(authority);
-    Ok(provider.destination_policy(params, base_url, &allowed)?)
-}
-
-fn given(secret: keystore_wire::SecretFields) -> Given {
-    Given::Fields(secret.into_fields())
-}
-
-fn take_in(given: Given, provider: &Provider) -> ApiResult<SecretFields> {
-    check_forms(&given, provider)?;
-    let declared: Vec<_> = provider
-        .fields
-        .iter()
-        .map(|field| DeclaredField {
-            name: &field.name,
-            required: field.required,
-        })
-        .collect();
-    intake(given, &declared).map_err(|error| {
-        let pointer = match &error {
-            IntakeError::Missing { field }
-            | IntakeError::Empty { field }
-            | IntakeError::ControlCharacter { field } => format!("/secret/{field}"),
-            IntakeError::Unknown { .. } | IntakeError::NeedsFields { .. } | IntakeError::TooLarge => {
-                "/secret".to_owned()
-            }
-        };
-        ApiError::field(pointer, error.to_string())
-    })
-}
-
-/// Values have the form that the catalog knows. What is wrong with one is told without repeating it.
-fn check_forms(given: &Given, provider: &Provider) -> ApiResult<()> {
-    let mut fields = Fields::default();
-    for field in provider.fields.iter() {
-        let value = match given {
-            Given::Text(text) if field.name == MAIN_FIELD => Some(text),
-            Given::Text(_) => None,
-            Given::Fields(fields) => fields.get(field.name.as_ref()),
-        };
-        if value.is_some_and(|value| !value.is_empty() && !field.fits(value)) {
-            fields.wrong(
-                format!("/secret/{}", field.name),
-                format!(
-                    "does not have the form of the {} of {}",
-                    field.label, provider.name
-                ),
-            );
-        }
-    }
-    fields.check()
-}
-
-async fn active_kek(conn: &mut Conn, org: OrgId) -> ApiResult<WrappedKek> {
-    let row = keks::active(conn, org).await?.ok_or_else(|| {
-        ApiError::new(
-            Code::Sealed,
-            "the organization has no active key-encryption key, so nothing can be sealed",
-        )
-    })?;
-    Ok(wrapped(row))
-}
-
-fn wrapped(row: keks::Kek) -> WrappedKek {
-    WrappedKek {
-        id: row.id,
-        generation: row.generation,
-        org: row.org,
-        bytes: row.wrapped,
-    }
-}
-
-/// What a version is sealed for.
-struct Sealing<'a> {
-    org: OrgId,
-    id: CredentialId,
-    version: u32,
-    provider: &'a Provider,
-    policy: &'a DestinationPolicy,
-}
-
-async fn seal(
-    app: &App,
-    kek: &WrappedKek,
-    what: &Sealing<'_>,
-    secret: &SecretFields,
-    now: Micros,
-) -> ApiResult<CredentialVersion> {
-    let policy = what.policy.canonical();
-    let context = SealContext {
-        deployment: app.vault.deployment(),
-        org: what.org,
-        credential: what.id,
-        version: what.version,
-        provider: what.provider.slug.to_string(),
-        source: Source::Byok,
-        policy_sha256: policy_sha256(&policy),
-    };
-    Ok(CredentialVersion {
-        credential: what.id,
-        version: what.version,
-        sealed: app.vault.seal(kek, &context, secret).await?,
-        policy,
-        kek: kek.id,
-        kek_generation: kek.generation,
-        created_at: now,
-    })
 }
