@@ -25,6 +25,7 @@ use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};
 use crate::jobs;
 use crate::mail::Mailer;
+use crate::reminders;
 
 /// What the handlers work with.
 pub struct App {
@@ -187,6 +188,7 @@ impl App {
             .serve(sockets.proxy, sockets.proxy_tls, self.stop.clone());
         let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
         self.tasks.spawn(jobs::run(Arc::clone(self)));
+        self.tasks.spawn(reminders::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(

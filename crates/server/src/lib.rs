@@ -26,6 +26,7 @@ mod orgs;
 mod probe;
 mod projects;
 mod providers;
+mod reminders;
 pub mod run;
 pub mod sandbox;
 mod tokens;

@@ -1,16 +1,22 @@
 //! Credentials: a provider's secret, sealed, in versions. A version is never changed except to be wrapped anew; the
-//! destination policy is stored with the version it was sealed for. What is in the sealed bytes is the vault's matter.
+//! destination policy is stored with the version it was sealed for.
+
+pub(crate) mod versions;
 
 use std::collections::BTreeMap;
 
 use keystore_core::Micros;
-use keystore_core::ids::{CredentialId, KekId, OrgId, ProjectId};
+use keystore_core::ids::{CredentialId, OrgId, ProjectId};
 use keystore_core::policy::Source;
 
 use crate::changes::Change;
 use crate::column::named;
-use crate::db::{Conn, Tx, execute, fetch_all, fetch_one, fetch_optional, row, sql};
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
 use crate::error::{StoreError, unique};
+
+pub use versions::{
+    CredentialVersion, current, delete_versions, policies, rewrap, rotate, under_kek, version,
+};
 
 /// What is known about whether the vendor takes the credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -88,34 +94,10 @@ row! {
     }
 }
 
-row! {
-    /// One version of a credential, sealed.
-    #[derive(Clone)]
-    pub struct CredentialVersion {
-        /// The credential.
-        pub credential: CredentialId,
-        /// Counts from 1.
-        pub version: u32,
-        /// The sealed field map.
-        pub sealed: Vec<u8>,
-        /// The canonical destination policy that it is bound to.
-        pub policy: Vec<u8>,
-        /// The KEK that wraps its data key.
-        pub kek: KekId,
-        /// The generation of that KEK.
-        pub kek_generation: u32,
-        /// When it was sealed.
-        pub created_at: Micros,
-    }
-}
-
 sql! {
     INSERT = "INSERT INTO credentials (id, org, project, provider, name, source, status, current_version, params, \
         base_url, labels, agreements, expires_at, rotate_after, last_used_at, tested_at, created_at, updated_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
-    INSERT_VERSION = "INSERT INTO credential_versions \
-        (credential, org, version, sealed, policy, kek, kek_generation, created_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     GET = "SELECT * FROM credentials WHERE org = $1 AND id = $2";
     BY_NAME = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 AND name = $4";
     OF_PROVIDER = "SELECT * FROM credentials WHERE org = $1 AND project = $2 AND provider = $3 ORDER BY id";
@@ -123,29 +105,12 @@ sql! {
         AND provider = COALESCE($3, provider) AND id > $4 ORDER BY id LIMIT $5";
     DUE = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
         AND provider = COALESCE($3, provider) AND id > $4 AND (expires_at <= $6 OR rotate_after <= $6) ORDER BY id LIMIT $5";
-    ALL_DUE = "SELECT * FROM credentials WHERE expires_at <= $1 OR rotate_after <= $1 ORDER BY id";
-    REMIND = "INSERT INTO credential_reminders (org, credential, kind, due_at, days, noted_at) \
-        VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
-    POLICIES = "SELECT c.id, v.policy FROM credentials c \
-        JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
-        WHERE c.org = $1 AND c.id >= $2 AND c.id <= $3";
-    VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
-        FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
-    CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
-        FROM credentials c JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
-        WHERE c.org = $1 AND c.id = $2";
-    PROMOTE = "UPDATE credentials SET current_version = $3, status = $4, updated_at = $5 \
-        WHERE org = $1 AND id = $2 AND current_version = $3 - 1";
     SET_STATUS = "UPDATE credentials SET status = $3, tested_at = $4, updated_at = $4 WHERE org = $1 AND id = $2";
     UPDATE = "UPDATE credentials SET name = $3, labels = $4, agreements = $5, expires_at = $6, rotate_after = $7, \
         updated_at = $8 WHERE org = $1 AND id = $2";
     TOUCH = "UPDATE credentials SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
     DELETE = "DELETE FROM credentials WHERE org = $1 AND id = $2";
-    DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
     USERS = "SELECT g.agent FROM agent_grants g WHERE g.org = $1 AND g.credential = $2 ORDER BY g.agent LIMIT $3";
-    REWRAP = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
-        WHERE org = $1 AND credential = $2 AND version = $3 AND kek_generation = $4";
-    UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek = $2";
 }
 
 /// Adds a credential and its version 1 (`current_version` must be that of `version`).
@@ -177,59 +142,9 @@ pub async fn insert(tx: &mut Tx, new: &Credential, version: &CredentialVersion) 
         new.updated_at
     )
     .map_err(unique("a credential of this provider with this name"))?;
-    insert_version(tx, new.org, version).await?;
+    versions::insert_version(tx, new.org, version).await?;
     tx.changed(Change::Credential(new.id));
     Ok(())
-}
-
-async fn insert_version(tx: &mut Tx, org: OrgId, version: &CredentialVersion) -> Result<(), StoreError> {
-    execute!(
-        tx,
-        INSERT_VERSION,
-        version.credential,
-        org,
-        version.version,
-        version.sealed,
-        version.policy,
-        version.kek,
-        version.kek_generation,
-        version.created_at
-    )
-    .map_err(unique("this version of the credential"))?;
-    Ok(())
-}
-
-/// Adds the next version and makes it current in one step. `false` when there is no such credential.
-///
-/// # Errors
-///
-/// `Conflict` when another rotation was quicker.
-pub async fn rotate(
-    tx: &mut Tx,
-    org: OrgId,
-    version: &CredentialVersion,
-    status: CredentialStatus,
-) -> Result<bool, StoreError> {
-    if get(tx, org, version.credential).await?.is_none() {
-        return Ok(false);
-    }
-    insert_version(tx, org, version).await?;
-    let rows = execute!(
-        tx,
-        PROMOTE,
-        org,
-        version.credential,
-        version.version,
-        status,
-        version.created_at
-    )?;
-    if rows != 1 {
-        return Err(StoreError::Conflict {
-            what: "another version of the credential",
-        });
-    }
-    tx.changed(Change::Credential(version.credential));
-    Ok(true)
 }
 
 /// The credential.
@@ -310,97 +225,6 @@ pub async fn due(
     )?)
 }
 
-/// The credentials of every organization that end or should be rotated by `by`.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn all_due(conn: &mut Conn, by: Micros) -> Result<Vec<Credential>, StoreError> {
-    Ok(fetch_all!(conn, Credential, ALL_DUE, by)?)
-}
-
-/// Which of a credential's two dates a reminder is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DueKind {
-    /// `expires_at`.
-    Expiry,
-    /// `rotate_after`.
-    Rotation,
-}
-
-named!(DueKind {
-    Expiry = "expiry",
-    Rotation = "rotation"
-});
-
-/// Notes that somebody was reminded, `days` before the date. `false` when they had been.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn remind(
-    tx: &mut Tx,
-    credential: &Credential,
-    kind: DueKind,
-    (due_at, days): (Micros, u32),
-    at: Micros,
-) -> Result<bool, StoreError> {
-    let rows = execute!(tx, REMIND, credential.org, credential.id, kind, due_at, days, at)?;
-    Ok(rows == 1)
-}
-
-/// The destination policies that the credentials from `first` to `last` are sealed for.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn policies(
-    conn: &mut Conn,
-    org: OrgId,
-    first: CredentialId,
-    last: CredentialId,
-) -> Result<BTreeMap<CredentialId, Vec<u8>>, StoreError> {
-    let rows = fetch_all!(conn, (uuid::Uuid, Vec<u8>), POLICIES, org, first, last)?;
-    Ok(rows
-        .into_iter()
-        .map(|(id, policy)| (CredentialId::new(id), policy))
-        .collect())
-}
-
-/// One version.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn version(
-    conn: &mut Conn,
-    org: OrgId,
-    id: CredentialId,
-    version: u32,
-) -> Result<Option<CredentialVersion>, StoreError> {
-    Ok(fetch_optional!(
-        conn,
-        CredentialVersion,
-        VERSION,
-        org,
-        id,
-        version
-    )?)
-}
-
-/// The version in use.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn current(
-    conn: &mut Conn,
-    org: OrgId,
-    id: CredentialId,
-) -> Result<Option<CredentialVersion>, StoreError> {
-    Ok(fetch_optional!(conn, CredentialVersion, CURRENT, org, id)?)
-}
-
 /// Writes what a test at the vendor, or a person, found. `false` when there is no such credential.
 ///
 /// # Errors
@@ -462,20 +286,6 @@ pub async fn delete(tx: &mut Tx, org: OrgId, id: CredentialId) -> Result<bool, S
     Ok(rows == 1)
 }
 
-/// Deletes the versions below `below`. Gives how many.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn delete_versions(
-    tx: &mut Tx,
-    org: OrgId,
-    id: CredentialId,
-    below: u32,
-) -> Result<u64, StoreError> {
-    Ok(execute!(tx, DELETE_VERSIONS, org, id, below)?)
-}
-
 /// Agents that are granted this credential, at most `limit`.
 ///
 /// # Errors
@@ -492,41 +302,4 @@ pub async fn users(
         .into_iter()
         .map(|(agent,)| keystore_core::ids::AgentId::new(agent))
         .collect())
-}
-
-/// Puts a version under another KEK generation, if it still is under `from_generation`: the sealed bytes with the data key
-/// wrapped anew. `false` when somebody else was quicker.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn rewrap(
-    tx: &mut Tx,
-    org: OrgId,
-    rewrapped: &CredentialVersion,
-    from_generation: u32,
-) -> Result<bool, StoreError> {
-    let rows = execute!(
-        tx,
-        REWRAP,
-        org,
-        rewrapped.credential,
-        rewrapped.version,
-        from_generation,
-        rewrapped.sealed,
-        rewrapped.kek,
-        rewrapped.kek_generation
-    )?;
-    tx.changed(Change::Credential(rewrapped.credential));
-    Ok(rows == 1)
-}
-
-/// How many versions are wrapped by this KEK: it may be retired at 0.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn under_kek(conn: &mut Conn, org: OrgId, kek: KekId) -> Result<u64, StoreError> {
-    let (count,) = fetch_one!(conn, (i64,), UNDER_KEK, org, kek)?;
-    Ok(u64::try_from(count).unwrap_or(0))
 }

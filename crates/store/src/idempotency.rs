@@ -6,7 +6,7 @@ use keystore_core::Micros;
 use keystore_core::ids::OrgId;
 use uuid::Uuid;
 
-use crate::db::{Conn, Tx, execute, fetch_optional, row, sql};
+use crate::db::{Conn, Tx, execute, fetch_one, fetch_optional, row, sql};
 use crate::error::StoreError;
 
 /// A request that wants to be carried out once.
@@ -49,6 +49,7 @@ sql! {
         WHERE org = $1 AND caller = $2 AND idem_key = $3 AND created_at = $4 AND status IS NULL";
     RELEASE = "DELETE FROM idempotency_keys \
         WHERE org = $1 AND caller = $2 AND idem_key = $3 AND created_at = $4 AND status IS NULL";
+    OLD = "SELECT COUNT(*) FROM idempotency_keys WHERE created_at < $1";
     FORGET = "DELETE FROM idempotency_keys WHERE created_at < $1";
 }
 
@@ -114,6 +115,16 @@ pub async fn keep(tx: &mut Tx, claim: &Claim, status: u16, answer: Option<&str>)
 pub async fn release(tx: &mut Tx, claim: &Claim) -> Result<(), StoreError> {
     execute!(tx, RELEASE, claim.org, claim.caller, claim.key, claim.at)?;
     Ok(())
+}
+
+/// How many keys were claimed before `before`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn old(conn: &mut Conn, before: Micros) -> Result<u64, StoreError> {
+    let (count,) = fetch_one!(conn, (i64,), OLD, before)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// Forgets the keys that were claimed before `before`. Gives how many.

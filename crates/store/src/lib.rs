@@ -30,6 +30,7 @@ pub mod orgs;
 pub mod policies;
 pub mod projects;
 pub mod providers;
+pub mod reminders;
 pub mod requests;
 pub mod sessions;
 pub mod sign_in_codes;

@@ -14,5 +14,6 @@ mod exchange;
 mod mail;
 mod openapi;
 mod proxy;
+mod reminders;
 mod sandbox;
 mod support;

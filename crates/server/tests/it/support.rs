@@ -14,6 +14,7 @@ mod client;
 mod finish;
 mod mails;
 mod recorder;
+mod smtp;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +23,9 @@ use keystore_core::{Clock, IdSource};
 use keystore_proxy::config::ProxyConfig;
 use keystore_server::app::{App, Parts, Settings, Sockets};
 use keystore_server::clock::SystemClock;
-use keystore_server::config::{SecretText, SignUp};
+use keystore_server::config::{MailTls, SecretText, SignUp};
 use keystore_server::custody::RootKeySource;
+use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
 use keystore_store::Options;
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::pg::PgCluster;
@@ -39,6 +41,7 @@ pub(crate) use canary::Canaries;
 pub(crate) use client::{Answer, Client};
 use mails::Mails;
 use recorder::Recorder;
+pub(crate) use smtp::SmtpServer;
 
 /// The secret that [`TestApp::create_credential`] stores. No answer may ever contain it.
 pub(crate) const CANARY: &str = "sk-test-canary-4f9b1c07d2e8";
@@ -60,6 +63,8 @@ pub(crate) struct Setup {
     pub(crate) proxy: fn(&mut ProxyConfig),
     /// The fake provider; one that speaks plain HTTP when absent.
     pub(crate) upstream: Option<FakeUpstream>,
+    /// A mail server; without one, mails are kept and the server does not count on their being read.
+    pub(crate) smtp: Option<SmtpServer>,
 }
 
 impl Default for Setup {
@@ -72,6 +77,7 @@ impl Default for Setup {
             dev: true,
             proxy: |_| {},
             upstream: None,
+            smtp: None,
         }
     }
 }
@@ -98,6 +104,7 @@ struct Base {
     dev: bool,
     proxy: ProxyConfig,
     mails: Mails,
+    smtp: Option<SmtpServer>,
 }
 
 /// A started server.
@@ -150,7 +157,8 @@ impl TestApp {
             signup: setup.signup,
             dev: setup.dev,
             proxy,
-            mails: Mails::default(),
+            mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
+            smtp: setup.smtp,
         };
         let running = base.start(folder.path(), &upstream).await;
         let recorder = Recorder::default();
@@ -247,7 +255,26 @@ impl TestApp {
 
     /// How many mails there were to this address.
     pub(crate) fn mails_to(&self, to: &str) -> usize {
-        self.base.mails.count(to)
+        self.mails_about(to, "")
+    }
+
+    /// How many mails there were to this address with these words.
+    pub(crate) fn mails_about(&self, to: &str, words: &str) -> usize {
+        self.base.mails.count(to, words)
+    }
+
+    /// From now on the server counts on mails being read, as with a mail server.
+    pub(crate) fn deliver_mails(&self) {
+        self.base.mails.deliver();
+    }
+
+    /// Confirms an address by its mail.
+    pub(crate) async fn confirm(&self, email: &str) {
+        let code = self.mailed_code(email, "verify-email").await;
+        self.anonymous()
+            .post("/v1/auth/verify-email", &json!({"code": code}))
+            .await
+            .expect(204);
     }
 
     /// A client in the session of somebody new with this role, invited into the organization of `owner`.
@@ -365,6 +392,20 @@ async fn sign_up(api_url: &str, email: &str, org: &str, recorder: &Recorder) -> 
 }
 
 impl Base {
+    fn mailer(&self) -> Arc<dyn Mailer> {
+        let Some(server) = &self.smtp else {
+            return Arc::new(self.mails.clone());
+        };
+        let settings = SmtpSettings {
+            host: "127.0.0.1".to_owned(),
+            port: server.port(),
+            tls: MailTls::None,
+            login: None,
+            from: "Keystore <keystore@example.com>".to_owned(),
+        };
+        Arc::new(Smtp::new(settings).unwrap())
+    }
+
     async fn start(&self, folder: &std::path::Path, upstream: &FakeUpstream) -> Running {
         let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
         let sockets = Sockets {
@@ -390,7 +431,7 @@ impl Base {
                 api_url: api_url.clone(),
                 allow_upstream: [upstream.authority()].into(),
             },
-            mailer: Arc::new(self.mails.clone()),
+            mailer: self.mailer(),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
         };

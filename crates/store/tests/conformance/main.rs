@@ -12,6 +12,7 @@ mod money;
 mod outage;
 mod people;
 mod policies;
+mod reminders;
 mod resources;
 
 /// `on_both!(module { test, … })`: each `async fn test(bench: Bench)` of the module, on either engine.
@@ -53,7 +54,10 @@ on_both! {
         sessions_and_keys_end,
         one_kek_is_active,
         a_key_is_claimed_once,
+    }
+    reminders {
         what_is_due_is_found_and_reminded_of_once,
+        a_reminders_mail_waits_for_who_can_act_on_it,
     }
     people {
         an_organization_ends_with_everything_but_its_records,

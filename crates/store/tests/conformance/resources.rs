@@ -620,6 +620,7 @@ pub(crate) async fn a_key_is_claimed_once(bench: Bench) {
 
     let mut tx = store.begin().await.unwrap();
     idempotency::release(&mut tx, &claim(30)).await.unwrap();
+    assert_eq!(idempotency::old(&mut tx, Micros(12)).await.unwrap(), 1);
     assert_eq!(
         idempotency::forget(&mut tx, Micros(12)).await.unwrap(),
         1,
@@ -627,48 +628,4 @@ pub(crate) async fn a_key_is_claimed_once(bench: Bench) {
     );
     tx.commit().await.unwrap();
     assert_eq!(known().await, None);
-}
-
-pub(crate) async fn what_is_due_is_found_and_reminded_of_once(bench: Bench) {
-    let store = bench.open().await;
-    let world = bench.world(&store, "a").await;
-    let mut tx = store.begin().await.unwrap();
-    let mut row = credentials::list(&mut tx, world.org, None, None, None, 1)
-        .await
-        .unwrap()
-        .remove(0);
-    (row.expires_at, row.rotate_after) = (Some(Micros(100)), Some(Micros(50)));
-    assert!(credentials::update(&mut tx, &row).await.unwrap());
-    tx.commit().await.unwrap();
-    let mut conn = store.read().await.unwrap();
-    for (by, found) in [(49, 0), (50, 1), (100, 1)] {
-        let due = credentials::due(&mut conn, world.org, None, None, (None, 10), Micros(by))
-            .await
-            .unwrap();
-        assert_eq!(due.len(), found, "{by}");
-        let all = credentials::all_due(&mut conn, Micros(by)).await.unwrap();
-        assert_eq!(all.len(), found, "{by}");
-    }
-    let policies = credentials::policies(&mut conn, world.org, row.id, row.id)
-        .await
-        .unwrap();
-    assert_eq!(policies.keys().collect::<Vec<_>>(), [&row.id]);
-    drop(conn);
-    let mut tx = store.begin().await.unwrap();
-    let mut remind = async |kind, days| {
-        credentials::remind(&mut tx, &row, kind, (Micros(100), days), Micros(1))
-            .await
-            .unwrap()
-    };
-    assert!(remind(credentials::DueKind::Expiry, 7).await);
-    assert!(!remind(credentials::DueKind::Expiry, 7).await);
-    assert!(remind(credentials::DueKind::Expiry, 1).await);
-    assert!(remind(credentials::DueKind::Rotation, 7).await);
-    tx.commit().await.unwrap();
-    let mut tx = store.begin().await.unwrap();
-    assert!(
-        credentials::delete(&mut tx, world.org, row.id).await.unwrap(),
-        "its reminders go with it"
-    );
-    tx.commit().await.unwrap();
 }

@@ -1,0 +1,209 @@
+//! The versions of a credential: what is sealed, and where it may go. What is in the sealed bytes is the vault's matter.
+
+use std::collections::BTreeMap;
+
+use keystore_core::Micros;
+use keystore_core::ids::{CredentialId, KekId, OrgId};
+
+use super::{CredentialStatus, get};
+use crate::changes::Change;
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_one, fetch_optional, row, sql};
+use crate::error::{StoreError, unique};
+
+row! {
+    /// One version of a credential, sealed.
+    #[derive(Clone)]
+    pub struct CredentialVersion {
+        /// The credential.
+        pub credential: CredentialId,
+        /// Counts from 1.
+        pub version: u32,
+        /// The sealed field map.
+        pub sealed: Vec<u8>,
+        /// The canonical destination policy that it is bound to.
+        pub policy: Vec<u8>,
+        /// The KEK that wraps its data key.
+        pub kek: KekId,
+        /// The generation of that KEK.
+        pub kek_generation: u32,
+        /// When it was sealed.
+        pub created_at: Micros,
+    }
+}
+
+sql! {
+    INSERT_VERSION = "INSERT INTO credential_versions \
+        (credential, org, version, sealed, policy, kek, kek_generation, created_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    POLICIES = "SELECT c.id, v.policy FROM credentials c \
+        JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
+        WHERE c.org = $1 AND c.id >= $2 AND c.id <= $3";
+    VERSION = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
+        FROM credential_versions v WHERE v.org = $1 AND v.credential = $2 AND v.version = $3";
+    CURRENT = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at \
+        FROM credentials c JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
+        WHERE c.org = $1 AND c.id = $2";
+    PROMOTE = "UPDATE credentials SET current_version = $3, status = $4, updated_at = $5 \
+        WHERE org = $1 AND id = $2 AND current_version = $3 - 1";
+    DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
+    REWRAP = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
+        WHERE org = $1 AND credential = $2 AND version = $3 AND kek_generation = $4";
+    UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek = $2";
+}
+
+pub(super) async fn insert_version(
+    tx: &mut Tx,
+    org: OrgId,
+    version: &CredentialVersion,
+) -> Result<(), StoreError> {
+    execute!(
+        tx,
+        INSERT_VERSION,
+        version.credential,
+        org,
+        version.version,
+        version.sealed,
+        version.policy,
+        version.kek,
+        version.kek_generation,
+        version.created_at
+    )
+    .map_err(unique("this version of the credential"))?;
+    Ok(())
+}
+
+/// Adds the next version and makes it current in one step. `false` when there is no such credential.
+///
+/// # Errors
+///
+/// `Conflict` when another rotation was quicker.
+pub async fn rotate(
+    tx: &mut Tx,
+    org: OrgId,
+    version: &CredentialVersion,
+    status: CredentialStatus,
+) -> Result<bool, StoreError> {
+    if get(tx, org, version.credential).await?.is_none() {
+        return Ok(false);
+    }
+    insert_version(tx, org, version).await?;
+    let rows = execute!(
+        tx,
+        PROMOTE,
+        org,
+        version.credential,
+        version.version,
+        status,
+        version.created_at
+    )?;
+    if rows != 1 {
+        return Err(StoreError::Conflict {
+            what: "another version of the credential",
+        });
+    }
+    tx.changed(Change::Credential(version.credential));
+    Ok(true)
+}
+
+/// The destination policies that the credentials from `first` to `last` are sealed for.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn policies(
+    conn: &mut Conn,
+    org: OrgId,
+    first: CredentialId,
+    last: CredentialId,
+) -> Result<BTreeMap<CredentialId, Vec<u8>>, StoreError> {
+    let rows = fetch_all!(conn, (uuid::Uuid, Vec<u8>), POLICIES, org, first, last)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, policy)| (CredentialId::new(id), policy))
+        .collect())
+}
+
+/// One version.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn version(
+    conn: &mut Conn,
+    org: OrgId,
+    id: CredentialId,
+    version: u32,
+) -> Result<Option<CredentialVersion>, StoreError> {
+    Ok(fetch_optional!(
+        conn,
+        CredentialVersion,
+        VERSION,
+        org,
+        id,
+        version
+    )?)
+}
+
+/// The version in use.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn current(
+    conn: &mut Conn,
+    org: OrgId,
+    id: CredentialId,
+) -> Result<Option<CredentialVersion>, StoreError> {
+    Ok(fetch_optional!(conn, CredentialVersion, CURRENT, org, id)?)
+}
+
+/// Deletes the versions below `below`. Gives how many.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn delete_versions(
+    tx: &mut Tx,
+    org: OrgId,
+    id: CredentialId,
+    below: u32,
+) -> Result<u64, StoreError> {
+    Ok(execute!(tx, DELETE_VERSIONS, org, id, below)?)
+}
+
+/// Puts a version under another KEK generation, if it still is under `from_generation`: the sealed bytes with the data key
+/// wrapped anew. `false` when somebody else was quicker.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn rewrap(
+    tx: &mut Tx,
+    org: OrgId,
+    rewrapped: &CredentialVersion,
+    from_generation: u32,
+) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx,
+        REWRAP,
+        org,
+        rewrapped.credential,
+        rewrapped.version,
+        from_generation,
+        rewrapped.sealed,
+        rewrapped.kek,
+        rewrapped.kek_generation
+    )?;
+    tx.changed(Change::Credential(rewrapped.credential));
+    Ok(rows == 1)
+}
+
+/// How many versions are wrapped by this KEK: it may be retired at 0.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn under_kek(conn: &mut Conn, org: OrgId, kek: KekId) -> Result<u64, StoreError> {
+    let (count,) = fetch_one!(conn, (i64,), UNDER_KEK, org, kek)?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
