@@ -1,4 +1,5 @@
-//! What goes into the audit log: every change that the control plane makes, in the same transaction as the change.
+//! What goes into the audit log: every change that the control plane makes, in the same transaction as the change; and failed
+//! sign-ins.
 //!
 //! An entry says what a thing was before and is afterwards, in the words of the API, which never show a secret. The action is the
 //! operation's name, so that the log, the description of the API and the SDKs speak of one thing in one word.
@@ -16,6 +17,9 @@ use crate::auth::origin::Origin;
 
 /// The actor when nobody asked: `ks dev` setting itself up.
 const SYSTEM: &str = "system";
+
+/// The actor when it is not known who asked.
+const NOBODY: &str = "anonymous";
 
 /// One change of one thing.
 #[derive(Debug)]
@@ -82,6 +86,14 @@ impl Event {
     /// The vault's.
     pub(crate) fn by_person(self, tx: &mut Tx, org: OrgId, user: UserId, origin: Origin) -> ApiResult<()> {
         self.record(tx, org, user.to_string(), origin)
+    }
+
+    /// Records that somebody tried this who did not prove who they are.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn by_nobody(self, tx: &mut Tx, org: OrgId, origin: Origin) -> ApiResult<()> {
+        self.record(tx, org, NOBODY.to_owned(), origin)
     }
 
     fn record(self, tx: &mut Tx, org: OrgId, actor: String, origin: Origin) -> ApiResult<()> {

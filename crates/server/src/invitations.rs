@@ -157,7 +157,7 @@ async fn newcomer(app: &App, email: &str, taken: &AcceptInvitation) -> ApiResult
         name: name.trim().to_owned(),
         password_hash: Some(app.passwords.hash(taken.password.expose()).await?),
         operator: false,
-        // Who has a link that was mailed reads what is mailed.
+        // As in `join`.
         verified_at: app.mailer.delivers().then_some(now),
         created_at: now,
         updated_at: now,
@@ -174,8 +174,13 @@ async fn join(app: &App, tx: &mut Tx, hash: &[u8; 32], user: &User, origin: Orig
     {
         return Err(does_not_hold());
     }
-    if users::get(tx, user.id).await?.is_none() {
-        users::insert(tx, user).await?;
+    match users::get(tx, user.id).await? {
+        None => users::insert(tx, user).await?,
+        // Who has a link that was mailed reads what is mailed.
+        Some(_) if app.mailer.delivers() => {
+            users::set_verified(tx, user.id, now).await?;
+        }
+        Some(_) => {}
     }
     let member = Member {
         org: invitation.org,

@@ -19,7 +19,7 @@ pub struct NewEntry {
     pub org: OrgId,
     /// The operation's name in the API.
     pub action: &'static str,
-    /// The id of a person or a management key, or `system`.
+    /// The id of a person or a management key, `system`, or `anonymous`.
     pub actor: String,
     /// The id of what was changed.
     pub subject: String,

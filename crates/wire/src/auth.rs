@@ -111,6 +111,8 @@ pub struct User {
     /// The name.
     #[schema(example = "Ada")]
     pub name: String,
+    /// Whether they confirmed their address. Where the server sends mails, who did not can look and change nothing.
+    pub email_verified: bool,
 }
 
 /// An organization by its names.

@@ -131,6 +131,8 @@ codes! {
     TooManyAttempts = "too_many_attempts", 429, "Too many attempts", true;
     /// Signing up is closed on this deployment.
     SignUpClosed = "sign_up_closed", 403, "Signing up is closed", false;
+    /// The caller's address is not confirmed yet: until then they only look.
+    EmailUnverified = "email_unverified", 403, "The address is not confirmed", false;
     /// A cookie session used from another origin.
     CrossSite = "cross_site", 403, "The request comes from another site", false;
     /// The caller's role does not carry the right.

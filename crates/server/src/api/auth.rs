@@ -257,6 +257,7 @@ fn user(row: &users::User) -> User {
         id: row.id,
         email: row.email.clone(),
         name: row.name.clone(),
+        email_verified: row.verified_at.is_some(),
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn list_orgs(
     responses((status = 201, body = Org)))]
 pub(super) async fn create_org(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    caller: Require<SeeOrg>,
     Body(body): Body<CreateOrg>,
 ) -> ApiResult<(StatusCode, Json<Org>)> {
     let made = orgs::create(&app, &caller, body).await?;

@@ -9,12 +9,14 @@ use keystore_store::orgs::{self as org_rows, Org};
 use keystore_store::sessions::Session;
 use keystore_store::sign_in_codes::{self, Purpose};
 use keystore_store::users::User;
-use keystore_store::{Conn, Tx, members, sessions, users};
+use keystore_store::{Conn, Store, Tx, members, sessions, users};
 use keystore_vault::{NewToken, TokenKind, hash_token};
 use keystore_wire::problem::Code;
+use serde_json::json;
 
 use super::caller::{Caller, SESSION_LIFE};
 use super::origin::Origin;
+use super::recovery;
 use super::throttle::{self, Subjects, TryLater};
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
@@ -59,7 +61,7 @@ pub(crate) struct SignedIn {
 /// Makes a person, their organization with its first key-encryption key and its `default` project, and a session.
 ///
 /// # Errors
-/// `forbidden` when sign-up is closed, `invalid`, `conflict` when the address is taken.
+/// `sign_up_closed`, `invalid_request`, `already_exists` when the address is taken, `too_many_attempts`.
 pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> ApiResult<SignedIn> {
     if app.settings.signup == SignUp::Closed && users::count(&mut app.store.read().await?).await? > 0 {
         return Err(closed());
@@ -70,6 +72,9 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> 
     check_title(&mut fields, "/name", new.name);
     check_title(&mut fields, "/orgName", new.org_name);
     fields.check()?;
+    if app.settings.signup == SignUp::Open {
+        recovery::slow_down(app, &email, origin).await?;
+    }
     let password_hash = app.passwords.hash(new.password).await?;
     let kek = orgs::first_kek(app).await?;
     let now = app.clock.now();
@@ -135,16 +140,44 @@ pub(crate) async fn check_login(app: &App, email: &str, password: &str, origin: 
     let email = email.trim().to_lowercase();
     let subjects = Subjects::new(&email, origin.address);
     let now = app.clock.now();
-    throttle::begin(&app.store, &subjects, now).await?.map_err(wait)?;
+    let attempt = throttle::begin(&app.store, &subjects, now).await?.map_err(wait)?;
     let user = users::by_email(&mut app.store.read().await?, &email).await?;
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = app.passwords.verify(password, stored).await?;
+    if !right && let Some(user) = &user {
+        record_failure(app, user.id, attempt, origin);
+    }
     let Some(user) = user.filter(|_| right) else {
         throttle::failed(&app.store, &subjects, now).await?;
         return Err(wrong());
     };
     throttle::succeeded(&app.store, &subjects).await?;
     Ok(user)
+}
+
+/// Records a wrong password in the log of every organization of the person: the first one, the second, the fourth and so on, each
+/// with the count, so that guessing does not fill the log. In the background: the answer takes no longer than for an address that
+/// nobody has.
+fn record_failure(app: &App, user: UserId, attempt: u32, origin: Origin) {
+    if !attempt.is_power_of_two() {
+        return;
+    }
+    let store = app.store.clone();
+    app.tasks.spawn(async move {
+        if let Err(error) = write_failure(&store, user, attempt, origin).await {
+            tracing::error!(%error, "a failed sign-in was not recorded");
+        }
+    });
+}
+
+async fn write_failure(store: &Store, user: UserId, attempt: u32, origin: Origin) -> ApiResult<()> {
+    let mut tx = store.begin().await?;
+    for member in members::of_user(&mut tx, user).await? {
+        Event::new("log_in_failed", &user)
+            .after(&json!({"failures": attempt}))?
+            .by_nobody(&mut tx, member.org, origin)?;
+    }
+    Ok(tx.commit().await?)
 }
 
 /// The answer to whoever has to wait.

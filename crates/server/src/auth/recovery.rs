@@ -44,7 +44,10 @@ pub(crate) async fn forgot(app: &Arc<App>, email: &str, origin: Origin) -> ApiRe
 }
 
 /// Whoever asks for mails waits longer and longer, like whoever guesses passwords, and in a count of their own.
-async fn slow_down(app: &App, email: &str, origin: Origin) -> ApiResult<()> {
+///
+/// # Errors
+/// `too_many_attempts`.
+pub(super) async fn slow_down(app: &App, email: &str, origin: Origin) -> ApiResult<()> {
     let now = app.clock.now();
     let subjects = Subjects::of_mail(email, origin.address);
     throttle::begin(&app.store, &subjects, now)

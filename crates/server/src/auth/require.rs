@@ -1,6 +1,6 @@
 //! The extractors that authorise. A handler says in its signature what its caller must be allowed to do, and what the path names.
 //!
-//! [`Require`] gives a caller who has a right. [`Target`] gives that, and the one thing of the caller's own organization (and
+//! [`Require`] gives a caller who has a right, and who confirmed their address if they mean to change something. [`Target`] gives that, and the one thing of the caller's own organization (and
 //! project, for a key that is bound to one) that the path names: there is no other way from a path to a thing, so no handler can
 //! forget to look whose it is. What is somebody else's does not exist: 404.
 
@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
-use keystore_store::{Conn, Tx};
+use keystore_store::{Conn, Tx, users};
 use keystore_wire::problem::Code;
 
-use super::caller::Caller;
+use super::caller::{Caller, Who};
 use super::rights::{Right, holds};
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
@@ -55,10 +55,38 @@ impl<R: Needs> FromRequestParts<Arc<App>> for Require<R> {
                 ),
             ));
         }
+        if !parts.method.is_safe() {
+            confirmed(app, &caller).await?;
+        }
         Ok(Self {
             caller,
             right: PhantomData,
         })
+    }
+}
+
+/// That the caller, if they are a person in a session, confirmed their address, where a mail can reach it. Nobody acts under an
+/// address that is not theirs. A key has a person behind it who did, or who came before there was a mail server.
+///
+/// # Errors
+/// `email_unverified`.
+async fn confirmed(app: &App, caller: &Caller) -> ApiResult<()> {
+    let Who::User { user, .. } = caller.who else {
+        return Ok(());
+    };
+    if !app.mailer.delivers() {
+        return Ok(());
+    }
+    let person = users::get(&mut app.store.read().await?, user)
+        .await?
+        .ok_or_else(ApiError::unauthenticated)?;
+    match person.verified_at {
+        Some(_) => Ok(()),
+        None => Err(ApiError::new(
+            Code::EmailUnverified,
+            "your address is not confirmed yet; until then you can look, and change nothing",
+        )
+        .remedy("use the code of the mail that you got; `ks account send-verification` sends another")),
     }
 }
 

@@ -74,12 +74,13 @@ impl Subjects {
     }
 }
 
-/// Counts an attempt at the account, unless account or address have to wait: then it gives how long, and counts nothing.
+/// Counts an attempt at the account, and gives the count; unless account or address have to wait: then it gives how long, and
+/// counts nothing.
 pub(crate) async fn begin(
     store: &Store,
     subjects: &Subjects,
     now: Micros,
-) -> Result<Result<(), TryLater>, StoreError> {
+) -> Result<Result<u32, TryLater>, StoreError> {
     let mut tx = store.begin().await?;
     let quiet_since = quiet_since(now);
     for (subject, rule) in [(&subjects.account, &ACCOUNT), (&subjects.address, &ADDRESS)] {
@@ -90,9 +91,9 @@ pub(crate) async fn begin(
             return Ok(Err(TryLater(wait)));
         }
     }
-    login_attempts::fail(&mut tx, &subjects.account, now, quiet_since).await?;
+    let counted = login_attempts::fail(&mut tx, &subjects.account, now, quiet_since).await?;
     tx.commit().await?;
-    Ok(Ok(()))
+    Ok(Ok(counted.failures))
 }
 
 /// The password was wrong: counts that against the address, and forgets what is too old to count, so that what anonymous callers

@@ -24,10 +24,10 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
     if !api.addr.ip().is_loopback() && api.tls.is_none() && !api.behind_tls {
         reasons.push(plain_text("api", "people would send passwords and provider keys"));
     }
-    if !api.addr.ip().is_loopback() && api.signup == SignUp::Open {
+    if !api.addr.ip().is_loopback() && api.signup == SignUp::Open && config.mail.host.is_none() {
         reasons.push(
-            "`api.signup = \"open\"` on an address that is not loopback: anyone who reaches it could make an account, and \
-             addresses cannot be verified without mail; set it to \"closed\""
+            "`api.signup = \"open\"` on an address that is not loopback, and no `mail.host`: anyone who reaches it could make an \
+             account under an address that is not theirs; set up `[mail]`, or set it to \"closed\""
                 .to_owned(),
         );
     }
@@ -113,6 +113,13 @@ mod tests {
     #[test]
     fn loopback_with_a_key_elsewhere_is_safe() {
         assert_eq!(reasons_of(SAFE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn sign_up_may_be_open_where_addresses_can_be_confirmed() {
+        let open = "[api]\naddr = \"192.0.2.1:8401\"\nbehind_tls = true\npublic_url = \"https://ks.example\"\nsignup = \"open\"\n\
+            [mail]\nhost = \"mx.example\"\nfrom = \"a@b.example\"\n";
+        assert_eq!(reasons_of(&format!("{SAFE}{open}")), Vec::<String>::new());
     }
 
     #[test]

@@ -18,3 +18,4 @@ mod recovery;
 mod requests;
 mod roles;
 mod tokens;
+mod unconfirmed;

@@ -256,3 +256,40 @@ async fn an_agents_token_opens_nothing_here() {
         .await
         .expect_problem(401, "unauthenticated");
 }
+
+#[tokio::test]
+async fn failed_sign_ins_are_recorded_where_the_account_belongs_and_do_not_flood() {
+    let (app, clock) = with_clock().await;
+    let recorded = async || {
+        let path = "/v1/audit?action=log_in_failed";
+        app.owner_client().get(path).await.expect(200)["data"].clone()
+    };
+    for attempt in 0..9 {
+        app.anonymous()
+            .post("/v1/auth/login", &login("owner@example.com", "wrong password"))
+            .await
+            .expect_problem(401, "invalid_credentials");
+        app.anonymous()
+            .post("/v1/auth/login", &login("nobody@example.com", "wrong password"))
+            .await
+            .expect_problem(401, "invalid_credentials");
+        if attempt > 3 {
+            clock.advance(Duration::from_secs(60));
+        }
+    }
+    let me = app.owner_client().get("/v1/auth/me").await.expect(200);
+    while recorded().await.as_array().unwrap().len() < 4 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let entries = recorded().await;
+    let counts: Vec<_> = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry["after"]["failures"].as_u64().unwrap())
+        .collect();
+    assert_eq!(counts, [8, 4, 2, 1], "the newest first");
+    assert_eq!(entries[0]["actor"], "anonymous");
+    assert_eq!(entries[0]["subject"], me["user"]["id"]);
+    assert_eq!(entries[0]["address"], "127.0.0.1");
+}

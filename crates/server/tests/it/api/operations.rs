@@ -265,7 +265,7 @@ pub(super) struct Operation {
     pub(super) name: String,
     pub(super) method: String,
     pub(super) may: May,
-    path: String,
+    pub(super) path: String,
     body: Body,
     /// Members of the query that name a thing.
     query: Vec<(&'static str, &'static str)>,

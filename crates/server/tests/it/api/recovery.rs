@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use keystore_server::config::SignUp;
 use keystore_testkit::clock::MockClock;
 use serde_json::json;
 
@@ -48,6 +49,8 @@ async fn a_new_password_ends_every_session_and_its_code_is_good_once() {
 #[tokio::test]
 async fn asking_tells_nothing_and_is_slowed_down() {
     let app = TestApp::with(Setup {
+        // Where signing up is open, it counts as asking.
+        signup: SignUp::Closed,
         clock: Some(Arc::new(MockClock::default())),
         ..Setup::default()
     })
