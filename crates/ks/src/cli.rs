@@ -8,6 +8,7 @@ use crate::commands::{
     account, agents, api_keys, audit, login, members, orgs, projects, providers, requests, run, serve,
     tokens, usage,
 };
+use crate::complete;
 use crate::output::Format;
 
 /// Keystore: real API keys stay in the vault, agents get tokens.
@@ -43,7 +44,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "KEY", help_heading = "Global options")]
     pub(crate) api_key: Option<String>,
     /// The project (name or id) to work in
-    #[arg(long, global = true, value_name = "PROJECT", help_heading = "Global options")]
+    #[arg(long, global = true, value_name = "PROJECT", help_heading = "Global options", add = complete::projects())]
     pub(crate) project: Option<String>,
     /// How data is written to stdout
     #[arg(
@@ -161,7 +162,8 @@ pub(crate) enum Command {
     Audit(audit::AuditCommand),
     /// Print a completion script for a shell
     #[command(
-        after_help = "Examples:\n  ks completions bash > ~/.local/share/bash-completion/completions/ks\n  ks completions zsh > ~/.zfunc/_ks"
+        after_help = "Examples:\n  source <(ks completions bash)       in ~/.bashrc\n  source <(ks completions zsh)        in ~/.zshrc, after compinit\n  \
+        ks completions fish | source        in ~/.config/fish/config.fish"
     )]
     Completions {
         /// The shell

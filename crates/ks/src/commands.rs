@@ -21,7 +21,11 @@ pub(crate) mod serve;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 
+pub(crate) use credentials::name_of as name_of_key;
+
 use std::process::ExitCode;
+
+use keystore_wire::auth::Me;
 
 use crate::cli::{Cli, Command};
 use crate::client::Client;
@@ -36,6 +40,19 @@ pub(crate) struct Context<'a> {
     pub(crate) client: &'a Client,
     /// The way to people.
     pub(crate) output: &'a Output,
+}
+
+impl Context<'_> {
+    /// The data plane: as we are told, else as the server tells.
+    ///
+    /// # Errors
+    /// The server does not answer.
+    pub(crate) async fn proxy_url(&self) -> anyhow::Result<String> {
+        match &self.settings.proxy_url {
+            Some(url) => Ok(url.clone()),
+            None => Ok(self.client.get::<Me>(&["auth", "me"], &()).await?.proxy_url),
+        }
+    }
 }
 
 /// Runs the command.

@@ -6,6 +6,7 @@
 mod cli;
 mod client;
 mod commands;
+mod complete;
 mod duration;
 mod output;
 mod secret_input;
@@ -19,6 +20,11 @@ use crate::cli::Cli;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    match complete::answer() {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(error) => error.exit(),
+    }
     let cli = Cli::parse();
     let output = Output::new(cli.global.output);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

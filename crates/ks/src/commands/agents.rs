@@ -7,6 +7,7 @@ use keystore_wire::Patch;
 use keystore_wire::agents::{Agent, CreateAgent, GrantInput, UpdateAgent};
 
 use super::{Context, date, grants, or_dash};
+use crate::complete;
 use crate::output::{advice, facts, table};
 use crate::{duration, secret_input};
 
@@ -50,6 +51,7 @@ pub(crate) enum AgentCommand {
 #[derive(Args)]
 pub(crate) struct AgentName {
     /// Its name or id
+    #[arg(add = complete::agents())]
     agent: String,
 }
 
@@ -57,6 +59,7 @@ pub(crate) struct AgentName {
 #[derive(Args)]
 pub(crate) struct AgentEnd {
     /// Its name or id
+    #[arg(add = complete::agents())]
     agent: String,
     /// Do not ask
     #[arg(long, short)]
@@ -81,7 +84,7 @@ pub(crate) struct LimitArgs {
 #[derive(Args)]
 pub(crate) struct GrantArgs {
     /// A provider it may use: SLUG[:SOURCE][@KEY-NAME]; may be given several times
-    #[arg(long = "provider", value_name = "PROVIDER", value_parser = grants::parse)]
+    #[arg(long = "provider", value_name = "PROVIDER", value_parser = grants::parse, add = complete::providers())]
     providers: Vec<GrantInput>,
     /// A scope of one of the providers: provider:SLUG:read, :write or :*
     #[arg(long = "scope", value_name = "SCOPE")]
@@ -127,6 +130,7 @@ pub(crate) struct CreateArgs {
 #[derive(Args)]
 pub(crate) struct UpdateArgs {
     /// Its name or id
+    #[arg(add = complete::agents())]
     agent: String,
     /// A new name
     #[arg(long, value_name = "NAME")]
@@ -134,7 +138,7 @@ pub(crate) struct UpdateArgs {
     #[command(flatten)]
     grants: GrantArgs,
     /// A provider it may no longer use
-    #[arg(long = "remove-provider", value_name = "SLUG")]
+    #[arg(long = "remove-provider", value_name = "SLUG", add = complete::providers())]
     removed: Vec<String>,
     /// Requests in any minute, per provider, or none for the default
     #[arg(long, visible_alias = "rpm", value_name = "N|none", value_parser = or_none::<u32>)]

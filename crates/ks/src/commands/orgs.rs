@@ -7,6 +7,7 @@ use keystore_wire::orgs::{CreateOrg, DeleteOrg, Org, UpdateOrg};
 
 use super::find::MOST;
 use super::{Context, moment};
+use crate::complete;
 use crate::output::{advice, facts, table};
 use crate::secret_input;
 
@@ -33,6 +34,7 @@ pub(crate) enum OrgCommand {
     #[command(after_help = "Example:\n  ks org switch acme-labs")]
     Switch {
         /// Its slug, name or id
+        #[arg(add = complete::orgs())]
         org: String,
     },
     /// Give it to another member; you become an admin
@@ -85,6 +87,7 @@ pub(crate) struct TransferArgs {
 #[derive(Args)]
 pub(crate) struct DeleteArgs {
     /// The slug of the organization that the commands act in
+    #[arg(add = complete::orgs())]
     org: String,
     /// Do not ask
     #[arg(long, short)]

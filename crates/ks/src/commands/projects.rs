@@ -5,6 +5,7 @@ use keystore_wire::projects::{CreateProject, DeleteProject, DeletedProject, Proj
 
 use super::find::MOST;
 use super::{Context, date, moment};
+use crate::complete;
 use crate::output::{facts, table};
 use crate::secret_input;
 
@@ -23,6 +24,7 @@ pub(crate) enum ProjectCommand {
     #[command(after_help = "Example:\n  ks project show customer-42")]
     Show {
         /// Its slug or id
+        #[arg(add = complete::projects())]
         project: String,
     },
     /// Change names and labels
@@ -54,6 +56,7 @@ pub(crate) struct CreateArgs {
 #[derive(Args)]
 pub(crate) struct UpdateArgs {
     /// Its slug or id
+    #[arg(add = complete::projects())]
     project: String,
     /// A new name
     #[arg(long, value_name = "NAME")]
@@ -70,6 +73,7 @@ pub(crate) struct UpdateArgs {
 #[derive(Args)]
 pub(crate) struct DeleteArgs {
     /// Its slug or id
+    #[arg(add = complete::projects())]
     project: String,
     /// With everything in it
     #[arg(long)]

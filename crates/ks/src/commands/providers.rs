@@ -10,6 +10,7 @@ use super::credentials::{self, AddArgs, RemoveArgs, ResealArgs, RotateArgs, Test
 use super::definitions::{self, DefineArgs, UndefineArgs};
 use super::find::MOST;
 use super::{Context, moment, or_dash};
+use crate::complete;
 use crate::output::{facts, table};
 
 /// `ks provider`.
@@ -94,6 +95,7 @@ pub(crate) struct ListArgs {
 #[derive(Args)]
 pub(crate) struct ShowArgs {
     /// The provider
+    #[arg(add = complete::providers())]
     provider: String,
 }
 
@@ -147,7 +149,7 @@ async fn show(slug: &str, context: &Context<'_>) -> anyhow::Result<()> {
 /// Shows a provider with the keys that are stored for it.
 pub(super) async fn print(provider: &Provider, context: &Context<'_>) -> anyhow::Result<()> {
     let stored = credentials::of_provider(context, &provider.slug).await?;
-    let proxy_url = context.settings.proxy_url_or_default();
+    let proxy_url = context.proxy_url().await?;
     context
         .output
         .data(&provider, || described(provider, &stored, &proxy_url))

@@ -9,6 +9,7 @@ use keystore_core::record::Ending;
 use keystore_wire::requests::{ListRequests, Request, STREAM_EVENT};
 
 use super::{Context, moment, or_dash};
+use crate::complete;
 use crate::duration;
 use crate::output::{facts, table};
 
@@ -22,10 +23,10 @@ pub(crate) struct RequestsArgs {
     #[arg(long, short)]
     follow: bool,
     /// Of this agent (name or id)
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", add = complete::agents())]
     agent: Option<String>,
     /// To this provider
-    #[arg(long, value_name = "SLUG")]
+    #[arg(long, value_name = "SLUG", add = complete::providers())]
     provider: Option<String>,
     /// Of this model
     #[arg(long, value_name = "MODEL")]

@@ -11,13 +11,13 @@ use std::time::Duration;
 use clap::Args;
 use keystore_core::policy::AgentStatus;
 use keystore_wire::agents::Agent;
-use keystore_wire::auth::Me;
 use keystore_wire::providers::Provider;
 use keystore_wire::tokens::{CreateToken, CreatedToken};
 use zeroize::Zeroizing;
 
 use self::environment::{Environment, Variables};
 use super::Context;
+use crate::complete;
 use crate::duration;
 use crate::output::{advice, masked};
 use crate::settings;
@@ -26,13 +26,13 @@ use crate::settings;
 #[derive(Args)]
 pub(crate) struct RunArgs {
     /// The agent (name or id) to run as: makes a token for this run, and revokes it at the end
-    #[arg(long, value_name = "AGENT", conflicts_with = "token")]
+    #[arg(long, value_name = "AGENT", add = complete::agents(), conflicts_with = "token")]
     agent: Option<String>,
     /// A token to run with; KS_TOKEN does the same
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// With a token: set the variables of this provider only; may be given several times
-    #[arg(long = "provider", value_name = "SLUG", conflicts_with = "agent")]
+    #[arg(long = "provider", value_name = "SLUG", add = complete::providers(), conflicts_with = "agent")]
     providers: Vec<String>,
     /// How long a token that was made for this run holds at most
     #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "24h")]
@@ -163,10 +163,7 @@ async fn run_as(args: &RunArgs, agent: &Agent, context: &Context<'_>) -> anyhow:
             .output
             .warn(&format!("the agent `{}` may use no provider yet", agent.name));
     }
-    let proxy_url = match &context.settings.proxy_url {
-        Some(url) => url.clone(),
-        None => context.client.get::<Me>(&["auth", "me"], &()).await?.proxy_url,
-    };
+    let proxy_url = context.proxy_url().await?;
     let variables = of_agent(agent, context).await?;
     if args.print_env {
         let placeholder = format!("{}…", keystore_core::token::PREFIX);

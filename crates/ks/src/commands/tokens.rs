@@ -8,6 +8,7 @@ use keystore_wire::tokens::{CreateToken, CreatedToken, ListTokens, MAX_OVERLAP_S
 use super::agents::{GrantArgs, LimitArgs};
 use super::find::MOST;
 use super::{Context, date, or_dash};
+use crate::complete;
 use crate::output::{advice, table};
 use crate::{duration, secret_input};
 
@@ -39,7 +40,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_name = "NAME", required_unless_present = "agent")]
     name: Option<String>,
     /// The agent (name or id) that gets one more token
-    #[arg(long, value_name = "AGENT", conflicts_with_all = ["providers", "scopes", "rpm_limit", "rpd_limit", "budget"])]
+    #[arg(long, value_name = "AGENT", add = complete::agents(), conflicts_with_all = ["providers", "scopes", "rpm_limit", "rpd_limit", "budget"])]
     agent: Option<String>,
     #[command(flatten)]
     grants: GrantArgs,
@@ -54,7 +55,7 @@ pub(crate) struct CreateArgs {
 #[derive(Args)]
 pub(crate) struct ListArgs {
     /// Of this agent (name or id)
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", add = complete::agents())]
     agent: Option<String>,
 }
 

@@ -6,6 +6,7 @@ use keystore_core::policy::Source;
 use keystore_wire::usage::{By, Totals, UsageQuery, UsageReport, UsageRow};
 
 use super::{Context, date, or_dash};
+use crate::complete;
 use crate::duration;
 
 /// `ks usage`.
@@ -21,10 +22,10 @@ pub(crate) struct UsageArgs {
     #[arg(long, value_name = "WHEN", value_parser = duration::parse_past)]
     until: Option<Micros>,
     /// Of this agent (name or id)
-    #[arg(long, value_name = "AGENT")]
+    #[arg(long, value_name = "AGENT", add = complete::agents())]
     agent: Option<String>,
     /// To this provider
-    #[arg(long, value_name = "SLUG")]
+    #[arg(long, value_name = "SLUG", add = complete::providers())]
     provider: Option<String>,
     /// Of this model
     #[arg(long, value_name = "MODEL")]

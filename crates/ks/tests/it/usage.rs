@@ -109,17 +109,6 @@ fn the_doctor_finds_that_nothing_runs() {
 }
 
 #[test]
-fn completions_know_the_commands() {
-    for shell in ["bash", "zsh", "fish"] {
-        let script = Home::new().ks(&["completions", shell]).ok().stdout;
-        assert!(
-            script.contains("provider") && script.contains("requests"),
-            "{shell}"
-        );
-    }
-}
-
-#[test]
 fn the_settings_of_the_server_can_be_shown() {
     let left = Home::new().ks(&["serve", "--print-config"]).ok();
     assert!(left.stdout.contains("[proxy]"), "{}", left.stdout);
