@@ -112,6 +112,9 @@ pub enum Ending {
     /// The process ended before the outcome was written; settled at the full hold on the next start.
     #[n(5)]
     Crash,
+    /// What permitted it was taken back while it ran.
+    #[n(6)]
+    Revoked,
 }
 
 impl Ending {
@@ -124,6 +127,7 @@ impl Ending {
             Self::Deadline => "deadline",
             Self::NotSent => "not_sent",
             Self::Crash => "crash",
+            Self::Revoked => "revoked",
         }
     }
 }
@@ -184,7 +188,7 @@ pub struct Outcome<'a> {
     /// Bytes of the answer's body.
     #[n(11)]
     pub response_bytes: u64,
-    /// The error code that the client was given in place of the upstream's answer.
+    /// The error code that the client was given in place of the upstream's answer, or at the end of one that was cut.
     #[b(12)]
     pub refusal: Option<&'a str>,
 }

@@ -13,6 +13,7 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError};
 use crate::inject::{self, BuildParts, Built};
+use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
 use crate::refuse::{ProxyError, Refusal};
@@ -81,6 +82,7 @@ impl Proxy {
             output_cap,
             left,
         } = reserved;
+        let mut leash = Leash::new(&self, &exchange.permit, &exchange.credential);
         let built = match self.build(&mut exchange, body.length()).await {
             Ok(built) => built,
             Err(refusal) => return Err(end(reservation, Ending::NotSent, refusal)),
@@ -98,12 +100,13 @@ impl Proxy {
             Ok(lease) => lease,
             Err(error) => return Err(failed(reservation, &permit, error)),
         };
-        // What was permitted a moment ago may have been taken back while the connection was made.
-        if let Err(deny) = self.recheck(&permit, &credential).await {
+        // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made.
+        if let Err(deny) = leash.confirm().await {
             return Err(end(reservation, Ending::NotSent, deny.into()));
         }
         reservation.sending();
-        let is_current = || permit.agent.is_current();
+        let agent = Arc::clone(leash.agent());
+        let is_current = || agent.is_current();
         let sending = forward::forward(
             &reservation,
             (&client, lease),
@@ -112,7 +115,15 @@ impl Proxy {
             &self.config,
             &is_current,
         );
-        let response = match sending.await {
+        let sent = tokio::select! {
+            biased;
+            sent = sending => sent,
+            deny = leash.ended() => {
+                leash.count_cut();
+                return Err(end(reservation, Ending::Revoked, deny.into()));
+            }
+        };
+        let response = match sent {
             Ok(response) => response,
             Err(error) => return Err(failed(reservation, &permit, error)),
         };
@@ -128,6 +139,7 @@ impl Proxy {
             stream,
             output_cap,
             left,
+            leash,
         };
         relay::relay(self, answer, reservation).await
     }
@@ -157,34 +169,6 @@ impl Proxy {
             ProxyError::Internal
         })?;
         Ok(built)
-    }
-
-    /// Looks again at an agent that changed since it was permitted: the last thing before the first byte is sent.
-    async fn recheck(&self, permit: &Permit, credential: &ReadyCredential) -> Result<(), Deny> {
-        if permit.agent.is_current() {
-            return Ok(());
-        }
-        let hash = permit.agent.token.token_hash();
-        let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
-        let now = self.clock.now();
-        agent.token.check(now)?;
-        agent.policy.check_status(now)?;
-        let provider = || permit.provider().slug.to_string();
-        let grant = agent
-            .grant(&permit.provider().slug)
-            .ok_or_else(|| Deny::ProviderNotGranted { provider: provider() })?;
-        if !grant.grant.allows(permit.operation.access) {
-            return Err(Deny::ScopeDenied {
-                provider: provider(),
-                access: permit.operation.access,
-            });
-        }
-        match grant.version() {
-            None => Err(Deny::CredentialMissing { provider: provider() }),
-            Some(current) if current == (credential.id, credential.version) => Ok(()),
-            // The credential was rotated in this very moment: the intent names the old version, so the client asks again.
-            Some(_) => Err(Deny::AuthStale),
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! tells of changes before the call that made them returns, and an agent that was loaded while a change came in is loaded again.
 
 mod agent;
+mod calls;
 mod index;
 mod providers;
 
@@ -16,11 +17,13 @@ use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
 pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
+pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;
 
 use crate::counters::Counters;
 use crate::learned::Limits;
+use crate::propagation::Reached;
 use crate::upstream::Upstreams;
 
 /// How many tokens are kept ready.
@@ -37,6 +40,7 @@ pub(crate) struct Agents {
     policy_mac: PolicyMac,
     counters: Arc<Counters>,
     limits: Limits,
+    reached: Reached,
 }
 
 impl Agents {
@@ -50,6 +54,7 @@ impl Agents {
             policy_mac,
             counters,
             limits: Limits::default(),
+            reached: Reached::default(),
         })
     }
 
@@ -58,14 +63,23 @@ impl Agents {
         &self.limits
     }
 
+    /// The running calls that recent changes reached.
+    pub(crate) fn reached(&self) -> &Reached {
+        &self.reached
+    }
+
     /// From now on, what changes in the store goes stale here before the change's own call returns, and connections of a
     /// changed credential are closed.
     pub(crate) fn listen(self: &Arc<Self>, upstreams: Arc<Upstreams>) {
         let agents = Arc::downgrade(self);
-        self.store.on_change(Arc::new(move |changes, _epoch| {
+        self.store.on_change(Arc::new(move |changes, epoch| {
             let Some(agents) = agents.upgrade() else { return };
             for change in changes {
-                agents.index.mark_stale(change);
+                let stale = agents.index.take(change);
+                let reached = stale.iter().filter(|agent| agent.mark_stale());
+                agents
+                    .reached
+                    .note(epoch, reached.map(|agent| Arc::clone(&agent.calls)));
                 if let keystore_store::Change::Credential(credential) = change {
                     upstreams.forget(*credential);
                 }
@@ -80,6 +94,19 @@ impl Agents {
         }
         // On the heap, so that requests that need no look-up carry no room for one.
         Box::pin(self.look_up(hash)).await
+    }
+
+    /// The agent behind the token of `old`, which changed. Of the calls that ask at the same time one looks it up, and the others
+    /// find what it found.
+    pub(crate) async fn successor(&self, old: &Agent) -> Result<Option<Arc<Agent>>, Deny> {
+        let mut gone = old.calls.turn.lock().await;
+        if *gone {
+            return Ok(None);
+        }
+        let found = self.get(old.token.token_hash()).await?;
+        // A token that was deleted never comes back.
+        *gone = found.is_none();
+        Ok(found)
     }
 
     async fn look_up(&self, hash: TokenHash) -> Result<Option<Arc<Agent>>, Deny> {

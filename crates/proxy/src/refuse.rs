@@ -209,6 +209,11 @@ pub fn refuse(refusal: &Refusal, context: &RefusalContext<'_>) -> Response<Full<
     response
 }
 
+/// What the client of an answer that is cut is told: why, and what to do.
+pub(crate) fn cut_message(deny: &Deny, agent: &str) -> String {
+    words::of_cut(deny, agent).message
+}
+
 fn status(refusal: &Refusal, context: &RefusalContext<'_>) -> StatusCode {
     let own = StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match refusal {

@@ -1,10 +1,12 @@
 //! Step 11: the answer's bytes to the client, and a tap on the way.
 //!
 //! A small buffered answer is read whole, so that its cost can stand in its head, and an error can be looked at. Everything else
-//! is relayed as it arrives: one body that ends in exactly one of four ways (complete, upstream error, client gone, deadline) and
-//! settles once. When the client leaves a metered answer, the same body is read to its end by a task of its own.
+//! is relayed as it arrives: one body that ends in exactly one of five ways (complete, upstream error, client gone, deadline,
+//! revoked) and settles once. When the client leaves a metered answer, the same body is read to its end by a task of its own.
 
+mod flow;
 mod stream;
+mod tap;
 mod whole;
 
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::answer::{self, AnswerBody};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::inject::Needles;
+use crate::leash::Leash;
 use crate::meter::{Framing, Meter, MeterSetup};
 use crate::refuse::{ProxyError, Refusal};
 use crate::reserve::Reservation;
@@ -27,8 +30,10 @@ use crate::response::{self, Marks};
 use crate::settle::End;
 use crate::{Body, Proxy};
 
+use flow::Flow;
+use stream::LastWords;
 pub(crate) use stream::Relay;
-use stream::{Flow, Tap};
+use tap::Tap;
 
 /// The largest answer that is read whole before its head goes out, in bytes.
 const MAX_WHOLE: usize = 64 << 10;
@@ -45,6 +50,7 @@ pub(crate) struct Answer {
     pub(crate) stream: bool,
     pub(crate) output_cap: Option<u64>,
     pub(crate) left: Option<RateLeft>,
+    pub(crate) leash: Leash,
 }
 
 /// An answer whose head is clean and whose body has not been read.
@@ -54,6 +60,9 @@ struct Cleaned {
     meter: Option<Meter>,
     needles: Needles,
     flow: Flow,
+    leash: Leash,
+    /// How the client can be told in the stream itself why it is cut.
+    last_words: Option<LastWords>,
     proxy: Arc<Proxy>,
 }
 
@@ -73,6 +82,7 @@ pub(crate) async fn relay(
         stream,
         output_cap,
         left,
+        leash,
     } = answer;
     permit.grant().learned.observe(
         response.status(),
@@ -89,6 +99,11 @@ pub(crate) async fn relay(
         // An event will be taken out.
         head.headers.remove(CONTENT_LENGTH);
     }
+    let last_words =
+        (framing == Framing::Events && !head.headers.contains_key(CONTENT_LENGTH)).then(|| LastWords {
+            shape: permit.operation.usage_shape,
+            agent: Arc::clone(&permit.agent),
+        });
     let buffered = meter.is_some() && !stream && !framing.is_stream();
     let whole = (buffered || !head.status.is_success()) && may_be_small(&head.headers);
     let cleaned = Cleaned {
@@ -103,6 +118,8 @@ pub(crate) async fn relay(
         flow: Flow::new(body, reservation, proxy.config.idle_timeout),
         head,
         needles,
+        leash,
+        last_words,
         proxy,
     };
     // hyper never asks for a body that must not be there (HEAD, 204, 304), which would look like a client that left.
@@ -122,6 +139,8 @@ impl Cleaned {
             meter,
             needles,
             flow,
+            leash,
+            last_words,
             proxy,
         } = self;
         let mut tap = Tap::new(meter, needles);
@@ -129,7 +148,10 @@ impl Cleaned {
             tap.push(read);
         }
         response::mark(&mut head.headers, &marks);
-        Response::from_parts(head, Body::Relayed(Box::new(Relay::new(tap, flow, &proxy))))
+        Response::from_parts(
+            head,
+            Body::Relayed(Relay::new(tap, flow, last_words, leash, &proxy)),
+        )
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Body {
     /// Known whole.
     Whole(Full<Bytes>),
     /// Relayed as it arrives.
-    Relayed(Box<Relay>),
+    Relayed(Relay),
 }
 
 impl Body {

@@ -247,4 +247,5 @@ named!(keystore_core::record::Ending {
     Deadline = "deadline",
     NotSent = "not_sent",
     Crash = "crash",
+    Revoked = "revoked",
 });

@@ -1,7 +1,6 @@
 //! One agent as one of its tokens speaks for it: checked against its MACs once, then read by every request.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use keystore_catalog::ProviderRef;
@@ -21,6 +20,7 @@ use keystore_vault::{
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 
+use super::calls::Calls;
 use super::index::token_source;
 use super::providers::OwnProviders;
 use crate::counters::Counters;
@@ -37,7 +37,8 @@ pub(crate) struct Agent {
     /// The providers of its organization that it was made from.
     providers: Vec<ProviderId>,
     networks: Vec<Network>,
-    stale: AtomicBool,
+    /// What runs under it.
+    pub(crate) calls: Arc<Calls>,
 }
 
 /// A grant with its provider, its counters and its credential.
@@ -126,17 +127,18 @@ impl Agent {
             grants,
             providers: providers.iter().map(|row| row.id).collect(),
             policy,
-            stale: AtomicBool::new(false),
+            calls: Arc::default(),
         })
     }
 
     /// Whether nothing that this agent was made from has changed.
     pub(crate) fn is_current(&self) -> bool {
-        !self.stale.load(Ordering::Acquire)
+        self.calls.are_current()
     }
 
-    pub(super) fn mark_stale(&self) {
-        self.stale.store(true, Ordering::Release);
+    /// Notes that it has changed. Whether this is news, and calls run under it.
+    pub(super) fn mark_stale(&self) -> bool {
+        self.calls.mark_stale()
     }
 
     /// The ids of everything that this agent was made from.
@@ -266,6 +268,11 @@ impl ReadyGrant {
     /// The credential and version that serve this grant; `None` when it was deleted.
     pub(crate) fn version(&self) -> Option<(CredentialId, u32)> {
         self.stored.as_ref().map(|row| (row.id, row.version))
+    }
+
+    /// From when on its credential is not used.
+    pub(crate) fn credential_expires_at(&self) -> Option<Micros> {
+        self.stored.as_ref()?.expires_at
     }
 
     /// The credential, its keys unwrapped at first use; `None` when there is none.

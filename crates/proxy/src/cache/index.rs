@@ -32,8 +32,8 @@ impl Index {
         }
     }
 
-    /// Marks everything that was made from what changed.
-    pub(super) fn mark_stale(&self, change: &Change) {
+    /// Takes everything out that was made from what changed.
+    pub(super) fn take(&self, change: &Change) -> Vec<Arc<Agent>> {
         let source = match change {
             Change::Agent(id) => id.uuid(),
             Change::Token(hash) => token_source(&hash.0),
@@ -48,13 +48,8 @@ impl Index {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&source);
-        for agent in users
-            .iter()
-            .flat_map(|users| &users.agents)
-            .filter_map(Weak::upgrade)
-        {
-            agent.mark_stale();
-        }
+        let agents = users.map(|users| users.agents).unwrap_or_default();
+        agents.iter().filter_map(Weak::upgrade).collect()
     }
 }
 

@@ -33,6 +33,21 @@ pub(super) fn of(refusal: &Refusal, context: &RefusalContext<'_>) -> Words {
     }
 }
 
+/// The words for an answer that was cut by what `deny` says. Its client is known to have held a valid token.
+pub(super) fn of_cut(deny: &Deny, agent: &str) -> Words {
+    let words = match deny {
+        Deny::InvalidToken => words(
+            "The token or its agent was revoked, or has expired.",
+            "Make a new one with `ks token create`.",
+        ),
+        _ => denial(deny, agent),
+    };
+    Words {
+        message: format!("The answer was cut. {}", words.message),
+        ..words
+    }
+}
+
 fn failure(error: &ProxyError) -> Words {
     match error {
         ProxyError::CredentialInvalid { provider, credential } => words(

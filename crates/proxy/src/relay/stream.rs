@@ -1,289 +1,272 @@
 //! An answer that is relayed as it arrives.
 
-use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body::{Body as _, Frame};
+use http_body::Frame;
+use keystore_catalog::UsageShape;
+use keystore_core::Deny;
 use keystore_core::record::Ending;
-use tokio::time::{Instant, Sleep, sleep_until};
+use keystore_wire::problem::Code;
+use tokio::time::{Sleep, sleep};
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::Proxy;
-use crate::answer::AnswerBody;
-use crate::inject::Needles;
-use crate::meter::{Meter, Metered};
+use super::flow::Flow;
+use super::tap::Tap;
+use crate::cache::{Agent, Calls};
+use crate::leash::Leash;
 use crate::outlive::Afterlife;
-use crate::reserve::Reservation;
-use crate::scrub::Scrubber;
-use crate::settle::{Charge, End};
+use crate::{Proxy, refuse, sse};
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What stands between the upstream's bytes and the client's.
-pub(super) struct Tap {
-    meter: Option<Meter>,
-    scrubber: Scrubber,
-    out: VecDeque<Bytes>,
-    /// Bytes of the answer so far, as the upstream sent them.
-    bytes: u64,
-}
-
-impl Tap {
-    pub(super) fn new(meter: Option<Meter>, needles: Needles) -> Self {
-        Self {
-            meter,
-            scrubber: Scrubber::new(needles),
-            out: VecDeque::new(),
-            bytes: 0,
-        }
-    }
-
-    /// Takes a chunk; what may be forwarded now is put into `out`.
-    pub(super) fn push(&mut self, chunk: Bytes) {
-        self.bytes += chunk.len() as u64;
-        let Self {
-            meter, scrubber, out, ..
-        } = self;
-        let mut forward = |piece| {
-            let clean = scrubber.push(piece);
-            if !clean.is_empty() {
-                out.push_back(clean);
-            }
-        };
-        match meter {
-            Some(meter) => meter.on_chunk(chunk).for_each(forward),
-            None => forward(chunk),
-        }
-    }
-
-    /// At the end of the body: what was held back.
-    fn end(&mut self) {
-        let held = self.meter.as_mut().and_then(Meter::on_end);
-        let clean = held.map(|held| self.scrubber.push(held));
-        let rest = self.scrubber.finish();
-        self.out
-            .extend(clean.into_iter().chain([rest]).filter(|piece| !piece.is_empty()));
-    }
-
-    fn finish(&mut self) -> (Option<Metered>, u64) {
-        (self.meter.take().map(Meter::finish), self.bytes)
-    }
-}
-
-/// The upstream's body with its deadline and its reservation.
-pub(super) struct Flow {
-    body: AnswerBody,
-    reservation: Option<Reservation>,
-    idle: Idle,
-}
-
-impl Flow {
-    pub(super) fn new(body: AnswerBody, reservation: Reservation, idle: Duration) -> Self {
-        Self {
-            body,
-            reservation: Some(reservation),
-            idle: Idle::new(idle),
-        }
-    }
-
-    /// Whether the answer has no body, or none that is left.
-    pub(super) fn is_end(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    /// The next chunk; `None` at the end; how it ended where that is not well.
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Ending>>> {
-        loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-                ready!(self.idle.poll(cx));
-                return Poll::Ready(Some(Err(Ending::Deadline)));
-            };
-            self.idle.touch();
-            match frame {
-                None => return Poll::Ready(None),
-                Some(Err(_)) => return Poll::Ready(Some(Err(Ending::UpstreamError))),
-                Some(Ok(frame)) => {
-                    // Trailers are dropped.
-                    let Ok(chunk) = frame.into_data() else { continue };
-                    if chunk.is_empty() {
-                        continue;
-                    }
-                    if let Some(reservation) = &mut self.reservation {
-                        reservation.first_byte();
-                    }
-                    return Poll::Ready(Some(Ok(chunk)));
-                }
-            }
-        }
-    }
-
-    pub(super) async fn next(&mut self) -> Option<Result<Bytes, Ending>> {
-        std::future::poll_fn(|cx| self.poll_next(cx)).await
-    }
-
-    pub(super) fn settle(
-        &mut self,
-        (metered, response_bytes): (Option<Metered>, u64),
-        ending: Ending,
-        refusal: Option<&'static str>,
-    ) -> Option<Charge> {
-        let reservation = self.reservation.take()?;
-        reservation.settle(&End {
-            ending,
-            metered,
-            response_bytes,
-            refusal,
-        })
-    }
-}
-
-/// A deadline that moves with every chunk, at the cost of a clock reading: the timer itself is set again only when it fires.
-struct Idle {
-    limit: Duration,
-    last: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
-}
-
-impl Idle {
-    fn new(limit: Duration) -> Self {
-        Self {
-            limit,
-            last: Instant::now(),
-            timer: None,
-        }
-    }
-
-    fn touch(&mut self) {
-        self.last = Instant::now();
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            let due = self.last + self.limit;
-            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(due)));
-            ready!(timer.as_mut().poll(cx));
-            if Instant::now() >= due {
-                return Poll::Ready(());
-            }
-            timer.as_mut().reset(due);
-        }
-    }
-}
+/// How long a stream that is cut inside of an event is given until the event ends.
+const BORDER_WAIT: Duration = Duration::from_millis(400);
+/// How long a body that is about to fail waits, so that what it gave before is written: when a body fails, the connection drops
+/// what it has not written yet.
+const WRITE_PAUSE: Duration = Duration::from_millis(20);
 
 /// An answer on its way to the client.
 pub struct Relay {
-    stream: Option<Stream>,
+    stream: Arc<Mutex<Stream>>,
     afterlife: Afterlife,
 }
 
-/// What is left of an answer.
+/// What is left of an answer. The client's connection takes from it, and whoever watches the leash cuts it: a connection whose
+/// client does not read does not ask.
 struct Stream {
     tap: Tap,
     flow: Flow,
-    /// The upstream's answer ended badly; the client is still to be told.
+    last_words: Option<LastWords>,
+    /// Why it is cut at the end of the event that has begun.
+    cutting: Option<Cut>,
+    /// The answer ended badly; the client is still to be told.
     broken: bool,
+    pause: Option<Pin<Box<Sleep>>>,
+    client: Option<Waker>,
+    /// Watches the leash until the call is settled.
+    watch: Option<AbortOnDropHandle<()>>,
+}
+
+/// Why an answer is cut, and whose calls it counts among.
+#[derive(Clone)]
+struct Cut {
+    deny: Deny,
+    calls: Arc<Calls>,
+}
+
+/// How the client of an event stream is told why it ends.
+pub(super) struct LastWords {
+    pub(super) shape: UsageShape,
+    pub(super) agent: Arc<Agent>,
+}
+
+impl LastWords {
+    fn event(&self, deny: &Deny) -> Bytes {
+        let message = refuse::cut_message(deny, &self.agent.name);
+        sse::final_event(self.shape, Code::of_deny(deny), &message)
+    }
 }
 
 impl Relay {
-    pub(super) fn new(tap: Tap, flow: Flow, proxy: &Proxy) -> Self {
+    pub(super) fn new(
+        tap: Tap,
+        flow: Flow,
+        last_words: Option<LastWords>,
+        leash: Leash,
+        proxy: &Proxy,
+    ) -> Self {
         let mut stream = Stream {
             tap,
             flow,
+            last_words,
+            cutting: None,
             broken: false,
+            pause: None,
+            client: None,
+            watch: None,
         };
         stream.settle_at_end();
-        Self {
-            stream: Some(stream),
-            afterlife: proxy.afterlife.clone(),
-        }
+        let afterlife = proxy.afterlife.clone();
+        let stream = Arc::new_cyclic(|shared| {
+            stream.watch = (!stream.flow.is_settled()).then(|| {
+                let watch = watch(Weak::clone(shared), leash);
+                AbortOnDropHandle::new(afterlife.tasks.spawn_on(watch, &afterlife.runtime))
+            });
+            Mutex::new(stream)
+        });
+        Self { stream, afterlife }
     }
 
     /// The next piece for the client. An answer that does not end well ends with an error, which cuts the connection: the client
     /// must not take it for whole.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(stream) = &mut self.stream else {
-            return Poll::Ready(None);
-        };
-        loop {
-            if let Some(piece) = stream.tap.out.pop_front() {
-                return Poll::Ready(Some(Ok(Frame::data(piece))));
-            }
-            if stream.flow.reservation.is_none() {
-                let broken = stream.broken;
-                self.stream = None;
-                return Poll::Ready(broken.then(|| Err("the upstream's answer broke off".into())));
-            }
-            match ready!(stream.flow.poll_next(cx)) {
-                Some(Ok(chunk)) => {
-                    stream.tap.push(chunk);
-                    stream.settle_at_end();
-                }
-                None => stream.complete(),
-                Some(Err(ending)) => {
-                    stream.flow.settle(stream.tap.finish(), ending, None);
-                    // When a body fails, hyper drops what it has not written yet; a pause lets it write first.
-                    stream.broken = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-            }
+        match self.stream.lock() {
+            Ok(mut stream) => stream.poll(cx),
+            Err(_) => Poll::Ready(Some(Err("the answer cannot be read".into()))),
         }
     }
 
     /// Whether there is nothing more to come.
     pub(crate) fn is_done(&self) -> bool {
-        self.stream.as_ref().is_none_or(|stream| {
-            stream.flow.reservation.is_none() && stream.tap.out.is_empty() && !stream.broken
-        })
+        self.stream
+            .lock()
+            .is_ok_and(|stream| stream.flow.is_settled() && stream.tap.is_empty() && !stream.broken)
     }
 }
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        let Some(mut stream) = self
-            .stream
-            .take()
-            .filter(|stream| stream.flow.reservation.is_some() && !std::thread::panicking())
-        else {
-            // After a panic the tap cannot be trusted: the reservation settles by itself.
+        // After a panic the tap cannot be trusted: the reservation settles by itself.
+        let Ok(mut stream) = self.stream.lock() else {
             return;
         };
-        if stream.tap.meter.is_some() {
-            self.afterlife.adopt(Abandoned(stream).read());
+        if stream.flow.is_settled() || std::thread::panicking() {
+            return;
+        }
+        if stream.tap.is_metered() {
+            stream.client = None;
+            stream.last_words = None;
+            drop(stream);
+            self.afterlife.adopt(Abandoned(Arc::clone(&self.stream)).read());
         } else {
-            stream.flow.settle(stream.tap.finish(), Ending::ClientGone, None);
+            stream.settle(Ending::ClientGone, None);
         }
     }
 }
 
 impl Stream {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(piece) = self.tap.take() {
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
+            }
+            if self.flow.is_settled() {
+                if !self.broken {
+                    return Poll::Ready(None);
+                }
+                let pause = self.pause.get_or_insert_with(|| Box::pin(sleep(WRITE_PAUSE)));
+                ready!(pause.as_mut().poll(cx));
+                self.broken = false;
+                return Poll::Ready(Some(Err("the answer broke off".into())));
+            }
+            match ready!(self.poll_next(cx)) {
+                Some(Ok(chunk)) => {
+                    self.tap.push(chunk);
+                    self.settle_at_end();
+                    self.go_on_cutting();
+                }
+                None => self.complete(),
+                Some(Err(ending)) => {
+                    self.settle(ending, None);
+                    self.broken = true;
+                }
+            }
+        }
+    }
+
+    /// The next chunk of the upstream's; whoever waits for it is woken when the stream is cut, too.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Ending>>> {
+        let next = self.flow.poll_next(cx);
+        if next.is_pending() {
+            match &mut self.client {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+        }
+        next
+    }
+
     /// Settles with the last chunk: a connection that has written an answer of known length does not ask for its end, but drops
     /// it, as it does when the client leaves.
     fn settle_at_end(&mut self) {
-        if self.flow.is_end() {
+        if !self.flow.is_settled() && self.flow.is_end() {
             self.complete();
         }
     }
 
     fn complete(&mut self) {
         self.tap.end();
-        self.flow.settle(self.tap.finish(), Ending::Complete, None);
+        self.settle(Ending::Complete, None);
+    }
+
+    fn settle(&mut self, ending: Ending, code: Option<&'static str>) {
+        self.flow.settle(self.tap.finish(), ending, code);
+        self.watch = None;
+    }
+
+    /// Ends the answer where it stands, and says why. An event stream ends where an event ends: inside of one, `false`, and the
+    /// rest of it is waited for, unless it is to be cut `anyway`.
+    fn cut(&mut self, cut: Cut, anyway: bool) -> bool {
+        if self.flow.is_settled() {
+            return true;
+        }
+        let event = self.last_words.as_ref().map(|words| words.event(&cut.deny));
+        let told = event.is_none_or(|event| self.tap.end_with(event));
+        if !told && !anyway {
+            self.cutting = Some(cut);
+            return false;
+        }
+        cut.calls.count_cut();
+        self.settle(Ending::Revoked, Some(Code::of_deny(&cut.deny).as_str()));
+        self.broken = true;
+        if let Some(client) = self.client.take() {
+            client.wake();
+        }
+        true
+    }
+
+    fn go_on_cutting(&mut self) {
+        if let Some(cut) = self.cutting.take() {
+            self.cut(cut, false);
+        }
     }
 }
 
+/// Cuts the answer when its leash ends.
+async fn watch(stream: Weak<Mutex<Stream>>, mut leash: Leash) {
+    let deny = leash.ended().await;
+    let cut = Cut {
+        deny,
+        calls: Arc::clone(&leash.agent().calls),
+    };
+    if !now(&stream, cut.clone(), false) {
+        sleep(BORDER_WAIT).await;
+        now(&stream, cut, true);
+    }
+}
+
+/// See [`Stream::cut`]. What is gone is cut; after a panic it settles by itself.
+fn now(stream: &Weak<Mutex<Stream>>, cut: Cut, anyway: bool) -> bool {
+    let stream = stream.upgrade();
+    let locked = stream.as_ref().and_then(|stream| stream.lock().ok());
+    locked.is_none_or(|mut stream| stream.cut(cut, anyway))
+}
+
 /// An answer that nobody waits for. Settles by what was read when its reading ends, however it does, and if it never begins.
-struct Abandoned(Stream);
+struct Abandoned(Arc<Mutex<Stream>>);
 
 impl Abandoned {
     /// Reads the rest, for what it used.
-    async fn read(mut self) {
-        let Stream { tap, flow, .. } = &mut self.0;
-        while let Some(Ok(chunk)) = flow.next().await {
-            tap.push(chunk);
-            tap.out.clear();
-        }
+    async fn read(self) {
+        while poll_fn(|cx| self.poll(cx)).await {}
+    }
+
+    /// Takes the next chunk, if there is one.
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Ok(mut stream) = self.0.lock() else {
+            return Poll::Ready(false);
+        };
+        let Some(Ok(chunk)) = ready!(stream.poll_next(cx)) else {
+            return Poll::Ready(false);
+        };
+        stream.tap.push(chunk);
+        stream.tap.clear();
+        Poll::Ready(true)
     }
 }
 
@@ -293,7 +276,8 @@ impl Drop for Abandoned {
         if std::thread::panicking() {
             return;
         }
-        let Stream { tap, flow, .. } = &mut self.0;
-        flow.settle(tap.finish(), Ending::ClientGone, None);
+        if let Ok(mut stream) = self.0.lock() {
+            stream.settle(Ending::ClientGone, None);
+        }
     }
 }

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http::header::CONTENT_LENGTH;
+use keystore_core::Deny;
 use keystore_core::record::Ending;
 
 use super::{Cleaned, Flow, MAX_WHOLE};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
+use crate::leash::Leash;
 use crate::meter::Meter;
 use crate::refuse::{ProxyError, Refusal};
 use crate::{Body, outlive, response, scrub};
@@ -20,6 +22,8 @@ enum Read {
     Whole(Bytes, Ending),
     /// It is longer than it seemed.
     TooLong(Bytes),
+    /// What permitted the call was taken back.
+    Cut(Bytes, Deny),
 }
 
 impl Cleaned {
@@ -30,8 +34,9 @@ impl Cleaned {
         credential: &ReadyCredential,
     ) -> Result<Response<Body>, Refusal> {
         let bodiless = self.flow.is_end();
-        let (read, ending) = match read(&mut self.flow).await {
-            Read::Whole(read, ending) => (read, ending),
+        let (read, ending, denied) = match read(&mut self.flow, &mut self.leash).await {
+            Read::Whole(read, ending) => (read, ending, None),
+            Read::Cut(read, deny) => (read, Ending::Revoked, Some(deny.into())),
             Read::TooLong(read) => return Ok(self.streamed(Some(read))),
         };
         let Self {
@@ -42,7 +47,8 @@ impl Cleaned {
             mut flow,
             ..
         } = self;
-        let refusal = in_its_place(permit, credential, head.status.as_u16(), &read, ending);
+        let refusal =
+            denied.or_else(|| in_its_place(permit, credential, head.status.as_u16(), &read, ending));
         let ending = match ending {
             Ending::Complete if outlive::is_abandoned() => Ending::ClientGone,
             ending => ending,
@@ -74,10 +80,18 @@ impl Cleaned {
 }
 
 /// Reads to the end; an answer in one piece is not copied.
-async fn read(flow: &mut Flow) -> Read {
+async fn read(flow: &mut Flow, leash: &mut Leash) -> Read {
     let mut read = Bytes::new();
     loop {
-        match flow.next().await {
+        let next = tokio::select! {
+            biased;
+            next = flow.next() => next,
+            deny = leash.ended() => {
+                leash.count_cut();
+                return Read::Cut(read, deny);
+            }
+        };
+        match next {
             Some(Ok(chunk)) if read.is_empty() => read = chunk,
             Some(Ok(chunk)) => {
                 let mut joined = BytesMut::from(read);

@@ -13,6 +13,7 @@ mod metering;
 mod passing;
 mod protocols;
 mod restart;
+mod revocation;
 mod secrets;
 mod slots;
 mod streaming;

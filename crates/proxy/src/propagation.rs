@@ -1,0 +1,76 @@
+//! How far a change has come: whether every call that it reached was cut or looked at again.
+//!
+//! A change of the store is in force on this node before the call that made it returns; what takes a moment is calls that run.
+//! This is the one place that knows who has to be waited for. With one node that is the node's own calls; a deployment of many
+//! nodes would wait here for their acknowledgements of the epoch, too.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Proxy;
+use crate::cache::Calls;
+
+/// How many epochs the calls that a change reached are remembered for whoever asks what became of them.
+const REMEMBERED_EPOCHS: u64 = 64;
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Propagation {
+    /// Every call that the change reached was cut, or goes on by right. If not, some still were neither when the time was up.
+    pub propagated: bool,
+    /// How long that was waited for.
+    pub waited: Duration,
+    /// How many calls were cut.
+    pub streams_cut: u64,
+}
+
+/// The calls that recent changes reached.
+#[derive(Default)]
+pub(crate) struct Reached(Mutex<VecDeque<(u64, Arc<Calls>)>>);
+
+impl Reached {
+    fn entries(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<Calls>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes calls that the change with this epoch reached.
+    pub(crate) fn note(&self, epoch: u64, calls: impl Iterator<Item = Arc<Calls>>) {
+        let mut entries = self.entries();
+        entries.retain(|(at, calls)| at + REMEMBERED_EPOCHS > epoch || calls.are_running());
+        entries.extend(calls.map(|calls| (epoch, calls)));
+    }
+
+    /// What the change with this epoch reached, each with how many of it were cut before. Calls that an earlier change reached
+    /// and that have not moved since are on their way to this one.
+    fn by(&self, epoch: u64) -> Vec<(Arc<Calls>, u64)> {
+        let entries = self.entries();
+        let reached = entries.iter().filter_map(|(at, calls)| {
+            let own = *at == epoch;
+            let cut_before = if own { 0 } else { calls.cut() };
+            (own || (*at < epoch && calls.are_running())).then(|| (Arc::clone(calls), cut_before))
+        });
+        reached.collect()
+    }
+}
+
+impl Proxy {
+    /// Waits until the change with this epoch has reached every running call that it concerns, at most `limit` long.
+    pub async fn propagation(&self, epoch: u64, limit: Duration) -> Propagation {
+        let begun = Instant::now();
+        let reached = self.agents.reached().by(epoch);
+        let all = async {
+            for (calls, _) in &reached {
+                calls.have_left().await;
+            }
+        };
+        let propagated = tokio::time::timeout(limit, all).await.is_ok();
+        Propagation {
+            propagated,
+            waited: begun.elapsed(),
+            streams_cut: reached.iter().map(|(calls, before)| calls.cut() - before).sum(),
+        }
+    }
+}
