@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 
 use keystore_core::policy::Access;
-use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
+use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 
 use crate::provider::{
     BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
@@ -98,24 +98,31 @@ trait Emit {
     fn emit(&self, statics: &mut Statics) -> String;
 }
 
+impl Statics {
+    /// An expression that borrows a list.
+    fn list(&mut self, of: &str, items: &[String]) -> String {
+        if items.is_empty() {
+            return "&[]".to_owned();
+        }
+        let number = self.names.len();
+        let name = match self.names.entry(format!("{of} {}", items.join(", "))) {
+            std::collections::hash_map::Entry::Occupied(known) => known.get().clone(),
+            std::collections::hash_map::Entry::Vacant(free) => {
+                let name = free.insert(format!("L{number}")).clone();
+                push(&mut self.source, &name, of, items);
+                name
+            }
+        };
+        format!("&{name}")
+    }
+}
+
 impl<T: Emit + Clone> Emit for Cow<'static, [T]> {
     const TYPE: &'static str = "List<_>";
 
     fn emit(&self, statics: &mut Statics) -> String {
-        if self.is_empty() {
-            return "Cow::Borrowed(&[])".to_owned();
-        }
         let items: Vec<String> = self.iter().map(|item| item.emit(statics)).collect();
-        let number = statics.names.len();
-        let name = match statics.names.entry(format!("{} {}", T::TYPE, items.join(", "))) {
-            std::collections::hash_map::Entry::Occupied(known) => known.get().clone(),
-            std::collections::hash_map::Entry::Vacant(free) => {
-                let name = free.insert(format!("L{number}")).clone();
-                push(&mut statics.source, &name, T::TYPE, &items);
-                name
-            }
-        };
-        format!("Cow::Borrowed(&{name})")
+        format!("Cow::Borrowed({})", statics.list(T::TYPE, &items))
     }
 }
 
@@ -138,12 +145,14 @@ impl<T: Emit> Emit for Option<T> {
     }
 }
 
-impl<A: Emit, B: Emit> Emit for (A, B) {
-    const TYPE: &'static str = "(Str, u32)";
-
-    fn emit(&self, statics: &mut Statics) -> String {
-        format!("({}, {})", self.0.emit(statics), self.1.emit(statics))
-    }
+/// A pair is written as one.
+macro_rules! emit_pair {
+    ($($left:ident, $right:ident);*) => { $(impl Emit for ($left, $right) {
+        const TYPE: &'static str = concat!("(", stringify!($left), ", ", stringify!($right), ")");
+        fn emit(&self, statics: &mut Statics) -> String {
+            format!("({}, {})", self.0.emit(statics), self.1.emit(statics))
+        }
+    })* };
 }
 
 /// Numbers and truth values are written as they are shown.
@@ -178,6 +187,7 @@ macro_rules! emit_struct {
     })* };
 }
 
+emit_pair!(Str, u32; Str, Str);
 emit_plain!(bool, u8, u16, u32, u64, i64);
 emit_name!(Access, Billing, ClientAuth, OutputCap, TokenGrant, UsageShape);
 emit_struct! {
@@ -192,7 +202,8 @@ emit_struct! {
     HeaderPair { name, value }
     TokenTemplate { grant, token_url, scope, client_auth, form, scheme }
     Operation {
-        name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, price_model, websocket,
+        name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, seconds,
+        price_model, websocket,
     }
     BadKey { status, pointer, values }
     Verify { method, path, host, invalid_status, note }
@@ -204,9 +215,11 @@ emit_struct! {
     TimeWindow { from_minute, to_minute, weekdays }
     Tier { above_input_tokens, prices }
     Variant { service_tier, prices, tiers }
+    Choice { when, prices }
+    Surcharge { place, per_mille }
     ModelPrice {
-        model, aliases, rule, prices, tiers, variants, context_window, max_input_tokens, max_output_tokens, effective_from,
-        effective_to,
+        model, aliases, rule, prices, tiers, variants, choices, surcharges, context_window, max_input_tokens, max_output_tokens,
+        effective_from, effective_to,
     }
 }
 
@@ -214,8 +227,24 @@ impl Emit for UnitPrices {
     const TYPE: &'static str = "UnitPrices";
 
     fn emit(&self, statics: &mut Statics) -> String {
-        let prices: Vec<String> = self.0.iter().map(|price| price.emit(statics)).collect();
-        format!("UnitPrices([{}])", prices.join(", "))
+        let (which, prices) = self.parts();
+        let prices: Vec<String> = prices.iter().map(i64::to_string).collect();
+        format!(
+            "UnitPrices::from_parts({which}, {})",
+            statics.list("i64", &prices)
+        )
+    }
+}
+
+impl Emit for Place {
+    const TYPE: &'static str = "Place";
+
+    fn emit(&self, statics: &mut Statics) -> String {
+        let (name, text) = match self {
+            Self::Inference(geo) => ("Inference", geo),
+            Self::Host(alias) => ("Host", alias),
+        };
+        format!("Place::{name}({})", text.emit(statics))
     }
 }
 

@@ -282,6 +282,7 @@ mod tests {
             ask_usage: false,
             minting,
             max_body_bytes: None,
+            seconds: None,
             price_model: None,
             websocket: false,
         }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use keystore_core::policy::Access;
-use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
+use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 use regex::Regex;
 
 use crate::provider::{

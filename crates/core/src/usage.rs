@@ -66,11 +66,29 @@ pub enum Bucket {
     Citations = 27,
     /// Images given.
     ImagesIn = 28,
+    /// Searches of a map by a model's tool.
+    MapSearches = 29,
+    /// Seconds of audio given, where video has another price.
+    AudioSecondsIn = 30,
+    /// Seconds of video given, where audio has another price.
+    VideoSecondsIn = 31,
+    /// Pixels of the images made.
+    Pixels = 32,
+    /// Songs made.
+    Songs = 33,
+    /// Characters of the answer.
+    CharactersOut = 34,
+    /// Sessions of a container.
+    Sessions = 35,
+    /// Text messages, or the segments of which they consist.
+    Messages = 36,
+    /// Pages processed and annotated.
+    AnnotatedPages = 37,
 }
 
 impl Bucket {
     /// How many buckets there are.
-    pub const COUNT: usize = 29;
+    pub const COUNT: usize = 38;
 
     /// Every bucket, in order of its number.
     pub const ALL: [Self; Self::COUNT] = [
@@ -103,6 +121,15 @@ impl Bucket {
         Self::AudioCacheWrite,
         Self::Citations,
         Self::ImagesIn,
+        Self::MapSearches,
+        Self::AudioSecondsIn,
+        Self::VideoSecondsIn,
+        Self::Pixels,
+        Self::Songs,
+        Self::CharactersOut,
+        Self::Sessions,
+        Self::Messages,
+        Self::AnnotatedPages,
     ];
 
     /// Whether it is counted in tokens.
@@ -146,6 +173,15 @@ impl Bucket {
             Self::AudioCacheWrite => "audio_cache_write",
             Self::Citations => "citations",
             Self::ImagesIn => "images_in",
+            Self::MapSearches => "map_searches",
+            Self::AudioSecondsIn => "audio_seconds_in",
+            Self::VideoSecondsIn => "video_seconds_in",
+            Self::Pixels => "pixels",
+            Self::Songs => "songs",
+            Self::CharactersOut => "characters_out",
+            Self::Sessions => "sessions",
+            Self::Messages => "messages",
+            Self::AnnotatedPages => "annotated_pages",
         }
     }
 }

@@ -77,6 +77,44 @@ pub struct Asked {
     pub units: u64,
     /// How many can be charged at most; `None` where the request does not say, which makes `units` an estimate.
     pub most: Option<u64>,
+    /// How the answer states them.
+    pub stated: Stated,
+    /// Units of another kind beside them, which no answer states.
+    pub also: Option<(Bucket, u64)>,
+}
+
+/// How an answer states what was asked for, if it states anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stated {
+    /// As what it is.
+    Itself,
+    /// As units of another kind, for each of which so many are charged instead.
+    As(Bucket, u64),
+    /// Not at all: it is charged beside what the answer states.
+    Beside,
+}
+
+impl Asked {
+    /// What an answer states, in the units that are charged.
+    fn restated(self, stated: Usage) -> Usage {
+        match self.stated {
+            Stated::Itself => stated,
+            Stated::As(bucket, each) => {
+                let units = stated.get(bucket).saturating_mul(each);
+                stated.with(bucket, 0).with(self.bucket, units)
+            }
+            Stated::Beside => stated.with(self.bucket, self.units),
+        }
+    }
+
+    /// What is charged where the answer states nothing.
+    fn usage(self) -> Usage {
+        let usage = Usage::ZERO.with(self.bucket, self.units);
+        match self.also {
+            Some((bucket, units)) => usage.with(bucket, units),
+            None => usage,
+        }
+    }
 }
 
 /// What a statement of usage rests on.
@@ -104,6 +142,8 @@ pub struct Metered {
     pub served_model: Option<String>,
     /// The service tier that the vendor says it served; `fast` for Anthropic's `speed: "fast"`.
     pub service_tier: Option<String>,
+    /// Where the vendor says that inference ran.
+    pub inference_geo: Option<String>,
     /// Bytes of the answer's body.
     pub output_bytes_seen: u64,
     /// The answer carries an error inside a successful status.
@@ -206,6 +246,7 @@ impl Meter {
             cost,
             served_model: self.reading.model,
             service_tier: self.reading.service_tier,
+            inference_geo: self.reading.inference_geo,
             output_bytes_seen: self.bytes_seen,
             failed: self.reading.failed,
         }
@@ -214,13 +255,16 @@ impl Meter {
     fn usage(&self) -> (Usage, Basis) {
         let reading = &self.reading;
         match (reading.usage, self.setup.asked) {
-            (Some(usage), _) if reading.complete => (usage, Basis::Reported),
+            (Some(usage), asked) if reading.complete => {
+                let usage = asked.map_or(usage, |asked| asked.restated(usage));
+                (usage, Basis::Reported)
+            }
             (_, Some(asked)) => {
                 let basis = match asked.most {
                     Some(_) => Basis::Asked,
                     None => Basis::Estimated,
                 };
-                (Usage::ZERO.with(asked.bucket, asked.units), basis)
+                (asked.usage(), basis)
             }
             (_, None) if self.setup.shape == UsageShape::None => {
                 (Usage::ZERO.with(Bucket::Requests, 1), Basis::Reported)

@@ -4,6 +4,7 @@
 //! upstream without an intent in the journal and a hold in every budget. Whatever ends the exchange, the guard settles it once.
 
 mod plan;
+mod terms;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use keystore_store::{Durability, JournalError};
 use uuid::Uuid;
 
 use self::plan::Plan;
+pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft};
 use crate::authorize::Permit;
@@ -45,8 +47,8 @@ pub(crate) struct Open {
     pub(crate) budgets: Vec<HeldBudget>,
     pub(crate) hold: NanoUsd,
     pub(crate) request_bytes: u64,
-    /// The service tier that was asked for: what counts where the vendor does not say which one it served.
-    pub(crate) service_tier: Option<String>,
+    /// What was asked for: what counts where the vendor does not say what it served.
+    pub(crate) terms: AskedTerms,
     /// Whether a byte may have gone to the upstream.
     pub(crate) sent: bool,
     /// The upstream's status; 0 while there is none.
@@ -102,7 +104,7 @@ impl Proxy {
                 budgets: plan.budgets,
                 hold: plan.hold,
                 request_bytes: plan.request_bytes,
-                service_tier: plan.service_tier,
+                terms: plan.terms,
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -159,7 +161,7 @@ impl Proxy {
                 budgets: Vec::new(),
                 hold: NanoUsd::ZERO,
                 request_bytes: 0,
-                service_tier: None,
+                terms: AskedTerms::default(),
                 sent: false,
                 status: 0,
                 first_byte: None,

@@ -124,12 +124,11 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         estimated: read.basis == Basis::Estimated,
         ..free.flags
     };
-    // A vendor that served another tier than it was asked for says so.
-    let tier = read.service_tier.as_deref().or(open.service_tier.as_deref());
+    let terms = open.terms.served(read);
     let priced = match read.cost {
         // What the vendor says that it costs is what it costs, whatever the list says.
         Some(nanos) => Some(Ok(NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)))),
-        None => open.price.as_ref().map(|price| price.charge(&read.usage, tier)),
+        None => open.price.as_ref().map(|price| price.charge(&read.usage, &terms)),
     };
     match priced {
         // What was read of an answer says little of what it cost: reasoning does not show. Under a budget an answer that does not

@@ -45,6 +45,7 @@ const SHAPES: &[(&str, UsageShape)] = &[
     ("deepl", UsageShape::Deepl),
     ("resend", UsageShape::Resend),
     ("mistral_ocr", UsageShape::MistralOcr),
+    ("video", UsageShape::Video),
 ];
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -134,6 +135,13 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
             "has an effect with the usage shapes of OpenAI's chat only; remove it",
         ));
     }
+    let seconds = section.text("seconds")?;
+    if seconds.is_some() != (usage_shape == UsageShape::Video) {
+        return Err(section.error(
+            "seconds",
+            "goes with the usage shape `video`; write there which member says the seconds, and remove it elsewhere",
+        ));
+    }
     let operation = Operation {
         name: name.into(),
         methods: methods.into_iter().map(Str::from).collect(),
@@ -145,6 +153,7 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         output_cap,
         ask_usage,
         minting,
+        seconds: seconds.map(Str::from),
         max_body_bytes: section.count("max_body_bytes")?,
         price_model: price_model.map(Str::from),
         websocket: section.flag("websocket")?,
@@ -209,7 +218,7 @@ fn check_price(section: &Section, billing: Billing, model: Option<&str>, prices:
             "price_model",
             "is missing; `per_call` needs the row that has the price",
         )),
-        (Billing::PerCall, Some(Some(row))) if row.price.prices.0[Bucket::Requests as usize].is_none() => {
+        (Billing::PerCall, Some(Some(row))) if row.price.prices.written(Bucket::Requests).is_none() => {
             Err(section.error(
                 "price_model",
                 "names a row without `units.requests`; write the price of one call there",

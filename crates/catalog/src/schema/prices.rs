@@ -1,6 +1,6 @@
 //! `catalog/prices/<slug>.toml`.
 
-use keystore_core::price::{ModelMatch, ModelPrice, Tier, UnitPrices, Variant};
+use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 use keystore_core::usage::Bucket;
 
 use super::section::{Read, Section, nearest};
@@ -8,6 +8,8 @@ use crate::provider::{PriceRow, PriceTable, Str, TimeWindow};
 
 /// Decimals of a price per million that are exact in nano-dollars.
 const PER_MILLION_DECIMALS: usize = 9;
+/// Decimals of a surcharge.
+const PER_MILLE_DECIMALS: usize = 3;
 /// Decimals of a price per unit that are exact in nano-dollars per million.
 const PER_UNIT_DECIMALS: usize = 15;
 
@@ -31,6 +33,8 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
         prices: read_prices(&mut model)?,
         tiers: read_tiers(&mut model)?.into(),
         variants: read_variants(&mut model)?.into(),
+        choices: read_choices(&mut model)?.into(),
+        surcharges: read_surcharges(&mut model)?.into(),
         context_window: model.count("context_window")?,
         max_input_tokens: model.count("max_input_tokens")?,
         max_output_tokens: model.count("max_output_tokens")?,
@@ -42,7 +46,7 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
     {
         return Err(model.error("effective_to", "must be after effective_from"));
     }
-    if row.prices == NO_PRICES {
+    if row.prices == UnitPrices::NONE {
         return Err(model.error(
             "tokens",
             "has neither `tokens` nor `units`; write a price, or leave the model out",
@@ -52,7 +56,7 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
         let windows = read_windows(&mut window)?;
         let over = read_prices(&mut window)?;
         window.finish()?;
-        let prices = overlay(&row.prices, &over);
+        let prices = row.prices.overlaid(&over);
         rows.push(PriceRow {
             price: ModelPrice {
                 prices,
@@ -72,10 +76,8 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
     Ok(())
 }
 
-const NO_PRICES: UnitPrices = UnitPrices([None; Bucket::COUNT]);
-
 fn read_prices(section: &mut Section) -> Read<UnitPrices> {
-    let mut prices = NO_PRICES;
+    let mut prices = UnitPrices::NONE;
     let (tokens, units): (Vec<_>, Vec<_>) = Bucket::ALL.into_iter().partition(|bucket| bucket.is_tokens());
     read_buckets(section, "tokens", &tokens, PER_MILLION_DECIMALS, &mut prices)?;
     read_buckets(section, "units", &units, PER_UNIT_DECIMALS, &mut prices)?;
@@ -108,7 +110,7 @@ fn read_buckets(
             );
             return Err(section.error(&at, problem));
         };
-        prices.0[*bucket as usize] = Some(nanos);
+        *prices = std::mem::replace(prices, UnitPrices::NONE).with(*bucket, nanos);
     }
     Ok(())
 }
@@ -121,14 +123,6 @@ fn scaled(text: &str, decimals: usize) -> Option<i64> {
         return None;
     }
     format!("{whole}{fraction:0<decimals$}").parse().ok()
-}
-
-fn overlay(base: &UnitPrices, over: &UnitPrices) -> UnitPrices {
-    let mut prices = *base;
-    for (price, new) in prices.0.iter_mut().zip(over.0) {
-        *price = new.or(*price);
-    }
-    prices
 }
 
 fn read_tiers(section: &mut Section) -> Read<Vec<Tier>> {
@@ -179,6 +173,69 @@ fn read_variants(section: &mut Section) -> Read<Vec<Variant>> {
         });
     }
     Ok(variants)
+}
+
+/// The prices of what a request chooses, in the order in which they are tried.
+fn read_choices(section: &mut Section) -> Read<Vec<Choice>> {
+    let mut choices: Vec<Choice> = Vec::new();
+    for mut choice in section.sections("choices")? {
+        let when: Vec<(Str, Str)> = choice
+            .named_texts("when")?
+            .into_iter()
+            .map(|(member, value)| (Str::from(member), Str::from(value)))
+            .collect();
+        if when.is_empty() {
+            return Err(choice.error(
+                "when",
+                "is missing; write the members of the request and their values as { size = \"1024x1024\" }",
+            ));
+        }
+        let hides = |earlier: &Choice| earlier.when.iter().all(|condition| when.contains(condition));
+        if choices.iter().any(hides) {
+            return Err(choice.error(
+                "when",
+                "is never reached, because a choice before it holds as well; move it before that one",
+            ));
+        }
+        let prices = read_prices(&mut choice)?;
+        if prices == UnitPrices::NONE {
+            return Err(choice.error(
+                "units",
+                "has neither `tokens` nor `units`; write what the choice costs",
+            ));
+        }
+        choice.finish()?;
+        choices.push(Choice {
+            when: when.into(),
+            prices,
+        });
+    }
+    Ok(choices)
+}
+
+fn read_surcharges(section: &mut Section) -> Read<Vec<Surcharge>> {
+    let mut surcharges: Vec<Surcharge> = Vec::new();
+    for mut surcharge in section.sections("surcharges")? {
+        let place = match (surcharge.text("inference_geo")?, surcharge.text("host")?) {
+            (Some(geo), None) => Place::Inference(geo.into()),
+            (None, Some(alias)) => Place::Host(alias.into()),
+            _ => return Err(surcharge.error("", "needs a place; write either `inference_geo` or `host`")),
+        };
+        if surcharges.iter().any(|other| other.place == place) {
+            return Err(surcharge.error("", "names a place that another names as well; remove one"));
+        }
+        let multiplier = surcharge.required("tokens")?;
+        let per_mille = scaled(&multiplier, PER_MILLE_DECIMALS).and_then(|number| u32::try_from(number).ok());
+        let Some(per_mille) = per_mille.filter(|per_mille| *per_mille >= 1_000) else {
+            let problem = format!(
+                "`{multiplier}` does not multiply a price; write \"1.1\" for a tenth more, with at most {PER_MILLE_DECIMALS} decimals"
+            );
+            return Err(surcharge.error("tokens", problem));
+        };
+        surcharge.finish()?;
+        surcharges.push(Surcharge { place, per_mille });
+    }
+    Ok(surcharges)
 }
 
 fn read_windows(section: &mut Section) -> Read<Vec<TimeWindow>> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use keystore_core::price::Place;
+
 use super::section::{Read, Section, nearest, quoted};
 use super::template::{self, is_header_name, is_header_value, is_name, is_slug};
 use super::{inject, key, operations};
@@ -111,6 +113,7 @@ pub(crate) fn read(slug: &str, mut file: Section, prices: PriceTable) -> Read<Pr
             &[("metered", Billing::Metered), ("external", Billing::External)],
         )?
         .unwrap_or(Billing::External);
+    check_places(&file, &hosts, &prices)?;
     let operations = operations::read(&mut file, &hosts, default_billing, &prices)?;
     let verify = key::read_verify(&mut file, &hosts, &fields, &url_params)?;
     let mut account_headers = file.texts("account_headers")?;
@@ -253,6 +256,17 @@ pub(crate) fn check_placeholders(
             Err(section.error(key, format!("`{{{name}}}` is not known here; {instead}")))
         }
     }
+}
+
+/// Whether every host at which tokens cost more is one of the provider.
+fn check_places(file: &Section, hosts: &[Host], prices: &PriceTable) -> Read<()> {
+    let surcharges = prices.rows.iter().flat_map(|row| row.price.surcharges.iter());
+    for surcharge in surcharges {
+        if let Place::Host(alias) = &surcharge.place {
+            operations::check_host(file, alias, hosts)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_hosts(file: &mut Section, params: &[UrlParam]) -> Read<Vec<Host>> {

@@ -1,13 +1,13 @@
 //! Every priced model is charged what its file says.
 //!
 //! The oracle reads the TOML as it stands and calculates with decimal fractions of dollars, knowing nothing of the tables that
-//! `build.rs` wrote: buckets without a price, tiers, variants and windows are told here a second time, in other words.
+//! `build.rs` wrote: buckets without a price, tiers, variants, choices, surcharges and windows are told here a second time, in other words.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use keystore_catalog::{Provider, providers};
-use keystore_core::price::Unpriced;
+use keystore_core::price::{Chosen, Terms, Unpriced};
 use keystore_core::time::Micros;
 use keystore_core::usage::{Bucket, Usage};
 use toml::{Table, Value};
@@ -104,8 +104,46 @@ fn tier(table: &Table, input: i64) -> Option<Prices> {
         .map(|tier| said(&tier))
 }
 
-/// The prices of a model at this length of input and in this service tier.
-fn prices_of(model: &Table, base: &Prices, input: i64, served: Option<&str>) -> Prices {
+/// What a request asks for and the vendor says that it served.
+#[derive(Debug, Clone, Default)]
+struct Case {
+    tier: Option<String>,
+    /// Members of the request and their values.
+    chosen: Vec<(String, String)>,
+    geo: Option<String>,
+    host: String,
+}
+
+/// The lists that may be laid over the prices of the model for what the request chose: one, or all where none is known to fit.
+fn choices(model: &Table, case: &Case) -> Vec<Prices> {
+    let all = tables(model, "choices");
+    if case.chosen.is_empty() {
+        return vec![Prices::new()];
+    }
+    let fits = |choice: &&Table| {
+        choice["when"].as_table().unwrap().iter().all(|(member, value)| {
+            let wanted = (member.clone(), value.as_str().unwrap().to_owned());
+            case.chosen.contains(&wanted)
+        })
+    };
+    match all.iter().find(fits) {
+        Some(choice) => vec![said(choice)],
+        None => std::iter::once(Prices::new())
+            .chain(all.iter().map(said))
+            .collect(),
+    }
+}
+
+/// The prices of a model at this length of input, as it was served.
+fn prices_of(model: &Table, base: &Prices, input: i64, case: &Case) -> Prices {
+    choices(model, case)
+        .iter()
+        .map(|choice| prices_in_tier(model, &laid_over(base, choice), input, case.tier.as_deref()))
+        .reduce(|left, right| dearer(&left, &right))
+        .unwrap()
+}
+
+fn prices_in_tier(model: &Table, base: &Prices, input: i64, served: Option<&str>) -> Prices {
     let plain = laid_over(base, &tier(model, input).unwrap_or_default());
     let variant = |variant: &Table| {
         let own = laid_over(base, &said(variant));
@@ -132,13 +170,40 @@ fn prices_of(model: &Table, base: &Prices, input: i64, served: Option<&str>) -> 
     }
 }
 
+/// How many thousandths of their price tokens cost at the place: of a place that the file does not name, the most.
+fn surcharge(model: &Table, case: &Case) -> Dollars {
+    let thousandths = |table: &Table| dollars(table["tokens"].as_str().unwrap()) / (DOLLAR / 1_000);
+    let all = tables(model, "surcharges");
+    let by_host = all
+        .iter()
+        .filter(|table| table.get("host").and_then(Value::as_str) == Some(&case.host))
+        .map(thousandths);
+    let geos: Vec<&Table> = all
+        .iter()
+        .filter(|table| table.contains_key("inference_geo"))
+        .collect();
+    let named = geos
+        .iter()
+        .filter(|table| table["inference_geo"].as_str() == case.geo.as_deref())
+        .map(|table| thousandths(table))
+        .max();
+    let by_geo = match case.geo.as_deref() {
+        None | Some("global") => None,
+        Some(_) => named.or(geos.iter().map(|table| thousandths(table)).max()),
+    };
+    by_host.chain(by_geo).max().unwrap_or(1_000)
+}
+
 /// What a usage costs in nano-dollars: each line rounded up. Or the first bucket without a price.
-fn cost(prices: &Prices, usage: &Usage) -> Result<i64, Bucket> {
+fn cost(prices: &Prices, usage: &Usage, surcharge: Dollars) -> Result<i64, Bucket> {
     let mut sum = 0;
     let mut without = None;
     for (bucket, units) in usage.iter() {
         match of(prices, bucket.name()) {
-            Some(price) => sum += (i128::from(units) * price).div_ceil_by(NANO * 1_000_000),
+            Some(price) => {
+                let more = if bucket.is_tokens() { surcharge } else { 1_000 };
+                sum += (i128::from(units) * price * more).div_ceil_by(NANO * 1_000_000 * 1_000);
+            }
             None => without = without.or(Some(bucket)),
         }
     }
@@ -230,7 +295,55 @@ fn a_time(model: &Table) -> i64 {
         .unwrap()
 }
 
-/// Compares at a time, whatever the length of the input and the tier served. Gives how many charges were compared.
+/// How the model may be served: in each of its tiers, with each of its choices, at each of its places, and at ones that nobody
+/// knows.
+fn cases(model: &Table) -> Vec<Case> {
+    let text = |table: &Table, key: &str| table.get(key).and_then(Value::as_str).map(str::to_owned);
+    let mut cases = vec![Case::default()];
+    let variants = tables(model, "variants");
+    let tiers = variants.iter().map(|variant| text(variant, "service_tier"));
+    cases.extend(
+        tiers
+            .chain([Some("a tier that nobody knows".to_owned())])
+            .map(|tier| Case {
+                tier,
+                ..Case::default()
+            }),
+    );
+    for choice in tables(model, "choices") {
+        let chosen: Vec<(String, String)> = choice["when"]
+            .as_table()
+            .unwrap()
+            .iter()
+            .map(|(member, value)| (member.clone(), value.as_str().unwrap().to_owned()))
+            .collect();
+        let other = vec![(chosen[0].0.clone(), "what nobody knows".to_owned())];
+        cases.extend([chosen, other].map(|chosen| Case {
+            chosen,
+            ..Case::default()
+        }));
+    }
+    let surcharges = tables(model, "surcharges");
+    let tier = variants.first().and_then(|variant| text(variant, "service_tier"));
+    for place in &surcharges {
+        cases.push(Case {
+            geo: text(place, "inference_geo"),
+            host: text(place, "host").unwrap_or_default(),
+            tier: tier.clone(),
+            ..Case::default()
+        });
+    }
+    if !surcharges.is_empty() {
+        cases.extend(["global", "a place that nobody knows"].map(|geo| Case {
+            geo: Some(geo.to_owned()),
+            host: "elsewhere".to_owned(),
+            ..Case::default()
+        }));
+    }
+    cases
+}
+
+/// Compares at a time, whatever the length of the input and however it is served. Gives how many charges were compared.
 fn compare(provider: &Provider, model: &Table, base: &Prices, at: i64) -> usize {
     let id = model["id"].as_str().unwrap();
     let row = provider
@@ -249,22 +362,34 @@ fn compare(provider: &Provider, model: &Table, base: &Prices, at: i64) -> usize 
         .flat_map(|threshold| [threshold, threshold + 1])
         .collect();
     thresholds.push(1_000);
-    let variants = tables(model, "variants");
-    let mut served: Vec<Option<&str>> = vec![None, Some("a tier that nobody knows")];
-    served.extend(variants.iter().map(|variant| variant["service_tier"].as_str()));
     let mut compared = 0;
     for input in thresholds {
-        for tier in &served {
+        for case in cases(model) {
+            let chosen: Vec<Chosen> = case
+                .chosen
+                .iter()
+                .map(|(member, value)| Chosen {
+                    member: member.clone().into(),
+                    value: value.clone(),
+                })
+                .collect();
+            let terms = Terms {
+                service_tier: case.tier.as_deref(),
+                inference_geo: case.geo.as_deref(),
+                host: &case.host,
+                chosen: &chosen,
+            };
             for usage in usages(base, input) {
                 let length = i64::try_from(usage.input_tokens()).unwrap();
-                let expected = cost(&prices_of(model, base, length, *tier), &usage);
+                let prices = prices_of(model, base, length, &case);
+                let expected = cost(&prices, &usage, surcharge(model, &case));
                 let charged = row
-                    .charge(&usage, *tier)
+                    .charge(&usage, &terms)
                     .map(|charge| charge.0)
                     .map_err(|Unpriced { bucket, .. }| bucket);
                 assert_eq!(
                     charged, expected,
-                    "{} {id} served as {tier:?}, {usage:?}",
+                    "{} {id} served as {case:?}, {usage:?}",
                     provider.slug
                 );
                 compared += 1;
@@ -287,7 +412,7 @@ fn in_window(window: &Table, at: i64) -> Vec<i64> {
 #[test]
 fn every_priced_model_is_charged_what_its_file_says() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../catalog/prices");
-    let (mut models, mut compared, mut windows) = (0, 0, 0);
+    let (mut models, mut compared, mut windows, mut choices, mut surcharges) = (0, 0, 0, 0, 0);
     for provider in providers() {
         let Ok(text) = std::fs::read_to_string(folder.join(format!("{}.toml", provider.slug))) else {
             continue;
@@ -304,9 +429,13 @@ fn every_priced_model_is_charged_what_its_file_says() {
                 }
             }
             models += 1;
+            choices += tables(&model, "choices").len();
+            surcharges += tables(&model, "surcharges").len();
         }
     }
-    assert!(models >= 3_200, "{models} models");
+    assert!(models >= 3_300, "{models} models");
     assert!(windows >= 10, "{windows} windows");
+    assert!(choices >= 100, "{choices} choices");
+    assert!(surcharges >= 40, "{surcharges} surcharges");
     assert!(compared > 4 * models, "{compared} charges of {models} models");
 }

@@ -13,7 +13,7 @@ fn at(day: &str) -> Micros {
 
 /// A price in nano-dollars per million of a bucket.
 fn nanos(prices: &UnitPrices, bucket: Bucket) -> Option<i64> {
-    prices.0[bucket as usize]
+    prices.written(bucket)
 }
 
 fn row(slug: &str, model: &str, day: &str) -> &'static ModelPrice {

@@ -166,7 +166,30 @@ const WRONG_PRICES: &[(&str, &str)] = &[
     ("[[models]]\nid = \"a\"\nunits = { requests = \"1\" }\n[[models.variants]]\nservice_tier = \"flex\"\n[[models.variants]]\nservice_tier = \"flex\"", "p.toml: models[0].variants[1].service_tier: `flex` stands twice; remove one"),
     ("[[models]]\nid = \"a\"\nunits = { requests = \"1\" }\n[[models.time_windows]]\nutc = [\"04:00-01:00\"]", "p.toml: models[0].time_windows[0].utc: `04:00-01:00` is not a window; write it as \"01:00-04:00\""),
     ("[[models]]\nid = \"a\"\nunits = { requests = \"1\" }\n[[models.time_windows]]\nutc = [\"01:00-24:01\"]", "p.toml: models[0].time_windows[0].utc: `01:00-24:01` is not a window; "),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.choices]]\nunits = { seconds = \"2\" }", "p.toml: models[0].choices[0].when: is missing; write the members of the request"),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.choices]]\nwhen = { size = \"a\" }", "p.toml: models[0].choices[0].units: has neither `tokens` nor `units`; write what the choice costs"),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.choices]]\nwhen = { size = \"a\" }\nunits = { seconds = \"2\" }\n[[models.choices]]\nwhen = { quality = \"b\", size = \"a\" }\nunits = { seconds = \"3\" }", "p.toml: models[0].choices[1].when: is never reached"),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.surcharges]]\ntokens = \"1.1\"", "p.toml: models[0].surcharges[0]: needs a place; write either `inference_geo` or `host`"),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.surcharges]]\nhost = \"eu\"\ntokens = \"0.9\"", "p.toml: models[0].surcharges[0].tokens: `0.9` does not multiply a price; "),
+    ("[[models]]\nid = \"a\"\nunits = { seconds = \"1\" }\n[[models.surcharges]]\nhost = \"eu\"\ntokens = \"1.1\"\n[[models.surcharges]]\nhost = \"eu\"\ntokens = \"1.2\"", "p.toml: models[0].surcharges[1]: names a place that another names as well; remove one"),
 ];
+
+#[test]
+fn a_surcharge_is_at_a_host_of_the_provider() {
+    let prices = |host: &str| {
+        let file = format!(
+            "[[models]]\nid = \"a\"\ntokens = {{ input_uncached = \"1\" }}\n[[models.surcharges]]\nhost = \"{host}\"\ntokens = \"1.1\""
+        );
+        parse_prices("p.toml", &file).unwrap()
+    };
+    let read = |host| parse_provider("x", "x.toml", GOOD, prices(host)).map_err(|error| error.to_string());
+    assert!(
+        read("mars")
+            .unwrap_err()
+            .contains("`mars` is not a host of the provider")
+    );
+    assert_eq!(read("files").map(|provider| provider.prices.rows.len()), Ok(1));
+}
 
 #[test]
 fn every_mistake_in_prices_is_named() {

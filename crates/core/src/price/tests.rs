@@ -1,5 +1,17 @@
-use super::*;
 use proptest::prelude::*;
+
+use super::charge::{INPUT, OUTPUT};
+use super::*;
+use crate::money::NanoUsd;
+use crate::usage::{Bucket, Usage};
+
+/// Served in a service tier, and nothing else.
+fn tier(service_tier: Option<&str>) -> Terms<'_> {
+    Terms {
+        service_tier,
+        ..Terms::default()
+    }
+}
 
 fn row(prices: UnitPrices) -> ModelPrice {
     ModelPrice {
@@ -9,6 +21,8 @@ fn row(prices: UnitPrices) -> ModelPrice {
         prices,
         tiers: Cow::Borrowed(&[]),
         variants: Cow::Borrowed(&[]),
+        choices: Cow::Borrowed(&[]),
+        surcharges: Cow::Borrowed(&[]),
         context_window: Some(200_000),
         max_input_tokens: None,
         max_output_tokens: Some(64_000),
@@ -64,7 +78,7 @@ fn request() -> BoundInput<'static> {
         rounds: Some(1),
         n: 1,
         max_output: Some(1_000),
-        service_tier: Some("default"),
+        terms: tier(Some("default")),
         calls: &[],
     }
 }
@@ -76,15 +90,21 @@ fn lines_are_rounded_up_and_added() {
         .with(Bucket::CacheRead, 12_000)
         .with(Bucket::OutputText, 480);
     // 75,000 + 3,600,000 + 7,200,000 nano-dollars.
-    assert_eq!(row(base()).charge(&usage, None), Ok(NanoUsd(10_875_000)));
+    assert_eq!(
+        row(base()).charge(&usage, &Terms::default()),
+        Ok(NanoUsd(10_875_000))
+    );
     let tiny = UnitPrices::NONE
         .with(Bucket::InputUncached, 1)
         .with(Bucket::OutputText, 1_000_001);
     let usage = Usage::ZERO
         .with(Bucket::InputUncached, 1)
         .with(Bucket::OutputText, 1);
-    assert_eq!(row(tiny).charge(&usage, None), Ok(NanoUsd(3)));
-    assert_eq!(row(base()).charge(&Usage::ZERO, None), Ok(NanoUsd(0)));
+    assert_eq!(row(tiny).charge(&usage, &Terms::default()), Ok(NanoUsd(3)));
+    assert_eq!(
+        row(base()).charge(&Usage::ZERO, &Terms::default()),
+        Ok(NanoUsd(0))
+    );
 }
 
 #[test]
@@ -108,10 +128,10 @@ fn substitutes_are_never_cheaper_kinds() {
     ] {
         assert_eq!(prices.get(bucket), price, "{bucket:?}");
     }
-    let writes = prices.with(CacheWrite5m, 12).with(CacheWrite1h, 20);
+    let writes = prices.clone().with(CacheWrite5m, 12).with(CacheWrite1h, 20);
     assert_eq!(writes.get(CacheWrite), Some(20));
-    assert_eq!(prices.with(CacheWrite5m, 12).get(CacheWrite1h), Some(12));
-    assert_eq!(prices.with(AudioIn, 40).get(AudioCacheRead), Some(40));
+    assert_eq!(prices.clone().with(CacheWrite5m, 12).get(CacheWrite1h), Some(12));
+    assert_eq!(prices.clone().with(AudioIn, 40).get(AudioCacheRead), Some(40));
     assert_eq!(
         prices.with(Reasoning, 0).get(Reasoning),
         Some(0),
@@ -127,7 +147,7 @@ fn what_has_no_price_is_named_and_the_rest_is_known() {
         .with(Bucket::WebSearches, 2)
         .with(Bucket::Pages, 1);
     assert_eq!(
-        row(base()).charge(&usage, None),
+        row(base()).charge(&usage, &Terms::default()),
         Err(Unpriced {
             bucket: Bucket::WebSearches,
             priced: NanoUsd(3_000_000)
@@ -145,12 +165,12 @@ fn all_input_together_chooses_the_tier_of_the_whole_request() {
     };
     let row = long_context();
     assert_eq!(
-        row.charge(&usage(99_000), None),
+        row.charge(&usage(99_000), &Terms::default()),
         Ok(NanoUsd(3_000_000 + 29_700_000 + 15_000_000))
     );
     // One more: uncached and output at the tier's price, cache reads keep the base price.
     assert_eq!(
-        row.charge(&usage(99_001), None),
+        row.charge(&usage(99_001), &Terms::default()),
         Ok(NanoUsd(6_000_000 + 29_700_300 + 22_500_000))
     );
 }
@@ -161,7 +181,7 @@ fn the_served_tier_chooses_the_variant() {
     let usage = Usage::ZERO
         .with(Bucket::InputUncached, 1_000)
         .with(Bucket::OutputText, 1_000);
-    for (tier, nanos) in [
+    for (name, nanos) in [
         (None, 18_000_000),
         (Some("default"), 18_000_000),
         (Some("Standard"), 18_000_000),
@@ -169,11 +189,11 @@ fn the_served_tier_chooses_the_variant() {
         (Some("PRIORITY"), 36_000_000),
         (Some("scale"), 36_000_000),
     ] {
-        assert_eq!(row.charge(&usage, tier), Ok(NanoUsd(nanos)), "{tier:?}");
+        assert_eq!(row.charge(&usage, &tier(name)), Ok(NanoUsd(nanos)), "{name:?}");
     }
     // A variant without tiers is not cheaper than the base prices' tier.
     let long = Usage::ZERO.with(Bucket::InputUncached, 150_000);
-    assert_eq!(row.charge(&long, Some("flex")), Ok(NanoUsd(900_000_000)));
+    assert_eq!(row.charge(&long, &tier(Some("flex"))), Ok(NanoUsd(900_000_000)));
 }
 
 #[test]
@@ -188,7 +208,7 @@ fn sums_beyond_the_range_stop_at_its_end() {
     let usage = Usage::ZERO
         .with(Bucket::InputUncached, u64::MAX)
         .with(Bucket::OutputText, u64::MAX);
-    assert_eq!(row.charge(&usage, None), Ok(NanoUsd::MAX));
+    assert_eq!(row.charge(&usage, &Terms::default()), Ok(NanoUsd::MAX));
     let request = BoundInput {
         input_tokens: u64::MAX,
         n: u64::MAX / 2,
@@ -249,7 +269,7 @@ fn a_bound_covers_every_tier_in_which_the_request_may_be_served() {
     let row = with_variants();
     let at = |service_tier| {
         row.bound(&BoundInput {
-            service_tier,
+            terms: tier(service_tier),
             ..request()
         })
         .unwrap()
@@ -260,6 +280,134 @@ fn a_bound_covers_every_tier_in_which_the_request_may_be_served() {
     for dear in [None, Some("auto"), Some("priority"), Some("something new")] {
         assert_eq!(at(dear), 36_000_000, "{dear:?}");
     }
+}
+
+#[test]
+fn what_was_chosen_has_its_price_or_the_dearest() {
+    let when = |member: &'static str, value: &'static str| (Cow::Borrowed(member), Cow::Borrowed(value));
+    let choice = |when: Vec<_>, price| Choice {
+        when: when.into(),
+        prices: UnitPrices::NONE.with(Bucket::Images, price),
+    };
+    let row = ModelPrice {
+        choices: vec![
+            choice(vec![when("quality", "hd"), when("size", "large")], 120_000_000),
+            choice(vec![when("quality", "hd")], 80_000_000),
+            choice(vec![when("quality", "standard")], 40_000_000),
+        ]
+        .into(),
+        ..row(UnitPrices::NONE.with(Bucket::Images, 40_000_000))
+    };
+    for (said, nanos) in [
+        (vec![], 40),
+        (vec![("quality", "standard")], 40),
+        (vec![("quality", "HD")], 80),
+        (vec![("quality", "hd"), ("size", "small")], 80),
+        (vec![("quality", "hd"), ("size", "large")], 120),
+        (vec![("quality", "best")], 120),
+        (vec![("size", "large")], 120),
+    ] {
+        let chosen: Vec<Chosen> = said
+            .iter()
+            .map(|(member, value)| Chosen {
+                member: (*member).into(),
+                value: (*value).to_owned(),
+            })
+            .collect();
+        let terms = Terms {
+            chosen: &chosen,
+            ..Terms::default()
+        };
+        let one = Usage::ZERO.with(Bucket::Images, 1);
+        assert_eq!(row.charge(&one, &terms), Ok(NanoUsd(nanos)), "{said:?}");
+        let request = BoundInput {
+            input_tokens: 0,
+            max_output: Some(0),
+            terms,
+            calls: &[(Bucket::Images, Some(2))],
+            ..request()
+        };
+        assert_eq!(row.bound(&request), Some(NanoUsd(2 * nanos + 24)), "{said:?}");
+    }
+}
+
+#[test]
+fn a_place_costs_more_and_only_by_the_token() {
+    let surcharge = |place, per_mille| Surcharge { place, per_mille };
+    let row = ModelPrice {
+        surcharges: vec![
+            surcharge(Place::Inference("us".into()), 1_100),
+            surcharge(Place::Host("eu".into()), 1_250),
+        ]
+        .into(),
+        ..row(base().with(Bucket::WebSearches, 10_000_000_000))
+    };
+    let usage = Usage::ZERO
+        .with(Bucket::InputUncached, 1_000)
+        .with(Bucket::WebSearches, 2);
+    let fee = 20_000;
+    for (geo, host, charged, bound) in [
+        (None, "", 3_000_000, 3_300_000),
+        (Some("global"), "", 3_000_000, 3_000_000),
+        (Some("not_available"), "", 3_000_000, 3_000_000),
+        (Some("US"), "", 3_300_000, 3_300_000),
+        (Some("mars"), "", 3_300_000, 3_300_000),
+        (None, "eu", 3_750_000, 3_750_000),
+        (Some("us"), "eu", 3_750_000, 3_750_000),
+        (Some("global"), "us", 3_000_000, 3_000_000),
+    ] {
+        let terms = Terms {
+            inference_geo: geo,
+            host,
+            ..tier(Some("default"))
+        };
+        assert_eq!(
+            row.charge(&usage, &terms),
+            Ok(NanoUsd(charged + fee)),
+            "{geo:?} {host}"
+        );
+        let request = BoundInput {
+            max_output: Some(0),
+            terms,
+            calls: &[(Bucket::WebSearches, Some(2))],
+            ..request()
+        };
+        assert_eq!(
+            row.bound(&request),
+            Some(NanoUsd(bound + fee + 24)),
+            "{geo:?} {host}"
+        );
+    }
+    // Each line is rounded up once, with the surcharge in it.
+    let one = Usage::ZERO.with(Bucket::CacheRead, 1);
+    let eu = Terms {
+        host: "eu",
+        ..Terms::default()
+    };
+    assert_eq!(row.charge(&one, &eu), Ok(NanoUsd(375)));
+}
+
+#[test]
+fn a_list_keeps_what_it_is_given() {
+    let list = UnitPrices::NONE
+        .with(Bucket::OutputText, 3)
+        .with(Bucket::InputUncached, 1)
+        .with(Bucket::ImagesIn, 4)
+        .with(Bucket::InputUncached, 2);
+    let expected = [
+        (Bucket::InputUncached, 2),
+        (Bucket::OutputText, 3),
+        (Bucket::ImagesIn, 4),
+    ];
+    assert!(list.iter().eq(expected));
+    assert_eq!(list.written(Bucket::CacheRead), None);
+    let over = UnitPrices::NONE
+        .with(Bucket::OutputText, 9)
+        .with(Bucket::Pages, 5);
+    let both = list.overlaid(&over);
+    assert_eq!(both.written(Bucket::OutputText), Some(9));
+    assert_eq!(both.written(Bucket::Pages), Some(5));
+    assert_eq!(both.written(Bucket::ImagesIn), Some(4));
 }
 
 #[test]
@@ -333,8 +481,13 @@ fn prices() -> impl Strategy<Value = UnitPrices> {
         1 => Just(Some(0)),
         4 => (1_i64..100_000_000_000).prop_map(Some),
     ];
-    prop::collection::vec(price, Bucket::COUNT)
-        .prop_map(|prices| UnitPrices(std::array::from_fn(|index| prices[index])))
+    prop::collection::vec(price, Bucket::COUNT).prop_map(|prices| {
+        Bucket::ALL
+            .into_iter()
+            .zip(prices)
+            .filter_map(|(bucket, price)| Some((bucket, price?)))
+            .fold(UnitPrices::NONE, |list, (bucket, price)| list.with(bucket, price))
+    })
 }
 
 fn tiers() -> impl Strategy<Value = Vec<Tier>> {
@@ -345,6 +498,28 @@ fn tiers() -> impl Strategy<Value = Vec<Tier>> {
         }),
         0..3,
     )
+}
+
+/// What a resolution costs, by its number.
+fn choices() -> impl Strategy<Value = Vec<Choice>> {
+    prop::collection::vec(prices(), 0..3).prop_map(|lists| {
+        let number = |(number, prices): (usize, UnitPrices)| Choice {
+            when: vec![("resolution".into(), number.to_string().into())].into(),
+            prices,
+        };
+        lists.into_iter().enumerate().map(number).collect()
+    })
+}
+
+fn surcharges() -> impl Strategy<Value = Vec<Surcharge>> {
+    let surcharge = (any::<bool>(), 1_000_u32..3_000).prop_map(|(by_host, per_mille)| Surcharge {
+        place: match by_host {
+            true => Place::Host("eu".into()),
+            false => Place::Inference("us".into()),
+        },
+        per_mille,
+    });
+    prop::collection::vec(surcharge, 0..3)
 }
 
 const NAMES: [&str; 4] = ["flex", "priority", "batch", "default"];
@@ -365,11 +540,15 @@ fn any_row() -> impl Strategy<Value = ModelPrice> {
         prop::option::of(1_u64..400_000),
         prop::option::of(1_u64..100_000),
     );
-    (prices(), 0_i64..10_000_000_000, tiers(), variants, sizes).prop_map(
-        |(prices, input, tiers, variants, (context_window, max_input_tokens, max_output_tokens))| {
+    let special = (choices(), surcharges());
+    (prices(), 0_i64..10_000_000_000, tiers(), variants, sizes, special).prop_map(
+        |(prices, input, tiers, variants, sizes, (choices, surcharges))| {
+            let (context_window, max_input_tokens, max_output_tokens) = sizes;
             ModelPrice {
                 tiers: tiers.into(),
                 variants: variants.into(),
+                choices: choices.into(),
+                surcharges: surcharges.into(),
                 context_window,
                 max_input_tokens,
                 max_output_tokens,
@@ -410,20 +589,29 @@ proptest! {
         n in 1_u64..5,
         cap in prop::option::of(0_u64..100_000),
         searches in 0_u64..10,
+        resolution in prop::option::of(0_u8..4),
+        geo in prop::option::of(prop::sample::select(&["us", "global", "mars"][..])),
+        reported in prop::option::of(prop::sample::select(&["us", "global", "mars"][..])),
+        host in prop::sample::select(&["", "eu"][..]),
         shares in (0_u64..=100, 0_u64..=100),
         weights in prop::collection::vec(any::<u8>(), INPUT.len() + OUTPUT.len()),
     ) {
         let calls = [(Bucket::WebSearches, Some(searches))];
+        let chosen: Vec<Chosen> = resolution
+            .map(|number| Chosen { member: "resolution".into(), value: number.to_string() })
+            .into_iter()
+            .collect();
+        let terms = Terms { service_tier: asked, inference_geo: geo, host, chosen: &chosen };
         let request = BoundInput {
-            input_tokens: body_tokens, unbounded_input, n, max_output: cap, service_tier: asked, calls: &calls,
-            rounds: Some(1),
+            input_tokens: body_tokens, unbounded_input, n, max_output: cap, terms, calls: &calls, rounds: Some(1),
         };
         let Some(bound) = row.bound(&request) else { return Ok(()) };
 
         // What the request does not contain is limited by the vendor's window, and what it contains by both.
         let window = row.context_window.max(row.max_input_tokens);
         let most_input = if unbounded_input { window.unwrap() } else { body_tokens };
-        let makes_output = OUTPUT.iter().any(|bucket| row.prices.get(*bucket).is_some());
+        let lists = std::iter::once(&row.prices).chain(row.choices.iter().map(|choice| &choice.prices));
+        let makes_output = lists.flat_map(UnitPrices::iter).any(|(bucket, _)| OUTPUT.contains(&bucket));
         let most_output = match makes_output {
             true => n * cap.or(row.max_output_tokens).or(row.context_window).unwrap_or(0),
             false => 0,
@@ -441,7 +629,10 @@ proptest! {
             Some(name) if served == name => name,
             Some(_) => "default",
         };
-        match row.charge(&usage, Some(served)) {
+        // Inference runs where it was asked for, or where the account says.
+        let inference_geo = geo.or(reported);
+        let terms = Terms { service_tier: Some(served), inference_geo, ..terms };
+        match row.charge(&usage, &terms) {
             Ok(cost) => prop_assert!(cost <= bound, "{cost:?} > {bound:?}"),
             Err(unpriced) => prop_assert!(unpriced.priced <= bound),
         }

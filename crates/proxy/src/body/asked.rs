@@ -4,12 +4,14 @@
 //! and of what two values mean the dearer one is taken. The figures are those of the vendors' price pages. Where nothing in a
 //! request bounds what it costs, there is no most.
 
+pub(crate) mod media;
+
 use keystore_catalog::UsageShape;
 use keystore_core::Bucket;
 
-use super::number;
 use super::scan::{Kind, NotJson, Scan, Scanner};
-use crate::meter::Asked;
+use super::value::number;
+use crate::meter::{Asked, Stated};
 
 /// What Mistral documents as the most pages of a document.
 const MOST_PAGES: u64 = 1_000;
@@ -53,6 +55,7 @@ pub(crate) fn known(bucket: Bucket, units: u64) -> Asked {
         bucket,
         units,
         most: Some(units),
+        ..unknown(bucket, units)
     }
 }
 
@@ -62,6 +65,8 @@ pub(crate) fn unknown(bucket: Bucket, units: u64) -> Asked {
         bucket,
         units,
         most: None,
+        stated: Stated::Itself,
+        also: None,
     }
 }
 
@@ -257,7 +262,7 @@ fn characters(body: Body<'_>, wanted: &str) -> Scan<u64> {
 }
 
 /// Pages: those that are named, one for an image, and otherwise as many as a document may have. Pages that are to be annotated have
-/// another price, and so no bound.
+/// another price; the answer states them as pages.
 fn mistral_ocr(body: Body<'_>) -> Scan<Asked> {
     let (mut pages, mut is_image, mut annotated) = (None, false, false);
     body.members(|scanner, name| {
@@ -284,10 +289,14 @@ fn mistral_ocr(body: Body<'_>) -> Scan<Asked> {
     };
     // How long a document is only the answer says; one page is not too much.
     let units = if pages.is_some() || is_image { most } else { 1 };
+    let (bucket, stated) = match annotated {
+        true => (Bucket::AnnotatedPages, Stated::As(Bucket::Pages, 1)),
+        false => (Bucket::Pages, Stated::Itself),
+    };
     Ok(Asked {
-        bucket: Bucket::Pages,
-        units,
-        most: Some(most).filter(|_| !annotated),
+        most: Some(most),
+        stated,
+        ..unknown(bucket, units)
     })
 }
 
@@ -484,7 +493,7 @@ mod tests {
         );
         assert_eq!(
             ocr(&format!("{{{url},\"document_annotation_format\":{{}}}}")),
-            Some((Bucket::Pages, 1, None))
+            Some((Bucket::AnnotatedPages, 1, Some(1_000)))
         );
     }
 }

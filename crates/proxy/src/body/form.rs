@@ -17,6 +17,9 @@ const MAX_HEAD: usize = 1_024;
 /// The names that are read here.
 const NAMES: [&str; 4] = ["model", "n", "stream", "response_format"];
 
+/// A name and its value.
+type Part<'a> = (&'a str, &'a [u8]);
+
 /// What a form says about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Form<'a> {
@@ -26,6 +29,8 @@ pub(crate) struct Form<'a> {
     pub(crate) n: Option<u64>,
     /// `stream`.
     pub(crate) stream: bool,
+    /// The names and values of all parts.
+    pub(crate) parts: Vec<Part<'a>>,
 }
 
 /// The boundary, if these headers announce a form.
@@ -70,12 +75,8 @@ pub(crate) fn boundary(headers: &HeaderMap) -> Result<Option<&str>, Malformed> {
 /// # Errors
 /// It can be read in two ways.
 pub(crate) fn read<'a>(body: &'a [u8], boundary: &str) -> Result<Form<'a>, Malformed> {
-    parts(body, boundary)
-        .and_then(|parts| form(&parts))
-        .ok_or(Malformed::Form)
+    parts(body, boundary).and_then(form).ok_or(Malformed::Form)
 }
-
-type Part<'a> = (&'a str, &'a [u8]);
 
 /// The names and values of the parts.
 fn parts<'a>(body: &'a [u8], boundary: &str) -> Option<Vec<Part<'a>>> {
@@ -145,7 +146,7 @@ fn names_nothing(mut rest: &str) -> Option<bool> {
     }
 }
 
-fn form<'a>(parts: &[Part<'a>]) -> Option<Form<'a>> {
+fn form(parts: Vec<Part<'_>>) -> Option<Form<'_>> {
     let mut form = Form::default();
     for (index, (name, value)) in parts.iter().enumerate() {
         let Some(known) = NAMES.iter().find(|known| known.eq_ignore_ascii_case(name)) else {
@@ -165,6 +166,7 @@ fn form<'a>(parts: &[Part<'a>]) -> Option<Form<'a>> {
             _ => {}
         }
     }
+    form.parts = parts;
     Some(form)
 }
 
@@ -184,7 +186,9 @@ mod tests {
         let body = format!("{}--b--\r\n", parts.concat());
         read(body.as_bytes(), "b").map(|form| Form {
             model: form.model.map(|model| Cow::Owned(model.into_owned())),
-            ..form
+            n: form.n,
+            stream: form.stream,
+            parts: Vec::new(),
         })
     }
 
@@ -201,8 +205,8 @@ mod tests {
         ]);
         let expected = Form {
             model: Some("whisper-1".into()),
-            n: None,
             stream: true,
+            ..Form::default()
         };
         assert_eq!(read, Ok(expected));
         assert_eq!(

@@ -1,3 +1,4 @@
+use super::content::TOKENS_PER_IMAGE;
 use super::*;
 use bytes::Bytes;
 use keystore_catalog::UsageShape;

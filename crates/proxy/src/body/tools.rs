@@ -7,7 +7,7 @@
 use keystore_core::Bucket;
 
 use super::scan::{Kind, Scan, Scanner};
-use super::{number, same_name};
+use super::value::{number, same_name};
 
 /// No vendor's preamble for one of its client tools (shell, editor, computer) is longer; Anthropic documents up to 735.
 const TOKENS_PER_CLIENT_TOOL: u64 = 1_024;

@@ -25,6 +25,7 @@ pub(super) struct Counters {
     output_tokens_details: Option<OutputDetails>,
     server_tool_use: Option<ServerToolUse>,
     service_tier: Option<String>,
+    inference_geo: Option<String>,
     speed: Option<String>,
 }
 
@@ -98,6 +99,7 @@ fn state(reading: &mut Reading, stated: &[u8]) -> bool {
     let names_output = stated.output_tokens.0.is_some();
     reading.usage = Some(counters.replace(stated));
     reading.service_tier = counters.service_tier();
+    reading.inference_geo = counters.inference_geo.clone();
     names_output
 }
 
@@ -132,6 +134,7 @@ impl Counters {
         self.output_tokens_details = stated.output_tokens_details.or(self.output_tokens_details);
         self.server_tool_use = stated.server_tool_use.or(self.server_tool_use);
         self.service_tier = stated.service_tier.or(self.service_tier.take());
+        self.inference_geo = stated.inference_geo.or(self.inference_geo.take());
         self.speed = stated.speed.or(self.speed.take());
     }
 

@@ -11,9 +11,16 @@ use super::count::{Count, distribute};
 use super::json::{self, Answer, Elements, find};
 use super::reading::{Reading, Vendor};
 
-/// The most web searches that a chunk named.
+/// What the answer was grounded in.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Searches(u64);
+pub(super) struct Searches {
+    /// The most searches that a chunk named.
+    queries: u64,
+    /// Something comes from the web.
+    web: bool,
+    /// Something comes from the map.
+    map: bool,
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -94,8 +101,12 @@ fn take(reading: &mut Reading, answer: Answer<'_>) -> Read {
         (None, None) => None,
     };
     if let Some(usage) = stated {
-        let searches = searches(reading);
-        reading.usage = Some(usage.with(Bucket::WebSearches, searches));
+        let (web, map) = searches(reading);
+        reading.usage = Some(
+            usage
+                .with(Bucket::WebSearches, web)
+                .with(Bucket::MapSearches, map),
+        );
     }
     Read {
         stated: stated.is_some(),
@@ -105,32 +116,50 @@ fn take(reading: &mut Reading, answer: Answer<'_>) -> Read {
 
 fn candidates(reading: &mut Reading, list: &[u8]) -> Progress {
     let mut progress = Progress::NotSaid;
-    let mut queries = 0;
+    let mut found = Searches::default();
     for candidate in Elements::of(list) {
         let finished = find(candidate, &["finishReason"]).is_some_and(json::is_set);
         progress = match (finished, progress) {
             (true, _) | (_, Progress::Finished) => Progress::Finished,
             _ => Progress::Going,
         };
-        let named = find(candidate, &["groundingMetadata", "webSearchQueries"]);
-        queries += named.map_or(0, |queries| Elements::of(queries).count() as u64);
+        let Some(grounding) = find(candidate, &["groundingMetadata"]) else {
+            continue;
+        };
+        let named = find(grounding, &["webSearchQueries"]);
+        found.queries += named.map_or(0, |queries| Elements::of(queries).count() as u64);
+        for source in find(grounding, &["groundingChunks"])
+            .into_iter()
+            .flat_map(Elements::of)
+        {
+            found.web |= find(source, &["web"]).is_some();
+            found.map |= find(source, &["maps"]).is_some();
+        }
     }
     if let Vendor::Gemini(searches) = &mut reading.vendor {
-        searches.0 = searches.0.max(queries);
+        searches.queries = searches.queries.max(found.queries);
+        searches.web |= found.web;
+        searches.map |= found.map;
     }
     progress
 }
 
-/// How many searches are charged: up to the second generation one for each grounded prompt, since then one for each query.
-fn searches(reading: &Reading) -> u64 {
-    let Vendor::Gemini(Searches(queries)) = reading.vendor else {
-        return 0;
+/// How many searches of the web and of the map are charged: up to the second generation one for each grounded prompt, since then
+/// one for each query. The queries are not told apart: they were of the map where nothing else was found.
+fn searches(reading: &Reading) -> (u64, u64) {
+    let Vendor::Gemini(Searches { queries, web, map }) = reading.vendor else {
+        return (0, 0);
+    };
+    let (web, map) = match (map, web) {
+        (false, _) => (queries, 0),
+        (true, false) => (0, queries.max(1)),
+        (true, true) => (queries, 1),
     };
     let model = reading.model.as_deref().unwrap_or_default();
     if charges_by_prompt(model) {
-        queries.min(1)
+        (web.min(1), map.min(1))
     } else {
-        queries
+        (web, map)
     }
 }
 

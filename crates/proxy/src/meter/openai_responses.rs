@@ -18,6 +18,9 @@ use crate::sse::Event;
 pub(super) struct Calls {
     web_searches: u64,
     file_searches: u64,
+    images: u64,
+    /// A container was used, which is charged by its sessions: one at least.
+    sessions: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,6 +110,8 @@ impl Calls {
         match json::find(item, &["type"]) {
             Some(b"\"web_search_call\"") => self.web_searches += 1,
             Some(b"\"file_search_call\"") => self.file_searches += 1,
+            Some(b"\"image_generation_call\"") => self.images += 1,
+            Some(b"\"code_interpreter_call\"") => self.sessions = 1,
             _ => {}
         }
     }
@@ -116,6 +121,8 @@ impl Calls {
         usage
             .with(Bucket::WebSearches, self.web_searches)
             .with(Bucket::FileSearches, self.file_searches)
+            .with(Bucket::Images, self.images)
+            .with(Bucket::Sessions, self.sessions)
     }
 }
 

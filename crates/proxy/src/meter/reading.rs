@@ -25,6 +25,8 @@ pub(super) struct Reading {
     pub(super) complete: bool,
     pub(super) model: Option<String>,
     pub(super) service_tier: Option<String>,
+    /// Where inference ran.
+    pub(super) inference_geo: Option<String>,
     pub(super) failed: bool,
     /// Bytes of the texts that the answer consists of.
     pub(super) text_bytes: u64,
@@ -69,7 +71,7 @@ impl Vendor {
             UsageShape::Elevenlabs => Self::Header("character-cost"),
             UsageShape::Fal => Self::Header("x-fal-billable-units"),
             // The request says it all.
-            UsageShape::Resend => Self::Stated(&[]),
+            UsageShape::Resend | UsageShape::Video => Self::Stated(&[]),
             UsageShape::None | UsageShape::OpenaiRealtime => Self::Unread,
             UsageShape::Voyage
             | UsageShape::Jina
@@ -102,6 +104,7 @@ impl Reading {
             complete: false,
             model: None,
             service_tier: None,
+            inference_geo: None,
             failed: false,
             text_bytes: 0,
         };

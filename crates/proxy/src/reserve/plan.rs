@@ -14,17 +14,17 @@ use http::header::CONTENT_ENCODING;
 use hyper::body::Body as _;
 use keystore_catalog::{Billing, OutputCap, PriceRef, UsageShape};
 use keystore_core::deny::Malformed;
-use keystore_core::price::ModelPrice;
+use keystore_core::price::{ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
 
-use self::bound::{Needs, Prices};
+use self::bound::{Called, Held, Needs, Prices};
 use self::whole::declared_length;
-use super::Asked;
+use super::{Asked, AskedTerms};
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::form::{self, Form};
-use crate::body::{self, Edits, RequestFacts};
+use crate::body::{self, Edits, chosen};
 use crate::forward::OutgoingBody;
 use crate::meter::{self, MeterSetup};
 
@@ -40,10 +40,36 @@ pub(super) struct Plan {
     pub(super) budgets: Vec<HeldBudget>,
     pub(super) body: OutgoingBody,
     pub(super) request_bytes: u64,
-    pub(super) service_tier: Option<String>,
+    pub(super) terms: AskedTerms,
     pub(super) meter: Option<MeterSetup>,
     pub(super) stream: bool,
     pub(super) output_cap: Option<u64>,
+}
+
+impl Plan {
+    /// The plan of a call whose body was read: what it needs is held.
+    fn metered(
+        model: Option<&str>,
+        price: Option<PriceRef>,
+        held: Held,
+        terms: AskedTerms,
+        meter: MeterSetup,
+        body: Bytes,
+    ) -> Self {
+        Self {
+            model: model.map(str::to_owned),
+            price,
+            per_call: Usage::ZERO,
+            hold: held.amount,
+            budgets: held.budgets,
+            request_bytes: body.len() as u64,
+            terms,
+            meter: Some(meter),
+            stream: false,
+            output_cap: held.output_cap,
+            body: OutgoingBody::Full(body),
+        }
+    }
 }
 
 /// What tells how much a call may cost.
@@ -100,7 +126,10 @@ impl Proxy {
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
-        let takes_forms = matches!(shape, UsageShape::OpenaiAudio | UsageShape::OpenaiImages);
+        let takes_forms = matches!(
+            shape,
+            UsageShape::OpenaiAudio | UsageShape::OpenaiImages | UsageShape::Video
+        );
         let boundary = match takes_forms {
             true => form::boundary(request.headers).map_err(Deny::Malformed)?,
             false => None,
@@ -128,7 +157,15 @@ impl Proxy {
             others.push(permit.provider().find_price(other, now));
         }
         let path = permit.target.upstream_path();
-        let needs = Needs::of_body(shape, path, &bytes, &facts, price.as_deref());
+        let chosen = chosen::of_body(&bytes, price.as_deref());
+        let terms = AskedTerms::new(permit.target.alias(), chosen).with(shape, &facts);
+        let needs = Needs::of_body(
+            Called::of(permit),
+            &bytes,
+            &facts,
+            terms.terms(),
+            price.as_deref(),
+        );
         let held = self.hold(
             permit,
             &needs,
@@ -146,24 +183,16 @@ impl Proxy {
             output_cap: cap_member(permit).zip(held.output_cap),
         };
         let sent = body::splice(&bytes, &facts.layout, edits);
+        let meter = MeterSetup {
+            shape,
+            hide_usage_chunk,
+            input_tokens: meter::tokens_of_text(bytes.len() as u64),
+            asked: needs.asked,
+        };
         Ok(Plan {
-            model: model.map(str::to_owned),
-            price,
-            per_call: Usage::ZERO,
-            hold: held.amount,
-            budgets: held.budgets,
-            request_bytes: sent.len() as u64,
-            service_tier: asked_tier(&facts),
-            meter: Some(MeterSetup {
-                shape,
-                hide_usage_chunk,
-                input_tokens: meter::tokens_of_text(bytes.len() as u64),
-                asked: needs.asked,
-            }),
             // Gemini writes a list piece by piece, which its head does not tell.
             stream: facts.stream || path.ends_with(":streamGenerateContent"),
-            output_cap: held.output_cap,
-            body: OutgoingBody::Full(sent),
+            ..Plan::metered(model, price, held, terms, meter, sent)
         })
     }
 
@@ -177,25 +206,18 @@ impl Proxy {
             .or(permit.price_model());
         permit.agent.check_model(model)?;
         let price = model.and_then(|model| permit.provider().find_price(model, now));
-        let needs = Needs::of_form(shape, bytes, form, price.as_deref());
+        let terms = AskedTerms::new(permit.target.alias(), chosen::of_form(form, price.as_deref()));
+        let needs = Needs::of_form(Called::of(permit), bytes, form, terms.terms(), price.as_deref());
         let held = self.hold(permit, &needs, model, price.as_deref().into(), now)?;
+        let meter = MeterSetup {
+            shape,
+            hide_usage_chunk: false,
+            input_tokens: meter::tokens_of_media(bytes.len() as u64),
+            asked: needs.asked,
+        };
         Ok(Plan {
-            model: model.map(str::to_owned),
-            price,
-            per_call: Usage::ZERO,
-            hold: held.amount,
-            budgets: held.budgets,
-            request_bytes: bytes.len() as u64,
-            service_tier: None,
-            meter: Some(MeterSetup {
-                shape,
-                hide_usage_chunk: false,
-                input_tokens: meter::tokens_of_media(bytes.len() as u64),
-                asked: needs.asked,
-            }),
             stream: form.stream,
-            output_cap: None,
-            body: OutgoingBody::Full(bytes.clone()),
+            ..Plan::metered(model, price, held, terms, meter, bytes.clone())
         })
     }
 
@@ -209,26 +231,16 @@ impl Proxy {
         let row = permit.price_model();
         let price = row.and_then(|row| permit.provider().find_price(row, now));
         let bytes = whole::read(request.body, permit.operation.max_body_bytes).await?;
-        let needs = Needs::of_units(shape, permit.target.upstream_path(), &bytes);
+        let terms = AskedTerms::new(permit.target.alias(), chosen::of_body(&bytes, price.as_deref()));
+        let needs = Needs::of_units(Called::of(permit), &bytes, terms.terms());
         let held = self.hold(permit, &needs, None, price.as_deref().into(), now)?;
-        Ok(Plan {
-            model: None,
-            price,
-            per_call: Usage::ZERO,
-            hold: held.amount,
-            budgets: held.budgets,
-            request_bytes: bytes.len() as u64,
-            service_tier: None,
-            meter: Some(MeterSetup {
-                shape,
-                hide_usage_chunk: false,
-                input_tokens: 0,
-                asked: needs.asked,
-            }),
-            stream: false,
-            output_cap: None,
-            body: OutgoingBody::Full(bytes),
-        })
+        let meter = MeterSetup {
+            shape,
+            hide_usage_chunk: false,
+            input_tokens: 0,
+            asked: needs.asked,
+        };
+        Ok(Plan::metered(None, price, held, terms, meter, bytes))
     }
 
     /// An operation with a price per call: the price is held, and charged when the vendor takes the call.
@@ -270,6 +282,7 @@ fn plan_by_answer(permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Pl
     let row = model.or(permit.price_model());
     let price = row.and_then(|row| permit.provider().find_price(row, now));
     let mut plan = unbilled(permit, request)?;
+    plan.terms = AskedTerms::new(permit.target.alias(), chosen::of_unread(price.as_deref()));
     plan.meter = Some(MeterSetup {
         shape,
         hide_usage_chunk: false,
@@ -329,12 +342,6 @@ fn named_outside<'a>(permit: &'a Permit, shape: UsageShape, path: &'a str) -> Op
     }
 }
 
-/// The service tier that a request asks for, unless it leaves that to the vendor.
-fn asked_tier(facts: &RequestFacts<'_>) -> Option<String> {
-    let tier = facts.service_tier.as_deref().filter(|tier| *tier != "auto");
-    tier.map(str::to_owned)
-}
-
 /// A call without a price: nothing is held, and the body is passed on as it arrives.
 fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
     let limit = permit.operation.max_body_bytes.unwrap_or(MAX_BODY);
@@ -350,7 +357,7 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
         hold: NanoUsd::ZERO,
         budgets: Vec::new(),
         request_bytes: declared.unwrap_or(0),
-        service_tier: None,
+        terms: AskedTerms::default(),
         meter: None,
         stream: false,
         output_cap: None,
@@ -383,5 +390,9 @@ fn one_call(row: &ModelPrice) -> Option<(Usage, NanoUsd)> {
     ]
     .into_iter()
     .map(|bucket| Usage::ZERO.with(bucket, 1))
-    .find_map(|usage| row.charge(&usage, None).ok().map(|cost| (usage, cost)))
+    .find_map(|usage| {
+        row.charge(&usage, &Terms::default())
+            .ok()
+            .map(|cost| (usage, cost))
+    })
 }

@@ -9,6 +9,7 @@ use keystore_core::time::Micros;
 use uuid::Uuid;
 
 use super::*;
+use crate::reserve::AskedTerms;
 
 const HOLD: NanoUsd = NanoUsd(1_000_000);
 
@@ -16,11 +17,12 @@ static PRICE: ModelPrice = ModelPrice {
     model: Cow::Borrowed("m"),
     aliases: Cow::Borrowed(&[]),
     rule: None,
-    prices: UnitPrices::NONE
-        .with(Bucket::InputUncached, 1_000_000)
-        .with(Bucket::OutputText, 1_000_000),
+    // Uncached input and text output.
+    prices: UnitPrices::from_parts(0b10_0001, &[1_000_000, 1_000_000]),
     tiers: Cow::Borrowed(&[]),
     variants: Cow::Borrowed(&[]),
+    choices: Cow::Borrowed(&[]),
+    surcharges: Cow::Borrowed(&[]),
     context_window: None,
     max_input_tokens: None,
     max_output_tokens: None,
@@ -43,7 +45,7 @@ fn open(limited: bool) -> Open {
         budgets: if limited { vec![held] } else { Vec::new() },
         hold: HOLD,
         request_bytes: 0,
-        service_tier: None,
+        terms: AskedTerms::default(),
         sent: true,
         status: 200,
         first_byte: None,
@@ -59,6 +61,7 @@ fn end(ending: Ending, basis: Basis) -> End {
             cost: None,
             served_model: None,
             service_tier: None,
+            inference_geo: None,
             output_bytes_seen: 21,
             failed: false,
         }),

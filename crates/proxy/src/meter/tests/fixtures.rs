@@ -31,6 +31,7 @@ struct Expected {
     /// Empty: none.
     model: Option<String>,
     tier: Option<String>,
+    geo: Option<String>,
     /// Headers of the answer.
     #[serde(default)]
     head: BTreeMap<String, String>,
@@ -43,6 +44,11 @@ struct ExpectedUnits {
     bucket: String,
     units: u64,
     most: Option<u64>,
+    /// The bucket in which the answer states them, and how many of them each of its units is.
+    stated_as: Option<String>,
+    each: Option<u64>,
+    #[serde(default)]
+    beside: bool,
 }
 
 fn reported() -> String {
@@ -60,7 +66,7 @@ enum Answers {
     Silent,
 }
 
-const SHAPES: [(&str, UsageShape, Answers); 28] = [
+const SHAPES: [(&str, UsageShape, Answers); 29] = [
     ("openai_chat", UsageShape::OpenaiChat, Answers::WholeAndStreamed),
     (
         "openai_responses",
@@ -101,6 +107,7 @@ const SHAPES: [(&str, UsageShape, Answers); 28] = [
     ("deepl", UsageShape::Deepl, Answers::Whole),
     ("mistral_ocr", UsageShape::MistralOcr, Answers::Whole),
     ("resend", UsageShape::Resend, Answers::Silent),
+    ("video", UsageShape::Video, Answers::Silent),
 ];
 
 /// What can become of an answer. Encoded ones are all of them: see `read_alike_however_it_arrives`.
@@ -192,6 +199,12 @@ impl Fixture {
             bucket: bucket(&asked.bucket),
             units: asked.units,
             most: asked.most,
+            stated: match &asked.stated_as {
+                None if asked.beside => Stated::Beside,
+                None => Stated::Itself,
+                Some(name) => Stated::As(bucket(name), asked.each.unwrap_or(1)),
+            },
+            also: None,
         });
         Self {
             name: format!("{folder}/{name}"),
@@ -225,6 +238,7 @@ impl Fixture {
         };
         served(&expected.model, &metered.served_model);
         served(&expected.tier, &metered.service_tier);
+        served(&expected.geo, &metered.inference_geo);
         assert_eq!(metered.output_bytes_seen, self.body.len() as u64);
     }
 }

@@ -5,16 +5,17 @@
 //! and a cap is put in where the client set none.
 
 use keystore_catalog::{PriceRef, UsageShape};
-use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice};
+use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd};
 
 use super::{cap_member, unpriced};
 use crate::Proxy;
 use crate::authorize::Permit;
+use crate::body::RequestFacts;
+use crate::body::asked::{self, media};
 use crate::body::form::Form;
-use crate::body::{RequestFacts, asked};
-use crate::meter::Asked;
+use crate::meter::{Asked, Stated};
 
 /// Without a budget nothing is held; a crash settles at an estimate that takes at most this much output.
 const ESTIMATED_OUTPUT: u64 = 1_024;
@@ -64,6 +65,26 @@ pub(super) struct Held {
     pub(super) output_cap: Option<u64>,
 }
 
+/// The operation, as far as it decides what a call needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Called<'a> {
+    shape: UsageShape,
+    path: &'a str,
+    /// The member that says the seconds of a video.
+    seconds: &'a str,
+}
+
+impl<'a> Called<'a> {
+    pub(super) fn of(permit: &'a Permit) -> Self {
+        let seconds = permit.known().and_then(|known| known.seconds.as_deref());
+        Self {
+            shape: permit.operation.usage_shape,
+            path: permit.target.upstream_path(),
+            seconds: seconds.unwrap_or_default(),
+        }
+    }
+}
+
 /// Nothing that is charged by tokens.
 const NO_TOKENS: BoundInput<'static> = BoundInput {
     input_tokens: 0,
@@ -71,23 +92,29 @@ const NO_TOKENS: BoundInput<'static> = BoundInput {
     rounds: Some(1),
     n: 1,
     max_output: Some(0),
-    service_tier: None,
+    terms: Terms {
+        service_tier: None,
+        inference_geo: None,
+        host: "",
+        chosen: &[],
+    },
     calls: &[],
 };
 
 impl<'a> Needs<'a> {
     /// What a request with a JSON body needs.
     pub(super) fn of_body(
-        shape: UsageShape,
-        path: &str,
+        called: Called<'_>,
         body: &[u8],
         facts: &'a RequestFacts<'a>,
+        terms: Terms<'a>,
         price: Option<&ModelPrice>,
     ) -> Self {
-        if let Some(asked) = units(shape, path, body, facts, price) {
-            return Self::by_units(Some(asked));
+        let Called { shape, path, .. } = called;
+        if let Some(asked) = units(called, body, facts, price) {
+            return Self::by_units(Some(asked), terms);
         }
-        let mut input = facts.bound_input();
+        let mut input = facts.bound_input(terms);
         let mut fees = facts.calls.clone();
         let mut can_cap = true;
         if makes_no_output(shape, path) {
@@ -99,24 +126,32 @@ impl<'a> Needs<'a> {
             (input.max_output, can_cap) = (None, false);
             fees.extend(price.and_then(perplexity_fee));
         }
+        let has_songs = price.is_some_and(|price| price.prices.written(Bucket::Songs).is_some());
+        let songs = has_songs.then(|| Asked {
+            stated: Stated::Beside,
+            ..asked::known(Bucket::Songs, facts.n)
+        });
+        fees.extend(songs.map(|songs| (songs.bucket, songs.most)));
         Self {
             input,
             fees,
             can_cap,
             later: facts.background,
-            asked: None,
+            asked: songs,
         }
     }
 
     /// What a request with a form needs: the audio or the images in it are bounded by the context window only.
     pub(super) fn of_form(
-        shape: UsageShape,
+        called: Called<'_>,
         body: &[u8],
         form: &Form<'_>,
+        terms: Terms<'a>,
         price: Option<&ModelPrice>,
     ) -> Self {
         let prices = |bucket| price.is_some_and(|price| price.prices.written(bucket).is_some());
-        let asked = match shape {
+        let asked = match called.shape {
+            UsageShape::Video => Some(media::video_of_form(form, called.seconds)),
             UsageShape::OpenaiAudio if prices(Bucket::Seconds) && !prices(Bucket::InputUncached) => {
                 Some(asked::unknown(Bucket::Seconds, seconds(body.len() as u64)))
             }
@@ -127,7 +162,7 @@ impl<'a> Needs<'a> {
             _ => None,
         };
         if asked.is_some() {
-            return Self::by_units(asked);
+            return Self::by_units(asked, terms);
         }
         Self {
             input: BoundInput {
@@ -135,6 +170,7 @@ impl<'a> Needs<'a> {
                 unbounded_input: true,
                 n: form.n.unwrap_or(1),
                 max_output: None,
+                terms,
                 ..NO_TOKENS
             },
             fees: Vec::new(),
@@ -145,16 +181,21 @@ impl<'a> Needs<'a> {
     }
 
     /// What a request needs that is charged by units alone.
-    pub(super) fn of_units(shape: UsageShape, path: &str, body: &[u8]) -> Self {
-        Self::by_units(asked::read(shape, path, body).or_else(|| least(shape, body.len() as u64, None)))
+    pub(super) fn of_units(called: Called<'_>, body: &[u8], terms: Terms<'a>) -> Self {
+        let Called { shape, path, .. } = called;
+        let asked = asked::read(shape, path, body).or_else(|| least(shape, body.len() as u64, None));
+        Self::by_units(asked, terms)
     }
 
-    fn by_units(asked: Option<Asked>) -> Self {
+    fn by_units(asked: Option<Asked>, terms: Terms<'a>) -> Self {
         Self {
-            input: NO_TOKENS,
+            input: BoundInput { terms, ..NO_TOKENS },
             fees: asked
-                .map(|asked| (asked.bucket, asked.most))
                 .into_iter()
+                .flat_map(|asked| {
+                    let also = asked.also.map(|(bucket, units)| (bucket, Some(units)));
+                    std::iter::once((asked.bucket, asked.most)).chain(also)
+                })
                 .collect(),
             can_cap: false,
             later: false,
@@ -165,23 +206,30 @@ impl<'a> Needs<'a> {
 
 /// The units that a JSON body asks for, if the vendor charges by them.
 fn units(
-    shape: UsageShape,
-    path: &str,
+    called: Called<'_>,
     body: &[u8],
     facts: &RequestFacts<'_>,
     price: Option<&ModelPrice>,
 ) -> Option<Asked> {
     let prices = |bucket| price.is_some_and(|price| price.prices.written(bucket).is_some());
-    match shape {
-        UsageShape::OpenaiImages if prices(Bucket::Images) => Some(Asked {
-            bucket: Bucket::Images,
-            units: facts.n,
-            // The images that are sent may be charged too.
-            most: Some(facts.n).filter(|_| !facts.has_images && !facts.unbounded_input),
-        }),
+    // The images that are sent may be charged too.
+    let bounded = |asked: Asked| Asked {
+        most: asked.most.filter(|_| !facts.has_images && !facts.unbounded_input),
+        ..asked
+    };
+    match called.shape {
+        UsageShape::Video => {
+            let asked = media::video(body, called.seconds);
+            let also = asked.also.filter(|(bucket, _)| prices(*bucket));
+            Some(Asked { also, ..asked })
+        }
+        UsageShape::OpenaiImages if prices(Bucket::Images) => {
+            Some(bounded(asked::known(Bucket::Images, facts.n)))
+        }
+        UsageShape::OpenaiImages if prices(Bucket::Pixels) => Some(bounded(media::pixels(body, facts.n))),
         // Speech that is charged by its tokens is not charged by its letters.
         UsageShape::OpenaiAudio if prices(Bucket::InputUncached) => None,
-        _ => asked::read(shape, path, body),
+        shape => asked::read(shape, called.path, body),
     }
 }
 

@@ -194,6 +194,74 @@ async fn an_operation_without_a_price_passes_flagged_and_is_refused_under_a_budg
     app.finish().await;
 }
 
+/// Claude Opus 4.6: 5,000 nano-dollars a token of input, 500 cached, 25,000 of output; a tenth more in the United States.
+#[tokio::test]
+async fn tokens_cost_more_where_inference_was_asked_for() {
+    let app = TestApp::start().await;
+    app.create_credential("anthropic").await;
+    let token = app
+        .create_token_with("a", &["anthropic"], json!({"budgetCentsMonthly": 100_000}))
+        .await;
+    let caller = app.caller(&token);
+    for (geo, per_mille) in [
+        (json!({}), 1_000),
+        (json!({"inference_geo": "us"}), 1_100),
+        (json!({"inference_geo": "global"}), 1_000),
+        (json!({"inference_geo": "mars"}), 1_100),
+    ] {
+        let body = with(message(json!({"model": "claude-opus-4-6"})), geo);
+        let reply = caller.post_with(MESSAGES, FAKE, &body).await.expect(200);
+        let input = app.fake_upstream().last().tokens.0 as i64;
+        let record = record(&app, &reply.id()).await;
+        let cost = (input - 4) * 5_000 + 4 * 500 + 30 * 25_000;
+        assert_eq!(nanos(&record["cost"]), cost * per_mille / 1_000, "{body}");
+        assert_eq!(record["flags"], json!({}), "{body}");
+    }
+    app.finish().await;
+}
+
+/// Sora: a tenth of a dollar a second, and of the larger model three or five.
+#[tokio::test]
+async fn videos_are_held_and_charged_by_the_seconds_that_are_asked_for() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({"budgetCentsMonthly": 10_000})).await;
+    let path = "/v1/openai/v1/videos";
+    for (body, seconds, cents) in [
+        (json!({"model": "sora-2", "prompt": "a", "seconds": "4"}), 4, 40),
+        (
+            json!({"model": "sora-2-pro", "prompt": "a", "seconds": "8"}),
+            8,
+            240,
+        ),
+        (
+            json!({"model": "sora-2-pro", "prompt": "a", "seconds": "8", "size": "1280x720"}),
+            8,
+            240,
+        ),
+        (
+            json!({"model": "sora-2-pro", "prompt": "a", "seconds": "8", "size": "1024x1792"}),
+            8,
+            400,
+        ),
+        (
+            json!({"model": "sora-2-pro", "prompt": "a", "seconds": "8", "size": "a size to come"}),
+            8,
+            400,
+        ),
+    ] {
+        let reply = caller.post(path, &body).await.expect(200);
+        let record = record(&app, &reply.id()).await;
+        assert_eq!(record["usage"], json!({"seconds": seconds}), "{body}");
+        assert_eq!(nanos(&record["cost"]), cents * 10_000_000, "{body}");
+        assert_eq!(record["flags"], json!({}), "{body}");
+    }
+    caller
+        .post(path, &json!({"model": "sora-2", "prompt": "a"}))
+        .await
+        .refused(403, "unpriced_operation");
+    app.finish().await;
+}
+
 /// Tavily's credits are known from the request: 8,000,000 nano-dollars each.
 #[tokio::test]
 async fn credits_are_held_before_the_call_and_cost_only_when_the_vendor_takes_it() {
