@@ -1,10 +1,15 @@
 //! `catalog/prices/<slug>.toml`.
 
-use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
+#[path = "prices/rules.rs"]
+mod rules;
+#[path = "prices/windows.rs"]
+mod windows;
+
+use keystore_core::price::{Choice, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 use keystore_core::usage::Bucket;
 
 use super::section::{Read, Section, nearest};
-use crate::provider::{PriceRow, PriceTable, Str, TimeWindow};
+use crate::provider::{PriceRow, PriceTable, Str};
 
 /// Decimals of a price per million that are exact in nano-dollars.
 const PER_MILLION_DECIMALS: usize = 9;
@@ -29,7 +34,7 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
     let row = ModelPrice {
         model: model.required("id")?.into(),
         aliases: model.texts("aliases")?.into_iter().map(Str::from).collect(),
-        rule: read_match(&mut model)?,
+        rule: rules::read(&mut model)?,
         prices: read_prices(&mut model)?,
         tiers: read_tiers(&mut model)?.into(),
         variants: read_variants(&mut model)?.into(),
@@ -53,7 +58,7 @@ fn read_model(mut model: Section, rows: &mut Vec<PriceRow>) -> Read<()> {
         ));
     }
     for mut window in model.sections("time_windows")? {
-        let windows = read_windows(&mut window)?;
+        let windows = windows::read(&mut window)?;
         let over = read_prices(&mut window)?;
         window.finish()?;
         let prices = row.prices.overlaid(&over);
@@ -236,110 +241,6 @@ fn read_surcharges(section: &mut Section) -> Read<Vec<Surcharge>> {
         surcharges.push(Surcharge { place, per_mille });
     }
     Ok(surcharges)
-}
-
-fn read_windows(section: &mut Section) -> Read<Vec<TimeWindow>> {
-    let weekdays = read_weekdays(section)?;
-    let mut windows = Vec::new();
-    for text in section.texts("utc")? {
-        let minutes = text
-            .split_once('-')
-            .and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
-        match minutes {
-            Some((from_minute, to_minute)) if from_minute < to_minute => {
-                windows.push(TimeWindow {
-                    from_minute,
-                    to_minute,
-                    weekdays,
-                });
-            }
-            _ => {
-                return Err(section.error(
-                    "utc",
-                    format!("`{text}` is not a window; write it as \"01:00-04:00\""),
-                ));
-            }
-        }
-    }
-    if windows.is_empty() {
-        return Err(section.error("utc", "is missing; write the windows as [\"01:00-04:00\"]"));
-    }
-    Ok(windows)
-}
-
-fn minute(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let two = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !two(hours) || !two(minutes) {
-        return None;
-    }
-    let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
-    let minute = hours * 60 + minutes;
-    (minutes < 60 && minute <= 24 * 60).then_some(minute)
-}
-
-fn read_weekdays(section: &mut Section) -> Read<u8> {
-    const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let mut bits = 0;
-    for day in section.texts("weekdays")? {
-        match DAYS.iter().position(|known| *known == day) {
-            Some(number) => bits |= 1 << number,
-            None => {
-                return Err(section.error(
-                    "weekdays",
-                    format!("`{day}` is not a day; write mon, tue, wed, thu, fri, sat, sun"),
-                ));
-            }
-        }
-    }
-    Ok(if bits == 0 { 0b111_1111 } else { bits })
-}
-
-fn read_match(model: &mut Section) -> Read<Option<ModelMatch>> {
-    let rules = read_rules(model, "match")?;
-    Ok(match <[ModelMatch; 1]>::try_from(rules) {
-        Ok([rule]) => Some(rule),
-        Err(rules) if rules.is_empty() => None,
-        Err(rules) => Some(ModelMatch::Any(rules.into())),
-    })
-}
-
-/// A list of rules. The conditions of one rule hold together.
-fn read_rules(section: &mut Section, key: &'static str) -> Read<Vec<ModelMatch>> {
-    let mut rules = Vec::new();
-    for mut rule in section.sections(key)? {
-        let mut conditions = Vec::new();
-        for (key, condition) in [
-            ("equals", ModelMatch::Equals as fn(Str) -> ModelMatch),
-            ("starts_with", ModelMatch::StartsWith),
-            ("ends_with", ModelMatch::EndsWith),
-            ("contains", ModelMatch::Contains),
-        ] {
-            match rule.text(key)? {
-                Some(text) if text.is_empty() => {
-                    return Err(rule.error(key, "is empty, which matches every model; write a text"));
-                }
-                Some(text) => conditions.push(condition(text.into())),
-                None => {}
-            }
-        }
-        let excluded = read_rules(&mut rule, "not")?;
-        if conditions.is_empty() {
-            return Err(rule.error(
-                "",
-                "matches every model; write `equals`, `starts_with`, `ends_with` or `contains`",
-            ));
-        }
-        if !excluded.is_empty() {
-            conditions.push(ModelMatch::Not(excluded.into()));
-        }
-        rule.finish()?;
-        rules.push(match <[ModelMatch; 1]>::try_from(conditions) {
-            Ok([condition]) => condition,
-            Err(conditions) => ModelMatch::All(conditions.into()),
-        });
-    }
-    Ok(rules)
 }
 
 /// Builds the index, and refuses two rows for one name at one time.
