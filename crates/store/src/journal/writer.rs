@@ -28,6 +28,9 @@ const LINGER: Duration = Duration::from_millis(2);
 /// How long refusals that are counted may be held back.
 const COUNTING: Duration = Duration::from_secs(1);
 
+/// A batch of this size is not waited for to grow.
+const LARGE_BYTES: usize = 64 << 10;
+
 /// The pauses between attempts during an outage.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -139,9 +142,21 @@ impl Writer {
                 pause = wait;
             }
         }
-        // Whoever is ready to record something does so first: under load that makes one row of many.
-        tokio::task::yield_now().await;
-        Some(take(&mut inner.lock()))
+        Some(self.collect().await)
+    }
+
+    /// Takes the batch. Whoever is ready to record something does so first, and then whoever became ready by that: under load
+    /// this makes one row of many, and costs nobody time, because only what can run meanwhile is waited for.
+    async fn collect(&self) -> Batch {
+        let mut bytes = self.journal.inner.lock().body.len();
+        loop {
+            tokio::task::yield_now().await;
+            let mut waiting = self.journal.inner.lock();
+            let before = std::mem::replace(&mut bytes, waiting.body.len());
+            if bytes == before || bytes > LARGE_BYTES {
+                return take(&mut waiting);
+            }
+        }
     }
 
     async fn append(&mut self, body: &[u8], power: bool) -> sqlx::Result<()> {
