@@ -74,10 +74,12 @@ pub(super) fn event(reading: &mut Reading, data: &[u8]) -> bool {
         return false;
     }
     let read = take(reading, Answer::whole(data));
-    if read.stated {
-        reading.complete = read.choices != Choices::Unfinished;
+    if !read.stated {
+        return false;
     }
-    read.stated && read.choices == Choices::Empty
+    let choices = read.choices.map_or(Choices::None, Choices::of);
+    reading.complete = choices != Choices::Unfinished;
+    choices == Choices::Empty
 }
 
 /// Reads a buffered answer.
@@ -94,20 +96,20 @@ enum Choices {
     Unfinished,
 }
 
-struct Read {
-    choices: Choices,
+struct Read<'a> {
+    choices: Option<&'a [u8]>,
     stated: bool,
 }
 
-fn take(reading: &mut Reading, answer: Answer<'_>) -> Read {
+fn take<'a>(reading: &mut Reading, answer: Answer<'a>) -> Read<'a> {
     let (mut usage, mut groq) = (None, None);
-    let mut choices = Choices::None;
+    let mut choices = None;
     for (name, value) in answer.members("usage") {
         match name {
             b"model" => reading.name_served(json::text(value), None),
             b"service_tier" => reading.name_served(None, json::text(value)),
             b"error" => reading.failed |= json::is_set(value),
-            b"choices" => choices = Choices::of(value),
+            b"choices" => choices = Some(value),
             b"usage" => usage = Some(value),
             // Groq's, in the last chunk, whether usage was asked for or not.
             b"x_groq" => groq = json::find(value, &["usage"]),

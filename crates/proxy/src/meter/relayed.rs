@@ -2,21 +2,24 @@
 
 use crate::body::scan::{Kind, Scan, Scanner};
 
-/// Members that hold what the model wrote, in the shapes that are metered here.
-const TEXTS: [&str; 12] = [
-    "content",
-    "generation",
-    "reasoning_content",
-    "reasoning",
-    "refusal",
-    "response",
-    "text",
-    "thinking",
-    "arguments",
-    "partial_json",
-    "delta",
-    "transcript",
-];
+/// Whether a member of this name holds what the model wrote, in the shapes that are metered here.
+fn is_text(name: &str) -> bool {
+    matches!(
+        name,
+        "content"
+            | "generation"
+            | "reasoning_content"
+            | "reasoning"
+            | "refusal"
+            | "response"
+            | "text"
+            | "thinking"
+            | "arguments"
+            | "partial_json"
+            | "delta"
+            | "transcript"
+    )
+}
 
 /// How many bytes such members hold, as they are written; `None` if it is not JSON.
 pub(super) fn text_bytes(json: &[u8]) -> Option<u64> {
@@ -29,7 +32,7 @@ pub(super) fn text_bytes(json: &[u8]) -> Option<u64> {
 fn search(scanner: &mut Scanner<'_>, sum: &mut u64) -> Scan<()> {
     match scanner.kind()? {
         Kind::Object => scanner.object(|scanner, name| {
-            if scanner.kind()? == Kind::String && TEXTS.contains(&&*name.decode()?) {
+            if scanner.kind()? == Kind::String && is_text(&name.decode()?) {
                 *sum += scanner.string()?.written_bytes() as u64;
                 return Ok(());
             }

@@ -121,20 +121,20 @@ fn in_its_place(
     read: &[u8],
     ending: Ending,
 ) -> Option<Refusal> {
-    let provider = permit.provider().slug.to_string();
+    let provider = || permit.provider().slug.to_string();
     match ending {
         Ending::Complete if permit.provider().is_bad_key(status, read) => Some(
             ProxyError::CredentialInvalid {
-                provider,
+                provider: provider(),
                 credential: credential.name.clone(),
             }
             .into(),
         ),
         Ending::Complete => None,
-        Ending::Deadline => Some(ProxyError::UpstreamTimeout { provider }.into()),
+        Ending::Deadline => Some(ProxyError::UpstreamTimeout { provider: provider() }.into()),
         _ => Some(
             ProxyError::Upstream {
-                provider,
+                provider: provider(),
                 reason: "the answer broke off".to_owned(),
             }
             .into(),

@@ -23,6 +23,10 @@ pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
 /// for JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_TYPE).iter().all(|value| {
+        // As nearly every client writes it.
+        if value == "application/json" {
+            return true;
+        }
         let value = value.as_bytes().to_ascii_lowercase();
         let mut parts = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
         let kind = parts.next().unwrap_or_default();
