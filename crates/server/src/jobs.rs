@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_store::{idempotency, uses};
+use keystore_store::{idempotency, requests, uses};
 
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
@@ -52,7 +52,7 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
 /// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.
 async fn note_uses(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     let mut conn = app.store.read().await?;
-    let newest = uses::newest(&mut conn).await?;
+    let newest = requests::newest(&mut conn).await?;
     let from = noted.unwrap_or(newest - LOOK_BACK).max(0);
     if newest > from {
         let uses = uses::read(&mut conn, from, newest).await?;

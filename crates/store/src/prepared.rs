@@ -34,7 +34,6 @@ const MODULES: &[(&str, Texts)] = &[
     ("sign_in_codes", crate::sign_in_codes::SQL),
     ("tokens", crate::tokens::SQL),
     ("users", crate::users::SQL),
-    ("uses", crate::uses::SQL),
 ];
 
 async fn prepare_all(conn: &mut Conn) {

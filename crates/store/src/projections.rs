@@ -6,6 +6,7 @@
 
 mod fold;
 mod insert;
+mod pages;
 mod tables;
 
 pub(crate) use fold::utc_day;
@@ -22,6 +23,7 @@ use crate::error::StoreError;
 use crate::journal::appended::Appended;
 use crate::journal::batch;
 use crate::open::Engine;
+use crate::requests;
 
 /// The least time between two runs of the task.
 const EVERY: Duration = Duration::from_millis(200);
@@ -42,10 +44,11 @@ sql! {
     WATERMARKS = "SELECT MIN(seq), MAX(seq) FROM watermarks";
     ADVANCE = "UPDATE watermarks SET seq = $1";
     ROWS = "SELECT seq, body FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
-    LAST_REQUEST = "SELECT COALESCE(MAX(seq), 0) FROM requests";
     OPEN = "SELECT body FROM open_intents ORDER BY attempt LIMIT $1";
     CLEAR_OPEN_INTENTS = "DELETE FROM open_intents";
-    CLEAR_REQUESTS = "DELETE FROM requests";
+    CLEAR_REQUEST_PAGES = "DELETE FROM request_pages";
+    CLEAR_REQUEST_AGENTS = "DELETE FROM request_agents";
+    CLEAR_REQUEST_IDS = "DELETE FROM request_ids";
     CLEAR_BUDGET_SPEND = "DELETE FROM budget_spend";
     CLEAR_DAILY_REQUESTS = "DELETE FROM daily_requests";
     CLEAR_USAGE_DAILY = "DELETE FROM usage_daily";
@@ -67,7 +70,7 @@ pub(crate) struct Projector {
 struct Position {
     /// The newest journal row that was taken in.
     mark: i64,
-    /// The newest `seq` of `requests`.
+    /// The newest `seq` of the requests.
     last: i64,
 }
 
@@ -147,7 +150,7 @@ impl Projector {
     async fn position(&self) -> Result<Position, StoreError> {
         let mut conn = self.engine.read().await?;
         let (least, mark): (i64, i64) = fetch_one!(conn, (i64, i64), WATERMARKS)?;
-        let (last,): (i64,) = fetch_one!(conn, (i64,), LAST_REQUEST)?;
+        let last = requests::newest(&mut conn).await?;
         drop(conn);
         if least == mark {
             return Ok(Position { mark, last });
@@ -168,7 +171,9 @@ impl Projector {
     async fn clear(&self) -> Result<(), StoreError> {
         let mut tx = self.engine.begin().await?;
         execute!(tx, CLEAR_OPEN_INTENTS)?;
-        execute!(tx, CLEAR_REQUESTS)?;
+        execute!(tx, CLEAR_REQUEST_PAGES)?;
+        execute!(tx, CLEAR_REQUEST_AGENTS)?;
+        execute!(tx, CLEAR_REQUEST_IDS)?;
         execute!(tx, CLEAR_BUDGET_SPEND)?;
         execute!(tx, CLEAR_DAILY_REQUESTS)?;
         execute!(tx, CLEAR_USAGE_DAILY)?;
@@ -199,7 +204,7 @@ impl Projector {
         let known = tables::known(&mut conn, &records).await?;
         drop(conn);
         let effects = fold::fold(records, &known, last)?;
-        let last = last + i64::try_from(effects.rows.len()).unwrap_or(0);
+        let last = last + i64::try_from(effects.ended_calls.len()).unwrap_or(0);
         let mut tx = self.engine.begin().await?;
         tables::write(&mut tx, &effects).await?;
         execute!(tx, ADVANCE, mark)?;

@@ -1,16 +1,21 @@
 //! Traffic: one row for every attempt that ended and for every refusal, projected from the journal.
 //!
-//! A row has columns for what it is filtered and ordered by, and keeps the records that made it: the rest is read from them.
+//! The database has them by pages: up to 64 calls of one organization, as the records that made them (`requests/page.rs`). Whoever
+//! looks for some reads the pages that may have them, and picks.
+
+pub(crate) mod page;
+mod read;
 
 use keystore_core::ids::{AgentId, AttemptId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
 use keystore_core::policy::Source;
-use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal};
+use keystore_core::record::{Ending, Intent, Outcome, Refusal};
 use keystore_core::{Micros, NanoUsd, Usage};
 
-use crate::column::Bind;
-use crate::db::{Conn, fetch_all, fetch_built, sql};
-use crate::error::StoreError;
-use crate::journal::batch;
+use self::page::Call;
+#[cfg(test)]
+pub(crate) use self::read::SQL;
+pub(crate) use self::read::{each_between, id_head, refused_of};
+pub use self::read::{get, list, newest, since_seq};
 
 /// One attempt that ended, or a refusal.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,16 +89,10 @@ pub struct RequestRow {
 }
 
 impl RequestRow {
-    /// A row from the records that made it.
-    pub(crate) fn read((seq, body): (i64, Vec<u8>)) -> Result<Self, StoreError> {
-        let mut records = batch::records(&body);
-        let mut next = || Ok::<_, StoreError>(records.next().transpose()?.map(|framed| framed.record));
-        match (next()?, next()?) {
-            (Some(Record::Intent(intent)), Some(Record::Outcome(outcome))) => {
-                Ok(Self::ended(seq, &intent, &outcome))
-            }
-            (Some(Record::Refusal(refusal)), None) => Ok(Self::refused(seq, &refusal)),
-            _ => Err(StoreError::damaged("a request that is neither ended nor refused")),
+    fn of(seq: i64, call: &Call<'_>) -> Self {
+        match call {
+            Call::Ended(intent, outcome) => Self::ended(seq, intent, outcome),
+            Call::Refused(refusal) => Self::refused(seq, refusal),
         }
     }
 
@@ -206,97 +205,39 @@ pub struct Filter {
     pub refused: Option<bool>,
 }
 
-sql! {
-    GET = "SELECT seq, body FROM requests WHERE org = $1 AND id = $2 ORDER BY seq DESC";
-}
-
-const LIST: &str = "SELECT seq, body FROM requests WHERE org = ";
-
-/// Pushes the conditions of a filter onto a query builder.
-macro_rules! push_filter {
-    ($builder:ident, $org:expr, $filter:expr) => {{
-        $builder.push_bind($org.raw());
-        let filter: &Filter = $filter;
-        if let Some(project) = filter.project {
-            $builder.push(" AND project = ").push_bind(project.raw());
-        }
-        if let Some(agent) = filter.agent {
-            $builder.push(" AND agent = ").push_bind(agent.raw());
-        }
-        if let Some(provider) = &filter.provider {
-            $builder.push(" AND provider = ").push_bind(provider.raw());
-        }
-        if let Some(model) = &filter.model {
-            $builder.push(" AND model = ").push_bind(model.raw());
-        }
-        if let Some(since) = filter.since {
-            $builder.push(" AND at >= ").push_bind(since.raw());
-        }
-        if let Some(until) = filter.until {
-            $builder.push(" AND at < ").push_bind(until.raw());
-        }
-        if let Some(status) = filter.status {
-            $builder.push(" AND status = ").push_bind(status.raw());
-        }
-        if let Some(refusal) = &filter.refusal {
-            $builder.push(" AND refusal = ").push_bind(refusal.raw());
-        }
-        match filter.refused {
-            Some(true) => $builder.push(" AND refusal IS NOT NULL"),
-            Some(false) => $builder.push(" AND refusal IS NULL"),
-            None => &mut $builder,
+impl Filter {
+    fn admits(&self, call: &Call<'_>) -> bool {
+        let (project, agent, provider, model, at, status, refusal) = match call {
+            Call::Ended(intent, outcome) => (
+                intent.project,
+                intent.agent,
+                intent.provider,
+                intent.model,
+                intent.at,
+                outcome.status,
+                outcome.refusal,
+            ),
+            Call::Refused(refusal) => (
+                refusal.project,
+                refusal.agent,
+                refusal.provider,
+                refusal.model,
+                refusal.at,
+                refusal.status,
+                Some(refusal.code),
+            ),
         };
-    }};
-}
-
-/// The rows that fit, the newest first, from before `before` (a `seq`) on, at most `limit`.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn list(
-    conn: &mut Conn,
-    org: OrgId,
-    filter: &Filter,
-    before: Option<i64>,
-    limit: u32,
-) -> Result<Vec<RequestRow>, StoreError> {
-    let rows = fetch_built!(conn, (i64, Vec<u8>), LIST, |builder| {
-        push_filter!(builder, org, filter);
-        builder.push(" AND seq < ").push_bind(before.unwrap_or(i64::MAX));
-        builder
-            .push(" ORDER BY seq DESC LIMIT ")
-            .push_bind(i64::from(limit));
-    })?;
-    rows.into_iter().map(RequestRow::read).collect()
-}
-
-/// The rows of a request, the newest first: one for each attempt.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn get(conn: &mut Conn, org: OrgId, id: RequestId) -> Result<Vec<RequestRow>, StoreError> {
-    let rows = fetch_all!(conn, (i64, Vec<u8>), GET, org, id)?;
-    rows.into_iter().map(RequestRow::read).collect()
-}
-
-/// The rows that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
-///
-/// # Errors
-///
-/// `Unavailable`, `Damaged`.
-pub async fn since_seq(
-    conn: &mut Conn,
-    org: OrgId,
-    filter: &Filter,
-    after: i64,
-    limit: u32,
-) -> Result<Vec<RequestRow>, StoreError> {
-    let rows = fetch_built!(conn, (i64, Vec<u8>), LIST, |builder| {
-        push_filter!(builder, org, filter);
-        builder.push(" AND seq > ").push_bind(after);
-        builder.push(" ORDER BY seq LIMIT ").push_bind(i64::from(limit));
-    })?;
-    rows.into_iter().map(RequestRow::read).collect()
+        self.project.is_none_or(|wanted| wanted == project)
+            && self.agent.is_none_or(|wanted| wanted == agent)
+            && self.provider.as_deref().is_none_or(|wanted| wanted == provider)
+            && self.model.as_deref().is_none_or(|wanted| model == Some(wanted))
+            && self.since.is_none_or(|since| at >= since)
+            && self.until.is_none_or(|until| at < until)
+            && self.status.is_none_or(|wanted| wanted == status)
+            && self
+                .refusal
+                .as_deref()
+                .is_none_or(|wanted| refusal == Some(wanted))
+            && self.refused.is_none_or(|wanted| refusal.is_some() == wanted)
+    }
 }

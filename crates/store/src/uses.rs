@@ -6,18 +6,10 @@ use keystore_core::Micros;
 use keystore_core::ids::{CredentialId, TokenId};
 use keystore_core::record::Ending;
 
-use crate::db::{Conn, Tx, fetch_all, fetch_one, sql};
+use crate::db::{Conn, Tx};
 use crate::error::StoreError;
-use crate::requests::RequestRow;
-use crate::{credentials, tokens};
-
-/// Rows that are read at once.
-const PAGE: i64 = 1000;
-
-sql! {
-    NEWEST = "SELECT CAST(COALESCE(MAX(seq), 0) AS BIGINT) FROM requests";
-    ROWS = "SELECT seq, body FROM requests WHERE seq > $1 AND seq <= $2 ORDER BY seq";
-}
+use crate::requests::page::Call;
+use crate::{credentials, requests, tokens};
 
 /// The last use of each credential and token.
 #[derive(Debug, Default)]
@@ -28,30 +20,23 @@ pub struct Uses {
 
 impl Uses {
     /// A token is used by whatever it is presented for; a credential by what was, or may have been, sent with it for an agent.
-    fn add(&mut self, row: &RequestRow) {
-        let latest = |at: &mut Micros| *at = (*at).max(row.at);
-        self.tokens.entry(row.token).and_modify(latest).or_insert(row.at);
-        let of_an_agent = row.operation.as_deref() != Some("credential.verify");
-        if let Some(credential) = row
-            .credential
-            .filter(|_| of_an_agent && row.ending != Some(Ending::NotSent))
+    fn add(&mut self, call: &Call<'_>) {
+        let (token, at) = match call {
+            Call::Ended(intent, _) => (intent.token, intent.at),
+            Call::Refused(refusal) => (refusal.token, refusal.at),
+        };
+        let latest = |noted: &mut Micros| *noted = (*noted).max(at);
+        self.tokens.entry(token).and_modify(latest).or_insert(at);
+        if let Call::Ended(intent, outcome) = call
+            && intent.operation != "credential.verify"
+            && outcome.ending != Ending::NotSent
         {
             self.credentials
-                .entry(credential)
+                .entry(intent.credential)
                 .and_modify(latest)
-                .or_insert(row.at);
+                .or_insert(at);
         }
     }
-}
-
-/// The number of the newest request.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn newest(conn: &mut Conn) -> Result<i64, StoreError> {
-    let (newest,) = fetch_one!(conn, (i64,), NEWEST)?;
-    Ok(newest)
 }
 
 /// The uses of the requests behind number `from` up to `to`.
@@ -61,14 +46,7 @@ pub async fn newest(conn: &mut Conn) -> Result<i64, StoreError> {
 /// `Unavailable`, `Damaged`.
 pub async fn read(conn: &mut Conn, from: i64, to: i64) -> Result<Uses, StoreError> {
     let mut uses = Uses::default();
-    let mut after = from;
-    while after < to {
-        let until = to.min(after.saturating_add(PAGE));
-        for row in fetch_all!(conn, (i64, Vec<u8>), ROWS, after, until)? {
-            uses.add(&RequestRow::read(row)?);
-        }
-        after = until;
-    }
+    requests::each_between(conn, from, to, |call| uses.add(call)).await?;
     Ok(uses)
 }
 

@@ -21,6 +21,11 @@ impl SeededIds {
             drawn: AtomicU64::new(0),
         }
     }
+
+    /// Passes over so many ids, and with them as many milliseconds.
+    pub fn skip(&self, ids: u64) {
+        self.drawn.fetch_add(ids, Ordering::Relaxed);
+    }
 }
 
 impl Default for SeededIds {

@@ -1,7 +1,7 @@
 //! The bytes of a batch: a format byte, then for each record its length (u32, little-endian) and its CBOR.
 //!
-//! The same bytes stand in a journal row, in a frame of the spool, and in what the projections keep of a record. Records are
-//! encoded in place from references, in the form that `Record` decodes from; what is decoded borrows from the bytes.
+//! The same bytes stand in a journal row and in a frame of the spool, and the same frames in what the projections keep of a
+//! record. Records are encoded in place from references, in the form that `Record` decodes from; what is decoded borrows from the bytes.
 
 use keystore_core::record::{Intent, Outcome, Record, Refusal};
 
@@ -121,7 +121,7 @@ impl<'a> Iterator for Records<'a> {
 }
 
 /// The first record, and what follows it.
-fn split(frames: &[u8]) -> Result<(Framed<'_>, &[u8]), StoreError> {
+pub(crate) fn split(frames: &[u8]) -> Result<(Framed<'_>, &[u8]), StoreError> {
     let cut = || StoreError::damaged("a cut batch");
     let length = frames.first_chunk::<LENGTH>().ok_or_else(cut)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);

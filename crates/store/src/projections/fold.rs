@@ -25,8 +25,8 @@ pub(super) struct Effects<'a> {
     pub(super) opened: BTreeMap<AttemptId, (i64, &'a [u8])>,
     /// Open before the chunk and ended in it.
     pub(super) ended: Vec<AttemptId>,
-    /// New rows of `requests`, in order.
-    pub(super) rows: Vec<NewRow<'a>>,
+    /// What ended, in order.
+    pub(super) ended_calls: Vec<EndedCall<'a>>,
     /// Nano-dollars by budget and start of the window.
     pub(super) spend: BTreeMap<(BudgetId, Micros), i64>,
     /// Admitted requests by agent, provider and UTC day.
@@ -35,19 +35,15 @@ pub(super) struct Effects<'a> {
     pub(super) usage: BTreeMap<UsageKey<'a>, Sums>,
 }
 
-/// A new row of `requests`: what is filtered by, and the records that it is made of.
-pub(super) struct NewRow<'a> {
+/// A call for the pages of requests: what it is found by, and the frames of the records that made it.
+pub(super) struct EndedCall<'a> {
     pub(super) seq: i64,
     pub(super) id: RequestId,
     pub(super) at: Micros,
     pub(super) org: OrgId,
-    pub(super) project: ProjectId,
     pub(super) agent: AgentId,
-    pub(super) provider: &'a str,
-    pub(super) model: Option<&'a str>,
-    pub(super) status: u16,
-    pub(super) refusal: Option<&'a str>,
-    pub(super) body: Vec<u8>,
+    /// Of the intent and its outcome, or of the refusal and nothing.
+    pub(super) frames: [&'a [u8]; 2],
 }
 
 /// The key of `usage_daily`.
@@ -83,7 +79,7 @@ pub(crate) const fn utc_day(at: Micros) -> i64 {
     at.0.div_euclid(MICROS_A_DAY)
 }
 
-/// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of `requests` before them.
+/// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of the requests before them.
 pub(super) fn fold<'a>(
     records: Vec<(i64, Framed<'a>)>,
     known: &'a Known,
@@ -166,18 +162,13 @@ impl<'a> Fold<'a> {
         };
         self.effects.usage.entry(key).or_default().add(outcome);
         let seq = self.number();
-        self.effects.rows.push(NewRow {
+        self.effects.ended_calls.push(EndedCall {
             seq,
             id: intent.request,
             at: intent.at,
             org: intent.org,
-            project: intent.project,
             agent: intent.agent,
-            provider: intent.provider,
-            model: intent.model,
-            status: outcome.status,
-            refusal: outcome.refusal,
-            body: batch::of(&[open.frame, frame]),
+            frames: [open.frame, frame],
         });
     }
 
@@ -196,18 +187,13 @@ impl<'a> Fold<'a> {
         };
         self.effects.usage.entry(key).or_default().refused += i64::from(refusal.count);
         let seq = self.number();
-        self.effects.rows.push(NewRow {
+        self.effects.ended_calls.push(EndedCall {
             seq,
             id: refusal.request,
             at: refusal.at,
             org: refusal.org,
-            project: refusal.project,
             agent: refusal.agent,
-            provider: refusal.provider,
-            model: refusal.model,
-            status: refusal.status,
-            refusal: Some(refusal.code),
-            body: batch::of(&[frame]),
+            frames: [frame, &[]],
         });
     }
 

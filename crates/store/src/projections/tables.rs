@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use keystore_core::ids::{AttemptId, RequestId};
+use keystore_core::ids::AttemptId;
 use keystore_core::record::Record;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 use super::fold::{Effects, Known};
 use super::insert::{Placeholders, Values, pieces, text};
+use super::pages::{self, NewPage};
 use crate::column::Bind;
 use crate::db::{Conn, Handle};
 use crate::error::StoreError;
 use crate::journal::batch::{self, Framed};
+use crate::requests;
 
 /// Ids in a list.
 const IDS_A_STATEMENT: usize = 500;
@@ -89,7 +91,7 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Res
                 begun.insert(intent.attempt);
             }
             Record::Outcome(outcome) => ended.push(outcome.attempt),
-            Record::Refusal(refusal) => refused.push(refusal.request),
+            Record::Refusal(refusal) => refused.push((refusal.org, refusal.request)),
         }
     }
     ended.retain(|attempt| !begun.contains(attempt));
@@ -99,26 +101,11 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Res
         "SELECT attempt, body FROM open_intents WHERE attempt IN ",
         ended
     );
-    let seen = with_ids!(
-        conn,
-        (Uuid, Vec<u8>),
-        "SELECT id, body FROM requests WHERE refusal IS NOT NULL AND id IN ",
-        refused
-    );
     let mut known = Known::default();
     for (attempt, body) in open {
         known.open.insert(AttemptId::new(attempt), body);
     }
-    for (id, body) in seen {
-        // An attempt of the same request may have ended in an error code of ours.
-        let first = batch::records(&body)
-            .next()
-            .transpose()?
-            .map(|framed| framed.record);
-        if matches!(first, Some(Record::Refusal(_))) {
-            known.refused.insert(RequestId::new(id));
-        }
-    }
+    known.refused = requests::refused_of(conn, &refused).await?;
     Ok(known)
 }
 
@@ -137,7 +124,7 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), 
         ""
     );
     delete_ended(conn, &effects.ended).await?;
-    insert_requests(conn, effects).await?;
+    insert_pages(conn, &pages::pages(&effects.ended_calls)).await?;
     insert_rows!(
         conn,
         &effects.spend,
@@ -171,24 +158,49 @@ async fn delete_ended(conn: &mut Conn, ended: &[AttemptId]) -> Result<(), StoreE
     Ok(())
 }
 
-async fn insert_requests(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
+async fn insert_pages(conn: &mut Conn, pages: &[NewPage]) -> Result<(), StoreError> {
     insert_rows!(
         conn,
-        &effects.rows,
-        "INSERT INTO requests (seq, id, at, org, project, agent, provider, model, status, refusal, body) ",
-        |values, row| {
+        pages,
+        "INSERT INTO request_pages (first, last, org, since, until, body) ",
+        |values, page| {
             values
-                .push_bind(row.seq)
-                .push_bind(row.id.raw())
-                .push_bind(row.at.raw())
-                .push_bind(row.org.raw())
-                .push_bind(row.project.raw())
-                .push_bind(row.agent.raw())
-                .push_bind(row.provider)
-                .push_bind(row.model)
-                .push_bind(row.status.raw())
-                .push_bind(row.refusal)
-                .push_bind(row.body.as_slice());
+                .push_bind(page.first)
+                .push_bind(page.last)
+                .push_bind(page.org.raw())
+                .push_bind(page.since)
+                .push_bind(page.until)
+                .push_bind(page.body.as_slice());
+        },
+        ""
+    );
+    insert_rows!(
+        conn,
+        pages
+            .iter()
+            .flat_map(|page| page.agents.iter().map(move |agent| (page, agent))),
+        "INSERT INTO request_agents (org, agent, page) ",
+        |values, (page, agent)| {
+            values
+                .push_bind(page.org.raw())
+                .push_bind(agent.raw())
+                .push_bind(page.first);
+        },
+        ""
+    );
+    insert_rows!(
+        conn,
+        pages
+            .iter()
+            .flat_map(|page| page.ids.iter().map(move |ids| (page, ids))),
+        "INSERT INTO request_ids (org, head, page, least, greatest) ",
+        |values, (page, (head, (least, greatest)))| {
+            values
+                .push_bind(page.org.raw())
+                .push_bind(*head)
+                .push_bind(page.first)
+                .push_bind(least.raw())
+                .push_bind(greatest.raw());
         },
         ""
     );

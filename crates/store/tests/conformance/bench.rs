@@ -17,6 +17,9 @@ use keystore_testkit::clock::MockClock;
 use keystore_testkit::ids::SeededIds;
 use keystore_testkit::pg::PgCluster;
 
+/// How many requests there are: their numbers have no gaps.
+pub(crate) const REQUESTS: &str = "SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM request_pages";
+
 pub(crate) struct Bench {
     pub(crate) url: String,
     pub(crate) folder: tempfile::TempDir,

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use keystore_core::Micros;
+use keystore_core::ids::AgentId;
 use keystore_core::record::Ending;
 use keystore_store::usage::By;
 use keystore_store::{Durability, OpenError, requests, tokens, usage};
 
-use crate::bench::{Bench, outcome};
+use crate::bench::{Bench, REQUESTS, outcome};
 
 pub(crate) async fn many_intents_share_few_rows(bench: Bench) {
     let store = bench.open().await;
@@ -278,6 +279,83 @@ pub(crate) async fn requests_are_filtered_and_paged(bench: Bench) {
     store.close().await;
 }
 
+/// Whatever the pages are like, they read as the rows that they are made of.
+pub(crate) async fn requests_are_found_in_their_pages(bench: Bench) {
+    let store = bench.open().await;
+    let (a, b) = (bench.world(&store, "a").await, bench.world(&store, "b").await);
+    let agents = [a.agent, bench.id(AgentId::new), bench.id(AgentId::new)];
+    let begun_long_ago = bench.intent(&a, 1, &[]);
+    let written = store.journal().intent(&begun_long_ago, Durability::Process);
+    written.await.unwrap();
+    // One chunk of several pages, some of few calls, and one of a single call.
+    for (chunk, calls) in [150, 7, 1, 40].into_iter().enumerate() {
+        // Far enough for ids of another minute.
+        bench.ids.skip(100_000);
+        for number in 0..calls {
+            let world = if number % 5 == 3 { &b } else { &a };
+            let mut intent = bench.intent(world, 1, &[]);
+            // The second agent called at first only.
+            intent.agent = match number % 5 {
+                3 => b.agent,
+                1 if chunk == 0 => agents[1],
+                2 => agents[2],
+                _ => agents[0],
+            };
+            drop(store.journal().intent(&intent, Durability::Process));
+            store.journal().outcome(&outcome(&intent, 1));
+            bench.clock.advance(Duration::from_millis(10));
+        }
+        if chunk == 2 {
+            store.journal().outcome(&outcome(&begun_long_ago, 1));
+        }
+        store.project_now().await.unwrap();
+    }
+    let mut conn = store.read().await.unwrap();
+    let all = requests::Filter::default();
+    let rows = requests::list(&mut conn, a.org, &all, None, 1000).await.unwrap();
+    assert_eq!(rows.len(), 160);
+    assert_eq!(requests::newest(&mut conn).await.unwrap(), 199);
+    assert!(rows.iter().any(|row| row.id == begun_long_ago.request));
+    let filters = agents.map(|agent| requests::Filter {
+        agent: Some(agent),
+        ..all.clone()
+    });
+    let times = requests::Filter {
+        since: Some(rows[100].at),
+        until: Some(rows[20].at),
+        ..all.clone()
+    };
+    for filter in filters.into_iter().chain([all, times]) {
+        let wanted: Vec<_> = rows
+            .iter()
+            .filter(|row| filter.agent.is_none_or(|agent| agent == row.agent))
+            .filter(|row| filter.since.is_none_or(|since| row.at >= since))
+            .filter(|row| filter.until.is_none_or(|until| row.at < until))
+            .cloned()
+            .collect();
+        assert!(wanted.len() >= 30, "{filter:?}");
+        for from in [0, 1, 17, 63, 64, 65, 130, 199, 300] {
+            let older = wanted.iter().filter(|row| row.seq < from).take(30);
+            let found = requests::list(&mut conn, a.org, &filter, Some(from), 30)
+                .await
+                .unwrap();
+            assert!(found.iter().eq(older), "before {from}: {filter:?}");
+            let newer = wanted.iter().rev().filter(|row| row.seq > from).take(30);
+            let found = requests::since_seq(&mut conn, a.org, &filter, from, 30)
+                .await
+                .unwrap();
+            assert!(found.iter().eq(newer), "after {from}: {filter:?}");
+        }
+    }
+    for row in &rows {
+        let found = requests::get(&mut conn, a.org, row.id).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(row));
+        assert!(requests::get(&mut conn, b.org, row.id).await.unwrap().is_empty());
+    }
+    drop(conn);
+    store.close().await;
+}
+
 pub(crate) async fn usage_is_grouped(bench: Bench) {
     let store = bench.open().await;
     let (a, b) = (bench.world(&store, "a").await, bench.world(&store, "b").await);
@@ -375,7 +453,7 @@ pub(crate) async fn a_control_plane_write_waits_its_turn(bench: Bench) {
     }
     traffic.await.unwrap();
     store.project_now().await.unwrap();
-    assert_eq!(bench.count("SELECT COUNT(*) FROM requests").await, 200);
+    assert_eq!(bench.count(REQUESTS).await, 200);
     assert_eq!(bench.count("SELECT last_used_at FROM tokens").await, 50);
     store.close().await;
 }

@@ -80,6 +80,7 @@ on_both! {
         the_newest_request_wakes_a_follower,
         a_second_server_is_refused,
         requests_are_filtered_and_paged,
+        requests_are_found_in_their_pages,
         usage_is_grouped,
         a_control_plane_write_waits_its_turn,
     }
