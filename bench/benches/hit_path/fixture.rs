@@ -11,13 +11,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use keystore_bench::load::body;
 use keystore_core::ids::{AgentId, BudgetId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, TokenId};
-use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetMode, BudgetPolicy, Grant, Source, TokenPolicy};
+use keystore_core::policy::{
+    AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Grant, ScopePolicy, Source,
+    TokenPolicy, Unit,
+};
 use keystore_core::window::Window;
-use keystore_core::{Clock, IdSource, Micros, NanoUsd};
+use keystore_core::{Clock, IdSource, Micros};
 use keystore_proxy::config::ProxyConfig;
 use keystore_proxy::listener::ConnInfo;
 use keystore_proxy::{Proxy, ProxyParts};
-use keystore_store::{Options, Store, agents, budgets, credentials, keks, orgs, projects, tokens};
+use keystore_store::{Options, Store, agents, budgets, credentials, keks, orgs, projects, scopes, tokens};
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::upstream::{FakeUpstream, Options as UpstreamOptions};
 use keystore_vault::intake::{DeclaredField, Given, intake};
@@ -219,9 +222,14 @@ impl Tenant<'_> {
             provider: None,
             model: None,
             end_user: None,
-            limit: NanoUsd::from_cents(100_000_000).unwrap(),
+            limit: 1_000_000_000_000_000,
             window: Window::Month,
             mode: BudgetMode::Strict,
+            action: BudgetAction::Deny,
+            thresholds: Vec::new(),
+            raise: None,
+            source: None,
+            unit: Unit::Usd,
         };
         let policy = AgentPolicy {
             agent,
@@ -241,6 +249,7 @@ impl Tenant<'_> {
             allowed_models: Vec::new(),
             allowed_ips: Vec::new(),
             labels: Vec::new(),
+            end_users: false,
         };
         let value = NewToken::generate(TokenKind::Agent).unwrap();
         let token = TokenPolicy {
@@ -259,6 +268,11 @@ impl Tenant<'_> {
             at: self.now,
         };
         agents::insert(&mut tx, &new).await.unwrap();
+        for scope in [None, Some(project)] {
+            let scope = ScopePolicy::open(org, scope);
+            let mac = self.mac.tag("scope", &scope.canonical());
+            scopes::put(&mut tx, &scope, &mac, self.now).await.unwrap();
+        }
         let mac = self.mac.tag("budget", &budget.canonical());
         budgets::insert(&mut tx, &budget, &mac, self.now).await.unwrap();
         let mac = self.mac.tag("token", &token.canonical());

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
-use keystore_core::policy::Source;
+use keystore_core::policy::{Source, Unit};
 use keystore_core::record::{ChargeFlags, Ending, HeldBudget, Intent, Outcome};
 use keystore_core::{Bucket, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, Options, Store};
@@ -99,7 +99,10 @@ fn intent(store: &Store) -> Intent<'static> {
         budgets: Cow::Owned(vec![HeldBudget {
             budget: BudgetId::new(Uuid::from_u128(6)),
             window_start: Micros(0),
+            unit: Unit::Usd,
+            amount: None,
         }]),
+        end_user: None,
     }
 }
 

@@ -1,8 +1,9 @@
-//! What is spent and what is held, per budget and window, and whether a call may be held on top.
+//! What is used and what is held, per budget and window, and whether a call may be held on top.
 //!
-//! A call is admitted if, for every budget that applies, `settled + held + amount <= limit`; then the amount is held against
-//! each of them until the call is settled or released. So nothing is overspent as long as no call costs more than was held
-//! for it. A hold that ends in a later window than it began in counts where it began.
+//! A call is admitted if, for every budget that applies and denies, `settled + held + amount <= limit`; then its amount is held
+//! against each of them until the call is settled or released. So nothing is overspent as long as no call uses more than was held
+//! for it. A hold that ends in a later window than it began in counts where it began. Amounts are in the unit of the budget:
+//! nano-dollars, or a number of things.
 //!
 //! The book is the truth of one node, in memory: it is not durable (the journal is) and takes no lock (its owner does). It
 //! does not know what a call costs, and it trusts that every hold is ended exactly once.
@@ -12,6 +13,7 @@ use std::collections::HashMap;
 use crate::deny::BudgetExceeded;
 use crate::ids::BudgetId;
 use crate::money::NanoUsd;
+use crate::policy::{BudgetMode, BudgetPolicy, Unit};
 use crate::record::HeldBudget;
 use crate::time::Micros;
 use crate::window::{Bounds, Window, Zone};
@@ -19,114 +21,257 @@ use crate::window::{Bounds, Window, Zone};
 /// Windows of one budget that are kept, besides those that are older and still hold something.
 const KEPT_WINDOWS: usize = 3;
 
-/// What a budget allows at this moment. Terms are handed in with every call, so a changed limit holds for the next request;
-/// a changed window or time zone holds from the end of the current window.
+/// What a budget allows. Terms are handed in with every call, so a changed limit holds for the next request; a changed window or
+/// time zone holds from the end of the current window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetTerms {
-    /// The budget.
-    pub id: BudgetId,
-    /// What may be spent in a window.
-    pub limit: NanoUsd,
-    /// How long that lasts.
-    pub window: Window,
+    /// What it allows.
+    pub policy: BudgetPolicy,
     /// Whose midnight counts.
     pub zone: Zone,
 }
 
-/// A budget as people see it.
+/// A budget that applies to a call.
+#[derive(Debug, Clone, Copy)]
+pub struct Applied<'a> {
+    /// Where the call counts: the budget's own number, or that of one of the end users that it counts apart.
+    pub counter: BudgetId,
+    /// Its terms.
+    pub terms: &'a BudgetTerms,
+}
+
+impl<'a> Applied<'a> {
+    /// A budget that counts all of its calls together.
+    pub const fn all(terms: &'a BudgetTerms) -> Self {
+        Self {
+            counter: terms.policy.budget,
+            terms,
+        }
+    }
+}
+
+/// What a call uses, in every unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Amounts {
+    /// What it costs.
+    pub usd: NanoUsd,
+    /// Calls that it is.
+    pub calls: i64,
+    /// E-mails, one for each recipient.
+    pub emails: i64,
+}
+
+impl Amounts {
+    /// Nothing: a call that was not sent.
+    pub const NONE: Self = Self {
+        usd: NanoUsd::ZERO,
+        calls: 0,
+        emails: 0,
+    };
+
+    /// The amount in one unit, never negative.
+    pub fn of(&self, unit: Unit) -> i64 {
+        let amount = match unit {
+            Unit::Usd => self.usd.0,
+            Unit::Calls => self.calls,
+            Unit::Emails => self.emails,
+        };
+        amount.max(0)
+    }
+}
+
+/// What a call asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ask {
+    /// The most that it can use.
+    pub bound: Amounts,
+    /// What it costs about: held where a budget holds by estimate.
+    pub estimate: NanoUsd,
+}
+
+impl Ask {
+    /// What is held against a budget, in its unit.
+    pub fn of(&self, policy: &BudgetPolicy) -> i64 {
+        match (policy.unit, policy.mode) {
+            (Unit::Usd, BudgetMode::Estimate) => self.estimate.min(self.bound.usd).0.max(0),
+            (unit, _) => self.bound.of(unit),
+        }
+    }
+}
+
+/// A budget as people see it, in its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetView {
-    /// Spent in this window.
-    pub settled: NanoUsd,
+    /// Used in this window.
+    pub settled: i64,
     /// Held by running calls that were admitted in this window.
-    pub held: NanoUsd,
+    pub held: i64,
     /// The window.
     pub bounds: Bounds,
+}
+
+/// Something happened to a budget for the first time in a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Notice {
+    /// The budget.
+    pub budget: BudgetId,
+    /// Which of its counters; the budget itself where it has only one.
+    pub counter: BudgetId,
+    /// When the window began.
+    pub window_start: Micros,
+    /// What happened.
+    pub what: Noticed,
+    /// What was used by then.
+    pub settled: i64,
+    /// The limit by then.
+    pub limit: i64,
+}
+
+/// What happened to a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noticed {
+    /// This share of it was used, in percent.
+    Threshold(u8),
+    /// A call was refused.
+    Exceeded,
 }
 
 /// What is settled and held of every budget.
 #[derive(Debug, Default)]
 pub struct Book {
     budgets: HashMap<BudgetId, Windows>,
+    notices: Vec<Notice>,
 }
 
 impl Book {
-    /// Holds `amount` against every budget, or against none of them. A negative amount holds nothing.
+    /// Holds what is asked for against every budget, or against none of them.
     ///
     /// # Errors
-    /// The first budget of `terms` that does not afford it.
+    /// The first budget that denies and does not afford it.
     pub fn admit(
         &mut self,
         now: Micros,
-        terms: &[BudgetTerms],
-        amount: NanoUsd,
+        budgets: &[Applied<'_>],
+        ask: &Ask,
     ) -> Result<Vec<HeldBudget>, BudgetExceeded> {
-        let amount = amount.max(NanoUsd::ZERO);
-        let mut held = Vec::with_capacity(terms.len());
-        for terms in terms {
-            let period = self.current(now, terms);
-            if period.room(terms.limit) < i128::from(amount.0) {
-                return Err(BudgetExceeded {
-                    budget: terms.id,
-                    limit: terms.limit,
+        let mut held: Vec<HeldBudget> = Vec::with_capacity(budgets.len());
+        for applied in budgets {
+            let policy = &applied.terms.policy;
+            let amount = ask.of(policy);
+            let limit = policy.limit_at(now);
+            let period = self.current(now, applied);
+            if policy.denies() && period.room(limit) < i128::from(amount) {
+                let exceeded = BudgetExceeded {
+                    budget: policy.budget,
+                    unit: policy.unit,
+                    limit,
                     spent: period.settled,
                     held: period.held,
                     needed: amount,
                     resets_at: period.bounds().end,
+                };
+                let notice = period.refused();
+                self.notices.extend(notice);
+                return Err(exceeded);
+            }
+            let start = period.start;
+            if !held.iter().any(|held| held.is(applied.counter, start)) {
+                held.push(HeldBudget {
+                    budget: applied.counter,
+                    window_start: start,
+                    unit: policy.unit,
+                    amount: Some(amount),
                 });
             }
-            let hold = HeldBudget {
-                budget: terms.id,
-                window_start: period.start,
-            };
-            if !held.contains(&hold) {
-                held.push(hold);
-            }
         }
-        for hold in &held {
-            if let Some(period) = self.period(hold) {
-                period.held = plus(period.held, amount);
+        for held in &held {
+            if let Some(period) = self.period(held) {
+                period.held = period.held.saturating_add(held.amount.unwrap_or(0));
             }
         }
         Ok(held)
     }
 
-    /// Ends a hold of `hold` with what the call cost. A negative cost is zero.
-    pub fn settle(&mut self, held: &[HeldBudget], hold: NanoUsd, cost: NanoUsd) {
+    /// Holds `more` nano-dollars on top of what a call holds by estimate, against every budget of `held` that does so, or against
+    /// none. `false` when one that denies does not afford it.
+    pub fn extend(
+        &mut self,
+        now: Micros,
+        budgets: &[Applied<'_>],
+        held: &mut [HeldBudget],
+        more: NanoUsd,
+    ) -> bool {
+        let more = more.0.max(0);
+        let grows = |policy: &BudgetPolicy| policy.unit == Unit::Usd && policy.mode == BudgetMode::Estimate;
+        let mut growing = Vec::new();
+        for (index, hold) in held.iter().enumerate() {
+            let applied = budgets.iter().find(|applied| applied.counter == hold.budget);
+            let Some(applied) = applied.filter(|applied| grows(&applied.terms.policy)) else {
+                continue;
+            };
+            let policy = &applied.terms.policy;
+            let affords = self
+                .period(hold)
+                .is_none_or(|period| period.room(policy.limit_at(now)) >= i128::from(more));
+            if policy.denies() && !affords {
+                return false;
+            }
+            growing.push(index);
+        }
+        for index in growing {
+            let hold = &mut held[index];
+            hold.amount = Some(hold.amount.unwrap_or(0).saturating_add(more));
+            if let Some(period) = self.period(hold) {
+                period.held = period.held.saturating_add(more);
+            }
+        }
+        true
+    }
+
+    /// Ends the holds of a call with what it used.
+    pub fn settle(&mut self, held: &[HeldBudget], used: &Amounts) {
         for budget in held {
             if let Some(period) = self.period(budget) {
-                period.held = NanoUsd(period.held.0.saturating_sub(hold.0.max(0)).max(0));
-                period.settled = plus(period.settled, cost.max(NanoUsd::ZERO));
+                period.held = period.held.saturating_sub(budget.amount.unwrap_or(0)).max(0);
+                period.settled = period.settled.saturating_add(used.of(budget.unit));
+                let reached = period.reached();
+                self.notices.extend(reached);
             }
         }
     }
 
-    /// Ends a hold of a call that cost nothing because it was not made.
-    pub fn release(&mut self, held: &[HeldBudget], hold: NanoUsd) {
-        self.settle(held, hold, NanoUsd::ZERO);
+    /// Ends the holds of a call that was not made.
+    pub fn release(&mut self, held: &[HeldBudget]) {
+        self.settle(held, &Amounts::NONE);
     }
 
-    /// What the tightest budget still affords, never negative; `None` without a budget.
-    pub fn headroom(&mut self, now: Micros, terms: &[BudgetTerms]) -> Option<NanoUsd> {
-        terms
+    /// What the tightest of the budgets still affords of a cost that is held by its bound, never negative; `None` where no budget
+    /// holds it so.
+    pub fn headroom(&mut self, now: Micros, budgets: &[Applied<'_>]) -> Option<NanoUsd> {
+        budgets
             .iter()
-            .map(|terms| {
-                let room = self.current(now, terms).room(terms.limit).max(0);
+            .filter(|applied| {
+                let policy = &applied.terms.policy;
+                policy.denies() && policy.unit == Unit::Usd && policy.mode == BudgetMode::Strict
+            })
+            .map(|applied| {
+                let limit = applied.terms.policy.limit_at(now);
+                let room = self.current(now, applied).room(limit).max(0);
                 NanoUsd(i64::try_from(room).unwrap_or(i64::MAX))
             })
             .min()
     }
 
-    /// At start: sets what was spent in the window that began at `window_start`. To be called for every window that may not
+    /// At start: sets what was used in the window that began at `window_start`. To be called for every window that may not
     /// have ended, before the first request.
-    pub fn restore(&mut self, budget: BudgetId, window_start: Micros, settled: NanoUsd) {
-        let windows = self.budgets.entry(budget).or_default();
+    pub fn restore(&mut self, counter: BudgetId, window_start: Micros, settled: i64) {
+        let windows = self.budgets.entry(counter).or_default();
         windows.at(window_start).settled = settled;
     }
 
     /// The budget in its current window.
-    pub fn view(&mut self, now: Micros, terms: &BudgetTerms) -> BudgetView {
-        let period = self.current(now, terms);
+    pub fn view(&mut self, now: Micros, applied: &Applied<'_>) -> BudgetView {
+        let period = self.current(now, applied);
         BudgetView {
             settled: period.settled,
             held: period.held,
@@ -135,22 +280,26 @@ impl Book {
     }
 
     /// Drops a deleted budget. A hold that still runs against it settles into nothing.
-    pub fn forget(&mut self, budget: BudgetId) {
-        self.budgets.remove(&budget);
+    pub fn forget(&mut self, counter: BudgetId) {
+        self.budgets.remove(&counter);
     }
 
-    fn current(&mut self, now: Micros, terms: &BudgetTerms) -> &mut Period {
-        self.budgets.entry(terms.id).or_default().current(now, terms)
+    /// What happened since the last call, oldest first. After a restart a notice of the current window may come again.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn current(&mut self, now: Micros, applied: &Applied<'_>) -> &mut Period {
+        let Applied { counter, terms } = *applied;
+        let period = self.budgets.entry(counter).or_default().current(now, terms);
+        period.watch(counter, &terms.policy, now);
+        period
     }
 
     fn period(&mut self, held: &HeldBudget) -> Option<&mut Period> {
         let windows = self.budgets.get_mut(&held.budget)?;
         (held.window_start >= windows.dropped_until).then(|| windows.at(held.window_start))
     }
-}
-
-fn plus(sum: NanoUsd, amount: NanoUsd) -> NanoUsd {
-    sum.checked_add(amount).unwrap_or(NanoUsd::MAX)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,14 +315,78 @@ enum End {
 struct Period {
     start: Micros,
     end: End,
-    settled: NanoUsd,
-    held: NanoUsd,
+    settled: i64,
+    held: i64,
+    watched: Option<Watched>,
+}
+
+/// What is announced of a window.
+#[derive(Debug)]
+struct Watched {
+    budget: BudgetId,
+    counter: BudgetId,
+    limit: i64,
+    /// Percentages that were not reached so far, descending.
+    thresholds: Vec<u8>,
+    refused: bool,
 }
 
 impl Period {
     /// What is left under `limit`; negative when it is overspent.
-    fn room(&self, limit: NanoUsd) -> i128 {
-        i128::from(limit.0) - i128::from(self.settled.0) - i128::from(self.held.0)
+    fn room(&self, limit: i64) -> i128 {
+        i128::from(limit) - i128::from(self.settled) - i128::from(self.held)
+    }
+
+    /// Knows from here on what to announce. What was reached is not announced twice, whatever the limit becomes.
+    fn watch(&mut self, counter: BudgetId, policy: &BudgetPolicy, now: Micros) {
+        let limit = policy.limit_at(now);
+        match &mut self.watched {
+            Some(watched) => watched.limit = limit,
+            None => {
+                self.watched = Some(Watched {
+                    budget: policy.budget,
+                    counter,
+                    limit,
+                    thresholds: policy.thresholds.iter().rev().copied().collect(),
+                    refused: false,
+                });
+            }
+        }
+    }
+
+    fn notice(&self, watched: &Watched, what: Noticed) -> Notice {
+        Notice {
+            budget: watched.budget,
+            counter: watched.counter,
+            window_start: self.start,
+            what,
+            settled: self.settled,
+            limit: watched.limit,
+        }
+    }
+
+    /// The first refusal of the window.
+    fn refused(&mut self) -> Option<Notice> {
+        let watched = self.watched.as_mut().filter(|watched| !watched.refused)?;
+        watched.refused = true;
+        let watched = self.watched.as_ref()?;
+        Some(self.notice(watched, Noticed::Exceeded))
+    }
+
+    /// The thresholds that have just been reached.
+    fn reached(&mut self) -> Vec<Notice> {
+        let Some(mut watched) = self.watched.take() else {
+            return Vec::new();
+        };
+        let mut notices = Vec::new();
+        while let Some(percent) = watched.thresholds.last().copied()
+            && i128::from(self.settled) * 100 >= i128::from(watched.limit) * i128::from(percent)
+        {
+            watched.thresholds.pop();
+            notices.push(self.notice(&watched, Noticed::Threshold(percent)));
+        }
+        self.watched = Some(watched);
+        notices
     }
 
     fn bounds(&self) -> Bounds {
@@ -190,10 +403,10 @@ impl Period {
     fn find_end(&mut self, now: Micros, terms: &BudgetTerms) {
         let around = match self.end {
             End::Unknown => self.start,
-            End::Never if terms.window != Window::Total => now.max(self.start),
+            End::Never if terms.policy.window != Window::Total => now.max(self.start),
             End::At(_) | End::Never => return,
         };
-        self.end = match terms.window.bounds(around, terms.zone.at(around)).end {
+        self.end = match terms.policy.window.bounds(around, terms.zone.at(around)).end {
             Some(end) => End::At(end),
             None => End::Never,
         };
@@ -228,8 +441,9 @@ impl Windows {
                 let period = Period {
                     start,
                     end: End::Unknown,
-                    settled: NanoUsd::ZERO,
-                    held: NanoUsd::ZERO,
+                    settled: 0,
+                    held: 0,
+                    watched: None,
                 };
                 self.periods.insert(index, period);
                 index
@@ -256,7 +470,7 @@ impl Windows {
 
     /// Begins the window around `now`, cut so that it overlaps no other, and gives its start.
     fn begin(&mut self, now: Micros, terms: &BudgetTerms) -> Micros {
-        let calendar = terms.window.bounds(now, terms.zone.at(now));
+        let calendar = terms.policy.window.bounds(now, terms.zone.at(now));
         let mut bounds = Bounds {
             start: calendar.start.max(self.dropped_until.min(now)),
             end: calendar.end,
@@ -272,7 +486,7 @@ impl Windows {
         }
         self.at(bounds.start).end = bounds.end.map_or(End::Never, End::At);
         while self.periods.len() > KEPT_WINDOWS
-            && self.periods[0].held == NanoUsd::ZERO
+            && self.periods[0].held == 0
             && self.periods[0].start != bounds.start
         {
             let oldest = self.periods.remove(0);

@@ -1,8 +1,7 @@
 //! Why a request is refused. Decisions carry facts; the one place that turns them into an HTTP answer is `proxy::refuse`.
 
 use crate::ids::BudgetId;
-use crate::money::NanoUsd;
-use crate::policy::Access;
+use crate::policy::{Access, Unit};
 use crate::time::Micros;
 
 /// What was wrong with a request's form: the strict front door.
@@ -67,14 +66,16 @@ pub struct RateLimited {
 pub struct BudgetExceeded {
     /// The budget.
     pub budget: BudgetId,
+    /// What it counts; the amounts are in this unit.
+    pub unit: Unit,
     /// Its limit in this window.
-    pub limit: NanoUsd,
+    pub limit: i64,
     /// What is settled in this window.
-    pub spent: NanoUsd,
+    pub spent: i64,
     /// What running calls hold.
-    pub held: NanoUsd,
+    pub held: i64,
     /// What this call would have had to hold.
-    pub needed: NanoUsd,
+    pub needed: i64,
     /// When the window ends; `None` for a total budget.
     pub resets_at: Option<Micros>,
 }
@@ -157,6 +158,8 @@ pub enum Deny {
     },
     /// A rate limit.
     RateLimited(RateLimited),
+    /// The agent must say for which end user a request is, and this one does not say it in the form that is taken.
+    EndUserMissing,
     /// A budget.
     BudgetExceeded(BudgetExceeded),
     /// Under a budget, an operation or model without a price.

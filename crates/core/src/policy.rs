@@ -1,11 +1,15 @@
 //! What an agent may do: its policy, and the decision over one request.
 
+mod budget;
+mod scope;
+
+pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
+pub use scope::ScopePolicy;
+
 use crate::deny::Deny;
 use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId, TokenId};
-use crate::money::NanoUsd;
 use crate::time::Micros;
 use crate::token::TokenHash;
-use crate::window::Window;
 
 /// Whose credential is used. Chosen per grant, never changed silently.
 #[derive(
@@ -215,6 +219,10 @@ pub struct AgentPolicy {
     /// Labels.
     #[n(11)]
     pub labels: Vec<String>,
+    /// Every request must say for which end user it is.
+    #[n(12)]
+    #[cbor(default)]
+    pub end_users: bool,
 }
 
 impl AgentPolicy {
@@ -281,73 +289,6 @@ impl TokenPolicy {
     }
 }
 
-/// How a budget holds.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-    minicbor::Encode,
-    minicbor::Decode,
-)]
-#[serde(rename_all = "lowercase")]
-#[cbor(index_only)]
-pub enum BudgetMode {
-    /// The hold is an upper bound: no overshoot.
-    #[n(0)]
-    Strict,
-    /// The hold is an estimate, and the stream is cut when the metered cost reaches it.
-    #[n(1)]
-    Estimate,
-}
-
-/// What a budget allows and for whom. Stored and authenticated as `AgentPolicy` is. Each of `agent`, `project`, `provider`,
-/// `model` and `end_user` that is set narrows what counts against it; with none of them it is the organization's.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct BudgetPolicy {
-    /// The budget.
-    #[n(0)]
-    pub budget: BudgetId,
-    /// Its organization.
-    #[n(1)]
-    pub org: OrgId,
-    /// Only this project's spending.
-    #[n(2)]
-    pub project: Option<ProjectId>,
-    /// Only this agent's spending.
-    #[n(3)]
-    pub agent: Option<AgentId>,
-    /// Only spending at this provider (its slug).
-    #[n(4)]
-    pub provider: Option<String>,
-    /// Only spending on this model.
-    #[n(5)]
-    pub model: Option<String>,
-    /// Only spending for this end user.
-    #[n(6)]
-    pub end_user: Option<String>,
-    /// What may be spent in a window.
-    #[n(7)]
-    pub limit: NanoUsd,
-    /// How long the limit lasts.
-    #[n(8)]
-    pub window: Window,
-    /// How it holds.
-    #[n(9)]
-    pub mode: BudgetMode,
-}
-
-impl BudgetPolicy {
-    /// The one byte form that is stored and authenticated.
-    pub fn canonical(&self) -> Vec<u8> {
-        minicbor::to_vec(self).unwrap_or_default()
-    }
-}
-
 /// A provider that an organization defined for itself. Stored and authenticated as `AgentPolicy` is, so that who writes rows of
 /// the database cannot point it elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
@@ -400,6 +341,7 @@ mod tests {
             allowed_models: vec![],
             allowed_ips: vec![],
             labels: vec![],
+            end_users: false,
         }
     }
 

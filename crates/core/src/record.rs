@@ -5,21 +5,44 @@
 
 use std::borrow::Cow;
 
+use crate::budget::Amounts;
 use crate::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
 use crate::money::NanoUsd;
-use crate::policy::Source;
+use crate::policy::{Source, Unit};
 use crate::time::Micros;
-use crate::usage::Usage;
+use crate::usage::{Bucket, Usage};
 
 /// A budget that a hold counts against, and the window it was admitted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct HeldBudget {
-    /// The budget.
+    /// The budget, or its counter for one end user.
     #[n(0)]
     pub budget: BudgetId,
     /// When the window that admitted the hold began; a settlement counts in that window.
     #[n(1)]
     pub window_start: Micros,
+    /// What it counts.
+    #[n(2)]
+    #[cbor(default)]
+    pub unit: Unit,
+    /// What is held against it, in its unit; in records that do not say, the intent's `hold`.
+    #[n(3)]
+    pub amount: Option<i64>,
+}
+
+impl HeldBudget {
+    /// What a call with this outcome counts in the budget, in its unit. After a crash nothing is known: all that was held.
+    pub fn used(&self, intent_hold: NanoUsd, outcome: &Outcome<'_>) -> i64 {
+        match outcome.ending {
+            Ending::Crash => self.amount.unwrap_or(intent_hold.0),
+            _ => outcome.used().of(self.unit),
+        }
+    }
+
+    /// Whether it is this counter's, in the window that began then.
+    pub fn is(&self, counter: BudgetId, window_start: Micros) -> bool {
+        self.budget == counter && self.window_start == window_start
+    }
 }
 
 /// Durable before the first byte goes to an upstream: who calls what with which credential, and what is held for it.
@@ -76,6 +99,9 @@ pub struct Intent<'a> {
     /// The budgets that the hold counts against; empty without a budget.
     #[n(16)]
     pub budgets: Cow<'a, [HeldBudget]>,
+    /// For whom the call is made, where the agent says so.
+    #[b(17)]
+    pub end_user: Option<&'a str>,
 }
 
 /// How an attempt ended.
@@ -191,6 +217,18 @@ pub struct Outcome<'a> {
     /// The error code that the client was given in place of the upstream's answer, or at the end of one that was cut.
     #[b(12)]
     pub refusal: Option<&'a str>,
+}
+
+impl Outcome<'_> {
+    /// What the call used, in every unit that budgets count.
+    pub fn used(&self) -> Amounts {
+        let sent = self.ending != Ending::NotSent;
+        Amounts {
+            usd: self.cost,
+            calls: i64::from(sent),
+            emails: i64::try_from(self.usage.get(Bucket::Emails)).unwrap_or(i64::MAX),
+        }
+    }
 }
 
 /// Requests of an agent that were refused, coalesced by second and code when there are many.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, login, members, orgs, projects, providers, requests, run, serve,
-    tokens, usage,
+    account, agents, api_keys, audit, budgets, login, members, orgs, projects, providers, requests, run,
+    serve, tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -119,6 +119,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks requests\n  ks requests --agent bot --since 1h --refused\n  ks requests --follow\n  ks requests req_01jd3w8f0qe7ys4c9p2m5n6r7t"
     )]
     Requests(requests::RequestsArgs),
+    /// Budgets: what may be spent, by whom, on what, and how long
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks budget list\n  ks budget create 500 --window month --threshold 80\n  ks budget check --agent bot --provider openai --cost 2.50"
+    )]
+    Budget(budgets::BudgetCommand),
     /// Show what was used and what it cost
     #[command(
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"

@@ -4,6 +4,7 @@ pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod budgets;
 mod completions;
 mod credentials;
 mod definitions;
@@ -87,6 +88,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Project(command) => projects::run(command, &context).await?,
         Command::ApiKey(command) => api_keys::run(command, &context).await?,
         Command::Audit(command) => audit::run(command, &context).await?,
+        Command::Budget(command) => budgets::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
         Command::Agent(command) => agents::run(command, &context).await?,
         Command::Token(command) => tokens::run(command, &context).await?,

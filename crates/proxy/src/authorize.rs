@@ -9,6 +9,7 @@ use keystore_core::policy::Access;
 
 use crate::Proxy;
 use crate::authenticate::Caller;
+use crate::budgets;
 use crate::cache::{Agent, ReadyGrant};
 use crate::parse::CleanRequest;
 use crate::route::Target;
@@ -19,6 +20,8 @@ pub(crate) struct Permit {
     pub(crate) agent: Arc<Agent>,
     pub(crate) operation: Permitted,
     pub(crate) target: Target,
+    /// For whom it is made, where the agent must say so.
+    pub(crate) end_user: Option<String>,
     grant: usize,
 }
 
@@ -101,6 +104,7 @@ impl Proxy {
             });
         }
         Ok(Permit {
+            end_user: budgets::end_user(&agent, request.headers())?,
             operation: operation.into(),
             agent,
             target,

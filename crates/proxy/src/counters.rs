@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keystore_core::budget::{Book, BudgetTerms, BudgetView};
+use keystore_core::budget::{Amounts, Applied, Ask, Book, BudgetView, Notice};
 use keystore_core::deny::BudgetExceeded;
 use keystore_core::ids::AgentId;
 use keystore_core::rate::Rates;
@@ -48,7 +48,7 @@ impl Counters {
         }
     }
 
-    /// Holds `amount` in every one of the budgets, or in none.
+    /// Holds what is asked for in every one of the budgets, or in none.
     ///
     /// # Errors
     ///
@@ -56,24 +56,31 @@ impl Counters {
     pub fn hold(
         &self,
         now: Micros,
-        terms: &[BudgetTerms],
-        amount: NanoUsd,
+        budgets: &[Applied<'_>],
+        ask: &Ask,
     ) -> Result<Vec<HeldBudget>, BudgetExceeded> {
-        lock(&self.book).admit(now, terms, amount)
+        lock(&self.book).admit(now, budgets, ask)
     }
 
-    /// What the tightest of the budgets still affords; `None` without a budget.
-    pub fn headroom(&self, now: Micros, terms: &[BudgetTerms]) -> Option<NanoUsd> {
-        lock(&self.book).headroom(now, terms)
+    /// What the tightest of the budgets that hold by a bound still affords; `None` without one.
+    pub fn headroom(&self, now: Micros, budgets: &[Applied<'_>]) -> Option<NanoUsd> {
+        lock(&self.book).headroom(now, budgets)
     }
 
-    /// Turns a hold into a charge.
-    pub fn settle(&self, held: &[HeldBudget], hold: NanoUsd, cost: NanoUsd) {
-        lock(&self.book).settle(held, hold, cost);
+    /// Ends holds with what the call used.
+    pub fn settle(&self, held: &[HeldBudget], used: &Amounts) {
+        if !held.is_empty() {
+            lock(&self.book).settle(held, used);
+        }
     }
 
     /// What a budget has settled and held in the window of `now`.
-    pub fn view(&self, now: Micros, terms: &BudgetTerms) -> BudgetView {
-        lock(&self.book).view(now, terms)
+    pub fn view(&self, now: Micros, budget: &Applied<'_>) -> BudgetView {
+        lock(&self.book).view(now, budget)
+    }
+
+    /// What happened to budgets since this was asked last.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        lock(&self.book).take_notices()
     }
 }

@@ -9,6 +9,7 @@ mod attempt;
 mod authenticate;
 mod authorize;
 pub mod body;
+pub mod budgets;
 mod cache;
 pub mod config;
 pub mod counters;

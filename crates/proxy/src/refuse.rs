@@ -167,6 +167,10 @@ struct Facts<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    budget_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     spent: Option<String>,
@@ -251,6 +255,8 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
         code,
         message: &words.message,
         limit_type: None,
+        budget_id: None,
+        unit: None,
         limit: None,
         spent: None,
         held: None,
@@ -266,10 +272,13 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
         }
         Refusal::Deny(Deny::BudgetExceeded(exceeded)) => {
             error.limit_type = Some("budget");
-            error.limit = Some(exceeded.limit.to_string());
-            error.spent = Some(exceeded.spent.to_string());
-            error.held = Some(exceeded.held.to_string());
-            error.needed = Some(exceeded.needed.to_string());
+            let amount = |amount| Some(exceeded.unit.show(amount));
+            error.unit = Some(exceeded.unit.as_str());
+            error.budget_id = Some(exceeded.budget.to_string());
+            error.limit = amount(exceeded.limit);
+            error.spent = amount(exceeded.spent);
+            error.held = amount(exceeded.held);
+            error.needed = amount(exceeded.needed);
             error.reset_at = exceeded.resets_at.map(|at| at.to_string());
         }
         _ => {}

@@ -13,6 +13,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method};
 use hyper::body::Incoming;
 use keystore_catalog::{Billing, PriceRef};
+use keystore_core::budget::Amounts;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::record::{Ending, HeldBudget, Intent};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
@@ -24,6 +25,7 @@ pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft};
 use crate::authorize::Permit;
+use crate::budgets::Limited;
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
 use crate::meter::MeterSetup;
@@ -45,6 +47,8 @@ pub(crate) struct Open {
     /// What one call uses, where the operation is priced by the call.
     pub(crate) per_call: Usage,
     pub(crate) budgets: Vec<HeldBudget>,
+    /// How firmly they limit what it costs.
+    pub(crate) limited: Limited,
     pub(crate) hold: NanoUsd,
     pub(crate) request_bytes: u64,
     /// What was asked for: what counts where the vendor does not say what it served.
@@ -102,6 +106,7 @@ impl Proxy {
                 price: plan.price,
                 per_call: plan.per_call,
                 budgets: plan.budgets,
+                limited: plan.limited,
                 hold: plan.hold,
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
@@ -148,6 +153,7 @@ impl Proxy {
             credential_version: target.credential.version,
             hold: NanoUsd::ZERO,
             budgets: Cow::Borrowed(&[]),
+            end_user: None,
         };
         let reservation = Reservation {
             proxy: Arc::clone(self),
@@ -159,6 +165,7 @@ impl Proxy {
                 price: None,
                 per_call: Usage::ZERO,
                 budgets: Vec::new(),
+                limited: Limited::No,
                 hold: NanoUsd::ZERO,
                 request_bytes: 0,
                 terms: AskedTerms::default(),
@@ -208,6 +215,7 @@ fn intent<'a>(
         credential_version: credential.version,
         hold: plan.hold,
         budgets: Cow::Borrowed(&plan.budgets),
+        end_user: permit.end_user.as_deref(),
     }
 }
 
@@ -252,9 +260,7 @@ impl Reservation {
     /// Undoes a hold whose intent was not written: there is nothing to record.
     fn release(&mut self) {
         if let Some(open) = self.open.take() {
-            self.proxy
-                .counters
-                .settle(&open.budgets, open.hold, NanoUsd::ZERO);
+            self.proxy.counters.settle(&open.budgets, &Amounts::NONE);
         }
     }
 }

@@ -7,6 +7,7 @@ use keystore_core::record::{ChargeFlags, Ending, Outcome};
 use keystore_core::{NanoUsd, Usage};
 
 use crate::Proxy;
+use crate::budgets::Limited;
 use crate::meter::{Basis, Metered};
 use crate::reserve::Open;
 
@@ -34,11 +35,10 @@ impl Proxy {
     /// Turns the hold into a charge, in the counters and in the journal, and gives the charge.
     pub(crate) fn settle(&self, open: &Open, end: &End) -> Charge {
         let charge = charge(open, end);
-        self.counters.settle(&open.budgets, open.hold, charge.cost);
         self.metrics.settled(open, end, &charge);
         let elapsed =
             |until: Duration| u64::try_from(until.saturating_sub(open.began).as_micros()).unwrap_or(u64::MAX);
-        self.store.journal().outcome(&Outcome {
+        let outcome = Outcome {
             attempt: open.attempt,
             at: self.clock.now(),
             ending: end.ending,
@@ -55,7 +55,9 @@ impl Proxy {
             request_bytes: open.request_bytes,
             response_bytes: end.response_bytes,
             refusal: end.refusal,
-        });
+        };
+        self.counters.settle(&open.budgets, &outcome.used());
+        self.store.journal().outcome(&outcome);
         charge
     }
 }
@@ -119,7 +121,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
     if open.status >= 400 && read.basis != Basis::Reported {
         return free;
     }
-    let limited = !open.budgets.is_empty();
+    let limited = open.limited != Limited::No;
     let flags = ChargeFlags {
         estimated: read.basis == Basis::Estimated,
         ..free.flags
@@ -133,13 +135,13 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
     match priced {
         // What was read of an answer says little of what it cost: reasoning does not show. Under a budget an answer that does not
         // say what it used costs what was held for it, whoever is to blame: neither leaving early nor hiding it must pay.
-        Some(Ok(_)) if limited && read.basis == Basis::Estimated => Charge {
+        Some(Ok(cost)) if limited && read.basis == Basis::Estimated => Charge {
             usage: read.usage,
-            cost: open.hold,
+            cost: cost.max(open.hold),
             flags,
         },
         Some(Ok(cost)) => {
-            let over_hold = limited && cost > open.hold;
+            let over_hold = open.limited == Limited::Strictly && cost > open.hold;
             Charge {
                 usage: read.usage,
                 cost,

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use keystore_core::ids::{AgentId, BudgetId};
-use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetMode, BudgetPolicy};
+use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Unit};
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::agents::{self, Agent, NewAgent};
@@ -28,8 +28,6 @@ use crate::grants;
 pub(crate) const AGENT_MAC: &str = "agent";
 /// See [`AGENT_MAC`].
 pub(crate) const TOKEN_MAC: &str = "token";
-/// See [`AGENT_MAC`].
-pub(crate) const BUDGET_MAC: &str = "budget";
 
 /// A stored agent with its policy read.
 #[derive(Clone)]
@@ -120,6 +118,7 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         allowed_models: new.allowed_models.clone(),
         allowed_ips: new.allowed_ips.clone(),
         labels: new.labels.clone(),
+        end_users: new.end_users,
     };
     let budget = match new.budget_cents_monthly {
         Some(cents) => Some(monthly(&policy, cents)?),
@@ -139,18 +138,12 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     )
     .await?;
     if let Some(budget) = &budget {
-        budgets::insert(
-            tx,
-            budget,
-            &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
-            now,
-        )
-        .await?;
+        crate::budgets::insert(app, tx, budget).await?;
     }
     let made = reload(app, tx, &policy).await?;
     Event::new("create_agent", &made.row.id)
         .within(made.row.project)
-        .after(&recorded(tx, made.clone()).await?)?
+        .after(&recorded(app, tx, made.clone()).await?)?
         .by(tx, caller)?;
     Ok(made)
 }
@@ -169,7 +162,7 @@ pub(crate) async fn update(
     let now = app.clock.now();
     let event = Event::new("update_agent", &agent.row.id)
         .within(agent.row.project)
-        .before(&recorded(tx, agent.clone()).await?)?;
+        .before(&recorded(app, tx, agent.clone()).await?)?;
     let Loaded { row, mut policy } = agent;
     not_revoked(&policy)?;
     let name = change.name.unwrap_or(row.name);
@@ -184,6 +177,7 @@ pub(crate) async fn update(
         .apply(Some(policy.allowed_ips))
         .unwrap_or_default();
     policy.labels = change.labels.apply(Some(policy.labels)).unwrap_or_default();
+    policy.end_users = change.end_users.unwrap_or(policy.end_users);
     let expiry_changes = !change.expires_at.is_keep();
     policy.expires_at = change
         .expires_at
@@ -212,10 +206,10 @@ pub(crate) async fn update(
             .ok_or_else(|| ApiError::not_found("project"))?;
         policy.grants = grants::resolve(app, tx, caller.org, &project, wanted, "/providers").await?;
     }
-    set_monthly(app, tx, &mut policy, &change.budget_cents_monthly, now).await?;
+    set_monthly(app, tx, &mut policy, &change.budget_cents_monthly).await?;
     let written = write(app, tx, name.trim(), &policy, now).await?;
     event
-        .after(&recorded(tx, written.clone()).await?)?
+        .after(&recorded(app, tx, written.clone()).await?)?
         .by(tx, caller)?;
     Ok(written)
 }
@@ -238,7 +232,7 @@ pub(crate) async fn set_status(
     };
     let event = Event::new(action, &agent.row.id)
         .within(agent.row.project)
-        .before(&recorded(tx, agent.clone()).await?)?;
+        .before(&recorded(app, tx, agent.clone()).await?)?;
     let Loaded { row, mut policy } = agent;
     if status != AgentStatus::Revoked {
         not_revoked(&policy)?;
@@ -246,7 +240,7 @@ pub(crate) async fn set_status(
     policy.status = status;
     let written = write(app, tx, &row.name, &policy, app.clock.now()).await?;
     event
-        .after(&recorded(tx, written.clone()).await?)?
+        .after(&recorded(app, tx, written.clone()).await?)?
         .by(tx, caller)?;
     Ok(written)
 }
@@ -255,17 +249,27 @@ pub(crate) async fn set_status(
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn delete(tx: &mut Tx, caller: &Caller, agent: Loaded) -> ApiResult<()> {
+pub(crate) async fn delete(app: &App, tx: &mut Tx, caller: &Caller, agent: Loaded) -> ApiResult<()> {
     let (org, id) = (agent.row.org, agent.row.id);
     Event::new("delete_agent", &id)
         .within(agent.row.project)
-        .before(&recorded(tx, agent).await?)?
+        .before(&recorded(app, tx, agent).await?)?
         .by(tx, caller)?;
     agents::delete(tx, org, id).await?;
     Ok(())
 }
 
-async fn write(app: &App, tx: &mut Tx, name: &str, policy: &AgentPolicy, now: Micros) -> ApiResult<Loaded> {
+/// Writes an agent's policy.
+///
+/// # Errors
+/// `not_found`, the store's.
+pub(crate) async fn write(
+    app: &App,
+    tx: &mut Tx,
+    name: &str,
+    policy: &AgentPolicy,
+    now: Micros,
+) -> ApiResult<Loaded> {
     let mac = app.policy_mac.tag(AGENT_MAC, &policy.canonical());
     let written = agents::update(
         tx,
@@ -290,12 +294,9 @@ async fn reload(app: &App, tx: &mut Tx, policy: &AgentPolicy) -> ApiResult<Loade
     load(app, row)
 }
 
-/// Whether this is the agent's `budgetCentsMonthly`: monthly and narrowed by nothing but the agent.
+/// Whether this is the agent's `budgetCentsMonthly`, which has the agent's own number.
 pub(crate) fn is_monthly(budget: &Budget) -> bool {
-    budget.window_kind == Window::Month
-        && budget.provider.is_none()
-        && budget.model.is_none()
-        && budget.end_user.is_none()
+    budget.agent.is_some_and(|agent| agent.uuid() == budget.id.uuid())
 }
 
 /// The month's budget. Its id is the agent's own number: a budget that is taken away and set again finds what was spent.
@@ -310,45 +311,33 @@ fn monthly(agent: &AgentPolicy, cents: i64) -> ApiResult<BudgetPolicy> {
         provider: None,
         model: None,
         end_user: None,
-        limit,
+        limit: limit.0,
         window: Window::Month,
         mode: BudgetMode::Strict,
+        action: BudgetAction::Deny,
+        thresholds: Vec::new(),
+        raise: None,
+        source: None,
+        unit: Unit::Usd,
     })
 }
 
 /// Sets, changes or takes away the month's budget. A change keeps the row, so that what was spent stays spent.
-async fn set_monthly(
-    app: &App,
-    tx: &mut Tx,
-    policy: &mut AgentPolicy,
-    change: &Patch<i64>,
-    now: Micros,
-) -> ApiResult<()> {
+async fn set_monthly(app: &App, tx: &mut Tx, policy: &mut AgentPolicy, change: &Patch<i64>) -> ApiResult<()> {
     if change.is_keep() {
         return Ok(());
     }
     let found = budgets::of_agent(tx, policy.org, policy.agent).await?;
     let found = found.iter().find(|budget| is_monthly(budget));
     match (change, found) {
-        (Patch::Set(cents), Some(_)) => {
-            let budget = monthly(policy, *cents)?;
-            budgets::update(
-                tx,
-                &budget,
-                &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
-                now,
-            )
-            .await?;
+        (Patch::Set(cents), Some(row)) => {
+            let mut budget = crate::budgets::load(app, row.clone())?.policy;
+            budget.limit = monthly(policy, *cents)?.limit;
+            crate::budgets::write(app, tx, &budget).await?;
         }
         (Patch::Set(cents), None) => {
             let budget = monthly(policy, *cents)?;
-            budgets::insert(
-                tx,
-                &budget,
-                &app.policy_mac.tag(BUDGET_MAC, &budget.canonical()),
-                now,
-            )
-            .await?;
+            crate::budgets::insert(app, tx, &budget).await?;
             policy.budgets.push(budget.budget);
         }
         (Patch::Reset, Some(row)) => {

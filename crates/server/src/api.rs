@@ -7,7 +7,7 @@ pub(crate) mod agents;
 pub(crate) mod api_keys;
 mod audit;
 mod auth;
-mod budgets;
+pub(crate) mod budgets;
 pub(crate) mod credentials;
 mod description;
 mod envelope;
@@ -112,8 +112,15 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tokens::get_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(tokens::rotate_token))
-        .routes(routes!(budgets::list_budgets))
-        .routes(routes!(budgets::get_budget))
+        .routes(routes!(budgets::list_budgets, budgets::create_budget))
+        .routes(routes!(budgets::check_budgets))
+        .routes(routes!(
+            budgets::get_budget,
+            budgets::update_budget,
+            budgets::delete_budget
+        ))
+        .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
+        .routes(routes!(budgets::get_budget_history))
         .routes(routes!(usage::get_usage))
         .routes(routes!(requests::list_requests))
         .routes(routes!(requests::stream_requests))

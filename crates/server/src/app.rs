@@ -26,6 +26,7 @@ use crate::custody::{self, Custody, RootKeySource};
 use crate::jobs;
 use crate::mail::Mailer;
 use crate::reminders;
+use crate::scopes;
 
 /// What the handlers work with.
 pub struct App {
@@ -163,7 +164,7 @@ impl App {
             ids: Arc::clone(&parts.ids),
         })
         .context("the data plane cannot start")?;
-        Ok(Arc::new(Self {
+        let app = Arc::new(Self {
             store,
             vault,
             kms,
@@ -177,7 +178,9 @@ impl App {
             tasks,
             stop,
             draining: AtomicBool::new(false),
-        }))
+        });
+        scopes::fill(&app).await?;
+        Ok(app)
     }
 
     /// Serves both planes until `stop`, then drains: both listeners close, running answers end or are cut after the

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use keystore_core::ids::{KekId, OrgId, ProjectId, SessionId, UserId};
+use keystore_core::policy::ScopePolicy;
 use keystore_store::members::{Member, Role};
 use keystore_store::orgs::{self, Org};
 use keystore_store::projects::{self, Project};
@@ -18,6 +19,7 @@ use crate::auth::caller::{Caller, DEFAULT_PROJECT};
 use crate::config::SignUp;
 use crate::members::{last_owner, person, take_back};
 use crate::names::{check_slug, check_title, slug_of};
+use crate::scopes;
 
 /// The time zone of an organization that chooses none.
 const UTC: &str = "UTC";
@@ -83,6 +85,9 @@ pub(crate) async fn found(app: &App, tx: &mut Tx, kek: WrappedKek, new: &Foundin
         updated_at: now,
     };
     projects::insert(tx, &project).await?;
+    for scope in [None, Some(project.id)] {
+        scopes::put(app, tx, &ScopePolicy::open(org.id, scope)).await?;
+    }
     let owner = Member {
         org: org.id,
         user_id: new.owner,

@@ -1,6 +1,7 @@
 //! What makes, changes and ends a project of an organization.
 
 use keystore_core::ids::ProjectId;
+use keystore_core::policy::ScopePolicy;
 use keystore_store::Tx;
 use keystore_store::projects::{self, Contents, Project};
 use keystore_wire::problem::Code;
@@ -12,6 +13,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::{Caller, DEFAULT_PROJECT};
 use crate::names::{check_labels, check_slug, check_title, slug_of};
+use crate::scopes;
 
 /// Makes a project.
 ///
@@ -36,6 +38,7 @@ pub(crate) async fn create(
     };
     check(&project)?;
     projects::insert(tx, &project).await?;
+    scopes::put(app, tx, &ScopePolicy::open(org, Some(project.id))).await?;
     Event::new("create_project", &project.id)
         .within(project.id)
         .after(&wire(project.clone()))?

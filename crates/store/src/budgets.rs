@@ -1,10 +1,9 @@
-//! Budgets and what is spent in them. As with agents, the policy's canonical bytes and their MAC decide; the columns are for
-//! lists. Spending is a projection of the journal.
+//! Budgets and what is used of them. The policy's canonical bytes and their MAC decide; the columns are what it is found by. What is
+//! used is a projection of the journal.
 
+use keystore_core::Micros;
 use keystore_core::ids::{AgentId, BudgetId, OrgId, ProjectId};
-use keystore_core::policy::{BudgetMode, BudgetPolicy};
-use keystore_core::window::Window;
-use keystore_core::{Micros, NanoUsd};
+use keystore_core::policy::BudgetPolicy;
 
 use crate::changes::Change;
 use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
@@ -22,18 +21,6 @@ row! {
         pub project: Option<ProjectId>,
         /// Only this agent's spending.
         pub agent: Option<AgentId>,
-        /// Only spending at this provider.
-        pub provider: Option<String>,
-        /// Only spending on this model.
-        pub model: Option<String>,
-        /// Only spending for this end user.
-        pub end_user: Option<String>,
-        /// What may be spent in a window.
-        pub limit_nanos: NanoUsd,
-        /// How long the limit lasts.
-        pub window_kind: Window,
-        /// How it holds.
-        pub mode: BudgetMode,
         /// The policy's canonical bytes.
         pub policy: Vec<u8>,
         /// Their MAC.
@@ -46,28 +33,39 @@ row! {
 }
 
 row! {
-    /// What a budget has spent in one window.
+    /// What was used of a budget in one window, in its unit.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Spend {
-        /// The budget.
+        /// The budget, or its counter for one end user.
         pub budget: BudgetId,
         /// When the window began.
         pub window_start: Micros,
-        /// What calls that were admitted in it cost.
-        pub settled: NanoUsd,
+        /// What calls that were admitted in it used.
+        pub settled: i64,
+    }
+}
+
+impl Budget {
+    /// The policy. It counts only if the MAC over [`Budget::policy`] is right, which is the vault's to say.
+    ///
+    /// # Errors
+    ///
+    /// `Damaged`.
+    pub fn decode(&self) -> Result<BudgetPolicy, StoreError> {
+        minicbor::decode(&self.policy).map_err(|error| StoreError::damaged(error.to_string()))
     }
 }
 
 sql! {
-    INSERT = "INSERT INTO budgets (id, org, project, agent, provider, model, end_user, limit_nanos, window_kind, mode, \
-        policy, mac, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)";
-    UPDATE = "UPDATE budgets SET limit_nanos = $3, window_kind = $4, mode = $5, policy = $6, mac = $7, updated_at = $8 \
-        WHERE org = $1 AND id = $2";
+    INSERT = "INSERT INTO budgets (id, org, project, agent, policy, mac, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
+    UPDATE = "UPDATE budgets SET policy = $3, mac = $4, updated_at = $5 WHERE org = $1 AND id = $2";
     GET = "SELECT * FROM budgets WHERE org = $1 AND id = $2";
     LIST = "SELECT * FROM budgets WHERE org = $1 AND COALESCE($2, project) IS NOT DISTINCT FROM project AND id > $3 ORDER BY id LIMIT $4";
     OF_AGENT = "SELECT * FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
     DELETE = "DELETE FROM budgets WHERE org = $1 AND id = $2";
     SPENT = "SELECT budget, window_start, settled FROM budget_spend WHERE budget = $1 AND window_start = $2";
+    HISTORY = "SELECT budget, window_start, settled FROM budget_spend WHERE budget = $1 AND window_start < $2 \
+        ORDER BY window_start DESC LIMIT $3";
 }
 
 /// Adds a budget; every column comes from the policy. `mac` is over `policy.canonical()`.
@@ -83,12 +81,6 @@ pub async fn insert(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) 
         policy.org,
         policy.project,
         policy.agent,
-        policy.provider,
-        policy.model,
-        policy.end_user,
-        policy.limit,
-        policy.window,
-        policy.mode,
         policy.canonical(),
         mac,
         at
@@ -97,33 +89,24 @@ pub async fn insert(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) 
     Ok(())
 }
 
-/// Writes limit, window and mode. What was spent stays. `false` when there is no such budget.
+/// Writes another policy of the same budget: whose calls it counts stays. What was used stays used. `false` when there is no such budget.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
 pub async fn update(tx: &mut Tx, policy: &BudgetPolicy, mac: &[u8], at: Micros) -> Result<bool, StoreError> {
-    let rows = execute!(
-        tx,
-        UPDATE,
-        policy.org,
-        policy.budget,
-        policy.limit,
-        policy.window,
-        policy.mode,
-        policy.canonical(),
-        mac,
-        at
-    )?;
+    let rows = execute!(tx, UPDATE, policy.org, policy.budget, policy.canonical(), mac, at)?;
     note(tx, policy);
     Ok(rows == 1)
 }
 
 fn note(tx: &mut Tx, policy: &BudgetPolicy) {
     tx.changed(Change::Budget(policy.budget));
-    if let Some(agent) = policy.agent {
-        tx.changed(Change::Agent(agent));
-    }
+    tx.changed(match (policy.agent, policy.project) {
+        (Some(agent), _) => Change::Agent(agent),
+        (None, Some(project)) => Change::Project(project),
+        (None, None) => Change::Org(policy.org),
+    });
 }
 
 /// The budget.
@@ -160,7 +143,7 @@ pub async fn of_agent(conn: &mut Conn, org: OrgId, agent: AgentId) -> Result<Vec
     Ok(fetch_all!(conn, Budget, OF_AGENT, org, agent)?)
 }
 
-/// Deletes a budget. The agent whose policy names it must be written in the same transaction.
+/// Deletes a budget. The policy that names it, an agent's or a scope's, must be written in the same transaction.
 ///
 /// # Errors
 ///
@@ -171,12 +154,28 @@ pub async fn delete(tx: &mut Tx, org: OrgId, id: BudgetId) -> Result<bool, Store
     Ok(rows == 1)
 }
 
-/// What a budget has spent in the window that began at `window_start`, as far as the projections are.
+/// What was used of a budget in the window that began at `window_start`, as far as the projections are.
 ///
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
-pub async fn spent(conn: &mut Conn, budget: BudgetId, window_start: Micros) -> Result<NanoUsd, StoreError> {
+pub async fn spent(conn: &mut Conn, budget: BudgetId, window_start: Micros) -> Result<i64, StoreError> {
     let row = fetch_optional!(conn, Spend, SPENT, budget, window_start)?;
-    Ok(row.map_or(NanoUsd::ZERO, |spend| spend.settled))
+    Ok(row.map_or(0, |spend| spend.settled))
+}
+
+/// What was used of a budget in the windows that began before `before`, the newest first, at most `limit`; windows without a call are
+/// not there.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn history(
+    conn: &mut Conn,
+    budget: BudgetId,
+    before: Option<Micros>,
+    limit: u32,
+) -> Result<Vec<Spend>, StoreError> {
+    let before = before.unwrap_or(Micros(i64::MAX));
+    Ok(fetch_all!(conn, Spend, HISTORY, budget, before, limit)?)
 }

@@ -9,9 +9,8 @@ use keystore_core::ids::{
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, InvitationId, KekId, OrgId,
     ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
 };
-use keystore_core::policy::{AgentStatus, BudgetMode, Source};
+use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
-use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use uuid::Uuid;
@@ -237,8 +236,6 @@ macro_rules! named {
 pub(crate) use named;
 
 named!(AgentStatus { Active = "active", Paused = "paused", Revoked = "revoked" });
-named!(BudgetMode { Strict = "strict", Estimate = "estimate" });
-named!(Window { Day = "day", Week = "week", Month = "month", Total = "total" });
 named!(Source { Byok = "byok", Marketplace = "marketplace" });
 named!(keystore_core::record::Ending {
     Complete = "complete",

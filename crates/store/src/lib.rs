@@ -32,6 +32,7 @@ pub mod projects;
 pub mod providers;
 pub mod reminders;
 pub mod requests;
+pub mod scopes;
 pub mod sessions;
 pub mod sign_in_codes;
 pub mod tokens;

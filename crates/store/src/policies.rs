@@ -13,13 +13,16 @@ use keystore_core::token::TokenHash;
 use crate::credentials::CredentialStatus;
 use crate::db::{Conn, fetch_all, fetch_optional, row, sql};
 use crate::error::StoreError;
+use crate::scopes::Scope;
 
 /// A token with all that decides over its requests.
 #[derive(Clone)]
 pub struct LoadedToken {
     /// The token and its agent.
     pub identity: LoadedIdentity,
-    /// The agent's budgets.
+    /// What holds for its organization and for its project.
+    pub scopes: Vec<Scope>,
+    /// The budgets of the agent, of its project and of its organization.
     pub budgets: Vec<LoadedBudget>,
     /// The credentials of its `byok` grants, each in its current version. A grant whose credential was deleted has none.
     pub credentials: Vec<LoadedCredential>,
@@ -59,7 +62,7 @@ row! {
 }
 
 row! {
-    /// A budget of the agent.
+    /// A budget that may count the agent's calls.
     #[derive(Clone)]
     pub struct LoadedBudget {
         /// The budget.
@@ -121,7 +124,9 @@ sql! {
     IDENTITY = "SELECT t.id AS token, t.policy AS token_policy, t.mac AS token_mac, a.id AS agent, a.org AS org, \
             a.project AS project, a.name AS agent_name, a.policy AS agent_policy, a.mac AS agent_mac, o.time_zone, o.previous_time_zone, o.time_zone_changed_at \
         FROM tokens t JOIN agents a ON a.id = t.agent JOIN orgs o ON o.id = a.org WHERE t.hash = $1";
-    BUDGETS = "SELECT id, policy, mac FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
+    SCOPES = "SELECT org, project, policy, mac FROM scope_policies WHERE org = $1 AND (project IS NULL OR project = $2)";
+    BUDGETS = "SELECT id, policy, mac FROM budgets \
+        WHERE org = $1 AND (agent = $2 OR (agent IS NULL AND (project IS NULL OR project = $3))) ORDER BY id";
     PROVIDERS = "SELECT p.id, p.policy, p.mac FROM agent_grants g \
         JOIN custom_providers p ON p.org = g.org AND p.slug = g.provider \
         WHERE g.org = $1 AND g.agent = $2 ORDER BY p.id";
@@ -143,11 +148,16 @@ pub async fn load(conn: &mut Conn, hash: TokenHash) -> Result<Option<LoadedToken
     let Some(identity) = fetch_optional!(conn, LoadedIdentity, IDENTITY, hash)? else {
         return Ok(None);
     };
-    let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, identity.org, identity.agent)?;
-    let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, identity.org, identity.agent)?;
-    let providers = fetch_all!(conn, LoadedProvider, PROVIDERS, identity.org, identity.agent)?;
+    let LoadedIdentity {
+        org, project, agent, ..
+    } = identity;
+    let scopes = fetch_all!(conn, Scope, SCOPES, org, project)?;
+    let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, org, agent, project)?;
+    let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, org, agent)?;
+    let providers = fetch_all!(conn, LoadedProvider, PROVIDERS, org, agent)?;
     Ok(Some(LoadedToken {
         identity,
+        scopes,
         budgets,
         credentials,
         providers,

@@ -30,6 +30,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("recovery", crate::recovery::SQL),
     ("reminders", crate::reminders::SQL),
     ("requests", crate::requests::SQL),
+    ("scopes", crate::scopes::SQL),
     ("sessions", crate::sessions::SQL),
     ("sign_in_codes", crate::sign_in_codes::SQL),
     ("tokens", crate::tokens::SQL),

@@ -68,7 +68,10 @@ fn intent(store: &Store) -> Intent<'static> {
         budgets: Cow::Owned(vec![HeldBudget {
             budget: budget(),
             window_start: Micros(0),
+            unit: keystore_core::policy::Unit::Usd,
+            amount: None,
         }]),
+        end_user: None,
     }
 }
 
@@ -197,9 +200,9 @@ async fn rounds(url: &str, count: u64) {
         let spent: i64 = rows.iter().map(|row| row.cost.0).sum();
         assert_eq!(
             budgets::spent(&mut conn, budget(), Micros(0)).await.unwrap(),
-            NanoUsd(spent)
+            spent
         );
-        assert_eq!(recovery.spent[0].settled, NanoUsd(spent));
+        assert_eq!(recovery.spent[0].settled, spent);
         drop(conn);
         store.close().await;
     }

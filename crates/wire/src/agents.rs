@@ -88,6 +88,9 @@ pub struct CreateAgent {
     /// Labels, such as `phi`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub labels: Vec<String>,
+    /// Every request must name its end user (`x-keystore-end-user`), for budgets and usage by end user.
+    #[serde(default)]
+    pub end_users: bool,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
@@ -128,6 +131,9 @@ pub struct UpdateAgent {
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<Vec<String>>)]
     pub labels: Patch<Vec<String>>,
+    /// Whether every request must name its end user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_users: Option<bool>,
     /// When it ends by itself; `null` is never.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<Time>)]
@@ -184,6 +190,8 @@ pub struct Agent {
     pub allowed_ips: Vec<String>,
     /// Labels.
     pub labels: Vec<String>,
+    /// Every request must name its end user.
+    pub end_users: bool,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,

@@ -70,6 +70,8 @@ codes! {
 
     /// No valid token: unknown, malformed, expired and revoked alike.
     InvalidToken = "invalid_token", 401, "The token is not valid", false;
+    /// The agent must say for which end user each request is.
+    EndUserMissing = "end_user_missing", 400, "The end user is not named", false;
     /// A budget does not afford the call.
     BudgetExceeded = "budget_exceeded", 402, "The budget is exhausted", false;
     /// The prepaid credit does not afford the call.
@@ -188,6 +190,7 @@ impl Code {
             Deny::ModelNotAllowed { .. } => Self::ModelNotAllowed,
             Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. } => Self::CredentialMissing,
             Deny::RateLimited(_) => Self::RateLimited,
+            Deny::EndUserMissing => Self::EndUserMissing,
             Deny::BudgetExceeded(_) => Self::BudgetExceeded,
             Deny::UnpricedOperation { .. } => Self::UnpricedOperation,
             Deny::BodyTooLarge { .. } => Self::BodyTooLarge,

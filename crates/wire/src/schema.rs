@@ -23,7 +23,11 @@ described! {
     /// Whether an operation reads or writes.
     Access { Read, Write } as "lowercase";
     /// How a budget is kept: `strict` never overshoots, `estimate` may be cut off.
-    BudgetMode { Strict, Estimate } as "lowercase";
+    BudgetMode { Strict, Estimate } as "snake_case";
+    /// What happens at a budget's limit: calls are refused, or only its thresholds are announced.
+    BudgetAction { Deny, Alert } as "snake_case";
+    /// What a budget counts: dollars that calls cost, calls, or e-mails by recipient.
+    Unit { Usd, Calls, Emails } as "snake_case";
     /// How long a limit lasts before it starts anew; `total` never does.
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
@@ -62,6 +66,15 @@ mod tests {
         assert_same(&[
             (BudgetMode::Strict, policy::BudgetMode::Strict),
             (BudgetMode::Estimate, policy::BudgetMode::Estimate),
+        ]);
+        assert_same(&[
+            (BudgetAction::Deny, policy::BudgetAction::Deny),
+            (BudgetAction::Alert, policy::BudgetAction::Alert),
+        ]);
+        assert_same(&[
+            (Unit::Usd, policy::Unit::Usd),
+            (Unit::Calls, policy::Unit::Calls),
+            (Unit::Emails, policy::Unit::Emails),
         ]);
         assert_same(&[
             (Window::Day, window::Window::Day),

@@ -121,6 +121,9 @@ pub(crate) struct CreateArgs {
     /// A label, such as phi
     #[arg(long = "label", value_name = "LABEL")]
     labels: Vec<String>,
+    /// Every request must name its end user in `x-keystore-end-user`
+    #[arg(long)]
+    end_users: bool,
     /// When it ends by itself, from now
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     expires: Option<Duration>,
@@ -158,6 +161,9 @@ pub(crate) struct UpdateArgs {
     /// All its labels; `--label none` takes them away
     #[arg(long = "label", value_name = "LABEL|none")]
     labels: Vec<String>,
+    /// Whether every request must name its end user in `x-keystore-end-user`
+    #[arg(long, value_name = "true|false")]
+    end_users: Option<bool>,
     /// When it ends by itself, from now, or none
     #[arg(long, value_name = "DURATION|none", value_parser = expiry_or_none)]
     expires: Option<Patch<Duration>>,
@@ -218,6 +224,7 @@ async fn create(args: CreateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         allowed_models: args.models,
         allowed_ips: args.ips,
         labels: args.labels,
+        end_users: args.end_users,
         expires_at: args.expires.map(|after| duration::from_now(after).into()),
     };
     let agent: Agent = context.client.post(&["agents"], &body).await?;
@@ -352,6 +359,7 @@ async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         allowed_models: list_or_none(args.models),
         allowed_ips: list_or_none(args.ips),
         labels: list_or_none(args.labels),
+        end_users: args.end_users,
         expires_at,
     };
     if body == UpdateAgent::default() {

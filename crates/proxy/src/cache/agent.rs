@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex};
 use keystore_catalog::ProviderRef;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::destination::DestinationPolicy;
-use keystore_core::ids::{CredentialId, OrgId, ProviderId};
-use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, TokenPolicy};
+use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, ScopePolicy, TokenPolicy};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
 use keystore_core::window::Zone;
 use keystore_core::{Deny, Micros};
 use keystore_store::credentials::CredentialStatus;
 use keystore_store::policies::{LoadedBudget, LoadedCredential, LoadedToken};
+use keystore_store::scopes::Scope;
 use keystore_vault::{
     PolicyMac, SealContext, SealedCredential, Vault, VaultError, WrappedKek, policy_sha256,
 };
@@ -89,6 +90,7 @@ impl Agent {
     ) -> Result<Self, &'static str> {
         let LoadedToken {
             identity,
+            scopes,
             budgets,
             credentials,
             providers,
@@ -104,7 +106,15 @@ impl Agent {
             identity.time_zone_changed_at,
         )
         .ok_or("the organization's time zone is not known")?;
-        let budgets = terms(&policy, &budgets, mac, &zone)?;
+        let limits = [
+            scope(&policy, None, &scopes, mac)?,
+            scope(&policy, Some(policy.project), &scopes, mac)?,
+        ];
+        let named = limits
+            .iter()
+            .flat_map(|scope| &scope.budgets)
+            .chain(&policy.budgets);
+        let budgets = terms(&policy, named, &budgets, mac, &zone)?;
         let networks = policy
             .allowed_ips
             .iter()
@@ -150,7 +160,7 @@ impl Agent {
             self.policy.org.uuid(),
         ]
         .into_iter()
-        .chain(self.budgets.iter().map(|budget| budget.id.uuid()))
+        .chain(self.budgets.iter().map(|terms| terms.policy.budget.uuid()))
         .chain(self.providers.iter().map(|provider| provider.uuid()))
         .chain(
             self.grants
@@ -211,30 +221,49 @@ pub(super) fn authentic<'b, T: minicbor::Decode<'b, ()>>(
     minicbor::decode(bytes).map_err(|_| "a policy cannot be read")
 }
 
-/// The terms of every budget that the policy names; a missing one is as bad as a changed one.
-fn terms(
+/// What holds for the agent's organization, or for its project.
+fn scope(
     policy: &AgentPolicy,
+    project: Option<ProjectId>,
+    rows: &[Scope],
+    mac: &PolicyMac,
+) -> Result<ScopePolicy, &'static str> {
+    let row = rows
+        .iter()
+        .find(|row| row.project == project)
+        .ok_or("the policy of the organization or of the project is missing")?;
+    let scope: ScopePolicy = authentic(mac, "scope", &row.policy, &row.mac)?;
+    match scope.org == policy.org && scope.project == project {
+        true => Ok(scope),
+        false => Err("a policy belongs elsewhere"),
+    }
+}
+
+/// The terms of every budget that is named; a missing one is as bad as a changed one.
+fn terms<'a>(
+    policy: &AgentPolicy,
+    named: impl Iterator<Item = &'a BudgetId>,
     rows: &[LoadedBudget],
     mac: &PolicyMac,
     zone: &Zone,
 ) -> Result<Vec<BudgetTerms>, &'static str> {
-    let of = |id| {
+    let of = |id: BudgetId| {
         let row = rows
             .iter()
             .find(|row| row.id == id)
             .ok_or("a budget is missing")?;
         let budget: BudgetPolicy = authentic(mac, "budget", &row.policy, &row.mac)?;
-        if budget.budget != id || budget.org != policy.org {
+        let reaches = budget.project.is_none_or(|project| project == policy.project)
+            && budget.agent.is_none_or(|agent| agent == policy.agent);
+        if budget.budget != id || budget.org != policy.org || !reaches {
             return Err("a budget belongs elsewhere");
         }
         Ok(BudgetTerms {
-            id,
-            limit: budget.limit,
-            window: budget.window,
+            policy: budget,
             zone: zone.clone(),
         })
     };
-    policy.budgets.iter().copied().map(of).collect()
+    named.copied().map(of).collect()
 }
 
 impl ReadyGrant {

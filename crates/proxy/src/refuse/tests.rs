@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use keystore_core::NanoUsd;
 use keystore_core::deny::{BudgetExceeded, RateKind};
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::Access;
+use keystore_core::policy::{Access, Unit};
 use serde_json::Value;
 
 use super::*;
@@ -49,10 +48,11 @@ fn limited(kind: RateKind, limit: u32, wait: Option<Duration>) -> Deny {
 fn over_budget() -> Deny {
     Deny::BudgetExceeded(BudgetExceeded {
         budget: BudgetId::new(uuid::Uuid::nil()),
-        limit: NanoUsd(50_000_000_000),
-        spent: NanoUsd(49_980_000_000),
-        held: NanoUsd(20_000_000),
-        needed: NanoUsd(125_000),
+        unit: Unit::Usd,
+        limit: 50_000_000_000,
+        spent: 49_980_000_000,
+        held: 20_000_000,
+        needed: 125_000,
         resets_at: Some(Micros(1_796_083_200_000_000)),
     })
 }
@@ -147,6 +147,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             429,
             "rate_limited",
         ),
+        (Deny::EndUserMissing, 400, "end_user_missing"),
         (over_budget(), 402, "budget_exceeded"),
         (
             Deny::UnpricedOperation {
@@ -304,7 +305,7 @@ fn a_budget_states_its_sums() {
         error["remedy"]
             .as_str()
             .unwrap()
-            .contains("ks agent update research-bot --budget")
+            .contains("ks budget raise bud_00000000000000000000000000 --limit")
     );
 }
 

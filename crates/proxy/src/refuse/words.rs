@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use keystore_core::Deny;
 use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited};
-use keystore_core::policy::Access;
+use keystore_core::policy::{Access, Unit};
 
 use super::{ProxyError, Refusal, RefusalContext};
 
@@ -88,7 +88,7 @@ fn denial(deny: &Deny, agent: &str) -> Words {
             "Make a new one with `ks token create`, or list tokens with `ks token list`.",
         ),
         Deny::RateLimited(limited) => rate(limited, agent),
-        Deny::BudgetExceeded(exceeded) => budget(exceeded, agent),
+        Deny::BudgetExceeded(exceeded) => budget(exceeded),
         Deny::Sealed => words(
             "Keystore is sealed: it cannot unwrap its keys, so no credential can be opened.",
             "Whoever runs this Keystore finds the cause with `ks doctor`.",
@@ -158,6 +158,12 @@ fn rights(deny: &Deny, agent: &str) -> Words {
                 "`ks agent show {agent}` lists its models; `ks agent update {agent} --model <model>` sets all of them."
             ),
         ),
+        Deny::EndUserMissing => words(
+            format!(
+                "Every request of the agent `{agent}` must say for which end user it is, and this one does not."
+            ),
+            "Send the header `x-keystore-end-user` once, with 1 to 128 printable ASCII characters.",
+        ),
         Deny::CredentialMissing { provider } => words(
             format!("No credential for {provider} is stored for this grant."),
             format!(
@@ -209,24 +215,32 @@ fn rate(limited: &RateLimited, agent: &str) -> Words {
     }
 }
 
-fn budget(exceeded: &BudgetExceeded, agent: &str) -> Words {
+fn budget(exceeded: &BudgetExceeded) -> Words {
     let BudgetExceeded {
-        limit,
-        spent,
-        held,
-        needed,
+        budget,
+        unit,
         resets_at,
         ..
     } = exceeded;
+    let amount = |amount| match unit.is_money() {
+        true => format!("${}", unit.show(amount)),
+        false => format!("{amount} {}", unit.as_str()),
+    };
+    let [limit, spent, held, needed] =
+        [exceeded.limit, exceeded.spent, exceeded.held, exceeded.needed].map(amount);
+    let call = match unit {
+        Unit::Usd => format!("may cost up to {needed}"),
+        Unit::Calls | Unit::Emails => format!("counts as {needed}"),
+    };
     let reset = resets_at.map_or_else(
         || "It does not reset.".to_owned(),
         |at| format!("It resets at {at}."),
     );
     words(
         format!(
-            "This call may cost up to ${needed}, which the budget of ${limit} does not afford: ${spent} is spent and ${held} is held by running calls. {reset}"
+            "This call {call}, which the budget of {limit} does not afford: {spent} is spent and {held} is held by running calls. {reset}"
         ),
-        format!("Raise the budget with `ks agent update {agent} --budget <cents>`, or ask for less output."),
+        format!("Raise it with `ks budget raise {budget} --limit <amount> --for 24h`, or ask for less."),
     )
 }
 

@@ -13,7 +13,9 @@ use http::Method;
 use http::header::CONTENT_ENCODING;
 use hyper::body::Body as _;
 use keystore_catalog::{Billing, OutputCap, PriceRef, UsageShape};
+use keystore_core::budget::{Amounts, Applied, Ask};
 use keystore_core::deny::Malformed;
+use keystore_core::policy::Unit;
 use keystore_core::price::{ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
@@ -25,11 +27,18 @@ use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::form::{self, Form};
 use crate::body::{self, Edits, chosen};
+use crate::budgets::Limited;
 use crate::forward::OutgoingBody;
 use crate::meter::{self, MeterSetup};
 
 /// The most bytes of a body that is passed on as it arrives, where the catalog does not say otherwise.
 const MAX_BODY: u64 = 1 << 30;
+
+/// A call that costs nothing that is known.
+const ONE_CALL: Amounts = Amounts {
+    calls: 1,
+    ..Amounts::NONE
+};
 
 /// What a call may cost and what is sent for it.
 pub(super) struct Plan {
@@ -38,6 +47,7 @@ pub(super) struct Plan {
     pub(super) per_call: Usage,
     pub(super) hold: NanoUsd,
     pub(super) budgets: Vec<HeldBudget>,
+    pub(super) limited: Limited,
     pub(super) body: OutgoingBody,
     pub(super) request_bytes: u64,
     pub(super) terms: AskedTerms,
@@ -62,6 +72,7 @@ impl Plan {
             per_call: Usage::ZERO,
             hold: held.amount,
             budgets: held.budgets,
+            limited: held.limited,
             request_bytes: body.len() as u64,
             terms,
             meter: Some(meter),
@@ -112,11 +123,11 @@ impl Proxy {
             Billing::Metered if meter::reads(shape) => match Tells::of(shape, request.method) {
                 Tells::Request => self.plan_by_request(permit, request, now).await,
                 Tells::Units => self.plan_by_units(permit, request, now).await,
-                Tells::Answer => plan_by_answer(permit, request, now),
+                Tells::Answer => self.plan_by_answer(permit, request, now),
             },
-            Billing::Metered => plan_unread(permit, request),
+            Billing::Metered => self.plan_unread(permit, request, now),
             Billing::PerCall => self.plan_per_call(permit, request, now),
-            Billing::External => unbilled(permit, request),
+            Billing::External => self.plan_external(permit, request, now),
         }
     }
 
@@ -173,6 +184,7 @@ impl Proxy {
             Prices {
                 price: price.as_deref(),
                 others: &others,
+                other_names: &facts.other_models,
             },
             now,
         )?;
@@ -249,8 +261,10 @@ impl Proxy {
             .price_model()
             .and_then(|model| permit.provider().find_price(model, now));
         let priced = row.and_then(|row| one_call(&row).map(|(usage, cost)| (row, usage, cost)));
-        let terms = &permit.agent.budgets;
-        if priced.is_none() && !terms.is_empty() {
+        let names: Vec<_> = permit.price_model().into_iter().collect();
+        let budgets = permit.budgets(&names);
+        let limited = Limited::by(&budgets);
+        if priced.is_none() && limited != Limited::No {
             let (provider, what) = (
                 permit.provider().slug.to_string(),
                 permit.operation_name().to_owned(),
@@ -259,56 +273,93 @@ impl Proxy {
         }
         let mut plan = unbilled(permit, request)?;
         if let Some((row, usage, cost)) = priced {
-            plan.budgets = self
-                .counters
-                .hold(now, terms, cost)
-                .map_err(Deny::BudgetExceeded)?;
             (plan.price, plan.per_call, plan.hold) = (Some(row), usage, cost);
         }
+        let ask = Ask {
+            bound: Amounts {
+                usd: plan.hold,
+                ..ONE_CALL
+            },
+            estimate: plan.hold,
+        };
+        let held = self.counters.hold(now, &budgets, &ask);
+        (plan.budgets, plan.limited) = (held.map_err(Deny::BudgetExceeded)?, limited);
         Ok(plan)
     }
-}
 
-/// An operation of which only the answer tells what it costs: refused under a budget, otherwise passed on as it arrives.
-fn plan_by_answer(permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
-    let shape = permit.operation.usage_shape;
-    let path = permit.target.upstream_path();
-    let model = named_outside(permit, shape, path);
-    let model = model.as_deref();
-    if !matches!(shape, UsageShape::Firecrawl | UsageShape::Pinecone) {
-        permit.agent.check_model(model.or(permit.price_model()))?;
+    /// An operation of which only the answer tells what it costs: refused where a budget limits that, otherwise passed on as it arrives.
+    fn plan_by_answer(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+        let shape = permit.operation.usage_shape;
+        let path = permit.target.upstream_path();
+        let model = named_outside(permit, shape, path);
+        let model = model.as_deref();
+        if !matches!(shape, UsageShape::Firecrawl | UsageShape::Pinecone) {
+            permit.agent.check_model(model.or(permit.price_model()))?;
+        }
+        let row = model.or(permit.price_model());
+        let price = row.and_then(|row| permit.provider().find_price(row, now));
+        let names: Vec<_> = row
+            .into_iter()
+            .chain(price.as_deref().map(|price| &*price.model))
+            .collect();
+        let mut plan = unbilled(permit, request)?;
+        plan.budgets = self.hold_unpriced(permit, model, &names, now)?;
+        plan.terms = AskedTerms::new(permit.target.alias(), chosen::of_unread(price.as_deref()));
+        plan.meter = Some(MeterSetup {
+            shape,
+            hide_usage_chunk: false,
+            input_tokens: meter::tokens_of_text(plan.request_bytes),
+            asked: bound::least(shape, plan.request_bytes, price.as_deref()),
+        });
+        (plan.model, plan.price) = (model.map(str::to_owned), price);
+        Ok(plan)
     }
-    refuse_under_budget(permit, model)?;
-    let row = model.or(permit.price_model());
-    let price = row.and_then(|row| permit.provider().find_price(row, now));
-    let mut plan = unbilled(permit, request)?;
-    plan.terms = AskedTerms::new(permit.target.alias(), chosen::of_unread(price.as_deref()));
-    plan.meter = Some(MeterSetup {
-        shape,
-        hide_usage_chunk: false,
-        input_tokens: meter::tokens_of_text(plan.request_bytes),
-        asked: bound::least(shape, plan.request_bytes, price.as_deref()),
-    });
-    (plan.model, plan.price) = (model.map(str::to_owned), price);
-    Ok(plan)
-}
 
-/// A metered operation whose usage cannot be read: refused under a budget, otherwise passed on and marked unpriced.
-fn plan_unread(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
-    refuse_under_budget(permit, None)?;
-    // The body is not read here: a model that it names cannot be checked, so only the path's counts.
-    let in_path = model_in_path(permit);
-    permit
-        .agent
-        .check_model(in_path.as_deref().or(permit.price_model()))?;
-    unbilled(permit, request)
-}
-
-fn refuse_under_budget(permit: &Permit, model: Option<&str>) -> Result<(), Deny> {
-    if permit.agent.budgets.is_empty() {
-        return Ok(());
+    /// A metered operation whose usage cannot be read: refused where a budget limits its cost, otherwise passed on and marked unpriced.
+    fn plan_unread(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+        // The body is not read here: a model that it names cannot be checked, so only the path's counts.
+        let in_path = model_in_path(permit);
+        let row = in_path.as_deref().or(permit.price_model());
+        permit.agent.check_model(row)?;
+        let names: Vec<_> = row.into_iter().collect();
+        let mut plan = unbilled(permit, request)?;
+        plan.budgets = self.hold_unpriced(permit, None, &names, now)?;
+        Ok(plan)
     }
-    Err(unpriced(permit, model))
+
+    /// An operation that the vendor bills in another way: it costs nothing here, and counts as a call.
+    fn plan_external(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+        let mut plan = unbilled(permit, request)?;
+        let mut budgets = permit.budgets(&[]);
+        budgets.retain(|applied| applied.terms.policy.unit != Unit::Usd);
+        plan.budgets = self.hold_call(&budgets, now)?;
+        Ok(plan)
+    }
+
+    /// Holds a call of which nobody knows what it costs, unless a budget limits that.
+    fn hold_unpriced(
+        &self,
+        permit: &Permit,
+        model: Option<&str>,
+        names: &[&str],
+        now: Micros,
+    ) -> Result<Vec<HeldBudget>, Deny> {
+        let budgets = permit.budgets(names);
+        match Limited::by(&budgets) {
+            Limited::No => self.hold_call(&budgets, now),
+            Limited::ByEstimate | Limited::Strictly => Err(unpriced(permit, model)),
+        }
+    }
+
+    fn hold_call(&self, budgets: &[Applied<'_>], now: Micros) -> Result<Vec<HeldBudget>, Deny> {
+        let ask = Ask {
+            bound: ONE_CALL,
+            estimate: NanoUsd::ZERO,
+        };
+        self.counters
+            .hold(now, budgets, &ask)
+            .map_err(Deny::BudgetExceeded)
+    }
 }
 
 fn unpriced(permit: &Permit, model: Option<&str>) -> Deny {
@@ -356,6 +407,7 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
         per_call: Usage::ZERO,
         hold: NanoUsd::ZERO,
         budgets: Vec::new(),
+        limited: Limited::No,
         request_bytes: declared.unwrap_or(0),
         terms: AskedTerms::default(),
         meter: None,

@@ -3,6 +3,7 @@ use std::borrow::Cow;
 use keystore_catalog::PriceRef;
 use keystore_core::Bucket;
 use keystore_core::ids::{AttemptId, BudgetId};
+use keystore_core::policy::Unit;
 use keystore_core::price::{ModelPrice, UnitPrices};
 use keystore_core::record::HeldBudget;
 use keystore_core::time::Micros;
@@ -34,6 +35,8 @@ fn open(limited: bool) -> Open {
     let held = HeldBudget {
         budget: BudgetId::new(Uuid::nil()),
         window_start: Micros(0),
+        unit: Unit::Usd,
+        amount: None,
     };
     Open {
         attempt: AttemptId::new(Uuid::nil()),
@@ -43,6 +46,7 @@ fn open(limited: bool) -> Open {
         price: Some(PriceRef::Catalog(&PRICE)),
         per_call: Usage::ZERO,
         budgets: if limited { vec![held] } else { Vec::new() },
+        limited: if limited { Limited::Strictly } else { Limited::No },
         hold: HOLD,
         request_bytes: 0,
         terms: AskedTerms::default(),

@@ -6,11 +6,12 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use jiff::tz::TimeZone;
-use keystore_core::budget::BudgetTerms;
+use keystore_core::NanoUsd;
+use keystore_core::budget::{Applied, BudgetTerms};
 use keystore_core::ids::AgentId;
 use keystore_core::policy::{AgentStatus, ScopeAction};
 use keystore_core::window::Zone;
-use keystore_store::budgets::{self, Budget};
+use keystore_store::budgets::{self as budget_rows, Budget};
 use keystore_store::{Conn, agents as rows, orgs};
 use keystore_wire::Page;
 use keystore_wire::agents::{Agent, BudgetState, CreateAgent, Grant, ListAgents, UpdateAgent};
@@ -21,6 +22,7 @@ use super::problem::ApiResult;
 use crate::agents::{self, Loaded};
 use crate::app::App;
 use crate::auth::require::{ManageAgents, Require, SeeAgents, Target};
+use crate::budgets;
 
 /// The agents, oldest first.
 #[utoipa::path(get, path = "/v1/agents", tag = "agents", params(ListAgents),
@@ -37,13 +39,13 @@ pub(super) async fn list_agents(
     let mut loaded = Vec::with_capacity(found.len());
     for row in found {
         let agent = agents::load(&app, row)?;
-        let budgets = budgets::of_agent(&mut conn, caller.org, agent.policy.agent).await?;
-        loaded.push((agent, budgets));
+        let rows = budget_rows::of_agent(&mut conn, caller.org, agent.policy.agent).await?;
+        loaded.push((agent, monthly(&app, rows)?));
     }
     Ok(Json(slice.page(
         loaded,
         |(agent, _)| agent.row.id.to_string(),
-        |(agent, budgets)| wire(agent, monthly(&budgets), None),
+        |(agent, budget)| wire(agent, budget.as_ref(), None),
     )))
 }
 
@@ -96,7 +98,7 @@ pub(super) async fn delete_agent(
     target: Target<ManageAgents, Loaded>,
 ) -> ApiResult<StatusCode> {
     let (mut tx, agent) = target.change(&app).await?;
-    agents::delete(&mut tx, &target, agent).await?;
+    agents::delete(&app, &mut tx, &target, agent).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -145,25 +147,27 @@ async fn set_status(
 
 /// The agent as an answer shows it, with where its month's budget stands.
 pub(super) async fn show(app: &App, conn: &mut Conn, agent: Loaded) -> ApiResult<Agent> {
-    let budgets = budgets::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
-    let state = match monthly(&budgets) {
+    let rows = budget_rows::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
+    let monthly = monthly(app, rows)?;
+    let state = match &monthly {
         Some(budget) => {
             let zone = time_zone(conn, agent.policy.org).await?;
             Some(state(app, budget, zone))
         }
         None => None,
     };
-    Ok(wire(agent, monthly(&budgets), state))
+    Ok(wire(agent, monthly.as_ref(), state))
 }
 
 /// The agent as the audit log keeps it: what was decided about it, not where its budget stands.
-pub(crate) async fn recorded(conn: &mut Conn, agent: Loaded) -> ApiResult<Agent> {
-    let budgets = budgets::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
-    Ok(wire(agent, monthly(&budgets), None))
+pub(crate) async fn recorded(app: &App, conn: &mut Conn, agent: Loaded) -> ApiResult<Agent> {
+    let rows = budget_rows::of_agent(conn, agent.policy.org, agent.policy.agent).await?;
+    Ok(wire(agent, monthly(app, rows)?.as_ref(), None))
 }
 
-fn monthly(budgets: &[Budget]) -> Option<&Budget> {
-    budgets.iter().find(|budget| agents::is_monthly(budget))
+fn monthly(app: &App, rows: Vec<Budget>) -> ApiResult<Option<budgets::Loaded>> {
+    let monthly = rows.into_iter().find(agents::is_monthly);
+    monthly.map(|row| budgets::load(app, row)).transpose()
 }
 
 /// The time zone of an organization's budgets. UTC where the stored name is not known (any more), as on the data plane.
@@ -180,24 +184,22 @@ pub(super) async fn time_zone(conn: &mut Conn, org: keystore_core::ids::OrgId) -
 }
 
 /// Where a budget stands right now: what is settled and what running calls hold.
-pub(super) fn state(app: &App, budget: &Budget, zone: Zone) -> BudgetState {
+fn state(app: &App, budget: &budgets::Loaded, zone: Zone) -> BudgetState {
     let terms = BudgetTerms {
-        id: budget.id,
-        limit: budget.limit_nanos,
-        window: budget.window_kind,
+        policy: budget.policy.clone(),
         zone,
     };
-    let view = app.proxy.counters().view(app.clock.now(), &terms);
+    let view = app.proxy.counters().view(app.clock.now(), &Applied::all(&terms));
     BudgetState {
-        id: budget.id,
-        limit: budget.limit_nanos,
-        spent: view.settled,
-        held: view.held,
+        id: budget.row.id,
+        limit: NanoUsd(budget.policy.limit),
+        spent: NanoUsd(view.settled),
+        held: NanoUsd(view.held),
         resets_at: view.bounds.end.map(Into::into),
     }
 }
 
-fn wire(agent: Loaded, budget: Option<&Budget>, state: Option<BudgetState>) -> Agent {
+fn wire(agent: Loaded, budget: Option<&budgets::Loaded>, state: Option<BudgetState>) -> Agent {
     let Loaded { row, policy } = agent;
     let grant = |grant: keystore_core::policy::Grant| Grant {
         scopes: grant
@@ -217,11 +219,12 @@ fn wire(agent: Loaded, budget: Option<&Budget>, state: Option<BudgetState>) -> A
         providers: policy.grants.into_iter().map(grant).collect(),
         rpm_limit: policy.rpm_limit,
         rpd_limit: policy.rpd_limit,
-        budget_cents_monthly: budget.map(|budget| budget.limit_nanos.cents_floor()),
+        budget_cents_monthly: budget.map(|budget| NanoUsd(budget.policy.limit).cents_floor()),
         budget: state,
         allowed_models: policy.allowed_models,
         allowed_ips: policy.allowed_ips,
         labels: policy.labels,
+        end_users: policy.end_users,
         expires_at: policy.expires_at.map(Into::into),
         created_at: row.created_at.into(),
         updated_at: row.updated_at.into(),

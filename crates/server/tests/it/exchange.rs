@@ -14,6 +14,7 @@ mod passing;
 mod protocols;
 mod restart;
 mod revocation;
+mod scopes;
 mod secrets;
 mod slots;
 mod streaming;

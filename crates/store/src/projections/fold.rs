@@ -27,7 +27,7 @@ pub(super) struct Effects<'a> {
     pub(super) ended: Vec<AttemptId>,
     /// What ended, in order.
     pub(super) ended_calls: Vec<EndedCall<'a>>,
-    /// Nano-dollars by budget and start of the window.
+    /// What was used, by budget and start of the window, in the budget's unit.
     pub(super) spend: BTreeMap<(BudgetId, Micros), i64>,
     /// Admitted requests by agent, provider and UTC day.
     pub(super) admitted: BTreeMap<(AgentId, &'a str, i64), i64>,
@@ -149,7 +149,7 @@ impl<'a> Fold<'a> {
                 .spend
                 .entry((held.budget, held.window_start))
                 .or_default();
-            *spent = spent.saturating_add(outcome.cost.0);
+            *spent = spent.saturating_add(held.used(intent.hold, outcome));
         }
         let key = UsageKey {
             org: intent.org,

@@ -12,7 +12,7 @@ use keystore_core::policy::{AgentPolicy, AgentStatus, Grant, Source, TokenPolicy
 use keystore_core::record::{ChargeFlags, Ending, HeldBudget, Intent, Outcome, Refusal};
 use keystore_core::{Bucket, Clock, IdSource, Micros, NanoUsd, Usage};
 use keystore_store::failpoints::Failpoints;
-use keystore_store::{Options, Recovery, Store, agents, credentials, keks, orgs, projects, tokens};
+use keystore_store::{Options, Recovery, Store, Tx, agents, credentials, keks, orgs, projects, tokens};
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::ids::SeededIds;
 use keystore_testkit::pg::PgCluster;
@@ -219,6 +219,7 @@ impl Bench {
             allowed_models: vec![],
             allowed_ips: vec![],
             labels: vec![],
+            end_users: false,
         };
         let new = agents::NewAgent {
             name: &format!("agent-{name}"),
@@ -254,6 +255,21 @@ impl Bench {
             policy,
             token_policy,
         }
+    }
+
+    /// Another project of an organization.
+    pub(crate) async fn project(&self, tx: &mut Tx, org: OrgId) -> ProjectId {
+        let new = projects::Project {
+            id: self.id(ProjectId::new),
+            org,
+            slug: "other".into(),
+            name: "Other".into(),
+            labels: vec![],
+            created_at: self.now(),
+            updated_at: self.now(),
+        };
+        projects::insert(tx, &new).await.unwrap();
+        new.id
     }
 
     pub(crate) fn credential(
@@ -310,8 +326,11 @@ impl Bench {
                 .map(|budget| HeldBudget {
                     budget: *budget,
                     window_start,
+                    unit: keystore_core::policy::Unit::Usd,
+                    amount: None,
                 })
                 .collect(),
+            end_user: None,
         }
     }
 

@@ -66,7 +66,7 @@ pub(crate) async fn a_reopened_store_settles_what_is_open(bench: Bench) {
     let [spent] = recovery.spent.as_slice() else {
         panic!("one budget")
     };
-    assert_eq!((spent.budget, spent.settled.0), (budget, 730));
+    assert_eq!((spent.budget, spent.settled), (budget, 730));
     assert_eq!(recovery.daily_requests.len(), 1);
     assert_eq!(recovery.daily_requests[0].admitted, 3);
     let mut conn = store.read().await.unwrap();

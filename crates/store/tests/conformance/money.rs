@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use keystore_core::Micros;
 use keystore_core::ids::BudgetId;
 use keystore_core::record::{Ending, Intent, Outcome, Refusal};
-use keystore_core::{Micros, NanoUsd};
 use keystore_store::failpoints::Action;
 use keystore_store::{Durability, Store, budgets, requests, usage};
 use proptest::prelude::*;
@@ -145,7 +145,7 @@ async fn compare(bench: &Bench, store: &Store, world: &World, budgets: &[BudgetI
     let mut conn = store.read().await.unwrap();
     for budget in budgets {
         let settled = budgets::spent(&mut conn, *budget, Micros(0)).await.unwrap();
-        assert_eq!(settled, NanoUsd(model.spent(*budget)));
+        assert_eq!(settled, model.spent(*budget));
     }
     let rows = requests::list(&mut conn, world.org, &requests::Filter::default(), None, 100_000)
         .await
@@ -201,7 +201,7 @@ pub(crate) async fn projections_equal_a_naive_fold(bench: Bench) {
         let mut conn = played.read().await.unwrap();
         for budget in &budgets {
             let settled = budgets::spent(&mut conn, *budget, Micros(0)).await.unwrap();
-            assert_eq!(settled, NanoUsd(model.spent(*budget)), "{steps:?}");
+            assert_eq!(settled, model.spent(*budget), "{steps:?}");
         }
         drop(conn);
         // What this history left open does not reach into the next.
@@ -251,7 +251,7 @@ pub(crate) async fn the_first_outcome_counts(bench: Bench) {
     let settled = budgets::spent(&mut store.read().await.unwrap(), budget, Micros(0))
         .await
         .unwrap();
-    assert_eq!(settled, NanoUsd(20));
+    assert_eq!(settled, 20);
     assert_eq!(bench.count(REQUESTS).await, 1);
     store.close().await;
 }
@@ -278,7 +278,7 @@ pub(crate) async fn a_killed_projection_counts_once(bench: Bench) {
     let settled = budgets::spent(&mut store.read().await.unwrap(), budget, Micros(0))
         .await
         .unwrap();
-    assert_eq!(settled, NanoUsd(140));
+    assert_eq!(settled, 140);
     store.close().await;
 }
 
@@ -344,7 +344,7 @@ pub(crate) async fn a_new_version_makes_a_projection_anew(bench: Bench) {
         bench.try_statement(statement).await.unwrap();
     }
     let (store, recovery) = bench.try_open().await.unwrap();
-    assert_eq!((recovery.crashed, recovery.spent[0].settled), (0, NanoUsd(20)));
+    assert_eq!((recovery.crashed, recovery.spent[0].settled), (0, 20));
     let mut conn = store.read().await.unwrap();
     let rows = requests::get(&mut conn, world.org, intent.request).await.unwrap();
     assert_eq!((rows.len(), rows[0].seq, rows[0].cost.0), (1, 1, 20));

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use keystore_core::Micros;
 use keystore_core::ids::BudgetId;
 use keystore_core::record::{Ending, Intent};
-use keystore_core::{Micros, NanoUsd};
 use keystore_store::failpoints::Action;
 use keystore_store::{Durability, JournalError, Store, budgets, requests};
 
@@ -41,7 +41,7 @@ async fn admitted(
     intents
 }
 
-async fn spent(store: &Store, budget: BudgetId) -> NanoUsd {
+async fn spent(store: &Store, budget: BudgetId) -> i64 {
     budgets::spent(&mut store.read().await.unwrap(), budget, Micros(0))
         .await
         .unwrap()
@@ -77,7 +77,7 @@ pub(crate) async fn intents_are_refused_and_outcomes_survive(bench: Bench) {
     bench.failpoints.clear("journal.before_append");
     is_back(&store).await;
     store.project_now().await.unwrap();
-    assert_eq!(spent(&store, budget).await, NanoUsd(30));
+    assert_eq!(spent(&store, budget).await, 30);
     assert_eq!(bench.count("SELECT COUNT(*) FROM open_intents").await, 0);
     admitted(&bench, &store, &world, budget, 1).await;
     let (store, recovery) = bench.reopen(store).await;
@@ -98,7 +98,7 @@ pub(crate) async fn a_row_that_landed_all_the_same_is_not_charged(bench: Bench) 
     bench.failpoints.clear("journal.after_append");
     is_back(&store).await;
     store.project_now().await.unwrap();
-    assert_eq!(spent(&store, budget).await, NanoUsd::ZERO);
+    assert_eq!(spent(&store, budget).await, 0);
     let rows = requests::get(&mut store.read().await.unwrap(), world.org, intent.request)
         .await
         .unwrap();
@@ -137,7 +137,7 @@ pub(crate) async fn a_restart_imports_the_spool(bench: Bench) {
     let running = admitted(&bench, &store, &world, budget, 10).await;
     close_in_an_outage(&bench, store, &world, &running).await;
     let (store, recovery) = bench.try_open().await.unwrap();
-    assert_eq!((recovery.crashed, spent(&store, budget).await), (0, NanoUsd(30)));
+    assert_eq!((recovery.crashed, spent(&store, budget).await), (0, 30));
     let filter = requests::Filter {
         status: Some(429),
         ..requests::Filter::default()
@@ -163,7 +163,7 @@ pub(crate) async fn an_import_twice_counts_once(bench: Bench) {
     // As after a crash between the import and the emptying.
     std::fs::write(bench.spool(), spool).unwrap();
     let store = bench.open().await;
-    assert_eq!(spent(&store, budget).await, NanoUsd(30));
+    assert_eq!(spent(&store, budget).await, 30);
     assert_eq!(bench.count(REQUESTS).await, 11);
     let refused = bench
         .count("SELECT CAST(SUM(refused) AS BIGINT) FROM usage_daily")
@@ -188,6 +188,6 @@ pub(crate) async fn what_does_not_fit_the_spool_stays_in_memory(bench: Bench) {
     bench.failpoints.clear("journal.before_append");
     is_back(&store).await;
     store.project_now().await.unwrap();
-    assert_eq!(spent(&store, budget).await, NanoUsd(600));
+    assert_eq!(spent(&store, budget).await, 600);
     store.close().await;
 }

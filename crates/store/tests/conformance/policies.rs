@@ -3,11 +3,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use keystore_core::NanoUsd;
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{AgentStatus, BudgetMode, BudgetPolicy};
+use keystore_core::policy::{AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, ScopePolicy, Unit};
 use keystore_core::window::Window;
-use keystore_store::{Change, agents, budgets, credentials, policies, tokens};
+use keystore_store::{Change, agents, budgets, credentials, policies, scopes, tokens};
 
 use crate::bench::Bench;
 
@@ -26,11 +25,33 @@ pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
         provider: None,
         model: None,
         end_user: None,
-        limit: NanoUsd(5),
+        limit: 5,
         window: Window::Month,
         mode: BudgetMode::Strict,
+        action: BudgetAction::Deny,
+        thresholds: vec![80],
+        raise: None,
+        source: None,
+        unit: Unit::Usd,
     };
+    // Those of the organization and of the project count too, that of another project does not.
     let mut tx = store.begin().await.unwrap();
+    let other = bench.project(&mut tx, world.org).await;
+    let wider = [None, Some(world.project), Some(other)].map(|project| BudgetPolicy {
+        budget: bench.id(BudgetId::new),
+        project,
+        agent: None,
+        ..budget.clone()
+    });
+    for wider in &wider {
+        budgets::insert(&mut tx, wider, b"budget mac", bench.now())
+            .await
+            .unwrap();
+        let scope = ScopePolicy::open(world.org, wider.project);
+        scopes::put(&mut tx, &scope, b"scope mac", bench.now())
+            .await
+            .unwrap();
+    }
     budgets::insert(&mut tx, &budget, b"budget mac", bench.now())
         .await
         .unwrap();
@@ -64,8 +85,14 @@ pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
         (identity.agent_name.as_str(), identity.time_zone.as_str()),
         ("renamed", "UTC")
     );
-    assert_eq!(found.budgets.len(), 1);
+    let ids: Vec<_> = found.budgets.iter().map(|row| row.id).collect();
+    assert_eq!(ids, [budget.budget, wider[0].budget, wider[1].budget]);
     assert_eq!(found.budgets[0].policy, budget.canonical());
+    let scopes: Vec<_> = found.scopes.iter().map(|row| row.decode().unwrap()).collect();
+    for project in [None, Some(world.project)] {
+        assert!(scopes.contains(&ScopePolicy::open(world.org, project)));
+    }
+    assert_eq!(scopes.len(), 2);
     let [credential] = found.credentials.as_slice() else {
         panic!("one credential")
     };
@@ -105,7 +132,11 @@ pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
             .is_none()
     );
     drop(conn);
-    assert_eq!(bench.count("SELECT COUNT(*) FROM budgets").await, 0);
+    assert_eq!(
+        bench.count("SELECT COUNT(*) FROM budgets").await,
+        3,
+        "its own went with it"
+    );
     store.close().await;
 }
 

@@ -4,7 +4,10 @@
 //! charges by units, the request says how many; where it charges by tokens, the body, the model's limits and the output cap do,
 //! and a cap is put in where the client set none.
 
+use std::borrow::Cow;
+
 use keystore_catalog::{PriceRef, UsageShape};
+use keystore_core::budget::{Amounts, Ask};
 use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd};
@@ -15,6 +18,7 @@ use crate::authorize::Permit;
 use crate::body::RequestFacts;
 use crate::body::asked::{self, media};
 use crate::body::form::Form;
+use crate::budgets::Limited;
 use crate::meter::{Asked, Stated};
 
 /// Without a budget nothing is held; a crash settles at an estimate that takes at most this much output.
@@ -42,15 +46,31 @@ pub(super) struct Prices<'a> {
     pub(super) price: Option<&'a ModelPrice>,
     /// Those of models that may serve in its place.
     pub(super) others: &'a [Option<PriceRef>],
+    /// What these were called.
+    pub(super) other_names: &'a [Cow<'a, str>],
 }
 
 impl<'a> From<Option<&'a ModelPrice>> for Prices<'a> {
     fn from(price: Option<&'a ModelPrice>) -> Self {
-        Self { price, others: &[] }
+        Self {
+            price,
+            others: &[],
+            other_names: &[],
+        }
     }
 }
 
-impl Prices<'_> {
+impl<'a> Prices<'a> {
+    /// Every name of every model that may serve the call: as it was asked for, and as its price is listed.
+    fn names(&self, model: Option<&'a str>) -> Vec<&'a str> {
+        let asked = model
+            .into_iter()
+            .chain(self.other_names.iter().map(|name| &**name));
+        let others = self.others.iter().filter_map(Option::as_deref);
+        let listed = self.price.into_iter().chain(others).map(|price| &*price.model);
+        asked.chain(listed).collect()
+    }
+
     fn all(&self) -> impl Iterator<Item = Option<&ModelPrice>> {
         std::iter::once(self.price).chain(self.others.iter().map(Option::as_deref))
     }
@@ -61,6 +81,7 @@ impl Prices<'_> {
 pub(super) struct Held {
     pub(super) amount: NanoUsd,
     pub(super) budgets: Vec<HeldBudget>,
+    pub(super) limited: Limited,
     /// The cap that is to be put in.
     pub(super) output_cap: Option<u64>,
 }
@@ -187,6 +208,14 @@ impl<'a> Needs<'a> {
         Self::by_units(asked, terms)
     }
 
+    /// E-mails that the request asks for.
+    fn emails(&self) -> i64 {
+        let emails = self.asked.filter(|asked| asked.bucket == Bucket::Emails);
+        emails.map_or(0, |asked| {
+            i64::try_from(asked.most.unwrap_or(asked.units)).unwrap_or(i64::MAX)
+        })
+    }
+
     fn by_units(asked: Option<Asked>, terms: Terms<'a>) -> Self {
         Self {
             input: BoundInput { terms, ..NO_TOKENS },
@@ -282,7 +311,8 @@ fn makes_no_output(shape: UsageShape, path: &str) -> bool {
 
 impl Proxy {
     /// Holds the most that the call can cost at any of the models that may serve it, with the output cap that makes it so where the
-    /// client set none. Without a budget nothing is held, and the amount is what a crash would settle at.
+    /// client set none. Where no budget limits its cost, the amount is what a crash would settle at; where budgets do so by estimate,
+    /// it is that as well.
     pub(super) fn hold(
         &self,
         permit: &Permit,
@@ -291,11 +321,28 @@ impl Proxy {
         prices: Prices<'_>,
         now: Micros,
     ) -> Result<Held, Deny> {
-        let terms = &permit.agent.budgets;
-        if terms.is_empty() {
+        let names = prices.names(model);
+        let budgets = permit.budgets(&names);
+        let limited = Limited::by(&budgets);
+        let estimate = estimate(needs, prices.price);
+        let ask = |bound| Ask {
+            bound: Amounts {
+                usd: bound,
+                calls: 1,
+                emails: needs.emails(),
+                ..Amounts::NONE
+            },
+            estimate,
+        };
+        let hold = |bound| {
+            let held = self.counters.hold(now, &budgets, &ask(bound));
+            held.map_err(Deny::BudgetExceeded)
+        };
+        if limited == Limited::No {
             return Ok(Held {
-                amount: estimate(needs, prices.price),
-                budgets: Vec::new(),
+                amount: estimate,
+                budgets: hold(estimate)?,
+                limited,
                 output_cap: None,
             });
         }
@@ -308,8 +355,9 @@ impl Proxy {
             ..needs.input
         };
         let mut output_cap = None;
-        if bound.max_output.is_none() && needs.can_cap && cap_member(permit).is_some() {
-            let headroom = self.counters.headroom(now, terms).unwrap_or(NanoUsd::ZERO);
+        let caps = limited == Limited::Strictly && needs.can_cap && cap_member(permit).is_some();
+        if bound.max_output.is_none() && caps {
+            let headroom = self.counters.headroom(now, &budgets).unwrap_or(NanoUsd::ZERO);
             let caps = prices.all().map(|price| cap(price?, &bound, headroom));
             output_cap = Some(least_of(caps).ok_or_else(unpriced)?);
             bound.max_output = output_cap;
@@ -317,15 +365,16 @@ impl Proxy {
         let amount = prices
             .all()
             .map(|price| price?.bound(&bound))
-            .try_fold(NanoUsd::ZERO, |most, amount| Some(most.max(amount?)))
-            .ok_or_else(unpriced)?;
-        let budgets = self
-            .counters
-            .hold(now, terms, amount)
-            .map_err(Deny::BudgetExceeded)?;
+            .try_fold(NanoUsd::ZERO, |most, amount| Some(most.max(amount?)));
+        let amount = match limited {
+            Limited::Strictly => amount.ok_or_else(unpriced)?,
+            // An estimate needs no bound.
+            Limited::ByEstimate | Limited::No => amount.map_or(estimate, |most| most.min(estimate)),
+        };
         Ok(Held {
             amount,
-            budgets,
+            budgets: hold(amount)?,
+            limited,
             output_cap,
         })
     }

@@ -89,10 +89,7 @@ async fn a_refusal_tells_where_the_budget_stands() {
         "{error:#}"
     );
     assert!(
-        error["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("ks agent update agent --budget"),
+        error["remedy"].as_str().unwrap().contains("ks budget raise bud_"),
         "{error:#}"
     );
     assert_eq!(reply.header("x-should-retry"), Some("false"));

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_core::policy::Unit;
 use keystore_core::record::Ending;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::requests::{self, RequestRow};
@@ -34,10 +35,10 @@ impl TestApp {
         .await
         .unwrap();
         assert_eq!(recovery.crashed, 0, "every intent has its outcome");
-        for (budget, spent) in told {
+        for (budget, unit, spent) in told {
             let stored = recovery.spent.iter().find(|row| row.budget.to_string() == budget);
-            let stored = stored.map_or(NanoUsd::ZERO, |row| row.settled);
-            if spent != NanoUsd::ZERO {
+            let stored = unit.show(stored.map_or(0, |row| row.settled));
+            if spent != unit.show(0) {
                 assert_eq!(stored, spent, "what memory and what the journal say is spent");
             }
         }
@@ -49,7 +50,7 @@ impl TestApp {
     }
 
     /// Waits until no budget of anybody holds anything; gives what each has spent.
-    async fn nothing_is_held(&self) -> Vec<(String, NanoUsd)> {
+    async fn nothing_is_held(&self) -> Vec<(String, Unit, String)> {
         let mut spent = Vec::new();
         for account in self.recorder.accounts() {
             let mut client = Client::new(&self.api_url).with_token(&account.session);
@@ -62,7 +63,7 @@ impl TestApp {
             let begun = std::time::Instant::now();
             let budgets = loop {
                 let budgets = client.get("/v1/budgets?limit=500").await.expect(200)["data"].take();
-                let held = |budget: &Value| budget["held"] != "0.00";
+                let held = |budget: &Value| budget["held"] != "0.00" && budget["held"] != "0";
                 if !budgets.as_array().unwrap().iter().any(held) {
                     break budgets;
                 }
@@ -70,8 +71,9 @@ impl TestApp {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             };
             spent.extend(budgets.as_array().unwrap().iter().map(|budget| {
-                let id = budget["id"].as_str().unwrap().to_owned();
-                (id, budget["spent"].as_str().unwrap().parse().unwrap())
+                let text = |field: &str| budget[field].as_str().unwrap().to_owned();
+                let unit = serde_json::from_value(budget["unit"].clone()).unwrap();
+                (text("id"), unit, text("spent"))
             }));
         }
         spent

@@ -1,0 +1,66 @@
+//! What holds for an organization or a project as a whole: read, changed and signed again. Every one has such a policy, always;
+//! without it none of its agents is served.
+
+use keystore_core::ids::{OrgId, ProjectId};
+use keystore_core::policy::ScopePolicy;
+use keystore_store::{Conn, Tx, scopes};
+
+use crate::agents::Forged;
+use crate::api::problem::{ApiError, ApiResult};
+use crate::app::App;
+
+/// The purpose of the MACs, as the data plane checks them.
+pub(crate) const SCOPE_MAC: &str = "scope";
+
+/// The policy of an organization, or of one of its projects.
+///
+/// # Errors
+/// `internal` when it is missing or not ours.
+pub(crate) async fn get(
+    app: &App,
+    conn: &mut Conn,
+    org: OrgId,
+    project: Option<ProjectId>,
+) -> ApiResult<ScopePolicy> {
+    let forged = || ApiError::internal(Forged("organization or project"));
+    let row = scopes::get(conn, org, project).await?.ok_or_else(forged)?;
+    if !app.policy_mac.verify(SCOPE_MAC, &row.policy, &row.mac) {
+        return Err(forged());
+    }
+    let policy = row.decode()?;
+    match policy.org == org && policy.project == project {
+        true => Ok(policy),
+        false => Err(forged()),
+    }
+}
+
+/// Writes a policy.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn put(app: &App, tx: &mut Tx, policy: &ScopePolicy) -> ApiResult<()> {
+    let mac = app.policy_mac.tag(SCOPE_MAC, &policy.canonical());
+    scopes::put(tx, policy, &mac, app.clock.now()).await?;
+    Ok(())
+}
+
+/// At start: gives a policy to every organization and project of a version that knew none.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn fill(app: &App) -> ApiResult<()> {
+    let missing = scopes::missing(&mut app.store.read().await?).await?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(
+        count = missing.len(),
+        "organizations and projects are given the policy that they lack"
+    );
+    let mut tx = app.store.begin().await?;
+    for policy in &missing {
+        put(app, &mut tx, policy).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,414 @@
+//! Budgets of every scope and unit: which calls count where, and that what one of them refuses counts in none.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{CHAT, MESSAGES, chat, message, nanos, openai};
+use crate::support::{Caller, TestApp};
+
+/// What the call of [`small`] costs: the fake says that it used 10 tokens of input and 5 of output.
+const SMALL: &str = "input-tokens=10; output-tokens=5";
+
+/// A call that holds little.
+fn small() -> Value {
+    chat(json!({"max_tokens": 5}))
+}
+
+async fn make(app: &TestApp, body: Value) -> Value {
+    app.owner_client().post("/v1/budgets", &body).await.expect(201)
+}
+
+async fn state(app: &TestApp, budget: &Value) -> Value {
+    let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
+    app.owner_client().get(&path).await.expect(200)
+}
+
+/// The call is refused for this budget.
+async fn is_refused(caller: &Caller, path: &str, body: &Value, budget: &Value) {
+    let reply = caller.post(path, body).await;
+    let error = reply.refused(402, "budget_exceeded");
+    assert_eq!(error["budgetId"], budget["id"], "{error:#}");
+}
+
+#[tokio::test]
+async fn each_thing_that_is_named_narrows_a_budget() {
+    let app = TestApp::start().await;
+    app.create_credential("anthropic").await;
+    let one = openai(&app, json!({})).await;
+    let token = app.create_token("other", &["openai", "anthropic"]).await;
+    let other = app.caller(&token);
+    let nothing = |more: Value| {
+        let mut body = json!({"limit": "0", "window": "day"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        body
+    };
+    // (the budget, whether it stops `agent` at OpenAI, `other` there, and `other` at Anthropic)
+    let cases = [
+        (json!({}), [true, true, true]),
+        (json!({"project": "default"}), [true, true, true]),
+        (json!({"agent": "other"}), [false, true, true]),
+        (json!({"provider": "anthropic"}), [false, false, true]),
+        (
+            json!({"agent": "other", "provider": "openai"}),
+            [false, true, false],
+        ),
+        (json!({"model": "gpt-4o-mini"}), [true, true, false]),
+        (json!({"model": "gpt-4o*"}), [true, true, false]),
+        (json!({"model": "gpt-5"}), [false, false, false]),
+        (json!({"source": "byok"}), [true, true, true]),
+        (json!({"source": "marketplace"}), [false, false, false]),
+        (json!({"endUser": "*"}), [false, false, false]),
+    ];
+    for (narrow, stops) in cases {
+        let budget = make(&app, nothing(narrow.clone())).await;
+        let calls = [
+            (&one, CHAT, small()),
+            (&other, CHAT, small()),
+            (&other, MESSAGES, message(json!({"max_tokens": 5}))),
+        ];
+        for ((caller, path, body), stops) in calls.iter().zip(stops) {
+            match stops {
+                true => is_refused(caller, path, body, &budget).await,
+                false => {
+                    caller.post(path, body).await.expect(200);
+                }
+            }
+        }
+        let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
+        app.owner_client().delete(&path).await.expect(204);
+        one.post(CHAT, &small()).await.expect(200);
+        assert_eq!(app.owner_client().get(&path).await.status, 404, "{narrow}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_one_budget_refuses_counts_in_none() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let wide = make(&app, json!({"limit": "100", "window": "month"})).await;
+    let narrow = make(
+        &app,
+        json!({"limit": "2", "unit": "calls", "window": "total", "model": "gpt-4o-mini"}),
+    )
+    .await;
+    for _ in 0..2 {
+        caller.post_with(CHAT, SMALL, &small()).await.expect(200);
+    }
+    let before = state(&app, &wide).await;
+    is_refused(&caller, CHAT, &small(), &narrow).await;
+    let after = state(&app, &wide).await;
+    assert_eq!(
+        (&after["spent"], &after["held"]),
+        (&before["spent"], &json!("0.00"))
+    );
+    assert!(nanos(&after["spent"]) > 0);
+    let narrow = state(&app, &narrow).await;
+    assert_eq!((&narrow["spent"], &narrow["limit"]), (&json!("2"), &json!("2")));
+    assert_eq!(app.fake_upstream().count(), 2);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_model_is_found_under_its_other_names() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(
+        &app,
+        json!({"limit": "0", "window": "day", "model": "gpt-4o-mini"}),
+    )
+    .await;
+    // A dated name has the same row of prices, and a fallback counts as well.
+    let dated = chat(json!({"model": "gpt-4o-mini-2024-07-18", "max_tokens": 5}));
+    is_refused(&caller, CHAT, &dated, &budget).await;
+    let elsewhere = chat(json!({"model": "gpt-4.1-mini", "max_tokens": 5}));
+    caller.post(CHAT, &elsewhere).await.expect(200);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_alert_refuses_nothing_not_even_what_has_no_price() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(&app, json!({"limit": "0", "window": "day", "action": "alert"})).await;
+    caller.post_with(CHAT, SMALL, &small()).await.expect(200);
+    caller
+        .post(CHAT, &chat(json!({"model": "unheard-of", "max_tokens": 5})))
+        .await
+        .expect(200);
+    assert!(nanos(&state(&app, &budget).await["spent"]) > 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn each_end_user_has_the_limit_for_itself() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let agents = app.owner_client().get("/v1/agents").await.expect(200);
+    let agent = format!("/v1/agents/{}", agents["data"][0]["id"].as_str().unwrap());
+    app.owner_client()
+        .patch(&agent, &json!({"endUsers": true}))
+        .await
+        .expect(200);
+    let budget = make(
+        &app,
+        json!({"limit": "1", "unit": "calls", "window": "total", "endUser": "*"}),
+    )
+    .await;
+    let ada_too = make(
+        &app,
+        json!({"limit": "9", "unit": "calls", "window": "total", "endUser": "ada"}),
+    )
+    .await;
+    let call = async |user: &str| {
+        let request = caller.request("POST", CHAT).header("x-keystore-end-user", user);
+        caller.send(request.json(&small())).await
+    };
+    caller.post(CHAT, &small()).await.refused(400, "end_user_missing");
+    call("").await.refused(400, "end_user_missing");
+    call(&"x".repeat(129)).await.refused(400, "end_user_missing");
+    for user in ["ada", "bob"] {
+        call(user).await.expect(200);
+        let error = call(user).await.refused(402, "budget_exceeded");
+        assert_eq!(error["budgetId"], budget["id"]);
+    }
+    let sent = app.fake_upstream().last();
+    assert!(sent.header("x-keystore-end-user").is_none(), "it goes no further");
+    let path = format!("/v1/budgets/{}?endUser=bob", budget["id"].as_str().unwrap());
+    let of_bob = app.owner_client().get(&path).await.expect(200);
+    assert_eq!(of_bob["spent"], "1");
+    assert_eq!(state(&app, &ada_too).await["spent"], "1");
+    let path = format!(
+        "/v1/budgets/{}/history?endUser=ada",
+        budget["id"].as_str().unwrap()
+    );
+    let history = app.owner_client().get(&path).await.expect(200);
+    assert_eq!(history["data"][0]["spent"], "1");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn e_mails_are_counted_by_recipient_before_they_are_sent() {
+    let app = TestApp::start().await;
+    app.create_credential("resend").await;
+    let caller = app.caller(&app.create_token("mailer", &["resend"]).await);
+    let budget = make(
+        &app,
+        json!({"limit": "3", "unit": "emails", "window": "day", "provider": "resend"}),
+    )
+    .await;
+    let mail = |to: &[&str]| json!({"from": "a@example.com", "to": to, "subject": "s", "text": "t"});
+    caller
+        .post("/v1/resend/emails", &mail(&["b@example.com", "c@example.com"]))
+        .await
+        .expect(200);
+    is_refused(
+        &caller,
+        "/v1/resend/emails",
+        &mail(&["d@example.com", "e@example.com"]),
+        &budget,
+    )
+    .await;
+    caller
+        .post("/v1/resend/emails", &mail(&["d@example.com"]))
+        .await
+        .expect(200);
+    assert_eq!(state(&app, &budget).await["spent"], "3");
+    assert_eq!(app.fake_upstream().count(), 2);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn calls_are_counted_where_the_vendor_bills_otherwise() {
+    let app = TestApp::start().await;
+    app.create_credential("stripe").await;
+    let caller = app.caller(&app.create_token("payer", &["stripe"]).await);
+    let budget = make(
+        &app,
+        json!({"limit": "2", "unit": "calls", "window": "day", "agent": "payer"}),
+    )
+    .await;
+    for _ in 0..2 {
+        caller.get("/v1/stripe/v1/balance").await.expect(200);
+    }
+    // Stripe's clients take 402 for a declined card.
+    let error = caller
+        .get("/v1/stripe/v1/balance")
+        .await
+        .refused(403, "budget_exceeded");
+    assert_eq!(
+        (&error["budgetId"], &error["unit"]),
+        (&budget["id"], &json!("calls"))
+    );
+    assert_eq!(app.fake_upstream().count(), 2);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_raise_lets_more_through_for_a_while() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(&app, json!({"limit": "0", "window": "day"})).await;
+    is_refused(&caller, CHAT, &small(), &budget).await;
+    let path = format!("/v1/budgets/{}/raise", budget["id"].as_str().unwrap());
+    let raise = json!({"limit": "5.00", "until": "2099-01-01T00:00:00.000Z"});
+    let raised = app.owner_client().post(&path, &raise).await.expect(200);
+    assert_eq!((&raised["limit"], &raised["raise"]), (&json!("0.00"), &raise));
+    caller.post(CHAT, &small()).await.expect(200);
+    app.owner_client().delete(&path).await.expect(200);
+    is_refused(&caller, CHAT, &small(), &budget).await;
+    let late = json!({"limit": "5.00", "until": "2001-01-01T00:00:00.000Z"});
+    app.owner_client().post(&path, &late).await.expect(400);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_limit_that_is_lowered_bites_at_once_and_forgets_nothing() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(&app, json!({"limit": "1", "window": "month"})).await;
+    caller.post_with(CHAT, SMALL, &small()).await.expect(200);
+    let spent = state(&app, &budget).await["spent"].take();
+    let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
+    let changed = app
+        .owner_client()
+        .patch(&path, &json!({"limit": "0.000001"}))
+        .await
+        .expect(200);
+    assert_eq!(changed["spent"], spent);
+    is_refused(&caller, CHAT, &small(), &budget).await;
+    app.owner_client()
+        .patch(&path, &json!({"limit": "1"}))
+        .await
+        .expect(200);
+    caller.post(CHAT, &small()).await.expect(200);
+    app.finish().await;
+}
+
+/// Both what was used and the terms are found again by the next process.
+#[tokio::test]
+async fn a_restart_forgets_no_budget() {
+    let app = TestApp::start().await;
+    openai(&app, json!({})).await;
+    let token = app.create_token("again", &["openai"]).await;
+    let budget = make(&app, json!({"limit": "2", "unit": "calls", "window": "total"})).await;
+    app.caller(&token).post(CHAT, &small()).await.expect(200);
+    let app = app.restart().await;
+    assert_eq!(state(&app, &budget).await["spent"], "1");
+    app.caller(&token).post(CHAT, &small()).await.expect(200);
+    is_refused(&app.caller(&token), CHAT, &small(), &budget).await;
+    app.finish().await;
+}
+
+/// Who can only write to the database cannot take a budget away.
+#[tokio::test]
+async fn a_budget_that_is_missing_stops_everything() {
+    for statement in [
+        "DELETE FROM budgets",
+        "DELETE FROM scope_policies",
+        "UPDATE scope_policies SET mac = policy",
+        "UPDATE budgets SET mac = policy",
+    ] {
+        let app = TestApp::start().await;
+        openai(&app, json!({})).await;
+        make(&app, json!({"limit": "5", "window": "day"})).await;
+        let token = app.create_token("later", &["openai"]).await;
+        app.statement(statement).await;
+        app.caller(&token)
+            .post(CHAT, &small())
+            .await
+            .refused(401, "invalid_token");
+        assert_eq!(app.fake_upstream().count(), 0, "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn a_check_says_what_a_call_would_meet() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(&app, json!({"limit": "0.01", "window": "day"})).await;
+    make(
+        &app,
+        json!({"limit": "0", "window": "day", "provider": "anthropic"}),
+    )
+    .await;
+    let check = async |more: Value| {
+        let mut body = json!({"agent": "agent", "provider": "openai"});
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        app.owner_client()
+            .post("/v1/budgets/check", &body)
+            .await
+            .expect(200)
+    };
+    let small = check(json!({"model": "gpt-4o-mini", "inputTokens": 1_000, "maxOutputTokens": 100})).await;
+    assert_eq!(
+        (&small["admitted"], small["budgets"].as_array().unwrap().len()),
+        (&json!(true), 1)
+    );
+    let large =
+        check(json!({"model": "gpt-4o-mini", "inputTokens": 100_000, "maxOutputTokens": 16_000})).await;
+    assert_eq!(large["admitted"], false);
+    assert!(
+        large["reason"]
+            .as_str()
+            .unwrap()
+            .contains(budget["id"].as_str().unwrap())
+    );
+    assert_eq!(check(json!({"cost": "0.01"})).await["admitted"], true);
+    assert_eq!(check(json!({"cost": "0.010000001"})).await["admitted"], false);
+    assert_eq!(check(json!({"model": "unheard-of"})).await["admitted"], false);
+    assert_eq!(
+        check(json!({"provider": "anthropic", "cost": "0"})).await["admitted"],
+        false,
+        "no grant"
+    );
+    // What it says is what happens.
+    caller
+        .post(CHAT, &chat(json!({"max_tokens": 16_000, "n": 9})))
+        .await
+        .refused(402, "budget_exceeded");
+    app.finish().await;
+}
+
+/// Exactly as many first requests as the budget fits reach the provider, however many come at once.
+#[tokio::test]
+async fn parallel_first_requests_never_pass_a_limit() {
+    let rounds: usize = match std::env::var("KEYSTORE_SOAK") {
+        Ok(_) => 200,
+        Err(_) => 3,
+    };
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({"rpmLimit": 1_000_000, "rpdLimit": 1_000_000})).await;
+    for round in 0..rounds {
+        for at_once in [2, 64, 1024] {
+            let budget = make(&app, json!({"limit": "10", "unit": "calls", "window": "total"})).await;
+            let before = app.fake_upstream().count();
+            let mut calls = tokio::task::JoinSet::new();
+            for _ in 0..at_once {
+                let caller = caller.clone();
+                calls.spawn(async move { caller.post_with(CHAT, "head-delay-ms=5", &small()).await.status });
+            }
+            let answered = calls
+                .join_all()
+                .await
+                .into_iter()
+                .filter(|status| *status == 200)
+                .count();
+            let fits = at_once.min(10);
+            assert_eq!(
+                (answered, app.fake_upstream().count() - before),
+                (fits, fits),
+                "round {round}, {at_once} at once"
+            );
+            let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
+            app.owner_client().delete(&path).await.expect(204);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    app.finish().await;
+}
