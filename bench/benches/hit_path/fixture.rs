@@ -250,6 +250,8 @@ impl Tenant<'_> {
             allowed_ips: Vec::new(),
             labels: Vec::new(),
             end_users: false,
+            tpm_limit: None,
+            max_concurrency: None,
         };
         let value = NewToken::generate(TokenKind::Agent).unwrap();
         let token = TokenPolicy {

@@ -161,15 +161,7 @@ impl Book {
             let limit = policy.limit_at(now);
             let period = self.current(now, applied);
             if policy.denies() && period.room(limit) < i128::from(amount) {
-                let exceeded = BudgetExceeded {
-                    budget: policy.budget,
-                    unit: policy.unit,
-                    limit,
-                    spent: period.settled,
-                    held: period.held,
-                    needed: amount,
-                    resets_at: period.bounds().end,
-                };
+                let exceeded = period.exceeded(policy, limit, amount);
                 let notice = period.refused();
                 self.notices.extend(notice);
                 return Err(exceeded);
@@ -193,28 +185,36 @@ impl Book {
     }
 
     /// Holds `more` nano-dollars on top of what a call holds by estimate, against every budget of `held` that does so, or against
-    /// none. `false` when one that denies does not afford it.
+    /// none.
+    ///
+    /// # Errors
+    /// The first budget that denies and does not afford it.
     pub fn extend(
         &mut self,
         now: Micros,
         budgets: &[Applied<'_>],
         held: &mut [HeldBudget],
         more: NanoUsd,
-    ) -> bool {
+    ) -> Result<(), BudgetExceeded> {
         let more = more.0.max(0);
-        let grows = |policy: &BudgetPolicy| policy.unit == Unit::Usd && policy.mode == BudgetMode::Estimate;
         let mut growing = Vec::new();
         for (index, hold) in held.iter().enumerate() {
-            let applied = budgets.iter().find(|applied| applied.counter == hold.budget);
-            let Some(applied) = applied.filter(|applied| grows(&applied.terms.policy)) else {
+            let Some(applied) = budgets.iter().find(|applied| applied.counter == hold.budget) else {
                 continue;
             };
             let policy = &applied.terms.policy;
-            let affords = self
-                .period(hold)
-                .is_none_or(|period| period.room(policy.limit_at(now)) >= i128::from(more));
-            if policy.denies() && !affords {
-                return false;
+            if policy.unit != Unit::Usd || policy.mode != BudgetMode::Estimate {
+                continue;
+            }
+            let limit = policy.limit_at(now);
+            if let Some(period) = self.period(hold)
+                && policy.denies()
+                && period.room(limit) < i128::from(more)
+            {
+                let exceeded = period.exceeded(policy, limit, more);
+                let notice = period.refused();
+                self.notices.extend(notice);
+                return Err(exceeded);
             }
             growing.push(index);
         }
@@ -225,7 +225,7 @@ impl Book {
                 period.held = period.held.saturating_add(more);
             }
         }
-        true
+        Ok(())
     }
 
     /// Ends the holds of a call with what it used.
@@ -335,6 +335,19 @@ impl Period {
     /// What is left under `limit`; negative when it is overspent.
     fn room(&self, limit: i64) -> i128 {
         i128::from(limit) - i128::from(self.settled) - i128::from(self.held)
+    }
+
+    /// That it does not afford `needed`.
+    fn exceeded(&self, policy: &BudgetPolicy, limit: i64, needed: i64) -> BudgetExceeded {
+        BudgetExceeded {
+            budget: policy.budget,
+            unit: policy.unit,
+            limit,
+            spent: self.settled,
+            held: self.held,
+            needed,
+            resets_at: self.bounds().end,
+        }
     }
 
     /// Knows from here on what to announce. What was reached is not announced twice, whatever the limit becomes.

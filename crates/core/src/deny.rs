@@ -38,6 +38,21 @@ pub enum RateKind {
     Rpm,
     /// Requests per UTC day.
     Rpd,
+    /// Tokens per minute.
+    Tpm,
+    /// Calls that run at the same time.
+    Concurrency,
+}
+
+/// Whose rates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateScope {
+    /// Those of the agent at the provider.
+    Agent,
+    /// Those of all of the project.
+    Project,
+    /// Those of all of the organization.
+    Org,
 }
 
 impl RateKind {
@@ -46,6 +61,19 @@ impl RateKind {
         match self {
             Self::Rpm => "rpm",
             Self::Rpd => "rpd",
+            Self::Tpm => "tpm",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
+impl RateScope {
+    /// The value of `limitScope`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Project => "project",
+            Self::Org => "org",
         }
     }
 }
@@ -55,9 +83,12 @@ impl RateKind {
 pub struct RateLimited {
     /// Which limit.
     pub kind: RateKind,
-    /// Requests allowed in the window.
+    /// Whose.
+    pub scope: RateScope,
+    /// Requests or tokens allowed in the window, or calls at the same time.
     pub limit: u32,
-    /// The first time at which a request may be admitted again; `None` when the limit is 0, which never admits.
+    /// The first time at which a request may be admitted again; `None` when the limit is 0, which never admits, and where calls that
+    /// run must end first.
     pub resets_at: Option<Micros>,
 }
 

@@ -223,6 +223,12 @@ pub struct AgentPolicy {
     #[n(12)]
     #[cbor(default)]
     pub end_users: bool,
+    /// Tokens a minute per provider; `None` is no limit, 0 blocks.
+    #[n(13)]
+    pub tpm_limit: Option<u32>,
+    /// Calls at the same time per provider; `None` is no limit, 0 blocks.
+    #[n(14)]
+    pub max_concurrency: Option<u32>,
 }
 
 impl AgentPolicy {
@@ -342,6 +348,8 @@ mod tests {
             allowed_ips: vec![],
             labels: vec![],
             end_users: false,
+            tpm_limit: None,
+            max_concurrency: None,
         }
     }
 

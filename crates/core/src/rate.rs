@@ -1,16 +1,19 @@
-//! Request rates: at most N in any 60 seconds, and at most M in a UTC day.
+//! Rates: at most N requests and at most T tokens in any 60 seconds, at most M requests in a UTC day, and at most C calls at the same
+//! time.
 //!
 //! The minute is counted by boot time, which neither stands still nor steps, so that a clock that is set, forwards or
 //! backwards, admits nothing in addition and locks nobody out. Its resolution is a second: requests of a second that a
 //! 60-second window touches count for that window, so at most N are admitted in any 60 seconds, and now and then a request
 //! waits up to a second longer than it would have to. The day is the UTC day of the wall clock; a day that was begun is
-//! never begun anew.
+//! never begun anew. Tokens count when a call is admitted, as many as it is expected to use, and are corrected in that second when it
+//! ends; what it used beyond that delays those that come later.
 //!
-//! Nothing here locks or stores: the proxy keeps one `Rates` per agent and provider, and restores the day's count at start.
+//! Nothing here locks or stores: the proxy keeps one `Rates` per agent and provider, and one for each project and organization that
+//! has a ceiling, and restores the day's count at start.
 
 use std::time::Duration;
 
-use crate::deny::{RateKind, RateLimited};
+use crate::deny::{RateKind, RateLimited, RateScope};
 use crate::time::Micros;
 
 /// Requests a minute, where nothing else is set.
@@ -24,13 +27,28 @@ pub const MAX_LIMIT: u32 = 1_000_000;
 const SLOTS: usize = 61;
 const SECONDS_PER_DAY: i64 = 86_400;
 
-/// The limits that apply to a request; they may differ from one request to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The limits that apply to a request, of which `None` does not limit; they may differ from one request to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, minicbor::Encode, minicbor::Decode)]
 pub struct RateLimits {
     /// Requests in any 60 seconds; 0 blocks.
-    pub rpm: u32,
+    #[n(0)]
+    pub rpm: Option<u32>,
     /// Requests in a UTC day; 0 blocks.
-    pub rpd: u32,
+    #[n(1)]
+    pub rpd: Option<u32>,
+    /// Tokens of input and output in any 60 seconds; 0 blocks.
+    #[n(2)]
+    pub tpm: Option<u32>,
+    /// Calls at the same time; 0 blocks.
+    #[n(3)]
+    pub concurrency: Option<u32>,
+}
+
+impl RateLimits {
+    /// Whether nothing is limited.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// When a request came, by both clocks.
@@ -42,7 +60,7 @@ pub struct Arrival {
     pub boottime: Duration,
 }
 
-/// A request that was counted.
+/// A request that was counted, and whose call runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "an admission that is not used is given back"]
 pub struct Admitted {
@@ -54,11 +72,22 @@ pub struct Admitted {
     day: i32,
 }
 
-/// The requests of one agent at one provider.
+/// Tokens that were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "tokens are corrected when their call ends"]
+pub struct CountedTokens {
+    second: u64,
+    tokens: u32,
+}
+
+/// The requests of one agent at one provider, of a project, or of an organization.
 #[derive(Debug, Clone)]
 pub struct Rates {
     minute: Minute,
+    /// Made when tokens are first limited.
+    tokens: Option<Box<Minute>>,
     days: Days,
+    running: u32,
 }
 
 impl Default for Rates {
@@ -71,11 +100,9 @@ impl Rates {
     /// No request so far.
     pub const fn new() -> Self {
         Self {
-            minute: Minute {
-                head: 0,
-                sum: 0,
-                counts: [0; SLOTS],
-            },
+            minute: Minute::NEW,
+            tokens: None,
+            running: 0,
             days: Days(
                 [DayCount {
                     day: i32::MIN,
@@ -85,44 +112,103 @@ impl Rates {
         }
     }
 
-    /// Counts a request if both limits allow it. A refused one leaves no trace and delays nobody.
-    pub fn try_admit(&mut self, arrival: Arrival, limits: RateLimits) -> Result<Admitted, RateLimited> {
+    /// Counts a request if the limits allow it. A refused one leaves no trace and delays nobody.
+    ///
+    /// # Errors
+    /// The limit that does not allow it; whose it is, `scope` says.
+    pub fn try_admit(
+        &mut self,
+        arrival: Arrival,
+        limits: &RateLimits,
+        scope: RateScope,
+    ) -> Result<Admitted, RateLimited> {
         let Arrival { now, boottime } = arrival;
+        let refuse = |kind, limit, resets_at| RateLimited {
+            kind,
+            scope,
+            limit,
+            resets_at,
+        };
+        if let Some(limit) = limits.concurrency.filter(|limit| self.running >= *limit) {
+            return Err(refuse(RateKind::Concurrency, limit, None));
+        }
         let second = self.minute.advance(boottime.as_secs());
-        if self.minute.sum >= limits.rpm {
-            let wait = self.minute.wait(limits.rpm, boottime);
-            return Err(RateLimited {
-                kind: RateKind::Rpm,
-                limit: limits.rpm,
-                resets_at: wait.map(|wait| now.plus(wait)),
-            });
+        if let Some(limit) = limits.rpm.filter(|limit| self.minute.sum >= *limit) {
+            let wait = self.minute.wait(limit, 1, boottime);
+            return Err(refuse(RateKind::Rpm, limit, wait.map(|wait| now.plus(wait))));
         }
         let today = self.days.today(now);
-        if today.count >= limits.rpd {
+        if let Some(limit) = limits.rpd.filter(|limit| today.count >= *limit) {
             let tomorrow = i64::from(today.day)
                 .saturating_add(1)
                 .saturating_mul(SECONDS_PER_DAY);
-            return Err(RateLimited {
-                kind: RateKind::Rpd,
-                limit: limits.rpd,
-                resets_at: (limits.rpd > 0).then_some(Micros::from_seconds(tomorrow)),
-            });
+            let resets_at = (limit > 0).then_some(Micros::from_seconds(tomorrow));
+            return Err(refuse(RateKind::Rpd, limit, resets_at));
         }
-        today.count += 1;
+        today.count = today.count.saturating_add(1);
         let day = today.day;
-        self.minute.count(second);
-        let wait = self.minute.wait(self.minute.sum, boottime).unwrap_or_default();
+        self.minute.count(second, 1);
+        self.running = self.running.saturating_add(1);
+        let wait = self.minute.wait(self.minute.sum, 1, boottime).unwrap_or_default();
         Ok(Admitted {
-            remaining: limits.rpm - self.minute.sum,
+            remaining: limits.rpm.map_or(u32::MAX, |limit| limit - self.minute.sum),
             resets_at: now.plus(wait),
             second,
             day,
         })
     }
 
+    /// Counts the tokens that a call is expected to use. One that expects more than the limit is admitted when nothing else counts.
+    ///
+    /// # Errors
+    /// The limit, with the time from which they would fit.
+    pub fn try_tokens(
+        &mut self,
+        arrival: Arrival,
+        limit: u32,
+        expected: u64,
+        scope: RateScope,
+    ) -> Result<CountedTokens, RateLimited> {
+        let Arrival { now, boottime } = arrival;
+        let tokens = u32::try_from(expected).unwrap_or(u32::MAX).clamp(1, limit.max(1));
+        let minute = self.tokens.get_or_insert_with(|| Box::new(Minute::NEW));
+        let second = minute.advance(boottime.as_secs());
+        if u64::from(minute.sum) + u64::from(tokens) > u64::from(limit) {
+            let wait = minute.wait(limit, tokens, boottime);
+            return Err(RateLimited {
+                kind: RateKind::Tpm,
+                scope,
+                limit,
+                resets_at: wait.map(|wait| now.plus(wait)),
+            });
+        }
+        minute.count(second, tokens);
+        Ok(CountedTokens { second, tokens })
+    }
+
+    /// Puts what a call used in the place of what was expected of it; 0 when it was not made.
+    pub fn correct(&mut self, counted: CountedTokens, used: u64) {
+        if let Some(minute) = &mut self.tokens {
+            let used = u32::try_from(used).unwrap_or(u32::MAX);
+            minute.uncount(counted.second, counted.tokens);
+            minute.recount(counted.second, used);
+        }
+    }
+
+    /// The call of a request has ended.
+    pub fn ended(&mut self) {
+        self.running = self.running.saturating_sub(1);
+    }
+
+    /// Calls that run.
+    pub const fn running(&self) -> u32 {
+        self.running
+    }
+
     /// Takes back a request that a later step refused.
     pub fn give_back(&mut self, admitted: Admitted) {
-        self.minute.uncount(admitted.second);
+        self.ended();
+        self.minute.uncount(admitted.second, 1);
         if let Some(day) = self.days.0.iter_mut().find(|day| day.day == admitted.day) {
             day.count = day.count.saturating_sub(1);
         }
@@ -139,7 +225,7 @@ impl Rates {
     }
 }
 
-/// Requests per second of boot time, over the last 61 seconds.
+/// Requests or tokens per second of boot time, over the last 61 seconds.
 #[derive(Debug, Clone)]
 struct Minute {
     /// The newest second.
@@ -151,6 +237,12 @@ struct Minute {
 }
 
 impl Minute {
+    const NEW: Self = Self {
+        head: 0,
+        sum: 0,
+        counts: [0; SLOTS],
+    };
+
     /// Forgets what is too old at `second`, and gives the second to count in. Boot time does not go back; if it did, the
     /// newest second would go on counting.
     fn advance(&mut self, second: u64) -> u64 {
@@ -169,29 +261,41 @@ impl Minute {
         self.head
     }
 
-    fn count(&mut self, second: u64) {
-        self.counts[slot(second)] += 1;
-        self.sum += 1;
+    fn count(&mut self, second: u64, amount: u32) {
+        let slot = &mut self.counts[slot(second)];
+        // Both by the same, so that a window that holds more than can be counted stays full.
+        let added = amount.min(u32::MAX - self.sum).min(u32::MAX - *slot);
+        *slot += added;
+        self.sum += added;
     }
 
-    fn uncount(&mut self, second: u64) {
-        let still_counted = second <= self.head && self.head - second < SLOTS as u64;
-        if still_counted && self.counts[slot(second)] > 0 {
-            self.counts[slot(second)] -= 1;
-            self.sum -= 1;
+    fn is_counted(&self, second: u64) -> bool {
+        second <= self.head && self.head - second < SLOTS as u64
+    }
+
+    /// Counts in a second that has passed, if it still counts.
+    fn recount(&mut self, second: u64, amount: u32) {
+        if self.is_counted(second) {
+            self.count(second, amount);
         }
     }
 
-    /// How long after `boottime` fewer than `limit` requests count; `None` if that is never.
-    fn wait(&self, limit: u32, boottime: Duration) -> Option<Duration> {
-        if limit == 0 {
-            return None;
+    fn uncount(&mut self, second: u64, amount: u32) {
+        if self.is_counted(second) {
+            let taken = amount.min(self.counts[slot(second)]);
+            self.counts[slot(second)] -= taken;
+            self.sum -= taken;
         }
+    }
+
+    /// How long after `boottime` there is room for `amount` under `limit`; `None` if that is never.
+    fn wait(&self, limit: u32, amount: u32, boottime: Duration) -> Option<Duration> {
+        let most = limit.checked_sub(amount)?;
         let mut counted = self.sum;
         let oldest = (self.head + 1).saturating_sub(SLOTS as u64);
         for second in oldest..=self.head {
             counted -= self.counts[slot(second)];
-            if counted < limit {
+            if counted <= most {
                 let forgotten_at = Duration::from_secs(second + SLOTS as u64);
                 return Some(forgotten_at.saturating_sub(boottime));
             }

@@ -141,6 +141,9 @@ pub enum Ending {
     /// What permitted it was taken back while it ran.
     #[n(6)]
     Revoked,
+    /// It cost more than its budgets afford, and was cut.
+    #[n(7)]
+    OverBudget,
 }
 
 impl Ending {
@@ -154,6 +157,7 @@ impl Ending {
             Self::NotSent => "not_sent",
             Self::Crash => "crash",
             Self::Revoked => "revoked",
+            Self::OverBudget => "over_budget",
         }
     }
 }

@@ -11,6 +11,7 @@ mod definitions;
 mod doctor;
 mod find;
 mod grants;
+mod limits;
 pub(crate) mod login;
 pub(crate) mod members;
 pub(crate) mod orgs;

@@ -1,20 +1,41 @@
-//! Step 6: rates. A request that a later step refuses gives its count back.
+//! Step 6: rates. A request counts in the rates of its agent at the provider, and in those of its project and its organization
+//! where these have a ceiling: in all of them or in none. One that a later step refuses gives its counts back.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keystore_core::Deny;
-use keystore_core::rate::{Admitted, Arrival, RateLimits, Rates};
+use keystore_core::deny::RateScope;
+use keystore_core::rate::{Admitted, Arrival, CountedTokens, RateLimits, Rates};
 
 use crate::Proxy;
 use crate::authorize::Permit;
 
-/// One request's place in the rates. Dropping it gives the place back, unless the request went on.
+/// Rates that limit a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Ceiling {
+    pub(crate) scope: RateScope,
+    pub(crate) rates: Arc<Mutex<Rates>>,
+    pub(crate) limits: RateLimits,
+}
+
+/// One request's places in the rates. Dropping it gives them back, unless the request went on.
 #[must_use]
 #[derive(Debug)]
 pub(crate) struct Admission {
-    rates: Arc<Mutex<Rates>>,
-    limits: RateLimits,
-    admitted: Option<Admitted>,
+    places: Vec<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    ceiling: Ceiling,
+    admitted: Admitted,
+    tokens: Option<CountedTokens>,
+}
+
+/// A call that runs, in the rates. Dropping it ends it there.
+#[derive(Debug)]
+pub(crate) struct Run {
+    places: Vec<Place>,
 }
 
 /// What an admission leaves, for the headers of the answer.
@@ -29,48 +50,112 @@ pub(crate) struct RateLeft {
 }
 
 impl Proxy {
-    /// Counts the request against the agent's rates at the provider.
+    /// Counts the request.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that does not allow it.
     pub(crate) fn admit(&self, permit: &Permit) -> Result<Admission, Deny> {
-        let arrival = Arrival {
+        let arrival = self.arrival();
+        let policy = &permit.agent.policy;
+        let own = Ceiling {
+            scope: RateScope::Agent,
+            rates: Arc::clone(&permit.grant().rates),
+            limits: RateLimits {
+                rpm: Some(policy.rpm_limit.unwrap_or(self.config.default_rpm)),
+                rpd: Some(policy.rpd_limit.unwrap_or(self.config.default_rpd)),
+                tpm: policy.tpm_limit,
+                concurrency: policy.max_concurrency,
+            },
+        };
+        let mut admission = Admission {
+            places: Vec::with_capacity(1 + permit.agent.ceilings.len()),
+        };
+        for ceiling in std::iter::once(own).chain(permit.agent.ceilings.iter().cloned()) {
+            let admitted = lock(&ceiling.rates)
+                .try_admit(arrival, &ceiling.limits, ceiling.scope)
+                .map_err(Deny::RateLimited)?;
+            admission.places.push(Place {
+                ceiling,
+                admitted,
+                tokens: None,
+            });
+        }
+        Ok(admission)
+    }
+
+    /// Now, by both clocks.
+    pub(crate) fn arrival(&self) -> Arrival {
+        Arrival {
             now: self.clock.now(),
             boottime: self.clock.boottime(),
-        };
-        let limits = RateLimits {
-            rpm: permit.agent.policy.rpm_limit.unwrap_or(self.config.default_rpm),
-            rpd: permit.agent.policy.rpd_limit.unwrap_or(self.config.default_rpd),
-        };
-        let rates = Arc::clone(&permit.grant().rates);
-        let admitted = rates
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_admit(arrival, limits)
-            .map_err(Deny::RateLimited)?;
-        Ok(Admission {
-            rates,
-            limits,
-            admitted: Some(admitted),
-        })
+        }
     }
 }
 
 impl Admission {
-    /// The request is on its way: its count stays.
-    pub(crate) fn keep(mut self) -> Option<RateLeft> {
-        self.admitted.take().map(|admitted| RateLeft {
-            limit: self.limits.rpm,
-            remaining: admitted.remaining,
-            resets_at: admitted.resets_at.0.div_euclid(1_000_000) + 1,
-        })
+    /// Counts the tokens that the call is expected to use, where they are limited.
+    ///
+    /// # Errors
+    ///
+    /// The first limit that does not allow them.
+    pub(crate) fn count_tokens(&mut self, arrival: Arrival, expected: u64) -> Result<(), Deny> {
+        for place in &mut self.places {
+            let Ceiling { scope, rates, limits } = &place.ceiling;
+            if let Some(limit) = limits.tpm.filter(|_| expected > 0) {
+                let counted = lock(rates).try_tokens(arrival, limit, expected, *scope);
+                place.tokens = Some(counted.map_err(Deny::RateLimited)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The request is on its way: its counts stay.
+    pub(crate) fn keep(mut self) -> (Run, Option<RateLeft>) {
+        let places = std::mem::take(&mut self.places);
+        let left = places.first().and_then(|place| {
+            Some(RateLeft {
+                limit: place.ceiling.limits.rpm?,
+                remaining: place.admitted.remaining,
+                resets_at: place.admitted.resets_at.0.div_euclid(1_000_000) + 1,
+            })
+        });
+        (Run { places }, left)
     }
 }
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        if let Some(admitted) = self.admitted.take() {
-            self.rates
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .give_back(admitted);
+        for place in &self.places {
+            let mut rates = lock(&place.ceiling.rates);
+            rates.give_back(place.admitted);
+            if let Some(counted) = place.tokens {
+                rates.correct(counted, 0);
+            }
         }
     }
+}
+
+impl Run {
+    /// What the call used, in tokens of input and output.
+    pub(crate) fn used(&self, tokens: u64) {
+        for place in &self.places {
+            if let Some(counted) = place.tokens {
+                lock(&place.ceiling.rates).correct(counted, tokens);
+            }
+        }
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        for place in &self.places {
+            lock(&place.ceiling.rates).ended();
+        }
+    }
+}
+
+/// A panic while rates are held leaves plain integers behind: the lock stays usable.
+fn lock(rates: &Mutex<Rates>) -> std::sync::MutexGuard<'_, Rates> {
+    rates.lock().unwrap_or_else(PoisonError::into_inner)
 }

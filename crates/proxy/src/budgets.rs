@@ -1,7 +1,7 @@
 //! Which budgets a call counts against, and how firmly they limit what it costs.
 
 use http::HeaderMap;
-use keystore_core::budget::Applied;
+use keystore_core::budget::{Applied, BudgetTerms};
 use keystore_core::ids::BudgetId;
 use keystore_core::policy::{BudgetMode, Call, Each, MAX_END_USER, Unit};
 use keystore_core::price::{BoundInput, ModelPrice};
@@ -53,19 +53,29 @@ impl Permit {
         };
         let mut applied = Vec::new();
         for terms in &self.agent.budgets {
-            let counter = match terms.policy.counts(&call) {
-                None => continue,
-                Some(Each::All) => terms.policy.budget,
-                Some(Each::EndUser(user)) => counter(terms.policy.budget, user),
-            };
-            applied.push(Applied { counter, terms });
+            if let Some(each) = terms.policy.counts(&call) {
+                let counter = counter(terms.policy.budget, each);
+                applied.push(Applied { counter, terms });
+            }
         }
         applied
     }
+
+    /// Where a budget counts the call, if it counts it at all.
+    pub(crate) fn counter(&self, terms: &BudgetTerms) -> BudgetId {
+        let each = match (terms.policy.end_user.as_deref(), self.end_user.as_deref()) {
+            (Some("*"), Some(user)) => Each::EndUser(user),
+            _ => Each::All,
+        };
+        counter(terms.policy.budget, each)
+    }
 }
 
-/// The counter of one end user in a budget that counts each by itself: the same one in every process.
-pub fn counter(budget: BudgetId, end_user: &str) -> BudgetId {
+/// A counter of a budget. That of one end user, in a budget that counts each by itself, is the same one in every process.
+pub fn counter(budget: BudgetId, each: Each<'_>) -> BudgetId {
+    let Each::EndUser(end_user) = each else {
+        return budget;
+    };
     let digest = policy_sha256(&[budget.uuid().as_bytes(), end_user.as_bytes()].concat());
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest[..16]);
@@ -107,17 +117,12 @@ mod tests {
 
     #[test]
     fn each_end_user_has_a_counter_of_its_own() {
+        let of = |budget, user| counter(budget, Each::EndUser(user));
         let [one, other] = [1, 2].map(|number| BudgetId::new(Uuid::from_u128(number)));
-        let counters = [
-            counter(one, "ada"),
-            counter(one, "bob"),
-            counter(other, "ada"),
-            one,
-            other,
-        ];
+        let counters = [of(one, "ada"), of(one, "bob"), of(other, "ada"), one, other];
         for (index, counter) in counters.iter().enumerate() {
             assert!(!counters[..index].contains(counter));
         }
-        assert_eq!(counter(one, "ada"), counter(one, "ada"));
+        assert_eq!(of(one, "ada"), of(one, "ada"));
     }
 }

@@ -8,19 +8,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use keystore_core::budget::{Amounts, Applied, Ask, Book, BudgetView, Notice};
 use keystore_core::deny::BudgetExceeded;
-use keystore_core::ids::AgentId;
+use keystore_core::ids::{AgentId, OrgId, ProjectId};
 use keystore_core::rate::Rates;
 use keystore_core::record::HeldBudget;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::Recovery;
 
-/// Rates by agent and provider.
-type RatesByKey = HashMap<(AgentId, String), Arc<Mutex<Rates>>>;
+/// Whose rates.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum RateKey {
+    /// Those of an agent at a provider.
+    Agent(AgentId, String),
+    /// Those of a project.
+    Project(ProjectId),
+    /// Those of an organization.
+    Org(OrgId),
+}
 
 /// All counters of this node.
 #[derive(Debug, Default)]
 pub struct Counters {
-    rates: Mutex<RatesByKey>,
+    rates: Mutex<HashMap<RateKey, Arc<Mutex<Rates>>>>,
     book: Mutex<Book>,
 }
 
@@ -30,17 +38,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Counters {
-    /// The rates of `agent` at `provider`; the same ones for as long as the process lives.
-    pub fn rates(&self, agent: AgentId, provider: &str) -> Arc<Mutex<Rates>> {
-        let mut rates = lock(&self.rates);
-        Arc::clone(rates.entry((agent, provider.to_owned())).or_default())
+    /// The rates of this key; the same ones for as long as the process lives.
+    pub fn rates(&self, key: RateKey) -> Arc<Mutex<Rates>> {
+        Arc::clone(lock(&self.rates).entry(key).or_default())
     }
 
     /// Puts back what was admitted on the current day and settled in the current windows before a restart.
     pub fn restore(&self, now: Micros, recovery: &Recovery) {
         for count in &recovery.daily_requests {
             let admitted = u32::try_from(count.admitted).unwrap_or(u32::MAX);
-            lock(&self.rates(count.agent, &count.provider)).restore_day(now, admitted);
+            let key = RateKey::Agent(count.agent, count.provider.clone());
+            lock(&self.rates(key)).restore_day(now, admitted);
+            let wider = count.org.map(RateKey::Org).into_iter();
+            for key in wider.chain(count.project.map(RateKey::Project)) {
+                let rates = self.rates(key);
+                let mut rates = lock(&rates);
+                let before = rates.day_count(now);
+                rates.restore_day(now, before.saturating_add(admitted));
+            }
         }
         let mut book = lock(&self.book);
         for spent in &recovery.spent {
@@ -65,6 +80,21 @@ impl Counters {
     /// What the tightest of the budgets that hold by a bound still affords; `None` without one.
     pub fn headroom(&self, now: Micros, budgets: &[Applied<'_>]) -> Option<NanoUsd> {
         lock(&self.book).headroom(now, budgets)
+    }
+
+    /// Holds more of what is held by estimate, in every budget or in none.
+    ///
+    /// # Errors
+    ///
+    /// The first budget that does not afford it.
+    pub fn extend(
+        &self,
+        now: Micros,
+        budgets: &[Applied<'_>],
+        held: &mut [HeldBudget],
+        more: NanoUsd,
+    ) -> Result<(), BudgetExceeded> {
+        lock(&self.book).extend(now, budgets, held, more)
     }
 
     /// Ends holds with what the call used.

@@ -237,18 +237,23 @@ impl Meter {
     /// What was used. Includes `on_end`, if that was not called.
     pub fn finish(mut self) -> Metered {
         let _ = self.on_end();
+        self.so_far()
+    }
+
+    /// What was used so far: as far as the vendor stated it, and otherwise by the bytes that were seen.
+    pub fn so_far(&self) -> Metered {
+        let reading = &self.reading;
         let (mut usage, basis) = self.usage();
-        let cost = self.reading.cost;
-        usage.set(Bucket::VendorCostNanos, cost.unwrap_or(0));
+        usage.set(Bucket::VendorCostNanos, reading.cost.unwrap_or(0));
         Metered {
             usage,
             basis,
-            cost,
-            served_model: self.reading.model,
-            service_tier: self.reading.service_tier,
-            inference_geo: self.reading.inference_geo,
+            cost: reading.cost,
+            served_model: reading.model.clone(),
+            service_tier: reading.service_tier.clone(),
+            inference_geo: reading.inference_geo.clone(),
             output_bytes_seen: self.bytes_seen,
-            failed: self.reading.failed,
+            failed: reading.failed,
         }
     }
 

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use keystore_core::deny::{Malformed, RateLimited};
+use keystore_core::deny::{Malformed, RateKind, RateLimited};
 use keystore_core::ids::RequestId;
 use keystore_core::{Deny, Micros};
 use keystore_wire::problem::Code;
@@ -104,6 +104,7 @@ impl Refusal {
     /// Whether another try of the same request may succeed soon.
     fn may_succeed_later(&self, now: Micros) -> bool {
         match self {
+            Self::Deny(Deny::RateLimited(limited)) if waits_for_others(limited) => true,
             Self::Deny(Deny::RateLimited(limited)) => {
                 wait_seconds(limited.resets_at, now).is_some_and(|wait| wait <= LONGEST_USEFUL_RETRY_SECONDS)
             }
@@ -166,6 +167,8 @@ struct Facts<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit_type: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit_scope: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     budget_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -234,7 +237,14 @@ fn rate_headers(headers: &mut HeaderMap, limited: &RateLimited, now: Micros) {
     if let Some((wait, resets_at)) = wait_seconds(limited.resets_at, now).zip(limited.resets_at) {
         headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         headers.insert(RATE_RESET, HeaderValue::from(ceil_seconds(resets_at)));
+    } else if waits_for_others(limited) {
+        headers.insert(RETRY_AFTER, HeaderValue::from(1));
     }
+}
+
+/// Whether other calls must end first, of which nobody knows when they do.
+fn waits_for_others(limited: &RateLimited) -> bool {
+    limited.kind == RateKind::Concurrency && limited.limit > 0
 }
 
 /// Whole seconds until `at`, rounded up, at least one.
@@ -255,6 +265,7 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
         code,
         message: &words.message,
         limit_type: None,
+        limit_scope: None,
         budget_id: None,
         unit: None,
         limit: None,
@@ -267,6 +278,7 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
     match refusal {
         Refusal::Deny(Deny::RateLimited(limited)) => {
             error.limit_type = Some(limited.kind.as_str());
+            error.limit_scope = Some(limited.scope.as_str());
             error.limit = Some(limited.limit.to_string());
             error.reset_at = limited.resets_at.map(|at| at.to_string());
         }

@@ -3,6 +3,7 @@
 //! What comes out is a guard. Only this file makes one, only `forward` can send, and it wants to see one: nothing reaches an
 //! upstream without an intent in the journal and a hold in every budget. Whatever ends the exchange, the guard settles it once.
 
+mod growth;
 mod plan;
 mod terms;
 
@@ -20,15 +21,16 @@ use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, JournalError};
 use uuid::Uuid;
 
+use self::growth::Growth;
 use self::plan::Plan;
 pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
-use crate::admit::{Admission, RateLeft};
+use crate::admit::{Admission, RateLeft, Run};
 use crate::authorize::Permit;
 use crate::budgets::Limited;
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
-use crate::meter::MeterSetup;
+use crate::meter::{Meter, MeterSetup};
 use crate::probe::{ProbeRequest, ProbeTarget};
 use crate::settle::{Charge, End};
 
@@ -36,7 +38,6 @@ use crate::settle::{Charge, End};
 const MAX_RECORDED_PATH: usize = 512;
 
 /// A call that is held, recorded, and not yet settled.
-#[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) attempt: AttemptId,
     pub(crate) began: Duration,
@@ -50,6 +51,10 @@ pub(crate) struct Open {
     /// How firmly they limit what it costs.
     pub(crate) limited: Limited,
     pub(crate) hold: NanoUsd,
+    /// Where the hold may grow, if it is an estimate.
+    pub(crate) growth: Option<Growth>,
+    /// Its places in the rates, until it is settled.
+    pub(crate) run: Option<Run>,
     pub(crate) request_bytes: u64,
     /// What was asked for: what counts where the vendor does not say what it served.
     pub(crate) terms: AskedTerms,
@@ -85,13 +90,18 @@ impl Proxy {
     pub(crate) async fn reserve(
         self: &Arc<Self>,
         permit: &Permit,
-        admission: Admission,
+        mut admission: Admission,
         credential: &ReadyCredential,
         request: Asked<'_>,
     ) -> Result<Reserved, Deny> {
         let now = self.clock.now();
         let asked = (request.id, request.method.clone());
         let plan = self.plan(permit, request, now).await?;
+        if let Err(deny) = admission.count_tokens(self.arrival(), plan.tokens) {
+            self.counters.settle(&plan.budgets, &Amounts::NONE);
+            return Err(deny);
+        }
+        let (run, left) = admission.keep();
         let attempt = AttemptId::new(self.ids.next());
         let intent = intent(permit, credential, &asked, now, attempt, &plan);
         // Taken before the first await, like the guard that settles it.
@@ -105,9 +115,11 @@ impl Proxy {
                 billing: permit.operation.billing,
                 price: plan.price,
                 per_call: plan.per_call,
+                growth: Growth::of(permit, plan.limited, &plan.budgets, plan.hold),
                 budgets: plan.budgets,
                 limited: plan.limited,
                 hold: plan.hold,
+                run: Some(run),
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
                 sent: false,
@@ -121,7 +133,7 @@ impl Proxy {
             meter: plan.meter,
             stream: plan.stream,
             output_cap: plan.output_cap,
-            left: admission.keep(),
+            left,
         })
     }
 }
@@ -165,8 +177,10 @@ impl Proxy {
                 price: None,
                 per_call: Usage::ZERO,
                 budgets: Vec::new(),
+                growth: None,
                 limited: Limited::No,
                 hold: NanoUsd::ZERO,
+                run: None,
                 request_bytes: 0,
                 terms: AskedTerms::default(),
                 sent: false,
@@ -249,6 +263,38 @@ impl Reservation {
         if let Some(open) = &mut self.open {
             open.first_byte.get_or_insert(now);
         }
+    }
+
+    /// Makes the hold grow with what the call has cost so far, where it is an estimate.
+    ///
+    /// # Errors
+    ///
+    /// A budget affords no more.
+    pub(crate) fn grow(&mut self, meter: &Meter) -> Result<(), Deny> {
+        let Some(open) = &mut self.open else { return Ok(()) };
+        let Open {
+            growth: Some(growth),
+            price: Some(price),
+            budgets,
+            hold,
+            terms,
+            ..
+        } = &mut **open
+        else {
+            return Ok(());
+        };
+        let read = meter.so_far();
+        // What cannot be priced is found at the end.
+        let Ok(cost) = price.charge(&read.usage, &terms.served(&read)) else {
+            return Ok(());
+        };
+        let Some(missing) = cost.checked_sub(*hold).filter(|missing| *missing > NanoUsd::ZERO) else {
+            return Ok(());
+        };
+        let now = self.proxy.clock.now();
+        let grown = growth.grow(&self.proxy.counters, now, budgets, missing);
+        *hold = NanoUsd(hold.0.saturating_add(grown.map_err(Deny::BudgetExceeded)?.0));
+        Ok(())
     }
 
     /// Turns the hold into a charge.

@@ -57,6 +57,16 @@ impl Proxy {
             refusal: end.refusal,
         };
         self.counters.settle(&open.budgets, &outcome.used());
+        if let Some(run) = &open.run
+            && (end.metered.is_some() || end.ending == Ending::NotSent)
+        {
+            run.used(
+                charge
+                    .usage
+                    .input_tokens()
+                    .saturating_add(charge.usage.output_tokens()),
+            );
+        }
         self.store.journal().outcome(&outcome);
         charge
     }

@@ -13,7 +13,7 @@ use keystore_store::agents::{self, Agent, NewAgent};
 use keystore_store::budgets::{self, Budget};
 use keystore_store::{Conn, Tx, projects};
 use keystore_wire::Patch;
-use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, UpdateAgent};
+use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, MAX_TPM_LIMIT, UpdateAgent};
 use keystore_wire::problem::Code;
 
 use crate::api::agents::recorded;
@@ -94,12 +94,11 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     let now = app.clock.now();
     let mut fields = Fields::default();
     check_name(&mut fields, &new.name);
-    check_limits(
+    check_rates(
         &mut fields,
-        new.rpm_limit,
-        new.rpd_limit,
-        new.budget_cents_monthly,
+        [new.rpm_limit, new.rpd_limit, new.tpm_limit, new.max_concurrency],
     );
+    check_cents(&mut fields, new.budget_cents_monthly);
     check_lists(&mut fields, &new.allowed_models, &new.allowed_ips, &new.labels);
     check_future(&mut fields, new.expires_at.map(Micros::from), now);
     fields.check()?;
@@ -119,6 +118,8 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         allowed_ips: new.allowed_ips.clone(),
         labels: new.labels.clone(),
         end_users: new.end_users,
+        tpm_limit: new.tpm_limit,
+        max_concurrency: new.max_concurrency,
     };
     let budget = match new.budget_cents_monthly {
         Some(cents) => Some(monthly(&policy, cents)?),
@@ -168,6 +169,8 @@ pub(crate) async fn update(
     let name = change.name.unwrap_or(row.name);
     policy.rpm_limit = change.rpm_limit.apply(policy.rpm_limit);
     policy.rpd_limit = change.rpd_limit.apply(policy.rpd_limit);
+    policy.tpm_limit = change.tpm_limit.apply(policy.tpm_limit);
+    policy.max_concurrency = change.max_concurrency.apply(policy.max_concurrency);
     policy.allowed_models = change
         .allowed_models
         .apply(Some(policy.allowed_models))
@@ -189,7 +192,14 @@ pub(crate) async fn update(
     };
     let mut fields = Fields::default();
     check_name(&mut fields, &name);
-    check_limits(&mut fields, policy.rpm_limit, policy.rpd_limit, cents);
+    let rates = [
+        policy.rpm_limit,
+        policy.rpd_limit,
+        policy.tpm_limit,
+        policy.max_concurrency,
+    ];
+    check_rates(&mut fields, rates);
+    check_cents(&mut fields, cents);
     check_lists(
         &mut fields,
         &policy.allowed_models,
@@ -368,12 +378,21 @@ pub(crate) fn check_name(fields: &mut Fields, name: &str) {
     }
 }
 
-fn check_limits(fields: &mut Fields, rpm: Option<u32>, rpd: Option<u32>, cents: Option<i64>) {
-    for (pointer, limit) in [("/rpmLimit", rpm), ("/rpdLimit", rpd)] {
-        if limit.is_some_and(|limit| limit > MAX_RATE_LIMIT) {
-            fields.wrong(pointer, format!("must be at most {MAX_RATE_LIMIT}"));
+/// Limits as they stand in requests: a minute's and a day's requests, a minute's tokens, calls at the same time.
+pub(crate) fn check_rates(fields: &mut Fields, [rpm, rpd, tpm, concurrency]: [Option<u32>; 4]) {
+    for (pointer, limit, most) in [
+        ("/rpmLimit", rpm, MAX_RATE_LIMIT),
+        ("/rpdLimit", rpd, MAX_RATE_LIMIT),
+        ("/tpmLimit", tpm, MAX_TPM_LIMIT),
+        ("/maxConcurrency", concurrency, MAX_RATE_LIMIT),
+    ] {
+        if limit.is_some_and(|limit| limit > most) {
+            fields.wrong(pointer, format!("must be at most {most}"));
         }
     }
+}
+
+fn check_cents(fields: &mut Fields, cents: Option<i64>) {
     if cents.is_some_and(|cents| cents < 0 || NanoUsd::from_cents(cents).is_none()) {
         fields.wrong(
             "/budgetCentsMonthly",

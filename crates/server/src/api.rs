@@ -14,6 +14,7 @@ mod envelope;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
+mod limits;
 pub(crate) mod members;
 mod metrics;
 pub(crate) mod orgs;
@@ -64,6 +65,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(orgs::list_orgs, orgs::create_org))
         .routes(routes!(orgs::get_org, orgs::update_org, orgs::delete_org))
         .routes(routes!(orgs::transfer_org))
+        .routes(routes!(limits::get_org_limits, limits::update_org_limits))
         .routes(routes!(members::leave_org))
         .routes(routes!(members::list_members))
         .routes(routes!(members::update_member, members::remove_member))
@@ -75,6 +77,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             projects::update_project,
             projects::delete_project
         ))
+        .routes(routes!(limits::get_project_limits, limits::update_project_limits))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(
             api_keys::get_api_key,

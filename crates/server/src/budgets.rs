@@ -340,18 +340,18 @@ pub(crate) async fn of_agent(
 
 /// Where a budget counts a call.
 pub(crate) fn applied<'a>(terms: &'a BudgetTerms, call: &Call<'_>) -> Option<Applied<'a>> {
-    let counter = match terms.policy.counts(call)? {
-        Each::All => terms.policy.budget,
-        Each::EndUser(user) => counter(terms.policy.budget, user),
-    };
-    Some(Applied { counter, terms })
+    let each = terms.policy.counts(call)?;
+    Some(Applied {
+        counter: counter(terms.policy.budget, each),
+        terms,
+    })
 }
 
 /// The counter of a budget that a query asks for.
 pub(crate) fn counter_of(policy: &BudgetPolicy, end_user: Option<&str>) -> ApiResult<BudgetId> {
     match (policy.end_user.as_deref(), end_user) {
         (_, None) => Ok(policy.budget),
-        (Some("*"), Some(user)) => Ok(counter(policy.budget, user)),
+        (Some("*"), Some(user)) => Ok(counter(policy.budget, Each::EndUser(user))),
         (_, Some(_)) => Err(ApiError::field(
             "?endUser",
             "this budget does not count each end user by itself",

@@ -245,4 +245,5 @@ named!(keystore_core::record::Ending {
     NotSent = "not_sent",
     Crash = "crash",
     Revoked = "revoked",
+    OverBudget = "over_budget",
 });

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keystore_core::ids::AgentId;
+use keystore_core::ids::{AgentId, OrgId, ProjectId};
 use keystore_core::record::{ChargeFlags, Ending, Intent, Outcome};
 use keystore_core::{Micros, Usage};
 
@@ -20,6 +20,10 @@ row! {
     pub struct DailyCount {
         /// The agent.
         pub agent: AgentId,
+        /// Its organization, unless it was deleted.
+        pub org: Option<OrgId>,
+        /// Its project, unless it was deleted.
+        pub project: Option<ProjectId>,
         /// The provider's slug.
         pub provider: String,
         /// Days since 1970-01-01.
@@ -47,7 +51,8 @@ sql! {
     SPENT = "SELECT b.budget, b.window_start, b.settled FROM budget_spend b JOIN \
         (SELECT budget, MAX(window_start) AS latest FROM budget_spend GROUP BY budget) l \
         ON l.budget = b.budget AND l.latest = b.window_start";
-    DAILY = "SELECT agent, provider, day, admitted FROM daily_requests WHERE day = $1 AND admitted > 0";
+    DAILY = "SELECT d.agent, a.org, a.project, d.provider, d.day, d.admitted \
+        FROM daily_requests d LEFT JOIN agents a ON a.id = d.agent WHERE d.day = $1 AND d.admitted > 0";
 }
 
 /// Brings a database that is not being served into a state to start from. Every step may be interrupted and done again.

@@ -12,8 +12,11 @@ use crate::patch::Patch;
 use crate::schema;
 use crate::time::Time;
 
-/// The highest `rpmLimit` and `rpdLimit`.
+/// The highest `rpmLimit`, `rpdLimit` and `maxConcurrency`.
 pub const MAX_RATE_LIMIT: u32 = 1_000_000;
+
+/// The highest `tpmLimit`.
+pub const MAX_TPM_LIMIT: u32 = 1_000_000_000;
 
 /// A provider that an agent may use, as a request names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -75,6 +78,14 @@ pub struct CreateAgent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 1_000_000)]
     pub rpd_limit: Option<u32>,
+    /// Tokens of input and output in any minute, per provider, 0 to 1,000,000,000; 0 blocks, absent is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000_000_000)]
+    pub tpm_limit: Option<u32>,
+    /// Calls at the same time, per provider, 0 to 1,000,000; 0 blocks, absent is no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000_000)]
+    pub max_concurrency: Option<u32>,
     /// US cents in a calendar month of the organization's time zone; absent is no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
@@ -115,6 +126,14 @@ pub struct UpdateAgent {
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<u32>, maximum = 1_000_000)]
     pub rpd_limit: Patch<u32>,
+    /// Tokens in any minute, per provider; `null` is no limit.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<u32>, maximum = 1_000_000_000)]
+    pub tpm_limit: Patch<u32>,
+    /// Calls at the same time, per provider; `null` is no limit.
+    #[serde(default, skip_serializing_if = "Patch::is_keep")]
+    #[schema(value_type = Option<u32>, maximum = 1_000_000)]
+    pub max_concurrency: Patch<u32>,
     /// US cents in a calendar month; `null` is no limit.
     #[serde(default, skip_serializing_if = "Patch::is_keep")]
     #[schema(value_type = Option<i64>, minimum = 0)]
@@ -179,6 +198,10 @@ pub struct Agent {
     pub rpm_limit: Option<u32>,
     /// Requests in a UTC day, per provider; `null` is the deployment's default.
     pub rpd_limit: Option<u32>,
+    /// Tokens in any minute, per provider; `null` is no limit.
+    pub tpm_limit: Option<u32>,
+    /// Calls at the same time, per provider; `null` is no limit.
+    pub max_concurrency: Option<u32>,
     /// US cents in a calendar month; `null` is no limit.
     pub budget_cents_monthly: Option<i64>,
     /// Where the month's budget stands; absent without one, and in lists.

@@ -12,6 +12,7 @@ pub mod auth;
 pub mod budgets;
 pub mod credentials;
 pub mod health;
+pub mod limits;
 pub mod members;
 pub mod once;
 pub mod orgs;

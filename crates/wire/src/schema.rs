@@ -31,7 +31,7 @@ described! {
     /// How long a limit lasts before it starts anew; `total` never does.
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
-    Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash, Revoked } as "snake_case";
+    Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash, Revoked, OverBudget } as "snake_case";
 }
 
 #[cfg(test)]
@@ -90,6 +90,7 @@ mod tests {
             (Ending::NotSent, record::Ending::NotSent),
             (Ending::Crash, record::Ending::Crash),
             (Ending::Revoked, record::Ending::Revoked),
+            (Ending::OverBudget, record::Ending::OverBudget),
         ]);
     }
 }

@@ -351,8 +351,11 @@ fn an_estimate_grows_while_the_budget_affords_it() {
     };
     let mut held = book.admit(Micros(1), &applied, &ask).unwrap();
     assert_eq!((held[0].amount, held[1].amount), (Some(40), Some(500)));
-    assert!(book.extend(Micros(1), &applied, &mut held, NanoUsd(60)));
-    assert!(!book.extend(Micros(1), &applied, &mut held, NanoUsd(1)));
+    book.extend(Micros(1), &applied, &mut held, NanoUsd(60)).unwrap();
+    let refused = book
+        .extend(Micros(1), &applied, &mut held, NanoUsd(1))
+        .unwrap_err();
+    assert_eq!((refused.budget, refused.held, refused.needed), (id(1), 100, 1));
     assert_eq!((held[0].amount, held[1].amount), (Some(100), Some(500)));
     assert_eq!(book.view_of(Micros(1), &budgets[0]).held, 100);
     book.settle_usd(&held, NanoUsd(90));

@@ -112,6 +112,12 @@ pub(crate) struct CreateArgs {
     grants: GrantArgs,
     #[command(flatten)]
     limits: LimitArgs,
+    /// Tokens of input and output in any minute, per provider (0 blocks)
+    #[arg(long, visible_alias = "tpm", value_name = "N")]
+    tpm_limit: Option<u32>,
+    /// Calls at the same time, per provider (0 blocks)
+    #[arg(long, value_name = "N")]
+    max_concurrency: Option<u32>,
     /// A model it may use; without any it may use every model
     #[arg(long = "model", value_name = "MODEL")]
     models: Vec<String>,
@@ -149,6 +155,12 @@ pub(crate) struct UpdateArgs {
     /// Requests in a UTC day, per provider, or none for the default
     #[arg(long, visible_alias = "rpd", value_name = "N|none", value_parser = or_none::<u32>)]
     rpd_limit: Option<Patch<u32>>,
+    /// Tokens of input and output in any minute, per provider, or none for no limit
+    #[arg(long, visible_alias = "tpm", value_name = "N|none", value_parser = or_none::<u32>)]
+    tpm_limit: Option<Patch<u32>>,
+    /// Calls at the same time, per provider, or none for no limit
+    #[arg(long, value_name = "N|none", value_parser = or_none::<u32>)]
+    max_concurrency: Option<Patch<u32>>,
     /// US cents in a calendar month, or none for no limit
     #[arg(long, value_name = "CENTS|none", value_parser = or_none::<i64>)]
     budget: Option<Patch<i64>>,
@@ -169,7 +181,8 @@ pub(crate) struct UpdateArgs {
     expires: Option<Patch<Duration>>,
 }
 
-fn or_none<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<Patch<T>, String> {
+/// A number, or `none`.
+pub(super) fn or_none<T: std::str::FromStr + PartialOrd + Default>(text: &str) -> Result<Patch<T>, String> {
     match (text, text.parse::<T>()) {
         ("none", _) => Ok(Patch::Reset),
         (_, Ok(number)) if number >= T::default() => Ok(Patch::Set(number)),
@@ -220,6 +233,8 @@ async fn create(args: CreateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         project: context.settings.project.clone(),
         rpm_limit: args.limits.rpm_limit,
         rpd_limit: args.limits.rpd_limit,
+        tpm_limit: args.tpm_limit,
+        max_concurrency: args.max_concurrency,
         budget_cents_monthly: args.limits.budget,
         allowed_models: args.models,
         allowed_ips: args.ips,
@@ -355,6 +370,8 @@ async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         providers,
         rpm_limit: args.rpm_limit.unwrap_or_default(),
         rpd_limit: args.rpd_limit.unwrap_or_default(),
+        tpm_limit: args.tpm_limit.unwrap_or_default(),
+        max_concurrency: args.max_concurrency.unwrap_or_default(),
         budget_cents_monthly: args.budget.unwrap_or_default(),
         allowed_models: list_or_none(args.models),
         allowed_ips: list_or_none(args.ips),

@@ -6,6 +6,7 @@ use keystore_wire::members::TransferOrg;
 use keystore_wire::orgs::{CreateOrg, DeleteOrg, Org, UpdateOrg};
 
 use super::find::MOST;
+use super::limits::LimitsArgs;
 use super::{Context, moment};
 use crate::complete;
 use crate::output::{advice, facts, table};
@@ -30,6 +31,11 @@ pub(crate) enum OrgCommand {
         after_help = "Examples:\n  ks org update --name 'Acme Inc'\n  ks org update --time-zone America/New_York"
     )]
     Update(UpdateArgs),
+    /// Show or change what all calls of the organization together may not pass
+    #[command(
+        after_help = "Examples:\n  ks org limits\n  ks org limits --rpm-limit 6000 --max-concurrency 200\n  ks org limits --rpm-limit none"
+    )]
+    Limits(LimitsArgs),
     /// Act in another organization from now on
     #[command(after_help = "Example:\n  ks org switch acme-labs")]
     Switch {
@@ -104,6 +110,7 @@ pub(crate) async fn run(command: OrgCommand, context: &Context<'_>) -> anyhow::R
         }
         OrgCommand::Create(args) => create(args, context).await,
         OrgCommand::Update(args) => update(args, context).await,
+        OrgCommand::Limits(args) => super::limits::run(&["org", "limits"], args, context).await,
         OrgCommand::Switch { org } => switch(&org, context).await,
         OrgCommand::Transfer(args) => transfer(&args, context).await,
         OrgCommand::Delete(args) => delete(args, context).await,

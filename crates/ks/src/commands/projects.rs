@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use keystore_wire::projects::{CreateProject, DeleteProject, DeletedProject, Project, UpdateProject};
 
 use super::find::MOST;
+use super::limits::LimitsArgs;
 use super::{Context, date, moment};
 use crate::complete;
 use crate::output::{facts, table};
@@ -32,6 +33,16 @@ pub(crate) enum ProjectCommand {
         after_help = "Examples:\n  ks project update customer-42 --name Kunde\n  ks project update customer-42 --label none"
     )]
     Update(UpdateArgs),
+    /// Show or change what all calls of a project together may not pass
+    #[command(
+        after_help = "Examples:\n  ks project limits customer-42\n  ks project limits customer-42 --rpm-limit 600 --max-concurrency 20"
+    )]
+    Limits {
+        /// Its slug or id
+        project: String,
+        #[command(flatten)]
+        limits: LimitsArgs,
+    },
     /// Delete a project; one that is not empty only with `--force`
     #[command(
         after_help = "Examples:\n  ks project delete customer-42\n  ks project delete customer-42 --force --yes"
@@ -113,6 +124,9 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context<'_>) -> anyho
             };
             let project: Project = context.client.patch(&["projects", &args.project], &body).await?;
             show(&project, context)
+        }
+        ProjectCommand::Limits { project, limits } => {
+            super::limits::run(&["projects", &project, "limits"], limits, context).await
         }
         ProjectCommand::Delete(args) => delete(&args, context).await,
     }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use keystore_catalog::ProviderRef;
 use keystore_core::budget::BudgetTerms;
+use keystore_core::deny::RateScope;
 use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
 use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, ScopePolicy, TokenPolicy};
@@ -24,7 +25,8 @@ use uuid::Uuid;
 use super::calls::Calls;
 use super::index::token_source;
 use super::providers::OwnProviders;
-use crate::counters::Counters;
+use crate::admit::Ceiling;
+use crate::counters::{Counters, RateKey};
 use crate::learned::{Learned, Limits};
 use crate::upstream::CredentialKey;
 
@@ -34,6 +36,8 @@ pub(crate) struct Agent {
     pub(crate) token: TokenPolicy,
     pub(crate) policy: AgentPolicy,
     pub(crate) budgets: Vec<BudgetTerms>,
+    /// The rates of its organization and its project, where these are limited.
+    pub(crate) ceilings: Vec<Ceiling>,
     pub(crate) grants: Vec<ReadyGrant>,
     /// The providers of its organization that it was made from.
     providers: Vec<ProviderId>,
@@ -110,6 +114,11 @@ impl Agent {
             scope(&policy, None, &scopes, mac)?,
             scope(&policy, Some(policy.project), &scopes, mac)?,
         ];
+        let ceilings = limits
+            .iter()
+            .filter(|limits| !limits.ceiling.is_none())
+            .map(|limits| ceiling(limits, kept.0))
+            .collect();
         let named = limits
             .iter()
             .flat_map(|scope| &scope.budgets)
@@ -134,6 +143,7 @@ impl Agent {
             networks: networks.ok_or("an allowed network cannot be read")?,
             token,
             budgets,
+            ceilings,
             grants,
             providers: providers.iter().map(|row| row.id).collect(),
             policy,
@@ -239,6 +249,19 @@ fn scope(
     }
 }
 
+/// What all calls of an organization or a project together may not pass.
+fn ceiling(scope: &ScopePolicy, counters: &Counters) -> Ceiling {
+    let (kind, key) = match scope.project {
+        Some(project) => (RateScope::Project, RateKey::Project(project)),
+        None => (RateScope::Org, RateKey::Org(scope.org)),
+    };
+    Ceiling {
+        scope: kind,
+        rates: counters.rates(key),
+        limits: scope.ceiling,
+    }
+}
+
 /// The terms of every budget that is named; a missing one is as bad as a changed one.
 fn terms<'a>(
     policy: &AgentPolicy,
@@ -284,7 +307,7 @@ impl ReadyGrant {
             .filter(|row| row.status != CredentialStatus::Disabled)
             .cloned();
         Self {
-            rates: counters.rates(policy.agent, &grant.provider),
+            rates: counters.rates(RateKey::Agent(policy.agent, grant.provider.clone())),
             grant: grant.clone(),
             provider,
             org: policy.org,

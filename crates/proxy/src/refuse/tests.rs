@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
-use keystore_core::deny::{BudgetExceeded, RateKind};
+use keystore_core::deny::{BudgetExceeded, RateKind, RateScope};
 use keystore_core::ids::BudgetId;
 use keystore_core::policy::{Access, Unit};
 use serde_json::Value;
@@ -40,6 +40,7 @@ fn answer(refusal: impl Into<Refusal>) -> (StatusCode, HeaderMap, Value) {
 fn limited(kind: RateKind, limit: u32, wait: Option<Duration>) -> Deny {
     Deny::RateLimited(RateLimited {
         kind,
+        scope: RateScope::Agent,
         limit,
         resets_at: wait.map(|wait| NOW.plus(wait)),
     })

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use keystore_core::Deny;
-use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited};
+use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited, RateScope};
 use keystore_core::policy::{Access, Unit};
 
 use super::{ProxyError, Refusal, RefusalContext};
@@ -196,21 +196,35 @@ fn shown(text: &str) -> Cow<'_, str> {
 }
 
 fn rate(limited: &RateLimited, agent: &str) -> Words {
-    let (window, option) = match limited.kind {
-        RateKind::Rpm => ("minute", "--rpm-limit"),
-        RateKind::Rpd => ("UTC day", "--rpd-limit"),
-    };
     let limit = limited.limit;
-    match limited.resets_at {
-        None => words(
-            format!("The agent `{agent}` is blocked: its limit is 0 requests a {window}."),
-            format!("Raise it with `ks agent update {agent} {option} <requests>`."),
+    let (limit, option) = match limited.kind {
+        RateKind::Rpm => (format!("{limit} requests a minute"), "--rpm-limit"),
+        RateKind::Rpd => (format!("{limit} requests a UTC day"), "--rpd-limit"),
+        RateKind::Tpm => (format!("{limit} tokens a minute"), "--tpm-limit"),
+        RateKind::Concurrency => (format!("{limit} calls at the same time"), "--max-concurrency"),
+    };
+    let (whose, command) = match limited.scope {
+        RateScope::Agent => (
+            format!("agent `{agent}` with this provider"),
+            format!("ks agent update {agent}"),
         ),
-        Some(at) => words(
+        RateScope::Project => ("project".to_owned(), "ks project limits <project>".to_owned()),
+        RateScope::Org => ("organization".to_owned(), "ks org limits".to_owned()),
+    };
+    match (limited.resets_at, limited.limit) {
+        (_, 0) => words(
+            format!("The {whose} is blocked: its limit is {limit}."),
+            format!("Raise it with `{command} {option} <n>`."),
+        ),
+        (None, _) => words(
             format!(
-                "The agent `{agent}` has used its {limit} requests of this {window} with this provider; the next is admitted at {at}."
+                "The {whose} has reached its limit of {limit}; the next is admitted when one of them ends."
             ),
-            format!("Wait, or raise the limit with `ks agent update {agent} {option} <requests>`."),
+            format!("Make fewer at a time, or raise the limit with `{command} {option} <n>`."),
+        ),
+        (Some(at), _) => words(
+            format!("The {whose} has reached its limit of {limit}; there is room again at {at}."),
+            format!("Wait, or raise the limit with `{command} {option} <n>`."),
         ),
     }
 }

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Body as _;
+use keystore_core::Deny;
 use keystore_core::record::Ending;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::tap::Tap;
 use crate::answer::AnswerBody;
 use crate::meter::Metered;
 use crate::reserve::Reservation;
@@ -72,6 +74,18 @@ impl Flow {
 
     pub(super) async fn next(&mut self) -> Option<Result<Bytes, Ending>> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Makes the hold grow with what the call has cost so far, where it holds by estimate.
+    ///
+    /// # Errors
+    ///
+    /// A budget affords no more.
+    pub(super) fn grow(&mut self, tap: &Tap) -> Result<(), Deny> {
+        match (&mut self.reservation, tap.meter()) {
+            (Some(reservation), Some(meter)) => reservation.grow(meter),
+            _ => Ok(()),
+        }
     }
 
     /// Settles the call, and lets go of the upstream.

@@ -52,11 +52,21 @@ struct Stream {
     watch: Option<AbortOnDropHandle<()>>,
 }
 
-/// Why an answer is cut, and whose calls it counts among.
+/// Why an answer is cut.
 #[derive(Clone)]
 struct Cut {
     deny: Deny,
-    calls: Arc<Calls>,
+    /// Whose calls it counts among, where it is cut because it is no longer permitted; otherwise a budget affords no more of it.
+    calls: Option<Arc<Calls>>,
+}
+
+impl Cut {
+    fn ending(&self) -> Ending {
+        match self.calls {
+            Some(_) => Ending::Revoked,
+            None => Ending::OverBudget,
+        }
+    }
 }
 
 /// How the client of an event stream is told why it ends.
@@ -159,6 +169,7 @@ impl Stream {
                     self.tap.push(chunk);
                     self.settle_at_end();
                     self.go_on_cutting();
+                    self.keep_to_budgets();
                 }
                 None => self.complete(),
                 Some(Err(ending)) => {
@@ -211,13 +222,24 @@ impl Stream {
             self.cutting = Some(cut);
             return false;
         }
-        cut.calls.count_cut();
-        self.settle(Ending::Revoked, Some(Code::of_deny(&cut.deny).as_str()));
+        if let Some(calls) = &cut.calls {
+            calls.count_cut();
+        }
+        self.settle(cut.ending(), Some(Code::of_deny(&cut.deny).as_str()));
         self.broken = true;
         if let Some(client) = self.client.take() {
             client.wake();
         }
         true
+    }
+
+    /// Cuts the answer where its event ends once it costs more than its budgets afford.
+    fn keep_to_budgets(&mut self) {
+        if self.cutting.is_none()
+            && let Err(deny) = self.flow.grow(&self.tap)
+        {
+            self.cut(Cut { deny, calls: None }, false);
+        }
     }
 
     fn go_on_cutting(&mut self) {
@@ -232,7 +254,7 @@ async fn watch(stream: Weak<Mutex<Stream>>, mut leash: Leash) {
     let deny = leash.ended().await;
     let cut = Cut {
         deny,
-        calls: Arc::clone(&leash.agent().calls),
+        calls: Some(Arc::clone(&leash.agent().calls)),
     };
     if !now(&stream, cut.clone(), false) {
         sleep(BORDER_WAIT).await;

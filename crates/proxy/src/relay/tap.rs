@@ -105,6 +105,11 @@ impl Tap {
         (self.meter.take().map(Meter::finish), self.bytes)
     }
 
+    /// The meter, while the answer is metered and not finished.
+    pub(super) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_ref()
+    }
+
     /// Whether the answer is metered, and was not finished.
     pub(super) fn is_metered(&self) -> bool {
         self.meter.is_some()

@@ -48,6 +48,8 @@ fn open(limited: bool) -> Open {
         budgets: if limited { vec![held] } else { Vec::new() },
         limited: if limited { Limited::Strictly } else { Limited::No },
         hold: HOLD,
+        growth: None,
+        run: None,
         request_bytes: 0,
         terms: AskedTerms::default(),
         sent: true,

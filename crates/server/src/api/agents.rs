@@ -219,6 +219,8 @@ fn wire(agent: Loaded, budget: Option<&budgets::Loaded>, state: Option<BudgetSta
         providers: policy.grants.into_iter().map(grant).collect(),
         rpm_limit: policy.rpm_limit,
         rpd_limit: policy.rpd_limit,
+        tpm_limit: policy.tpm_limit,
+        max_concurrency: policy.max_concurrency,
         budget_cents_monthly: budget.map(|budget| NanoUsd(budget.policy.limit).cents_floor()),
         budget: state,
         allowed_models: policy.allowed_models,

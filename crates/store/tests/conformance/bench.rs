@@ -220,6 +220,8 @@ impl Bench {
             allowed_ips: vec![],
             labels: vec![],
             end_users: false,
+            tpm_limit: None,
+            max_concurrency: None,
         };
         let new = agents::NewAgent {
             name: &format!("agent-{name}"),

@@ -82,6 +82,8 @@ pub(super) struct Held {
     pub(super) amount: NanoUsd,
     pub(super) budgets: Vec<HeldBudget>,
     pub(super) limited: Limited,
+    /// How many tokens of output it is expected to make.
+    pub(super) expected_output: u64,
     /// The cap that is to be put in.
     pub(super) output_cap: Option<u64>,
 }
@@ -206,6 +208,16 @@ impl<'a> Needs<'a> {
         let Called { shape, path, .. } = called;
         let asked = asked::read(shape, path, body).or_else(|| least(shape, body.len() as u64, None));
         Self::by_units(asked, terms)
+    }
+
+    /// How many tokens of output a call like this makes: as many as it asks for, up to those of a usual answer.
+    fn expected_output(&self) -> u64 {
+        let output = self
+            .input
+            .max_output
+            .unwrap_or(ESTIMATED_OUTPUT)
+            .min(ESTIMATED_OUTPUT);
+        output.saturating_mul(self.input.n)
     }
 
     /// E-mails that the request asks for.
@@ -343,6 +355,7 @@ impl Proxy {
                 amount: estimate,
                 budgets: hold(estimate)?,
                 limited,
+                expected_output: needs.expected_output(),
                 output_cap: None,
             });
         }
@@ -375,6 +388,7 @@ impl Proxy {
             amount,
             budgets: hold(amount)?,
             limited,
+            expected_output: needs.expected_output(),
             output_cap,
         })
     }

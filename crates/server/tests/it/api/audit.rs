@@ -17,6 +17,7 @@ const SILENT: [(&str, &str); 3] = [
         "forgot_password",
         "it changes nothing, and an entry would say that the address is known",
     ),
+    ("check_budgets", "it changes nothing"),
     (
         "delete_org",
         "its entry is in the log that nobody of the organization reads any more; see orgs.rs",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_testkit::clock::MockClock;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CHAT, MODELS, chat, openai};
 use crate::support::{Setup, TestApp};
@@ -146,4 +146,120 @@ async fn a_burst_admits_exactly_the_limit() {
     assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 40);
     assert_eq!(app.fake_upstream().count(), 20);
     app.finish().await;
+}
+
+#[tokio::test]
+async fn as_many_calls_run_at_the_same_time_as_the_cap_says() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    set(&app, "agents/agent", json!({"maxConcurrency": 3})).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let caller = caller.clone();
+        calls.spawn(async move {
+            caller
+                .post_with(CHAT, "head-delay-ms=300", &chat(json!({})))
+                .await
+        });
+    }
+    let (mut answered, mut refused) = (0, 0);
+    for reply in calls.join_all().await {
+        if reply.status == 200 {
+            answered += 1;
+            continue;
+        }
+        let error = reply.refused(429, "rate_limited");
+        assert_eq!(
+            (&error["limitType"], &error["limitScope"], &error["limit"]),
+            (&json!("concurrency"), &json!("agent"), &json!("3"))
+        );
+        assert_eq!(
+            (reply.header("retry-after"), reply.header("x-should-retry")),
+            (Some("1"), None)
+        );
+        refused += 1;
+    }
+    assert_eq!((answered, refused), (3, 7));
+    // They gave their places back, and those that were refused count in no minute.
+    caller.post(CHAT, &chat(json!({}))).await.expect(200);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn tokens_count_as_expected_and_then_as_used() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    set(&app, "agents/agent", json!({"tpmLimit": 1_200})).await;
+    // It is expected to use about a thousand tokens and uses a dozen.
+    for _ in 0..3 {
+        caller.post(CHAT, &chat(json!({}))).await.expect(200);
+    }
+    caller
+        .post_with(CHAT, "output-tokens=1000", &chat(json!({})))
+        .await
+        .expect(200);
+    let reply = caller.post(CHAT, &chat(json!({}))).await;
+    let error = reply.refused(429, "rate_limited");
+    assert_eq!(
+        (&error["limitType"], &error["limit"]),
+        (&json!("tpm"), &json!("1200"))
+    );
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((55..=61).contains(&wait), "{wait}");
+    // What does not use tokens is not held up.
+    caller.get(MODELS).await.expect(200);
+    app.finish().await;
+}
+
+/// Agents and providers share the ceilings of their project and their organization; what one of these refuses counts nowhere.
+#[tokio::test]
+async fn a_project_and_an_organization_have_ceilings() {
+    for (path, scope) in [("projects/default/limits", "project"), ("org/limits", "org")] {
+        let app = TestApp::start().await;
+        let one = openai(&app, json!({"rpmLimit": 5})).await;
+        let other = app.caller(&app.create_token("other", &["openai"]).await);
+        set(&app, path, json!({"rpmLimit": 3})).await;
+        for caller in [&one, &other, &one] {
+            caller.post(CHAT, &chat(json!({}))).await.expect(200);
+        }
+        for caller in [&one, &other] {
+            let error = caller
+                .post(CHAT, &chat(json!({})))
+                .await
+                .refused(429, "rate_limited");
+            assert_eq!(
+                (&error["limitType"], &error["limitScope"]),
+                (&json!("rpm"), &json!(scope))
+            );
+        }
+        set(&app, path, json!({"rpmLimit": null})).await;
+        let reply = one.post(CHAT, &chat(json!({}))).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(
+            reply.header("x-keystore-ratelimit-remaining"),
+            Some("2"),
+            "the refused one did not count"
+        );
+        set(&app, path, json!({"rpdLimit": 4})).await;
+        // Five were sent on this day, one before a restart and after it alike.
+        let app = app.restart().await;
+        let token = app.create_token("third", &["openai"]).await;
+        let error = app
+            .caller(&token)
+            .post(CHAT, &chat(json!({})))
+            .await
+            .refused(429, "rate_limited");
+        assert_eq!(
+            (&error["limitType"], &error["limitScope"]),
+            (&json!("rpd"), &json!(scope))
+        );
+        app.finish().await;
+    }
+}
+
+async fn set(app: &TestApp, path: &str, body: Value) {
+    app.owner_client()
+        .patch(&format!("/v1/{path}"), &body)
+        .await
+        .expect(200);
 }

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::{CHAT, MESSAGES, chat, message, nanos, openai};
 use crate::support::{Caller, TestApp};
 
-/// What the call of [`small`] costs: the fake says that it used 10 tokens of input and 5 of output.
-const SMALL: &str = "input-tokens=10; output-tokens=5";
+/// What the fake says that a call of [`small`] used.
+const SMALL: &str = "output-tokens=5";
 
 /// A call that holds little.
 fn small() -> Value {
@@ -261,7 +261,7 @@ async fn a_raise_lets_more_through_for_a_while() {
     app.owner_client().delete(&path).await.expect(200);
     is_refused(&caller, CHAT, &small(), &budget).await;
     let late = json!({"limit": "5.00", "until": "2001-01-01T00:00:00.000Z"});
-    app.owner_client().post(&path, &late).await.expect(400);
+    app.owner_client().post(&path, &late).await.expect(422);
     app.finish().await;
 }
 
@@ -410,5 +410,43 @@ async fn parallel_first_requests_never_pass_a_limit() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
+    app.finish().await;
+}
+
+/// By estimate a call holds little, more of it is held as it comes, and a stream is cut when the budget affords no more.
+#[tokio::test]
+async fn a_stream_is_cut_when_an_estimated_budget_affords_no_more() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    // 600 nano-dollars a token of output.
+    let budget = make(
+        &app,
+        json!({"limit": "0.002", "window": "day", "mode": "estimate"}),
+    )
+    .await;
+    let body = chat(json!({"stream": true, "max_tokens": 100}));
+    let reply = caller.post_with(CHAT, "output-tokens=100", &body).await;
+    assert_eq!(reply.status, 200);
+    assert!(reply.text().ends_with("data: [DONE]\n\n"));
+    let first = nanos(&state(&app, &budget).await["spent"]);
+    assert!((60_000..100_000).contains(&first), "{first}");
+
+    // Without a cap it holds what 1,024 tokens cost, and goes on to cost more than there is.
+    let body = chat(json!({"stream": true}));
+    let reply = caller.post_with(CHAT, "output-tokens=4000", &body).await;
+    let text = reply.text();
+    assert!(
+        text.contains("budget_exceeded") && !text.contains("[DONE]"),
+        "{}",
+        &text[text.len().saturating_sub(600)..]
+    );
+    let record = super::ended(&app, "over_budget").await;
+    assert_eq!(record["code"], "budget_exceeded", "{record:#}");
+    let state = state(&app, &budget).await;
+    let spent = nanos(&state["spent"]);
+    // The limit is passed by no more than one piece.
+    assert!((1_900_000..2_100_000).contains(&spent), "{state:#}");
+    assert_eq!(state["held"], "0.00");
+    is_refused(&caller, CHAT, &small(), &budget).await;
     app.finish().await;
 }
