@@ -4,7 +4,7 @@ use http::HeaderMap;
 use keystore_core::budget::{Applied, BudgetTerms};
 use keystore_core::ids::BudgetId;
 use keystore_core::policy::{BudgetMode, Call, Each, MAX_END_USER, Unit};
-use keystore_core::price::{BoundInput, ModelPrice};
+use keystore_core::price::{BoundInput, ModelPrice, Terms};
 use keystore_core::{Deny, NanoUsd};
 use keystore_vault::policy_sha256;
 use uuid::Uuid;

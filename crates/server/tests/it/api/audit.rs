@@ -8,7 +8,7 @@ use super::operations::{Call, INVITED, MEMBER, May, Operation, Things, operation
 use crate::support::{Answer, CANARY, Client, PASSWORD, TestApp};
 
 /// Operations that leave none that could be read here, each with its reason.
-const SILENT: [(&str, &str); 3] = [
+const SILENT: [(&str, &str); 4] = [
     (
         "exchange_code",
         "its codes are made by `ks dev` alone, whose own test uses one",
