@@ -149,6 +149,8 @@ typed_ids! {
     TokenId = "tok";
     /// A budget.
     BudgetId = "bud";
+    /// Something that happened.
+    EventId = "evt";
     /// One proxied request, as its caller sees it.
     RequestId = "req";
     /// One physical attempt at an upstream: the billing identity, never chosen by a caller.

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, budgets, login, members, orgs, projects, providers, requests, run,
-    serve, tokens, usage,
+    account, agents, api_keys, audit, budgets, events, login, members, orgs, projects, providers, requests,
+    run, serve, tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -125,6 +125,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks budget list\n  ks budget create 500 --window month --threshold 80\n  ks budget check --agent bot --provider openai --cost 2.50"
     )]
     Budget(budgets::BudgetCommand),
+    /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
+    #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
+    Events(events::EventsArgs),
     /// Show what was used and what it cost
     #[command(
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"

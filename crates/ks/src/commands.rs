@@ -9,6 +9,7 @@ mod completions;
 mod credentials;
 mod definitions;
 mod doctor;
+pub(crate) mod events;
 mod find;
 mod grants;
 mod limits;
@@ -94,6 +95,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Agent(command) => agents::run(command, &context).await?,
         Command::Token(command) => tokens::run(command, &context).await?,
         Command::Requests(args) => requests::run(args, &context).await?,
+        Command::Events(args) => events::run(args, &context).await?,
         Command::Usage(args) => usage::run(args, &context).await?,
         Command::Dev(_) | Command::Serve(_) | Command::Completions { .. } => {}
     }

@@ -11,6 +11,7 @@ pub(crate) mod budgets;
 pub(crate) mod credentials;
 mod description;
 mod envelope;
+mod events;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
@@ -124,6 +125,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
         .routes(routes!(budgets::get_budget_history))
+        .routes(routes!(events::list_events))
         .routes(routes!(usage::get_usage))
         .routes(routes!(requests::list_requests))
         .routes(routes!(requests::stream_requests))

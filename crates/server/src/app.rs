@@ -23,6 +23,7 @@ use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};
+use crate::events;
 use crate::jobs;
 use crate::mail::Mailer;
 use crate::reminders;
@@ -192,6 +193,7 @@ impl App {
         let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
         self.tasks.spawn(jobs::run(Arc::clone(self)));
         self.tasks.spawn(reminders::run(Arc::clone(self)));
+        self.tasks.spawn(events::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(

@@ -10,6 +10,7 @@ use keystore_store::{idempotency, requests, uses};
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::events;
 use crate::reminders;
 
 /// How often the loop turns.
@@ -39,7 +40,8 @@ impl App {
     /// The store's.
     pub async fn do_jobs(&self) -> Result<(), ApiError> {
         turn(self, &mut None).await?;
-        reminders::deliver(self).await
+        reminders::deliver(self).await?;
+        events::write(self, &mut Vec::new()).await
     }
 }
 

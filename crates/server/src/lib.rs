@@ -16,6 +16,7 @@ pub mod config;
 mod credentials;
 pub mod custody;
 pub mod dev;
+mod events;
 mod grants;
 mod invitations;
 mod jobs;

@@ -60,6 +60,7 @@ sql! {
     INSERT = "INSERT INTO budgets (id, org, project, agent, policy, mac, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)";
     UPDATE = "UPDATE budgets SET policy = $3, mac = $4, updated_at = $5 WHERE org = $1 AND id = $2";
     GET = "SELECT * FROM budgets WHERE org = $1 AND id = $2";
+    BY_ID = "SELECT * FROM budgets WHERE id = $1";
     LIST = "SELECT * FROM budgets WHERE org = $1 AND COALESCE($2, project) IS NOT DISTINCT FROM project AND id > $3 ORDER BY id LIMIT $4";
     OF_AGENT = "SELECT * FROM budgets WHERE org = $1 AND agent = $2 ORDER BY id";
     DELETE = "DELETE FROM budgets WHERE org = $1 AND id = $2";
@@ -116,6 +117,15 @@ fn note(tx: &mut Tx, policy: &BudgetPolicy) {
 /// `Unavailable`, `Damaged`.
 pub async fn get(conn: &mut Conn, org: OrgId, id: BudgetId) -> Result<Option<Budget>, StoreError> {
     Ok(fetch_optional!(conn, Budget, GET, org, id)?)
+}
+
+/// The budget, whosever it is: for what the server does by itself.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn by_id(conn: &mut Conn, id: BudgetId) -> Result<Option<Budget>, StoreError> {
+    Ok(fetch_optional!(conn, Budget, BY_ID, id)?)
 }
 
 /// The budgets, oldest first, of one project or all, from after `after` on, at most `limit`.

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use keystore_core::ids::{
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, InvitationId, KekId, OrgId,
+    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, OrgId,
     ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
 };
 use keystore_core::policy::{AgentStatus, Source};
@@ -117,6 +117,7 @@ ids!(
     BudgetId,
     CredentialId,
     DeploymentId,
+    EventId,
     InvitationId,
     KekId,
     OrgId,

@@ -21,6 +21,7 @@ pub mod budgets;
 pub mod changes;
 pub mod credentials;
 pub mod deployment;
+pub mod events;
 pub mod idempotency;
 pub mod invitations;
 pub mod keks;

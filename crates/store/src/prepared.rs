@@ -16,6 +16,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("credentials", crate::credentials::SQL),
     ("credentials::versions", crate::credentials::versions::SQL),
     ("deployment", crate::deployment::SQL),
+    ("events", crate::events::SQL),
     ("idempotency", crate::idempotency::SQL),
     ("invitations", crate::invitations::SQL),
     ("keks", crate::keks::SQL),

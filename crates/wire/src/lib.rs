@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth;
 pub mod budgets;
 pub mod credentials;
+pub mod events;
 pub mod health;
 pub mod limits;
 pub mod members;

@@ -342,7 +342,6 @@ impl Proxy {
                 usd: bound,
                 calls: 1,
                 emails: needs.emails(),
-                ..Amounts::NONE
             },
             estimate,
         };

@@ -183,6 +183,7 @@ const TABLE: &[(&str, May, Body)] = &[
         ALL,
         |things| json!({"agent": things.id("agent"), "provider": "openai", "cost": "0.01"}),
     ),
+    ("list_events", ALL, NONE),
     ("get_usage", ALL, NONE),
     ("list_requests", SEE_AGENTS, NONE),
     ("stream_requests", SEE_AGENTS, NONE),

@@ -450,3 +450,43 @@ async fn a_stream_is_cut_when_an_estimated_budget_affords_no_more() {
     is_refused(&caller, CHAT, &small(), &budget).await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn thresholds_and_refusals_are_told_once_a_window() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let body = json!({"limit": "4", "unit": "calls", "window": "day", "thresholds": [50, 100]});
+    let budget = make(&app, body).await;
+    let told = async |app: &TestApp| {
+        app.do_jobs().await;
+        let events = app.owner_client().get("/v1/events").await.expect(200);
+        let events = events["data"].as_array().unwrap().clone();
+        let what = |event: &Value| {
+            assert_eq!(event["subject"], budget["id"]);
+            (
+                event["kind"].as_str().unwrap().to_owned(),
+                event["data"]["threshold"].as_u64(),
+            )
+        };
+        events.iter().map(what).collect::<Vec<_>>()
+    };
+    caller.post(CHAT, &small()).await.expect(200);
+    assert_eq!(told(&app).await, []);
+    for _ in 0..3 {
+        caller.post(CHAT, &small()).await.expect(200);
+    }
+    let threshold = |percent| ("usage.threshold".to_owned(), Some(percent));
+    let mut expected = vec![threshold(100), threshold(50)];
+    assert_eq!(told(&app).await, expected);
+    for _ in 0..3 {
+        is_refused(&caller, CHAT, &small(), &budget).await;
+    }
+    expected.insert(0, ("agent.budget_exceeded".to_owned(), None));
+    assert_eq!(told(&app).await, expected);
+    // The next process tells none of it again.
+    let app = app.restart().await;
+    let token = app.create_token("later", &["openai"]).await;
+    is_refused(&app.caller(&token), CHAT, &small(), &budget).await;
+    assert_eq!(told(&app).await, expected);
+    app.finish().await;
+}

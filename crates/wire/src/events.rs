@@ -1,0 +1,52 @@
+//! What happened, each thing once: `GET /v1/events`.
+
+use keystore_core::ids::{EventId, ProjectId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::time::Time;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Event {
+    /// The id; ids ascend with time.
+    #[schema(value_type = String, example = "evt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub id: EventId,
+    /// What happened: `usage.threshold`, when a budget reached one of its thresholds, and `agent.budget_exceeded`, when a call was
+    /// refused for a budget, both once a window.
+    #[schema(example = "usage.threshold")]
+    pub kind: String,
+    /// The id of what it happened to.
+    #[schema(example = "bud_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub subject: String,
+    /// The project that it belongs to, if it belongs to one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "prj_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub project_id: Option<ProjectId>,
+    /// When it was noticed.
+    pub at: Time,
+    /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`.
+    pub data: Value,
+}
+
+/// Which events, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ListEvents {
+    /// How many entries, 1 to 500; 50 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// Of this project (id or slug) alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Of this kind alone, such as `usage.threshold`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+}
