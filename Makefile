@@ -20,8 +20,9 @@ test: deps test-rust test-postgres test-clients ## Run every test
 test-rust: ## Run the Rust tests
 	cargo nextest run --workspace --locked
 
+# Everything is built as one workspace: for one package alone the dependencies would be built again, with other features.
 test-postgres: ## Run the server's integration tests on PostgreSQL; test-rust runs them on SQLite
-	KEYSTORE_TEST_STORE=postgres cargo test --quiet --locked --package keystore-server --test it
+	KEYSTORE_TEST_STORE=postgres cargo test --quiet --locked --workspace --test it
 
 test-clients: ## Run the official Python and Node clients through the proxy
 	./e2e/run
@@ -36,7 +37,7 @@ fmt: ## Format the code
 	cargo fmt --all
 
 gen: ## Write the generated files (openapi.json)
-	KEYSTORE_WRITE_OPENAPI=1 cargo test --quiet --locked --package keystore-server --test it -- the_committed_description_is_the_served_one
+	KEYSTORE_WRITE_OPENAPI=1 cargo test --quiet --locked --workspace --test it -- the_committed_description_is_the_served_one
 
 bench: ## Instruction counts of the request path, and the load comparison
 	./bench/run

@@ -99,7 +99,7 @@ def test_too_many_requests_in_a_minute(keystore, fake_openai, gpt):
     client = openai_client(keystore, agent, retries=0)
     for _ in range(2):
         client.chat.completions.create(model=gpt, messages=HELLO)
-    with pytest.raises(openai.RateLimitError, match="has used its 2 requests of this minute") as caught:
+    with pytest.raises(openai.RateLimitError, match="has reached its limit of 2 requests a minute") as caught:
         client.chat.completions.create(model=gpt, messages=HELLO)
     error = caught.value
     assert (error.code, error.body["limitType"]) == ("rate_limited", "rpm")

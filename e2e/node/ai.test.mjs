@@ -94,7 +94,7 @@ test('a paused agent', () => refused('paused', 403, new RegExp(`ks agent resume 
 
 test('a provider that is not granted', () => refused('ungranted', 403, /ks agent update/));
 
-test('a budget that does not suffice', () => refused('broke', 402, /which the budget of .*ks agent update/));
+test('a budget that does not suffice', () => refused('broke', 402, /which the budget of .*ks budget raise/));
 
 test('a stream that is refused', async () => {
   const errors = [];

@@ -97,4 +97,4 @@ test('a provider that is not granted', () =>
   refused('ungranted', Anthropic.PermissionDeniedError, 'provider_not_granted', /ks agent update/));
 
 test('a budget that does not suffice', () =>
-  refused('broke', Anthropic.APIError, 'budget_exceeded', /^402 .*ks agent update/));
+  refused('broke', Anthropic.APIError, 'budget_exceeded', /^402 .*ks budget raise/));

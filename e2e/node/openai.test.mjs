@@ -143,7 +143,7 @@ test('a provider that is not granted', () =>
   refused('ungranted', OpenAI.PermissionDeniedError, 'provider_not_granted', /ks agent update/));
 
 test('a budget that does not suffice', () =>
-  refused('broke', OpenAI.APIError, 'budget_exceeded', /^402 .*ks agent update/));
+  refused('broke', OpenAI.APIError, 'budget_exceeded', /^402 .*ks budget raise/));
 
 test('too many requests in a minute', async () => {
   // The embeddings above were the one.
@@ -151,7 +151,7 @@ test('too many requests in a minute', async () => {
   await assert.rejects(chat(client('slow', { maxRetries: 0 }), name), (error) => {
     assert.ok(error instanceof OpenAI.RateLimitError);
     assert.deepEqual([error.code, error.error.limitType], ['rate_limited', 'rpm']);
-    assert.match(error.message, /has used its 1 requests of this minute/);
+    assert.match(error.message, /has reached its limit of 1 requests a minute/);
     return true;
   });
   assert.equal(receivedFor('openai', name).length, 0);

@@ -101,6 +101,6 @@ test('tavily', async () => {
 test('tavily, refused', async () => {
   const arrived = received('tavily').length;
   const client = tavily({ apiKey: tokens.thrifty, apiBaseURL: `${proxyUrl}/v1/tavily` });
-  await assert.rejects(client.search('otters'), /which the budget of .*ks agent update/);
+  await assert.rejects(client.search('otters'), /which the budget of .*ks budget raise/);
   assert.equal(received('tavily').length, arrived);
 });
