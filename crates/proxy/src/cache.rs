@@ -17,6 +17,8 @@ use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
 pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
+#[cfg(test)]
+pub(crate) use calls::tests as calls_for_tests;
 pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;

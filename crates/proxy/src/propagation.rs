@@ -56,21 +56,89 @@ impl Reached {
     }
 }
 
+/// Waits until all of them were cut or go on by right, at most `limit` long.
+async fn settle(reached: &[(Arc<Calls>, u64)], limit: Duration) -> Propagation {
+    let begun = Instant::now();
+    let all = async {
+        for (calls, _) in reached {
+            calls.have_left().await;
+        }
+    };
+    let propagated = tokio::time::timeout(limit, all).await.is_ok();
+    Propagation {
+        propagated,
+        waited: begun.elapsed(),
+        streams_cut: reached.iter().map(|(calls, before)| calls.cut() - before).sum(),
+    }
+}
+
 impl Proxy {
     /// Waits until the change with this epoch has reached every running call that it concerns, at most `limit` long.
     pub async fn propagation(&self, epoch: u64, limit: Duration) -> Propagation {
-        let begun = Instant::now();
-        let reached = self.agents.reached().by(epoch);
-        let all = async {
-            for (calls, _) in &reached {
-                calls.have_left().await;
-            }
+        settle(&self.agents.reached().by(epoch), limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::calls_for_tests::{end, running};
+
+    fn cut(calls: &Calls, count: usize) {
+        (0..count).for_each(|_| calls.count_cut());
+        end(calls, count);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_done_when_every_call_has_left() {
+        let reached = Reached::default();
+        let (one, other, later) = (running(3), running(2), running(1));
+        reached.note(7, [&one, &other].map(Arc::clone).into_iter());
+        reached.note(8, [Arc::clone(&later)].into_iter());
+        cut(&one, 2);
+        let calls = reached.by(7);
+        let soon = settle(&calls, Duration::from_secs(1)).await;
+        assert_eq!(
+            (soon.propagated, soon.waited, soon.streams_cut),
+            (false, Duration::from_secs(1), 2)
+        );
+        let last = async {
+            end(&one, 1);
+            cut(&other, 2);
         };
-        let propagated = tokio::time::timeout(limit, all).await.is_ok();
-        Propagation {
-            propagated,
-            waited: begun.elapsed(),
-            streams_cut: reached.iter().map(|(calls, before)| calls.cut() - before).sum(),
+        let (done, ()) = tokio::join!(settle(&calls, Duration::from_secs(1)), last);
+        assert_eq!((done.propagated, done.streams_cut), (true, 4));
+        assert!(later.are_running(), "a later change is not waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_on_their_way_from_an_earlier_change_are_waited_for() {
+        let reached = Reached::default();
+        let (moving, gone) = (running(2), running(1));
+        reached.note(7, [&moving, &gone].map(Arc::clone).into_iter());
+        cut(&gone, 1);
+        cut(&moving, 1);
+        let calls = reached.by(8);
+        assert!(!settle(&calls, Duration::from_millis(1)).await.propagated);
+        cut(&moving, 1);
+        let done = settle(&calls, Duration::from_millis(1)).await;
+        assert_eq!(
+            (done.propagated, done.streams_cut),
+            (true, 1),
+            "what was cut before is not counted again"
+        );
+    }
+
+    #[test]
+    fn what_has_left_is_forgotten_in_time() {
+        let reached = Reached::default();
+        let running = running(1);
+        for epoch in 0..1_000 {
+            let idle = Arc::new(Calls::default());
+            let calls = if epoch == 0 { Arc::clone(&running) } else { idle };
+            reached.note(epoch, [calls].into_iter());
         }
+        assert!(reached.entries().len() <= REMEMBERED_EPOCHS as usize + 1);
+        assert_eq!(reached.by(999).len(), 2, "the newest, and what still runs");
     }
 }

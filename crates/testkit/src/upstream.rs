@@ -28,6 +28,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -80,6 +81,7 @@ struct Shared {
     expected: Mutex<HashSet<Credential>>,
     answers: AtomicUsize,
     connections: AtomicU64,
+    held: watch::Sender<bool>,
     fixed: bool,
     dialect: Dialect,
 }
@@ -166,6 +168,7 @@ impl FakeUpstream {
                 expected: Mutex::default(),
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
+                held: watch::Sender::new(false),
                 fixed: options.fixed,
                 dialect: options.dialect,
             }),
@@ -219,6 +222,11 @@ impl FakeUpstream {
     /// How many connections were accepted so far.
     pub fn connections(&self) -> u64 {
         self.shared.connections.load(Ordering::Acquire)
+    }
+
+    /// From now on, new connections are accepted and hear nothing, over TLS no handshake, until they are let go.
+    pub fn hold_connections(&self, held: bool) {
+        self.shared.held.send_replace(held);
     }
 
     /// The last request.
@@ -282,7 +290,10 @@ async fn accept(
         let _ = socket.set_nodelay(true);
         let number = shared.connections.fetch_add(1, Ordering::AcqRel);
         let (acceptor, shared) = (acceptor.clone(), Arc::clone(&shared));
+        let mut held = shared.held.subscribe();
         let connection = async move {
+            // Its sender is as old as the connection.
+            let _ = held.wait_for(|held| !held).await;
             match acceptor {
                 None => speak(socket, shared, number).await,
                 Some(acceptor) => {

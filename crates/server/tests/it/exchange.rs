@@ -8,6 +8,7 @@ mod catalog;
 mod control;
 mod endings;
 mod journal;
+mod late;
 mod limits;
 mod metering;
 mod passing;
