@@ -10,7 +10,7 @@ from google import genai
 from harness.clients import HELLO, anthropic_client, gemini_client, openai_client
 
 # Long enough not to end by itself.
-FAKE = "chunk-delay-ms=20; output-tokens=100000"
+FAKE = "chunk-delay-ms=20; output-tokens=2000"
 
 
 def cut(keystore, agent, stream, error):

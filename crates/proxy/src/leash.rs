@@ -102,18 +102,26 @@ impl Leash {
         ends.into_iter().flatten().min()
     }
 
-    /// Asks whether the agent as it is now permits the call, and goes on under that.
+    /// Asks whether the agent as it is now permits the call, and if so goes on under that. If not, the call stays among those of the
+    /// agent that changed until it is over, so that whoever waits for them waits for it.
     async fn look_again(&mut self) -> Result<(), Deny> {
-        if !self.agent.is_current() {
-            let current = self.proxy.agents.successor(self.agent.agent()).await?;
-            self.agent = Running::under(&current.ok_or(Deny::InvalidToken)?);
+        if self.agent.is_current() {
+            return self.check(self.agent.agent());
         }
+        let current = self.proxy.agents.successor(self.agent.agent()).await?;
+        let current = Running::under(&current.ok_or(Deny::InvalidToken)?);
+        self.check(current.agent())?;
+        self.agent = current;
+        Ok(())
+    }
+
+    fn check(&self, agent: &Agent) -> Result<(), Deny> {
         let now = self.proxy.clock.now();
-        self.agent.token.check(now)?;
-        self.agent.policy.check_status(now)?;
+        agent.token.check(now)?;
+        agent.policy.check_status(now)?;
         let provider = || self.provider.slug.to_string();
-        let grant = self
-            .grant()
+        let grant = agent
+            .grant(&self.provider.slug)
             .ok_or_else(|| Deny::ProviderNotGranted { provider: provider() })?;
         if !grant.grant.allows(self.access) {
             return Err(Deny::ScopeDenied {

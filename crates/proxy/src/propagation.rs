@@ -17,7 +17,7 @@ use crate::cache::Calls;
 const REMEMBERED_EPOCHS: u64 = 64;
 
 /// What became of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Propagation {
     /// Every call that the change reached was cut, or goes on by right. If not, some still were neither when the time was up.
     pub propagated: bool,
@@ -84,6 +84,13 @@ mod tests {
     use super::*;
     use crate::cache::calls_for_tests::{end, running};
 
+    /// As many calls of an agent that has changed.
+    fn reached_calls(count: usize) -> Arc<Calls> {
+        let calls = running(count);
+        assert!(calls.mark_stale());
+        calls
+    }
+
     fn cut(calls: &Calls, count: usize) {
         (0..count).for_each(|_| calls.count_cut());
         end(calls, count);
@@ -92,7 +99,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn it_is_done_when_every_call_has_left() {
         let reached = Reached::default();
-        let (one, other, later) = (running(3), running(2), running(1));
+        let (one, other, later) = (reached_calls(3), reached_calls(2), reached_calls(1));
         reached.note(7, [&one, &other].map(Arc::clone).into_iter());
         reached.note(8, [Arc::clone(&later)].into_iter());
         cut(&one, 2);
@@ -114,7 +121,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calls_on_their_way_from_an_earlier_change_are_waited_for() {
         let reached = Reached::default();
-        let (moving, gone) = (running(2), running(1));
+        let (moving, gone) = (reached_calls(2), reached_calls(1));
         reached.note(7, [&moving, &gone].map(Arc::clone).into_iter());
         cut(&gone, 1);
         cut(&moving, 1);

@@ -29,7 +29,7 @@ impl Calls {
     }
 
     /// Tells every call that the agent changed. Whether this is news, and calls run.
-    pub(super) fn mark_stale(&self) -> bool {
+    pub(crate) fn mark_stale(&self) -> bool {
         let news = !self.stale.swap(true, Ordering::SeqCst);
         self.changed.notify_waiters();
         // A call counts itself before it looks at the mark: either it is seen here, or it sees the mark.

@@ -101,15 +101,24 @@ impl Relay {
             watch: None,
         };
         stream.settle_at_end();
-        let afterlife = proxy.afterlife.clone();
-        let stream = Arc::new_cyclic(|shared| {
-            stream.watch = (!stream.flow.is_settled()).then(|| {
-                let watch = watch(Weak::clone(shared), leash);
-                AbortOnDropHandle::new(afterlife.tasks.spawn_on(watch, &afterlife.runtime))
-            });
-            Mutex::new(stream)
-        });
-        Self { stream, afterlife }
+        let is_over = stream.flow.is_settled();
+        let relay = Self {
+            stream: Arc::new(Mutex::new(stream)),
+            afterlife: proxy.afterlife.clone(),
+        };
+        if !is_over {
+            relay.watch(leash);
+        }
+        relay
+    }
+
+    fn watch(&self, leash: Leash) {
+        let Ok(mut stream) = self.stream.lock() else {
+            return;
+        };
+        let Afterlife { tasks, runtime, .. } = &self.afterlife;
+        let watch = tasks.spawn_on(watch(Arc::downgrade(&self.stream), leash), runtime);
+        stream.watch = Some(AbortOnDropHandle::new(watch));
     }
 
     /// The next piece for the client. An answer that does not end well ends with an error, which cuts the connection: the client

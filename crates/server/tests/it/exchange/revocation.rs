@@ -18,7 +18,7 @@ const CUT: Duration = Duration::from_secs(1);
 const SILENT: &str = "stall-after=3";
 
 /// An upstream that goes on sending.
-const STEADY: &str = "chunk-delay-ms=5; output-tokens=100000";
+const STEADY: &str = "chunk-delay-ms=5; output-tokens=4000";
 
 /// Answers that arrive while the test goes on.
 struct Streams(JoinSet<Streamed>);
