@@ -130,6 +130,15 @@ pub enum Deny {
     InvalidToken,
     /// The agent is paused.
     AgentPaused,
+    /// The organization has stopped all of its agents.
+    OrgSuspended,
+    /// The organization has stopped the agents of the project.
+    ProjectSuspended,
+    /// The organization has stopped all calls to the provider.
+    ProviderSuspended {
+        /// The provider.
+        provider: String,
+    },
     /// The caller's address is outside the agent's `allowedIps`.
     AddressNotAllowed,
     /// No provider has this slug.

@@ -155,6 +155,8 @@ typed_ids! {
     RequestId = "req";
     /// One physical attempt at an upstream: the billing identity, never chosen by a caller.
     AttemptId = "att";
+    /// Something that an organization has stopped.
+    RevocationId = "rvk";
     /// A key-encryption key of an organization.
     KekId = "kek";
     /// A deployment: drawn once when a database is made, bound into everything that is sealed.

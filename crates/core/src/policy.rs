@@ -4,7 +4,7 @@ mod budget;
 mod scope;
 
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
-pub use scope::ScopePolicy;
+pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
 
 use crate::deny::Deny;
 use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId, TokenId};

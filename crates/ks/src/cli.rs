@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, budgets, events, login, members, orgs, projects, providers, requests,
-    run, serve, tokens, usage,
+    account, agents, api_keys, audit, budgets, events, kill, login, members, orgs, projects, providers,
+    requests, run, serve, tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -106,6 +106,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks token create --name bot --provider openai\n  ks token rotate bot --overlap 1h"
     )]
     Token(tokens::TokenCommand),
+    /// The kill switch: stop what agents do, at once
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks kill agent bot --reason 'it ran away'\n  ks kill provider openai\n  ks kill provider openai --undo"
+    )]
+    Kill(kill::KillCommand),
     /// Run a program with tokens in place of real keys
     #[command(
         after_help = "Examples:\n  ks run --agent bot -- python agent.py\n  ks run --token ks_… -- node agent.js\n  \

@@ -12,6 +12,7 @@ mod doctor;
 pub(crate) mod events;
 mod find;
 mod grants;
+pub(crate) mod kill;
 mod limits;
 pub(crate) mod login;
 pub(crate) mod members;
@@ -92,6 +93,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Audit(command) => audit::run(command, &context).await?,
         Command::Budget(command) => budgets::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
+        Command::Kill(command) => kill::run(command, &context).await?,
         Command::Agent(command) => agents::run(command, &context).await?,
         Command::Token(command) => tokens::run(command, &context).await?,
         Command::Requests(args) => requests::run(args, &context).await?,

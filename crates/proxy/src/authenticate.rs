@@ -80,7 +80,7 @@ impl Caller {
     /// Whether the agent is served at `now`, and from this address. A step of its own, so that a refusal can name the agent and
     /// is recorded as its.
     pub(crate) fn check(&self, now: Micros, from: IpAddr) -> Result<(), Deny> {
-        self.agent.policy.check_status(now)?;
+        self.agent.check_status(now)?;
         self.agent.check_address(from)
     }
 }

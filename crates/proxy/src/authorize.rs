@@ -85,6 +85,7 @@ impl Proxy {
             .iter()
             .position(|ready| ready.grant.provider == target.slug() && self.exists(&ready.provider))
             .ok_or_else(|| self.no_grant(target.slug()))?;
+        agent.check_provider(target.slug())?;
         let ready = &agent.grants[grant];
         let provider = &ready.provider;
         if request.has_encoded_slash() && !provider.path_encoded_slash {

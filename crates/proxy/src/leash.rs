@@ -118,7 +118,8 @@ impl Leash {
     fn check(&self, agent: &Agent) -> Result<(), Deny> {
         let now = self.proxy.clock.now();
         agent.token.check(now)?;
-        agent.policy.check_status(now)?;
+        agent.check_status(now)?;
+        agent.check_provider(&self.provider.slug)?;
         let provider = || self.provider.slug.to_string();
         let grant = agent
             .grant(&self.provider.slug)

@@ -24,6 +24,7 @@ pub mod problem;
 pub(crate) mod projects;
 pub(crate) mod providers;
 mod requests;
+mod revocations;
 pub(crate) mod roles;
 pub(crate) mod tokens;
 mod usage;
@@ -126,6 +127,11 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
         .routes(routes!(budgets::get_budget_history))
         .routes(routes!(events::list_events))
+        .routes(routes!(
+            revocations::list_revocations,
+            revocations::create_revocation
+        ))
+        .routes(routes!(revocations::delete_revocation))
         .routes(routes!(usage::get_usage))
         .routes(routes!(requests::list_requests))
         .routes(routes!(requests::stream_requests))

@@ -155,6 +155,7 @@ impl App {
             parts.ids.as_ref(),
         )
         .await?;
+        let found_schema = recovery.found_schema;
         let proxy = Proxy::new(ProxyParts {
             config: parts.proxy,
             store: store.clone(),
@@ -180,7 +181,7 @@ impl App {
             stop,
             draining: AtomicBool::new(false),
         });
-        scopes::fill(&app).await?;
+        scopes::fill(&app, found_schema).await?;
         Ok(app)
     }
 

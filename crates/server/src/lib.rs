@@ -29,6 +29,7 @@ mod probe;
 mod projects;
 mod providers;
 mod reminders;
+mod revocations;
 pub mod run;
 pub mod sandbox;
 mod scopes;

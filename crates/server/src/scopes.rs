@@ -3,7 +3,8 @@
 
 use keystore_core::ids::{OrgId, ProjectId};
 use keystore_core::policy::ScopePolicy;
-use keystore_store::{Conn, Tx, scopes};
+use keystore_store::scopes::{self, Scope};
+use keystore_store::{Conn, Tx};
 
 use crate::agents::Forged;
 use crate::api::problem::{ApiError, ApiResult};
@@ -22,16 +23,33 @@ pub(crate) async fn get(
     org: OrgId,
     project: Option<ProjectId>,
 ) -> ApiResult<ScopePolicy> {
-    let forged = || ApiError::internal(Forged("organization or project"));
     let row = scopes::get(conn, org, project).await?.ok_or_else(forged)?;
+    load(app, &row)
+}
+
+/// The policies of an organization and of all of its projects.
+///
+/// # Errors
+/// `internal` when one is not ours.
+pub(crate) async fn of_org(app: &App, conn: &mut Conn, org: OrgId) -> ApiResult<Vec<ScopePolicy>> {
+    let rows = scopes::of_org(conn, org).await?;
+    rows.iter().map(|row| load(app, row)).collect()
+}
+
+/// A policy that is ours. One that somebody else wrote is neither shown nor signed again by a later change.
+fn load(app: &App, row: &Scope) -> ApiResult<ScopePolicy> {
     if !app.policy_mac.verify(SCOPE_MAC, &row.policy, &row.mac) {
         return Err(forged());
     }
     let policy = row.decode()?;
-    match policy.org == org && policy.project == project {
+    match policy.org == row.org && policy.project == row.project {
         true => Ok(policy),
         false => Err(forged()),
     }
+}
+
+fn forged() -> ApiError {
+    ApiError::internal(Forged("organization or project"))
 }
 
 /// Writes a policy.
@@ -44,11 +62,18 @@ pub(crate) async fn put(app: &App, tx: &mut Tx, policy: &ScopePolicy) -> ApiResu
     Ok(())
 }
 
-/// At start: gives a policy to every organization and project of a version that knew none.
+/// The newest migration without such policies.
+const SCHEMA_BEFORE: i64 = 8;
+
+/// Gives a policy to every organization and project of a version that knew none, in the start that brings the schema up to date. At
+/// any other time one that is missing was taken away: then what it stopped must not go on.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn fill(app: &App) -> ApiResult<()> {
+pub(crate) async fn fill(app: &App, found_schema: i64) -> ApiResult<()> {
+    if found_schema > SCHEMA_BEFORE {
+        return Ok(());
+    }
     let missing = scopes::missing(&mut app.store.read().await?).await?;
     if missing.is_empty() {
         return Ok(());

@@ -5,6 +5,7 @@
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
@@ -108,13 +109,22 @@ impl Tx {
     ///
     /// `Unavailable`: the database did not confirm. Listeners are told all the same, because the commit may have happened.
     pub async fn commit(self) -> Result<(), StoreError> {
+        self.commit_epoch().await.map(drop)
+    }
+
+    /// As [`Tx::commit`]; gives the epoch that its changes made, or the present one where it made none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tx::commit`].
+    pub async fn commit_epoch(self) -> Result<u64, StoreError> {
         let tracker = self.shared.tasks.clone();
         // In a task of its own: a client that hangs up between the commit and the delivery must not keep a cache stale.
         let done = tracker.spawn(self.commit_and_deliver()).await;
         done.map_err(|error| StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(error))))?
     }
 
-    async fn commit_and_deliver(mut self) -> Result<(), StoreError> {
+    async fn commit_and_deliver(mut self) -> Result<u64, StoreError> {
         // Last of all, and always in this order: log, then epoch. Both rows are locks, and nobody may wait for one with the other.
         let at = self.shared.clock.now();
         audit::append(&mut self.conn, std::mem::take(&mut self.audit), at).await?;
@@ -126,7 +136,8 @@ impl Tx {
         if let Some(epoch) = epoch {
             self.shared.changes.deliver(&self.changes, epoch);
         }
-        Ok(committed?)
+        committed?;
+        Ok(epoch.unwrap_or_else(|| self.shared.changes.epoch.load(Ordering::SeqCst)))
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_core::Micros;
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, SqliteConnection, SqlitePool};
@@ -15,8 +16,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use crate::db::{Conn, Held, fetch_one, sql};
 use crate::error::{OpenError, StoreError};
 
-static SQLITE_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("migrations/postgres");
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 sql! {
     APPEND = "INSERT INTO journal (seq, at, body) VALUES ($1, $2, $3)";
@@ -47,6 +48,7 @@ pub(crate) struct Sqlite {
     readers: SqlitePool,
     path: PathBuf,
     lock: File,
+    found_schema: i64,
 }
 
 /// The one connection that writes.
@@ -61,6 +63,7 @@ pub(crate) struct Postgres {
     pool: PgPool,
     /// Appends to the journal and holds the server lock: when this session is lost, so is the right to append.
     appender: Mutex<Option<PgConnection>>,
+    found_schema: i64,
 }
 
 /// The writer connection of SQLite, inside a transaction.
@@ -100,6 +103,14 @@ impl Engine {
                 Ok(Self::Postgres(Postgres::open(options, readers).await?))
             }
             _ => Err(OpenError::Url(redacted(url))),
+        }
+    }
+
+    /// The number of the newest migration that the database had when it was opened; 0 for a new one.
+    pub(crate) fn found_schema(&self) -> i64 {
+        match self {
+            Self::Sqlite(sqlite) => sqlite.found_schema,
+            Self::Postgres(postgres) => postgres.found_schema,
         }
     }
 
@@ -238,6 +249,17 @@ fn redacted(url: &str) -> String {
     }
 }
 
+/// The number of the newest migration that a database has; 0 without any.
+async fn newest_migration(connection: &mut impl Migrate, migrations: &Migrator) -> Result<i64, MigrateError> {
+    connection.ensure_migrations_table(&migrations.table_name).await?;
+    let applied = connection.list_applied_migrations(&migrations.table_name).await?;
+    Ok(applied
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0))
+}
+
 impl Sqlite {
     async fn open(url: &str, readers: u32) -> Result<Self, OpenError> {
         let options = SqliteConnectOptions::from_str(url).map_err(|_| OpenError::Url(url.to_owned()))?;
@@ -266,6 +288,7 @@ impl Sqlite {
         if existed {
             quick_check(&mut connection, &path).await?;
         }
+        let found_schema = newest_migration(&mut connection, &SQLITE_MIGRATIONS).await?;
         SQLITE_MIGRATIONS.run(&mut connection).await?;
         let reader_options = options
             .busy_timeout(Duration::from_secs(10))
@@ -287,6 +310,7 @@ impl Sqlite {
             readers,
             path,
             lock,
+            found_schema,
         })
     }
 }
@@ -358,7 +382,8 @@ impl Postgres {
             .max_connections(readers.max(1) + 4)
             .acquire_timeout(Duration::from_secs(10))
             .connect_lazy_with(options.clone());
-        let postgres = Self {
+        let mut postgres = Self {
+            found_schema: 0,
             options,
             pool,
             appender: Mutex::new(None),
@@ -371,6 +396,9 @@ impl Postgres {
                 .to_owned(),
         })?;
         *postgres.appender.lock().await = Some(session);
+        let mut connection = postgres.pool.acquire().await?;
+        postgres.found_schema = newest_migration(&mut *connection, &POSTGRES_MIGRATIONS).await?;
+        drop(connection);
         POSTGRES_MIGRATIONS.run(&postgres.pool).await?;
         Ok(postgres)
     }

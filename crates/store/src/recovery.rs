@@ -42,6 +42,8 @@ pub struct Recovery {
     pub daily_requests: Vec<DailyCount>,
     /// Intents that had no outcome and were settled at their full hold.
     pub crashed: u64,
+    /// The number of the newest migration that the database had before this start; 0 for a new one.
+    pub found_schema: i64,
 }
 
 /// Open intents that are settled at a time.
@@ -91,6 +93,7 @@ pub(crate) async fn recover(
         spent,
         daily_requests,
         crashed,
+        found_schema: engine.found_schema(),
     })
 }
 

@@ -39,6 +39,7 @@ sql! {
     PUT = "INSERT INTO scope_policies (id, org, project, policy, mac, updated_at) VALUES ($1, $2, $3, $4, $5, $6) \
         ON CONFLICT (id) DO UPDATE SET policy = excluded.policy, mac = excluded.mac, updated_at = excluded.updated_at";
     GET = "SELECT org, project, policy, mac FROM scope_policies WHERE org = $1 AND project IS NOT DISTINCT FROM $2";
+    OF_ORG = "SELECT org, project, policy, mac FROM scope_policies WHERE org = $1 ORDER BY id";
     MISSING_ORGS = "SELECT id FROM orgs o \
         WHERE NOT EXISTS (SELECT 1 FROM scope_policies s WHERE s.org = o.id AND s.project IS NULL)";
     MISSING_PROJECTS = "SELECT org, id FROM projects p \
@@ -80,6 +81,15 @@ pub async fn get(
     project: Option<ProjectId>,
 ) -> Result<Option<Scope>, StoreError> {
     Ok(fetch_optional!(conn, Scope, GET, org, project)?)
+}
+
+/// The policies of an organization and of all of its projects.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn of_org(conn: &mut Conn, org: OrgId) -> Result<Vec<Scope>, StoreError> {
+    Ok(fetch_all!(conn, Scope, OF_ORG, org)?)
 }
 
 /// Organizations and projects without a policy, as those of a version that knew none.

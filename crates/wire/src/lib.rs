@@ -24,6 +24,7 @@ pub mod projects;
 pub mod providers;
 pub mod refusal;
 pub mod requests;
+pub mod revocations;
 pub mod role;
 mod schema;
 pub mod secret;

@@ -84,6 +84,12 @@ codes! {
     ScopeDenied = "scope_denied", 403, "The scopes do not cover the operation", false;
     /// The agent is paused.
     AgentPaused = "agent_paused", 403, "The agent is paused", false;
+    /// The organization has stopped all of its agents.
+    OrgSuspended = "org_suspended", 403, "The organization is suspended", false;
+    /// The organization has stopped the agents of the project.
+    ProjectSuspended = "project_suspended", 403, "The project is suspended", false;
+    /// The organization has stopped all calls to the provider.
+    ProviderSuspended = "provider_suspended", 403, "The provider is suspended", false;
     /// The provider authenticates in a way that this version cannot do yet.
     UnsupportedAuthentication = "unsupported_authentication", 403, "The provider's way of authenticating is not supported yet", false;
     /// The operation or model has no price, and a budget applies.
@@ -181,6 +187,9 @@ impl Code {
             Deny::ExpectationFailed => Self::ExpectationFailed,
             Deny::InvalidToken => Self::InvalidToken,
             Deny::AgentPaused => Self::AgentPaused,
+            Deny::OrgSuspended => Self::OrgSuspended,
+            Deny::ProjectSuspended => Self::ProjectSuspended,
+            Deny::ProviderSuspended { .. } => Self::ProviderSuspended,
             Deny::AddressNotAllowed => Self::AddressNotAllowed,
             Deny::UnknownProvider { .. } | Deny::UnknownHost { .. } => Self::UnknownProvider,
             Deny::ProviderNotGranted { .. } => Self::ProviderNotGranted,

@@ -1,7 +1,34 @@
 //! What holds for everything in an organization or in a project.
 
-use crate::ids::{BudgetId, OrgId, ProjectId};
+use crate::deny::Deny;
+use crate::ids::{BudgetId, OrgId, ProjectId, RevocationId};
 use crate::rate::RateLimits;
+use crate::time::Micros;
+
+/// Something is stopped until that is lifted: the kill switch. A state, not an event.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Suspension {
+    /// What it is lifted by.
+    #[n(0)]
+    pub id: RevocationId,
+    /// Since when.
+    #[n(1)]
+    pub at: Micros,
+    /// Why, in the words of whoever did it.
+    #[n(2)]
+    pub reason: Option<String>,
+}
+
+/// A provider that is stopped.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct SuspendedProvider {
+    /// Its slug.
+    #[n(0)]
+    pub provider: String,
+    /// Since when, and why.
+    #[n(1)]
+    pub suspension: Suspension,
+}
 
 /// What decides over every call of an organization, or of one of its projects. Stored and authenticated as `AgentPolicy` is. There
 /// is one for each, always: a missing one is as bad as a changed one.
@@ -16,10 +43,17 @@ pub struct ScopePolicy {
     /// The budgets that its calls count against, besides those of their agents.
     #[n(2)]
     pub budgets: Vec<BudgetId>,
+    /// All of it is stopped.
+    #[n(3)]
+    pub suspended: Option<Suspension>,
     /// What all of its calls together may not pass, at whatever provider.
     #[n(5)]
     #[cbor(default)]
     pub ceiling: RateLimits,
+    /// Providers that are stopped, each once; the organization's policy alone has any.
+    #[n(6)]
+    #[cbor(default)]
+    pub suspended_providers: Vec<SuspendedProvider>,
 }
 
 impl ScopePolicy {
@@ -29,12 +63,68 @@ impl ScopePolicy {
             org,
             project,
             budgets: Vec::new(),
+            suspended: None,
             ceiling: RateLimits::default(),
+            suspended_providers: Vec::new(),
+        }
+    }
+
+    /// Whether it is not stopped.
+    pub fn check(&self) -> Result<(), Deny> {
+        match (&self.suspended, self.project) {
+            (None, _) => Ok(()),
+            (Some(_), None) => Err(Deny::OrgSuspended),
+            (Some(_), Some(_)) => Err(Deny::ProjectSuspended),
         }
     }
 
     /// The one byte form that is stored and authenticated.
     pub fn canonical(&self) -> Vec<u8> {
         minicbor::to_vec(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn stopped() -> Suspension {
+        Suspension {
+            id: RevocationId::new(Uuid::from_u128(3)),
+            at: Micros(1),
+            reason: Some("a leak".to_owned()),
+        }
+    }
+
+    #[test]
+    fn what_is_stopped_says_so() {
+        let org = OrgId::new(Uuid::from_u128(1));
+        let project = Some(ProjectId::new(Uuid::from_u128(2)));
+        for (project, deny) in [(None, Deny::OrgSuspended), (project, Deny::ProjectSuspended)] {
+            let mut policy = ScopePolicy::open(org, project);
+            assert_eq!(policy.check(), Ok(()));
+            policy.suspended = Some(stopped());
+            assert_eq!(policy.check(), Err(deny));
+        }
+    }
+
+    #[test]
+    fn the_stored_form_goes_round_and_an_older_one_stops_nothing() {
+        let open = ScopePolicy::open(OrgId::new(Uuid::from_u128(1)), None);
+        let policy = ScopePolicy {
+            suspended: Some(stopped()),
+            suspended_providers: vec![SuspendedProvider {
+                provider: "openai".to_owned(),
+                suspension: stopped(),
+            }],
+            ..open.clone()
+        };
+        assert_eq!(
+            minicbor::decode::<ScopePolicy>(&policy.canonical()).unwrap(),
+            policy
+        );
+        let older = minicbor::to_vec((open.org, open.project, &open.budgets)).unwrap();
+        assert_eq!(minicbor::decode::<ScopePolicy>(&older).unwrap(), open);
     }
 }

@@ -4,6 +4,7 @@
 mod completions;
 mod flow;
 mod home;
+mod kill;
 mod people;
 mod run;
 mod usage;

@@ -39,6 +39,10 @@ pub(crate) struct Agent {
     /// The rates of its organization and its project, where these are limited.
     pub(crate) ceilings: Vec<Ceiling>,
     pub(crate) grants: Vec<ReadyGrant>,
+    /// Why none of its requests is served, where its organization or its project is stopped.
+    suspended: Option<Deny>,
+    /// The providers that its organization has stopped.
+    suspended_providers: Vec<String>,
     /// The providers of its organization that it was made from.
     providers: Vec<ProviderId>,
     networks: Vec<Network>,
@@ -119,6 +123,9 @@ impl Agent {
             .filter(|limits| !limits.ceiling.is_none())
             .map(|limits| ceiling(limits, kept.0))
             .collect();
+        let suspended = limits.iter().find_map(|scope| scope.check().err());
+        let suspended_providers = limits.iter().flat_map(|scope| &scope.suspended_providers);
+        let suspended_providers = suspended_providers.map(|one| one.provider.clone()).collect();
         let named = limits
             .iter()
             .flat_map(|scope| &scope.budgets)
@@ -140,6 +147,8 @@ impl Agent {
             .collect();
         Ok(Self {
             name: identity.agent_name,
+            suspended,
+            suspended_providers,
             networks: networks.ok_or("an allowed network cannot be read")?,
             token,
             budgets,
@@ -154,6 +163,22 @@ impl Agent {
     /// Whether nothing that this agent was made from has changed.
     pub(crate) fn is_current(&self) -> bool {
         self.calls.are_current()
+    }
+
+    /// Whether it is served at `now`, before anything else about a request is known.
+    pub(crate) fn check_status(&self, now: Micros) -> Result<(), Deny> {
+        self.policy.check_status(now)?;
+        self.suspended.clone().map_or(Ok(()), Err)
+    }
+
+    /// Whether its organization lets it call the provider.
+    pub(crate) fn check_provider(&self, provider: &str) -> Result<(), Deny> {
+        match self.suspended_providers.iter().any(|slug| slug == provider) {
+            false => Ok(()),
+            true => Err(Deny::ProviderSuspended {
+                provider: provider.to_owned(),
+            }),
+        }
     }
 
     /// Notes that it has changed. Whether this is news, and calls run under it.

@@ -80,6 +80,13 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         (Deny::ExpectationFailed, 417, "expectation_failed"),
         (Deny::InvalidToken, 401, "invalid_token"),
         (Deny::AgentPaused, 403, "agent_paused"),
+        (Deny::OrgSuspended, 403, "org_suspended"),
+        (Deny::ProjectSuspended, 403, "project_suspended"),
+        (
+            Deny::ProviderSuspended { provider: provider() },
+            403,
+            "provider_suspended",
+        ),
         (Deny::AddressNotAllowed, 403, "address_not_allowed"),
         (
             Deny::UnknownProvider { slug: provider() },

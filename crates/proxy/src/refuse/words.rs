@@ -112,6 +112,20 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The agent `{agent}` is paused."),
             format!("Resume it with `ks agent resume {agent}`."),
         ),
+        Deny::OrgSuspended => words(
+            "The organization has stopped all of its agents.",
+            "An owner or admin lets them go on with `ks kill org --undo`; `ks kill list` says since when, and why.",
+        ),
+        Deny::ProjectSuspended => words(
+            format!("The project of the agent `{agent}` is stopped."),
+            "An owner or admin lets it go on with `ks kill project <project> --undo`; `ks kill list` says since when, and why.",
+        ),
+        Deny::ProviderSuspended { provider } => words(
+            format!("The organization has stopped all calls to {provider}."),
+            format!(
+                "An owner or admin lets them go on with `ks kill provider {provider} --undo`; `ks kill list` says since when, and why."
+            ),
+        ),
         Deny::AddressNotAllowed => words(
             format!("The agent `{agent}` may not be used from this address."),
             format!(

@@ -8,6 +8,7 @@ mod catalog;
 mod control;
 mod endings;
 mod journal;
+mod kill;
 mod late;
 mod limits;
 mod metering;

@@ -184,6 +184,13 @@ const TABLE: &[(&str, May, Body)] = &[
         |things| json!({"agent": things.id("agent"), "provider": "openai", "cost": "0.01"}),
     ),
     ("list_events", ALL, NONE),
+    ("list_revocations", SEE_AGENTS, NONE),
+    (
+        "create_revocation",
+        MANAGE_AGENTS,
+        |things| json!({"scope": "agent", "id": things.id("agent")}),
+    ),
+    ("delete_revocation", ADMINISTER, NONE),
     ("get_usage", ALL, NONE),
     ("list_requests", SEE_AGENTS, NONE),
     ("stream_requests", SEE_AGENTS, NONE),
@@ -199,6 +206,9 @@ const REFERENCES: [(&str, &str); 5] = [
     ("orgId", "org"),
     ("userId", "member"),
 ];
+
+/// What `scope` and `id` of a body can name.
+const SCOPES: [&str; 3] = ["project", "agent", "token"];
 
 /// A thing of every kind, by the name that paths give it.
 #[derive(Clone)]
@@ -229,6 +239,8 @@ impl Things {
         owner.post("/v1/providers", &provider).await.expect(201);
         let project = json!({"name": canary("project"), "slug": "things"});
         let project = owner.post("/v1/projects", &project).await.expect(201);
+        let revocation = json!({"scope": "project", "id": "things", "reason": canary("revocation")});
+        let revocation = owner.post("/v1/revocations", &revocation).await.expect(200);
         let member = app.member(owner, MEMBER, "viewer").await;
         let member = member.get("/v1/auth/me").await.expect(200);
         let invitation = json!({"email": INVITED, "role": "viewer"});
@@ -251,6 +263,7 @@ impl Things {
             ("request", request.id()),
             ("member", text(&member["user"]["id"])),
             ("invitation", text(&invitation["id"])),
+            ("revocation", text(&revocation["id"])),
         ]))
     }
 
@@ -269,6 +282,7 @@ impl Things {
             ("request", id("req")),
             ("member", id("usr")),
             ("invitation", id("ivt")),
+            ("revocation", id("rvk")),
         ]))
     }
 
@@ -299,6 +313,8 @@ pub(super) struct Operation {
     query: Vec<(&'static str, &'static str)>,
     /// Members of the body that name a thing.
     members: Vec<(&'static str, &'static str)>,
+    /// The body names a thing by `scope` and `id`.
+    scoped: bool,
 }
 
 /// Every operation of the description, in its order.
@@ -330,6 +346,7 @@ pub(super) fn operations() -> Vec<Operation> {
                         .any(|parameter| parameter["in"] == "query" && parameter["name"] == member)
                 }),
                 members: references(|member| has_member(&document, operation, member)),
+                scoped: has_member(&document, operation, "scope") && has_member(&document, operation, "id"),
             });
         }
     }
@@ -420,6 +437,13 @@ impl Operation {
             let mut call = self.call(own);
             call.body[*member] = foreign.id(kind).into();
             call.what = format!("{} /{member}", self.name);
+            calls.push(call);
+        }
+        for scope in SCOPES.iter().filter(|_| self.scoped) {
+            let mut call = self.call(own);
+            call.body["scope"] = (*scope).into();
+            call.body["id"] = foreign.id(scope).into();
+            call.what = format!("{} {scope}", self.name);
             calls.push(call);
         }
         calls

@@ -18,13 +18,13 @@ const CUT: Duration = Duration::from_secs(1);
 const SILENT: &str = "stall-after=3";
 
 /// An upstream that goes on sending.
-const STEADY: &str = "chunk-delay-ms=5; output-tokens=4000";
+pub(super) const STEADY: &str = "chunk-delay-ms=5; output-tokens=4000";
 
 /// Answers that arrive while the test goes on.
-struct Streams(JoinSet<Streamed>);
+pub(super) struct Streams(JoinSet<Streamed>);
 
 /// An answer that arrived piece by piece.
-struct Streamed {
+pub(super) struct Streamed {
     id: String,
     text: String,
     cut: bool,
@@ -33,7 +33,7 @@ struct Streamed {
 
 impl Streams {
     /// `count` chat completions, all of them under way.
-    async fn open(caller: &Caller, count: usize, fake: &'static str) -> Self {
+    pub(super) async fn open(caller: &Caller, count: usize, fake: &'static str) -> Self {
         let body = chat(json!({"stream": true, "max_tokens": 100}));
         Self::of(caller, count, CHAT, fake, &body).await
     }
@@ -52,7 +52,7 @@ impl Streams {
     }
 
     /// Checks that every one was cut within a second of `since`, with a last event of this code. Gives the answers.
-    async fn were_cut(self, since: Instant, code: &str) -> Vec<Streamed> {
+    pub(super) async fn were_cut(self, since: Instant, code: &str) -> Vec<Streamed> {
         let streams = self.0.join_all().await;
         for streamed in &streams {
             let took = streamed.ended.saturating_duration_since(since);
@@ -99,7 +99,7 @@ fn last_event(text: &str) -> Value {
 }
 
 /// A caller that no rate stops.
-async fn unlimited(app: &TestApp, more: Value) -> Caller {
+pub(super) async fn unlimited(app: &TestApp, more: Value) -> Caller {
     let limits = json!({"rpmLimit": 1_000_000, "rpdLimit": 1_000_000});
     openai(app, super::with(limits, more)).await
 }
