@@ -6,6 +6,7 @@
 
 pub mod audit;
 pub mod budget;
+pub mod circuit;
 pub mod deny;
 pub mod destination;
 pub mod ids;
