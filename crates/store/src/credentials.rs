@@ -106,6 +106,8 @@ sql! {
     DUE = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
         AND provider = COALESCE($3, provider) AND id > $4 AND (expires_at <= $6 OR rotate_after <= $6) ORDER BY id LIMIT $5";
     SET_STATUS = "UPDATE credentials SET status = $3, tested_at = $4, updated_at = $4 WHERE org = $1 AND id = $2";
+    REFUSED = "UPDATE credentials SET status = $4, updated_at = $5 \
+        WHERE org = $1 AND id = $2 AND current_version = $3 AND status <> $4 AND status <> 'disabled'";
     UPDATE = "UPDATE credentials SET name = $3, labels = $4, agreements = $5, expires_at = $6, rotate_after = $7, \
         updated_at = $8 WHERE org = $1 AND id = $2";
     TOUCH = "UPDATE credentials SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
@@ -240,6 +242,26 @@ pub async fn set_status(
     let rows = execute!(tx, SET_STATUS, org, id, status, at)?;
     tx.changed(Change::Credential(id));
     Ok(rows == 1)
+}
+
+/// Writes that the vendor refused this version of the credential in the traffic. `false` when that is known, when another version is in use by
+/// now, and when the credential is disabled.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn refused(
+    tx: &mut Tx,
+    org: OrgId,
+    id: CredentialId,
+    version: u32,
+    at: Micros,
+) -> Result<bool, StoreError> {
+    let is_news = execute!(tx, REFUSED, org, id, version, CredentialStatus::Invalid, at)? == 1;
+    if is_news {
+        tx.changed(Change::Credential(id));
+    }
+    Ok(is_news)
 }
 
 /// Writes name, labels, agreements, `expires_at` and `rotate_after` of `changed`. `false` when there is no such credential.

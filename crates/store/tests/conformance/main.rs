@@ -47,6 +47,7 @@ on_both! {
         names_are_unique_where_they_must_be,
         nothing_crosses_a_tenant,
         credentials_rotate_once_a_version,
+        a_refused_credential_is_marked_once,
         a_deployment_is_made_once,
         pages_are_complete_and_in_order,
         a_code_is_good_for_one_use,

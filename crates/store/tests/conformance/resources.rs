@@ -257,6 +257,30 @@ pub(crate) async fn credentials_rotate_once_a_version(bench: Bench) {
     store.close().await;
 }
 
+pub(crate) async fn a_refused_credential_is_marked_once(bench: Bench) {
+    use credentials::CredentialStatus;
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let (org, id, at) = (world.org, world.credential, bench.now());
+    let mut tx = store.begin().await.unwrap();
+    let other = credentials::refused(&mut tx, org, id, 2, at).await.unwrap();
+    assert!(!other, "another version is in use");
+    assert!(credentials::refused(&mut tx, org, id, 1, at).await.unwrap());
+    assert!(!credentials::refused(&mut tx, org, id, 1, at).await.unwrap());
+    let stored = credentials::get(&mut tx, org, id).await.unwrap().unwrap();
+    assert_eq!(
+        (stored.status, stored.tested_at, stored.updated_at),
+        (CredentialStatus::Invalid, None, at)
+    );
+    credentials::set_status(&mut tx, org, id, CredentialStatus::Disabled, at)
+        .await
+        .unwrap();
+    let disabled = credentials::refused(&mut tx, org, id, 1, at).await.unwrap();
+    assert!(!disabled, "what a person switched off stays so");
+    tx.commit().await.unwrap();
+    store.close().await;
+}
+
 pub(crate) async fn a_deployment_is_made_once(bench: Bench) {
     let store = bench.open().await;
     let new = deployment::Deployment {
