@@ -198,6 +198,15 @@ pub enum Deny {
     },
     /// A rate limit.
     RateLimited(RateLimited),
+    /// The host failed so often that calls with this credential are held back.
+    CircuitOpen {
+        /// The provider.
+        provider: String,
+        /// The host, without its port.
+        host: String,
+        /// When the next call is let through.
+        resets_at: Micros,
+    },
     /// The agent must say for which end user a request is, and this one does not say it in the form that is taken.
     EndUserMissing,
     /// A budget.

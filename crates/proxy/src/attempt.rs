@@ -12,6 +12,7 @@ use crate::admit::Admission;
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError};
+use crate::health::Pass;
 use crate::inject::{self, BuildParts, Built};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
@@ -29,10 +30,11 @@ pub(crate) struct Exchange {
     pub(crate) headers: HeaderMap,
     pub(crate) permit: Permit,
     pub(crate) credential: Arc<ReadyCredential>,
+    pub(crate) pass: Pass,
 }
 
 impl Proxy {
-    /// Reserves the call and makes it. From the reservation on, a client that leaves does not stop it where its usage has to be
+    /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where its usage has to be
     /// read.
     pub(crate) async fn attempt(
         self: &Arc<Self>,
@@ -42,6 +44,7 @@ impl Proxy {
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
+        let pass = self.pass(&permit, &credential)?;
         let method = request.method().clone();
         let (headers, body) = request.into_parts();
         let asked = Asked {
@@ -59,6 +62,7 @@ impl Proxy {
             headers,
             permit,
             credential,
+            pass,
         };
         // On the heap, so that the request's own future is small, and so that it can go on without it.
         let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
@@ -91,6 +95,7 @@ impl Proxy {
             request,
             permit,
             credential,
+            pass,
             ..
         } = exchange;
         let client = self
@@ -98,7 +103,7 @@ impl Proxy {
             .client(credential.key(), &credential.policy, permit.target.alias());
         let lease = match forward::lease(&client).await {
             Ok(lease) => lease,
-            Err(error) => return Err(failed(reservation, &permit, error)),
+            Err(error) => return Err(failed(reservation, pass, &permit, error)),
         };
         // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made.
         if let Err(deny) = leash.confirm().await {
@@ -125,8 +130,9 @@ impl Proxy {
         };
         let response = match sent {
             Ok(response) => response,
-            Err(error) => return Err(failed(reservation, &permit, error)),
+            Err(error) => return Err(failed(reservation, pass, &permit, error)),
         };
+        pass.answered(response.status());
         reservation.answered(response.status().as_u16());
         let needles = built.needles;
         let answer = Answer {
@@ -185,10 +191,11 @@ fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
 }
 
 /// Settles a call that brought no answer.
-fn failed(reservation: Reservation, permit: &Permit, error: ForwardError) -> Refusal {
+fn failed(reservation: Reservation, pass: Pass, permit: &Permit, error: ForwardError) -> Refusal {
+    pass.failed(&error);
     let provider = permit.provider().slug.to_string();
     match error {
-        ForwardError::NotSent { reason } => end(
+        ForwardError::NotSent { reason, .. } => end(
             reservation,
             Ending::NotSent,
             ProxyError::Upstream { provider, reason }.into(),

@@ -32,6 +32,8 @@ pub(crate) enum ForwardError {
     NotSent {
         /// What happened.
         reason: String,
+        /// It was not even tried, for a reason on our side.
+        is_ours: bool,
     },
     /// What permitted the call changed while another connection was made. Nothing was sent.
     #[error("not sent: what permitted the call has changed")]
@@ -115,6 +117,7 @@ async fn send(
         if !lease.is_reused() {
             return Err(ForwardError::NotSent {
                 reason: format!("{} closed the connection at once", lease.host()),
+                is_ours: false,
             });
         }
         // A kept connection that the upstream closed before it took the request: nothing was sent, another one will do.
@@ -150,6 +153,7 @@ fn address(
             .build();
         *request.uri_mut() = absolute.map_err(|_| ForwardError::NotSent {
             reason: "the upstream's URL is not valid".to_owned(),
+            is_ours: true,
         })?;
     } else {
         *request.uri_mut() = Uri::from(path_and_query.clone());
@@ -198,6 +202,7 @@ fn not_sent(error: &LeaseError) -> ForwardError {
     tracing::warn!(error = error_chain(error), "no upstream connection");
     ForwardError::NotSent {
         reason: error.reason(),
+        is_ours: error.is_ours(),
     }
 }
 

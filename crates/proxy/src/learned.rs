@@ -1,5 +1,6 @@
 //! What a vendor's answers say of its limits: how many requests and tokens a credential has, how many are left, and when there
-//! will be more. Kept in memory, by credential, for people to look at; nothing is decided by it.
+//! will be more. Kept in memory, by credential, for people to look at; nothing is decided by it. Beside them stand the credential's
+//! [circuits](crate::health).
 //!
 //! An answer is looked at once a second at most, so that it costs the others one comparison. Headers are read by their parts,
 //! because every vendor has its own order of the same words: `x-ratelimit-remaining-tokens`,
@@ -13,6 +14,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use keystore_core::Micros;
 use keystore_core::ids::CredentialId;
+
+use crate::health::Circuits;
 
 /// The least time between two looks at a credential's answers, except at one that says 429.
 const EVERY: Duration = Duration::from_secs(1);
@@ -45,6 +48,8 @@ pub(crate) struct Learned {
     /// Milliseconds of boot time before which the next answer is not looked at.
     not_before_ms: AtomicU64,
     limits: Mutex<BTreeMap<String, LearnedLimit>>,
+    /// How its hosts behave.
+    pub(crate) circuits: Circuits,
 }
 
 /// What is learned of every credential, for as long as the process lives.

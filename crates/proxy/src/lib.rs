@@ -8,12 +8,14 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod authorize;
+mod bad_keys;
 pub mod body;
 pub mod budgets;
 mod cache;
 pub mod config;
 pub mod counters;
 mod forward;
+mod health;
 mod inject;
 mod learned;
 mod leash;
@@ -84,6 +86,8 @@ pub struct Proxy {
     agents: Arc<Agents>,
     counters: Arc<Counters>,
     upstreams: Arc<Upstreams>,
+    /// Places for refused credentials that are being marked.
+    bad_keys: Arc<Semaphore>,
     metrics: Metrics,
     afterlife: Afterlife,
 }
@@ -150,6 +154,7 @@ impl Proxy {
         };
         Ok(Arc::new(Self {
             hosts,
+            bad_keys: Arc::new(Semaphore::new(bad_keys::AT_A_TIME)),
             store,
             vault,
             clock,

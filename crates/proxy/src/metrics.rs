@@ -36,6 +36,8 @@ pub struct Metrics {
     over_hold: Counter,
     unpriced: Family<ProviderLabels, Counter>,
     estimated: Family<ProviderLabels, Counter>,
+    circuits_opened: Family<ProviderLabels, Counter>,
+    circuits_closed: Family<ProviderLabels, Counter>,
 }
 
 impl Metrics {
@@ -71,11 +73,33 @@ impl Metrics {
             "Calls whose usage was not reported",
             self.estimated.clone(),
         );
+        registry.register(
+            "keystore_circuits_opened",
+            "Circuits that opened: a host failed so often that calls are held back",
+            self.circuits_opened.clone(),
+        );
+        registry.register(
+            "keystore_circuits_closed",
+            "Circuits that closed again",
+            self.circuits_closed.clone(),
+        );
     }
 
     pub(crate) fn refused(&self, code: Code) {
         self.refusals
             .get_or_create(&CodeLabels { code: code.as_str() })
+            .inc();
+    }
+
+    pub(crate) fn circuit_opened(&self, provider: &'static str) {
+        self.circuits_opened
+            .get_or_create(&ProviderLabels { provider })
+            .inc();
+    }
+
+    pub(crate) fn circuit_closed(&self, provider: &'static str) {
+        self.circuits_closed
+            .get_or_create(&ProviderLabels { provider })
             .inc();
     }
 

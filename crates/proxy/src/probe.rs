@@ -247,7 +247,7 @@ pub(crate) async fn probe(
             };
             (outcome, Some(status))
         }
-        Err(ForwardError::NotSent { reason } | ForwardError::Broken { reason }) => {
+        Err(ForwardError::NotSent { reason, .. } | ForwardError::Broken { reason }) => {
             (ProbeOutcome::Unreachable { reason }, None)
         }
         Err(ForwardError::Timeout) => (

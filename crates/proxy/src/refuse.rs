@@ -208,6 +208,10 @@ pub fn refuse(refusal: &Refusal, context: &RefusalContext<'_>) -> Response<Full<
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         Refusal::Deny(Deny::RateLimited(limited)) => rate_headers(headers, limited, context.now),
+        Refusal::Deny(Deny::CircuitOpen { resets_at, .. }) => {
+            headers
+                .extend(wait_seconds(Some(*resets_at), context.now).map(|wait| (RETRY_AFTER, wait.into())));
+        }
         Refusal::Deny(Deny::Sealed | Deny::AuditUnavailable | Deny::AuthStale) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
         }
@@ -282,6 +286,7 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
             error.limit = Some(limited.limit.to_string());
             error.reset_at = limited.resets_at.map(|at| at.to_string());
         }
+        Refusal::Deny(Deny::CircuitOpen { resets_at, .. }) => error.reset_at = Some(resets_at.to_string()),
         Refusal::Deny(Deny::BudgetExceeded(exceeded)) => {
             error.limit_type = Some("budget");
             let amount = |amount| Some(exceeded.unit.show(amount));

@@ -199,6 +199,7 @@ impl Code {
             Deny::ModelNotAllowed { .. } => Self::ModelNotAllowed,
             Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. } => Self::CredentialMissing,
             Deny::RateLimited(_) => Self::RateLimited,
+            Deny::CircuitOpen { .. } => Self::CircuitOpen,
             Deny::EndUserMissing => Self::EndUserMissing,
             Deny::BudgetExceeded(_) => Self::BudgetExceeded,
             Deny::UnpricedOperation { .. } => Self::UnpricedOperation,

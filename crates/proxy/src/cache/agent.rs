@@ -347,6 +347,12 @@ impl ReadyGrant {
         self.stored.as_ref().map(|row| (row.id, row.version))
     }
 
+    /// Whether it is stored already that the vendor refuses its credential.
+    pub(crate) fn is_known_bad(&self) -> bool {
+        let known = self.stored.as_ref().map(|row| row.status);
+        known == Some(CredentialStatus::Invalid)
+    }
+
     /// From when on its credential is not used.
     pub(crate) fn credential_expires_at(&self) -> Option<Micros> {
         self.stored.as_ref()?.expires_at

@@ -46,6 +46,14 @@ fn limited(kind: RateKind, limit: u32, wait: Option<Duration>) -> Deny {
     })
 }
 
+fn open_circuit(wait: Duration) -> Deny {
+    Deny::CircuitOpen {
+        provider: "openai".into(),
+        host: "api.openai.com".into(),
+        resets_at: NOW.plus(wait),
+    }
+}
+
 fn over_budget() -> Deny {
     Deny::BudgetExceeded(BudgetExceeded {
         budget: BudgetId::new(uuid::Uuid::nil()),
@@ -155,6 +163,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             429,
             "rate_limited",
         ),
+        (open_circuit(Duration::from_secs(5)), 503, "circuit_open"),
         (Deny::EndUserMissing, 400, "end_user_missing"),
         (over_budget(), 402, "budget_exceeded"),
         (
@@ -293,6 +302,20 @@ fn a_rate_limit_says_when_to_come_back() {
 
     let past = limited(RateKind::Rpm, 1, Some(Duration::ZERO));
     assert_eq!(answer(past).1["retry-after"], "1");
+}
+
+#[test]
+fn an_open_circuit_says_when_the_next_call_is_let_through() {
+    let (_, headers, body) = answer(open_circuit(Duration::from_micros(4_000_001)));
+    assert_eq!(headers["retry-after"], "5");
+    assert!(headers.get("x-should-retry").is_none() && headers.get("x-ratelimit-reset").is_none());
+    let error = &body["error"];
+    assert_eq!(error["resetAt"], "2026-11-18T11:06:44.000Z");
+    assert!(error.get("limitType").is_none());
+    let message = error["message"].as_str().unwrap();
+    for part in ["api.openai.com", "11:06:44", "ks provider test openai"] {
+        assert!(message.contains(part), "{message}");
+    }
 }
 
 #[test]

@@ -89,6 +89,16 @@ fn denial(deny: &Deny, agent: &str) -> Words {
         ),
         Deny::RateLimited(limited) => rate(limited, agent),
         Deny::BudgetExceeded(exceeded) => budget(exceeded),
+        Deny::CircuitOpen {
+            provider,
+            host,
+            resets_at,
+        } => words(
+            format!(
+                "{host} of {provider} failed again and again, so calls are held back; the next is let through at {resets_at}."
+            ),
+            format!("Wait until then; `ks provider test {provider}` asks it by itself."),
+        ),
         Deny::Sealed => words(
             "Keystore is sealed: it cannot unwrap its keys, so no credential can be opened.",
             "Whoever runs this Keystore finds the cause with `ks doctor`.",

@@ -1,12 +1,14 @@
 //! A small answer that is read whole before its head goes out.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::Response;
 use http::header::CONTENT_LENGTH;
 use keystore_core::Deny;
 use keystore_core::record::Ending;
+use keystore_wire::problem::Code;
 
 use super::{Cleaned, Flow, MAX_WHOLE};
 use crate::authorize::Permit;
@@ -31,7 +33,7 @@ impl Cleaned {
     pub(super) async fn whole(
         mut self,
         permit: &Permit,
-        credential: &ReadyCredential,
+        credential: &Arc<ReadyCredential>,
     ) -> Result<Response<Body>, Refusal> {
         let bodiless = self.flow.is_end();
         let (read, ending, denied) = match read(&mut self.flow, &mut self.leash).await {
@@ -45,6 +47,7 @@ impl Cleaned {
             meter,
             needles,
             mut flow,
+            proxy,
             ..
         } = self;
         let refusal =
@@ -65,7 +68,11 @@ impl Cleaned {
         let bytes = read.len() as u64;
         let metered = meter.map(|meter| metered(meter, read));
         let is_metered = metered.is_some();
-        let code = refusal.as_ref().map(|refusal| refusal.code().as_str());
+        let code = refusal.as_ref().map(Refusal::code);
+        if code == Some(Code::CredentialInvalid) {
+            proxy.note_bad_key(permit, credential);
+        }
+        let code = code.map(Code::as_str);
         let charge = flow.settle((metered, bytes), ending, code);
         if let Some(refusal) = refusal {
             return Err(refusal);

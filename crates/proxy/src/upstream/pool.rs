@@ -159,6 +159,11 @@ pub(crate) enum LeaseError {
 }
 
 impl LeaseError {
+    /// Whether no connection was tried, for a reason on our side.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Destination | Self::Dial(DialError::Refused { .. }))
+    }
+
     /// What happened, in words that are safe to show: no address.
     pub(crate) fn reason(&self) -> String {
         match self {
