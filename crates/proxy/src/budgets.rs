@@ -51,24 +51,16 @@ impl Permit {
             models,
             end_user: self.end_user.as_deref(),
         };
-        let mut applied = Vec::new();
-        for terms in &self.agent.budgets {
-            if let Some(each) = terms.policy.counts(&call) {
-                let counter = counter(terms.policy.budget, each);
-                applied.push(Applied { counter, terms });
-            }
-        }
-        applied
+        let budgets = self.agent.budgets.iter();
+        budgets.filter_map(|terms| applied(terms, &call)).collect()
     }
+}
 
-    /// Where a budget counts the call, if it counts it at all.
-    pub(crate) fn counter(&self, terms: &BudgetTerms) -> BudgetId {
-        let each = match (terms.policy.end_user.as_deref(), self.end_user.as_deref()) {
-            (Some("*"), Some(user)) => Each::EndUser(user),
-            _ => Each::All,
-        };
-        counter(terms.policy.budget, each)
-    }
+/// The budget as it applies to a call; `None` where it does not count it.
+pub fn applied<'a>(terms: &'a BudgetTerms, call: &Call<'_>) -> Option<Applied<'a>> {
+    let each = terms.policy.counts(call)?;
+    let counter = counter(terms.policy.budget, each);
+    Some(Applied { counter, terms })
 }
 
 /// A counter of a budget. That of one end user, in a budget that counts each by itself, is the same one in every process.

@@ -4,9 +4,9 @@
 //! transaction with it: a budget that somebody deletes from the database is missed.
 
 use keystore_core::Micros;
-use keystore_core::budget::{Applied, BudgetTerms};
+use keystore_core::budget::BudgetTerms;
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
+use keystore_core::policy::{BudgetPolicy, Each, MAX_END_USER, Raise, Unit};
 use keystore_core::window::Zone;
 use keystore_proxy::budgets::counter;
 use keystore_store::budgets::{self, Budget};
@@ -336,15 +336,6 @@ pub(crate) async fn of_agent(
         found.push((loaded, terms));
     }
     Ok(found)
-}
-
-/// Where a budget counts a call.
-pub(crate) fn applied<'a>(terms: &'a BudgetTerms, call: &Call<'_>) -> Option<Applied<'a>> {
-    let each = terms.policy.counts(call)?;
-    Some(Applied {
-        counter: counter(terms.policy.budget, each),
-        terms,
-    })
 }
 
 /// The counter of a budget that a query asks for.

@@ -204,8 +204,12 @@ impl BudgetPolicy {
         let applies = narrowed(&self.provider, call.provider)
             && self.source.is_none_or(|source| source == call.source)
             && self.model.as_deref().is_none_or(covers_model);
-        match (self.end_user.as_deref(), call.end_user) {
-            _ if !applies => None,
+        self.each(call.end_user).filter(|_| applies)
+    }
+
+    /// Where a call for this end user counts, whatever else narrows the budget; `None` where it does not.
+    pub fn each<'a>(&self, end_user: Option<&'a str>) -> Option<Each<'a>> {
+        match (self.end_user.as_deref(), end_user) {
             (None, _) => Some(Each::All),
             (Some("*"), Some(user)) => Some(Each::EndUser(user)),
             (Some(wanted), Some(user)) => (wanted == user).then_some(Each::All),

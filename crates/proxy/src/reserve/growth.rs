@@ -9,7 +9,7 @@ use keystore_core::record::HeldBudget;
 use keystore_core::{Micros, NanoUsd};
 
 use crate::authorize::Permit;
-use crate::budgets::Limited;
+use crate::budgets::{Limited, counter};
 use crate::cache::Agent;
 use crate::counters::Counters;
 
@@ -28,9 +28,10 @@ impl Growth {
         if limited != Limited::ByEstimate {
             return None;
         }
-        let counters = permit.agent.budgets.iter().enumerate().map(|(number, terms)| {
-            let counter = permit.counter(terms);
-            (counter, number)
+        let budgets = permit.agent.budgets.iter().enumerate();
+        let counters = budgets.filter_map(|(number, terms)| {
+            let each = terms.policy.each(permit.end_user.as_deref())?;
+            Some((counter(terms.policy.budget, each), number))
         });
         let is_held = |(counter, _): &(BudgetId, usize)| held.iter().any(|held| held.budget == *counter);
         Some(Self {

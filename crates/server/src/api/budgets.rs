@@ -10,7 +10,7 @@ use keystore_core::ids::BudgetId;
 use keystore_core::policy::{Call, Source, Unit};
 use keystore_core::window::Zone;
 use keystore_core::{Micros, NanoUsd};
-use keystore_proxy::budgets::bound;
+use keystore_proxy::budgets::{applied, bound};
 use keystore_store::budgets as rows;
 use keystore_wire::Page;
 use keystore_wire::budgets::{
@@ -214,7 +214,7 @@ pub(super) async fn check_budgets(
     };
     let mut checked = Vec::new();
     for (budget, terms) in budgets::of_agent(&app, &mut conn, &agent, &zone).await? {
-        if let Some(applied) = budgets::applied(&terms, &call) {
+        if let Some(applied) = applied(&terms, &call) {
             checked.push(check(&app, &budget, &applied, &ask, &zone, now));
         }
     }
