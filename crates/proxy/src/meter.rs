@@ -150,6 +150,23 @@ pub struct Metered {
     pub failed: bool,
 }
 
+impl Metered {
+    /// The terms that the vendor says it served.
+    pub(crate) fn served(&self) -> Served<'_> {
+        Served {
+            service_tier: self.service_tier.as_deref(),
+            inference_geo: self.inference_geo.as_deref(),
+        }
+    }
+}
+
+/// What a vendor says that it served, as far as prices depend on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Served<'a> {
+    pub(crate) service_tier: Option<&'a str>,
+    pub(crate) inference_geo: Option<&'a str>,
+}
+
 /// The tap on one answer's body.
 #[derive(Debug)]
 pub struct Meter {
@@ -237,23 +254,31 @@ impl Meter {
     /// What was used. Includes `on_end`, if that was not called.
     pub fn finish(mut self) -> Metered {
         let _ = self.on_end();
-        self.so_far()
-    }
-
-    /// What was used so far: as far as the vendor stated it, and otherwise by the bytes that were seen.
-    pub fn so_far(&self) -> Metered {
-        let reading = &self.reading;
         let (mut usage, basis) = self.usage();
-        usage.set(Bucket::VendorCostNanos, reading.cost.unwrap_or(0));
+        let cost = self.reading.cost;
+        usage.set(Bucket::VendorCostNanos, cost.unwrap_or(0));
         Metered {
             usage,
             basis,
-            cost: reading.cost,
-            served_model: reading.model.clone(),
-            service_tier: reading.service_tier.clone(),
-            inference_geo: reading.inference_geo.clone(),
+            cost,
+            served_model: self.reading.model,
+            service_tier: self.reading.service_tier,
+            inference_geo: self.reading.inference_geo,
             output_bytes_seen: self.bytes_seen,
-            failed: reading.failed,
+            failed: self.reading.failed,
+        }
+    }
+
+    /// What was used so far: as far as the vendor stated it, and otherwise by the bytes that were seen.
+    pub fn so_far(&self) -> Usage {
+        self.usage().0
+    }
+
+    /// The terms that the vendor said by now that it serves.
+    pub(crate) fn served(&self) -> Served<'_> {
+        Served {
+            service_tier: self.reading.service_tier.as_deref(),
+            inference_geo: self.reading.inference_geo.as_deref(),
         }
     }
 

@@ -283,9 +283,8 @@ impl Reservation {
         else {
             return Ok(());
         };
-        let read = meter.so_far();
         // What cannot be priced is found at the end.
-        let Ok(cost) = price.charge(&read.usage, &terms.served(&read)) else {
+        let Ok(cost) = price.charge(&meter.so_far(), &terms.served(meter.served())) else {
             return Ok(());
         };
         let Some(missing) = cost.checked_sub(*hold).filter(|missing| *missing > NanoUsd::ZERO) else {

@@ -136,7 +136,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         estimated: read.basis == Basis::Estimated,
         ..free.flags
     };
-    let terms = open.terms.served(read);
+    let terms = open.terms.served(read.served());
     let priced = match read.cost {
         // What the vendor says that it costs is what it costs, whatever the list says.
         Some(nanos) => Some(Ok(NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)))),

@@ -6,7 +6,7 @@ use keystore_catalog::UsageShape;
 use keystore_core::price::{Chosen, Terms};
 
 use crate::body::RequestFacts;
-use crate::meter::Metered;
+use crate::meter::Served;
 
 /// What a request asks for. The vendor may serve, and report, something else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -51,11 +51,11 @@ impl AskedTerms {
     }
 
     /// The terms as they were served: a vendor that served another tier, or at another place, says so.
-    pub(crate) fn served<'a>(&'a self, read: &'a Metered) -> Terms<'a> {
+    pub(crate) fn served<'a>(&'a self, served: Served<'a>) -> Terms<'a> {
         let asked = self.terms();
         Terms {
-            service_tier: read.service_tier.as_deref().or(asked.service_tier),
-            inference_geo: read.inference_geo.as_deref().or(asked.inference_geo),
+            service_tier: served.service_tier.or(asked.service_tier),
+            inference_geo: served.inference_geo.or(asked.inference_geo),
             ..asked
         }
     }
