@@ -1,7 +1,7 @@
 //! Step 6: rates. A request counts in the rates of its agent at the provider, and in those of its project and its organization
 //! where these have a ceiling: in all of them or in none. One that a later step refuses gives its counts back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use keystore_core::Deny;
 use keystore_core::deny::RateScope;
@@ -9,6 +9,7 @@ use keystore_core::rate::{Admitted, Arrival, CountedTokens, RateLimits, Rates};
 
 use crate::Proxy;
 use crate::authorize::Permit;
+use crate::lock::lock;
 
 /// Rates that limit a request.
 #[derive(Debug, Clone)]
@@ -153,9 +154,4 @@ impl Drop for Run {
             lock(&place.ceiling.rates).ended();
         }
     }
-}
-
-/// A panic while rates are held leaves plain integers behind: the lock stays usable.
-fn lock(rates: &Mutex<Rates>) -> std::sync::MutexGuard<'_, Rates> {
-    rates.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@
 //! or settled here is also in the journal, which is what survives.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use keystore_core::budget::{Amounts, Applied, Ask, Book, BudgetView, Notice};
 use keystore_core::deny::BudgetExceeded;
@@ -13,6 +13,8 @@ use keystore_core::rate::Rates;
 use keystore_core::record::HeldBudget;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::Recovery;
+
+use crate::lock::lock;
 
 /// Whose rates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,11 +32,6 @@ pub enum RateKey {
 pub struct Counters {
     rates: Mutex<HashMap<RateKey, Arc<Mutex<Rates>>>>,
     book: Mutex<Book>,
-}
-
-/// A panic while a counter is held leaves plain integers behind, each update being one step: the lock stays usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Counters {

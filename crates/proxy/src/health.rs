@@ -4,7 +4,7 @@
 //! A call that is held back has held nothing and is not recorded as an attempt. One that is let through has a [`Pass`], which is
 //! told how the host behaved, once: at the head of the answer, or when none can come any more.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -17,6 +17,7 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::ForwardError;
 use crate::learned::Learned;
+use crate::lock::lock;
 
 /// The circuits of a credential: as many as hosts that it was sent to.
 #[derive(Debug, Default)]
@@ -32,7 +33,7 @@ struct Host {
 impl Circuits {
     /// Lets a call to `to` through; gives the host's place here.
     fn enter(&self, to: &Destination, boottime: Duration) -> Result<(usize, Entry), Duration> {
-        let mut hosts = self.lock();
+        let mut hosts = lock(&self.0);
         let known = hosts
             .iter()
             .position(|host| host.port == to.port && host.name == to.host);
@@ -54,14 +55,9 @@ impl Circuits {
         verdict: Verdict,
         boottime: Duration,
     ) -> Option<(Change, String)> {
-        let host = &mut self.lock()[place];
+        let host = &mut lock(&self.0)[place];
         let change = host.circuit.leave(entry, verdict, boottime)?;
         Some((change, host.name.clone()))
-    }
-
-    /// A panic while a circuit is held leaves plain integers behind: the lock stays usable.
-    fn lock(&self) -> MutexGuard<'_, Vec<Host>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

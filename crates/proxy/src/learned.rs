@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
@@ -16,6 +16,7 @@ use keystore_core::Micros;
 use keystore_core::ids::CredentialId;
 
 use crate::health::Circuits;
+use crate::lock::lock;
 
 /// The least time between two looks at a credential's answers, except at one that says 429.
 const EVERY: Duration = Duration::from_secs(1);
@@ -55,11 +56,6 @@ pub(crate) struct Learned {
 /// What is learned of every credential, for as long as the process lives.
 #[derive(Debug, Default)]
 pub(crate) struct Limits(Mutex<HashMap<CredentialId, Arc<Learned>>>);
-
-/// What is kept here is complete after every step: a panic leaves it usable.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Limits {
     /// Where what is learned of a credential is kept.

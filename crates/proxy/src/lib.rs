@@ -20,6 +20,7 @@ mod inject;
 mod learned;
 mod leash;
 pub mod listener;
+mod lock;
 pub mod meter;
 pub mod metrics;
 mod outlive;

@@ -5,13 +5,14 @@
 //! nodes would wait here for their acknowledgements of the epoch, too.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::Proxy;
 use crate::cache::Calls;
+use crate::lock::lock;
 
 /// How many epochs the calls that a change reached are remembered for whoever asks what became of them.
 const REMEMBERED_EPOCHS: u64 = 64;
@@ -32,13 +33,9 @@ pub struct Propagation {
 pub(crate) struct Reached(Mutex<VecDeque<(u64, Arc<Calls>)>>);
 
 impl Reached {
-    fn entries(&self) -> MutexGuard<'_, VecDeque<(u64, Arc<Calls>)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Notes calls that the change with this epoch reached.
     pub(crate) fn note(&self, epoch: u64, calls: impl Iterator<Item = Arc<Calls>>) {
-        let mut entries = self.entries();
+        let mut entries = lock(&self.0);
         entries.retain(|(at, calls)| at + REMEMBERED_EPOCHS > epoch || calls.are_running());
         entries.extend(calls.map(|calls| (epoch, calls)));
     }
@@ -46,7 +43,7 @@ impl Reached {
     /// What the change with this epoch reached, each with how many of it were cut before. Calls that an earlier change reached
     /// and that have not moved since are on their way to this one.
     fn by(&self, epoch: u64) -> Vec<(Arc<Calls>, u64)> {
-        let entries = self.entries();
+        let entries = lock(&self.0);
         let reached = entries.iter().filter_map(|(at, calls)| {
             let own = *at == epoch;
             let cut_before = if own { 0 } else { calls.cut() };
@@ -145,7 +142,7 @@ mod tests {
             let calls = if epoch == 0 { Arc::clone(&running) } else { idle };
             reached.note(epoch, [calls].into_iter());
         }
-        assert!(reached.entries().len() <= REMEMBERED_EPOCHS as usize + 1);
+        assert!(lock(&reached.0).len() <= REMEMBERED_EPOCHS as usize + 1);
         assert_eq!(reached.by(999).len(), 2, "the newest, and what still runs");
     }
 }

@@ -1,12 +1,13 @@
 //! Who was made from what: the way from a change to the agents that it makes stale.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use keystore_store::Change;
 use uuid::Uuid;
 
 use super::agent::Agent;
+use crate::lock::lock;
 
 /// Agents by the ids of everything they were made from.
 #[derive(Default)]
@@ -21,7 +22,7 @@ struct Users {
 
 impl Index {
     pub(super) fn insert(&self, agent: &Arc<Agent>) {
-        let mut index = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut index = lock(&self.0);
         for source in agent.sources() {
             let users = index.entry(source).or_default();
             if users.agents.len() > 2 * users.cleared_at + 16 {
@@ -43,11 +44,7 @@ impl Index {
             Change::Project(id) => id.uuid(),
             Change::Org(id) => id.uuid(),
         };
-        let users = self
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&source);
+        let users = lock(&self.0).remove(&source);
         let agents = users.map(|users| users.agents).unwrap_or_default();
         agents.iter().filter_map(Weak::upgrade).collect()
     }

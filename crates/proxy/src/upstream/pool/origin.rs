@@ -1,7 +1,7 @@
 //! One host as one credential version sees it: the connections that are kept for it, and how new ones are made.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::lease::{Connection, Lease};
 use super::{IDLE, LeaseError};
 use crate::forward::SentBody;
+use crate::lock::lock;
 use crate::upstream::resolver::{self, AllowList, DialError};
 
 /// Idle HTTP/1.1 connections per origin; further ones are closed at once.
@@ -276,8 +277,4 @@ async fn run(connection: impl Future<Output = hyper::Result<()>>) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "upstream connection ended");
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
