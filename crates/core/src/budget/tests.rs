@@ -1,6 +1,8 @@
+use super::windows::KEPT_WINDOWS;
 use super::*;
 use crate::ids::OrgId;
 use crate::policy::BudgetAction;
+use crate::window::Window;
 use jiff::tz::TimeZone;
 use proptest::prelude::*;
 use std::collections::HashMap;
