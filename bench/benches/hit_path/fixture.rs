@@ -305,6 +305,7 @@ impl Tenant<'_> {
             time_zone: "UTC".to_owned(),
             previous_time_zone: None,
             time_zone_changed_at: None,
+            event_mails: true,
             created_at: self.now,
             updated_at: self.now,
         };

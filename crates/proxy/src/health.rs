@@ -11,6 +11,7 @@ use http::StatusCode;
 use keystore_core::Deny;
 use keystore_core::circuit::{Change, Circuit, Entry, Verdict};
 use keystore_core::destination::Destination;
+use keystore_core::ids::{CredentialId, OrgId};
 
 use crate::Proxy;
 use crate::authorize::Permit;
@@ -18,13 +19,14 @@ use crate::cache::ReadyCredential;
 use crate::forward::ForwardError;
 use crate::learned::Learned;
 use crate::lock::lock;
+use crate::notices::Host;
 
 /// The circuits of a credential: as many as hosts that it was sent to.
 #[derive(Debug, Default)]
-pub(crate) struct Circuits(Mutex<Vec<Host>>);
+pub(crate) struct Circuits(Mutex<Vec<Kept>>);
 
 #[derive(Debug)]
-struct Host {
+struct Kept {
     name: String,
     port: u16,
     circuit: Circuit,
@@ -38,7 +40,7 @@ impl Circuits {
             .iter()
             .position(|host| host.port == to.port && host.name == to.host);
         let place = known.unwrap_or_else(|| {
-            hosts.push(Host {
+            hosts.push(Kept {
                 name: to.host.clone(),
                 port: to.port,
                 circuit: Circuit::default(),
@@ -65,7 +67,8 @@ impl Circuits {
 pub(crate) struct Pass {
     proxy: Arc<Proxy>,
     learned: Arc<Learned>,
-    credential: Arc<ReadyCredential>,
+    org: OrgId,
+    credential: CredentialId,
     /// The provider's name among the metrics.
     provider: &'static str,
     entry: Option<(usize, Entry)>,
@@ -76,7 +79,7 @@ impl Proxy {
     pub(crate) fn pass(
         self: &Arc<Self>,
         permit: &Permit,
-        credential: &Arc<ReadyCredential>,
+        credential: &ReadyCredential,
     ) -> Result<Pass, Deny> {
         let provider = || permit.provider().slug.to_string();
         let alias = permit.target.alias();
@@ -96,29 +99,11 @@ impl Proxy {
         Ok(Pass {
             proxy: Arc::clone(self),
             learned: Arc::clone(learned),
-            credential: Arc::clone(credential),
+            org: permit.agent.policy.org,
+            credential: credential.id,
             provider: permit.provider().label(),
             entry: Some(entry),
         })
-    }
-
-    /// Where it is told, counted and logged that a circuit opened or closed.
-    fn note_circuit(&self, pass: &Pass, host: &str, change: Change) {
-        let Pass {
-            credential, provider, ..
-        } = pass;
-        let (id, name) = (credential.id, credential.name.as_str());
-        match change {
-            Change::Opened(pause) => {
-                self.metrics.circuit_opened(provider);
-                let seconds = pause.as_secs();
-                tracing::warn!(%provider, host, credential = %id, name, seconds, "a circuit opened: the host fails, calls are held back");
-            }
-            Change::Closed => {
-                self.metrics.circuit_closed(provider);
-                tracing::info!(%provider, host, credential = %id, name, "a circuit closed: the host answers again");
-            }
-        }
     }
 }
 
@@ -148,9 +133,22 @@ impl Pass {
     fn leave(&mut self, verdict: Verdict) {
         let Some(entry) = self.entry.take() else { return };
         let boottime = self.proxy.clock.boottime();
-        if let Some((change, host)) = self.learned.circuits.leave(entry, verdict, boottime) {
-            self.proxy.note_circuit(self, &host, change);
+        let Some((change, name)) = self.learned.circuits.leave(entry, verdict, boottime) else {
+            return;
+        };
+        match change {
+            Change::Opened(_) => self.proxy.metrics.circuit_opened(self.provider),
+            Change::Closed => self.proxy.metrics.circuit_closed(self.provider),
         }
+        let (org, credential) = (self.org, self.credential);
+        self.proxy.note_circuit(
+            Host {
+                org,
+                credential,
+                name,
+            },
+            change,
+        );
     }
 }
 

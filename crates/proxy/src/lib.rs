@@ -8,7 +8,6 @@ mod answer;
 mod attempt;
 mod authenticate;
 mod authorize;
-mod bad_keys;
 pub mod body;
 pub mod budgets;
 mod cache;
@@ -23,6 +22,7 @@ pub mod listener;
 mod lock;
 pub mod meter;
 pub mod metrics;
+pub mod notices;
 mod outlive;
 pub mod parse;
 mod probe;
@@ -61,6 +61,7 @@ use crate::counters::Counters;
 pub use crate::learned::LearnedLimit;
 use crate::listener::{ConnInfo, Drained, Limits, Listener};
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::outlive::Afterlife;
 use crate::parse::AllowedHosts;
 pub use crate::probe::{ProbeOutcome, ProbeTarget};
@@ -87,8 +88,7 @@ pub struct Proxy {
     agents: Arc<Agents>,
     counters: Arc<Counters>,
     upstreams: Arc<Upstreams>,
-    /// Places for refused credentials that are being marked.
-    bad_keys: Arc<Semaphore>,
+    notices: Notices,
     metrics: Metrics,
     afterlife: Afterlife,
 }
@@ -155,7 +155,7 @@ impl Proxy {
         };
         Ok(Arc::new(Self {
             hosts,
-            bad_keys: Arc::new(Semaphore::new(bad_keys::AT_A_TIME)),
+            notices: Notices::default(),
             store,
             vault,
             clock,

@@ -15,6 +15,7 @@ use keystore_store::{Options, Store};
 use keystore_vault::{Kms, PolicyMac, Vault};
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -25,8 +26,7 @@ use crate::config::{SecretText, SignUp};
 use crate::custody::{self, Custody, RootKeySource};
 use crate::events;
 use crate::jobs;
-use crate::mail::Mailer;
-use crate::reminders;
+use crate::mail::{Mailer, waiting};
 use crate::scopes;
 
 /// What the handlers work with.
@@ -55,6 +55,12 @@ pub struct App {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server shuts down.
     pub(crate) stop: CancellationToken,
+    /// What was noticed and is not written down yet.
+    pub(crate) taken: events::Taken,
+    /// Told when mails begin to wait.
+    pub(crate) mails_wait: Notify,
+    /// Held by whoever sends the mails that wait, so that nobody sends one twice.
+    pub(crate) delivering: Mutex<()>,
     /// Whether `/readyz` says no, before the listeners close.
     draining: AtomicBool,
 }
@@ -179,6 +185,9 @@ impl App {
             settings: parts.settings,
             tasks,
             stop,
+            taken: events::Taken::default(),
+            mails_wait: Notify::new(),
+            delivering: Mutex::new(()),
             draining: AtomicBool::new(false),
         });
         scopes::fill(&app, found_schema).await?;
@@ -193,7 +202,7 @@ impl App {
             .serve(sockets.proxy, sockets.proxy_tls, self.stop.clone());
         let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
         self.tasks.spawn(jobs::run(Arc::clone(self)));
-        self.tasks.spawn(reminders::run(Arc::clone(self)));
+        self.tasks.spawn(waiting::run(Arc::clone(self)));
         self.tasks.spawn(events::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
@@ -204,6 +213,9 @@ impl App {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        if let Err(error) = events::write(self).await {
+            tracing::warn!(%error, "events were not written and are lost");
+        }
         self.store.close().await;
     }
 

@@ -1,93 +1,121 @@
-//! What the data plane notices of budgets becomes events: written once each, and told in the log.
+//! What happens becomes events, all in one way ([`raise`]): written once each, told in the log, and mailed to the owners and admins of
+//! the organization where there is a mail server.
+//!
+//! What the data plane notices is taken every second, or at once where it should not wait. What a notice means is the business of its
+//! own file.
 
+mod budgets;
+mod credentials;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_core::budget::{Notice, Noticed};
-use keystore_core::ids::EventId;
-use keystore_store::events::{self, Event};
-use keystore_store::{Tx, budgets};
-use keystore_wire::Time;
-use serde_json::json;
+use keystore_core::ids::{EventId, OrgId, ProjectId};
+use keystore_proxy::notices::Notice;
+use keystore_store::{Tx, events, mails};
+use keystore_wire::problem::Code;
+use serde_json::Value;
+use tokio::sync::Mutex;
 
 use crate::api::problem::ApiResult;
 use crate::app::App;
-use crate::budgets::load;
 
 /// How often it is asked what was noticed.
 const TURN: Duration = Duration::from_secs(1);
 
-/// Writes events until the server stops. What cannot be written waits.
+/// What was taken from the data plane and is not written yet.
+pub(crate) type Taken = Mutex<VecDeque<Notice>>;
+
+/// An event to be.
+#[derive(Debug, Clone)]
+pub(crate) struct New {
+    /// The organization.
+    pub(crate) org: OrgId,
+    /// The project that it belongs to, if it belongs to one.
+    pub(crate) project: Option<ProjectId>,
+    /// What happened, such as `usage.threshold`.
+    pub(crate) kind: &'static str,
+    /// The id of what it happened to.
+    pub(crate) subject: String,
+    /// The facts. No secret is one.
+    pub(crate) data: Value,
+    /// The name of what must not be told twice; without one it is news in any case.
+    pub(crate) once: Option<String>,
+    /// Whether it is worth a mail.
+    pub(crate) mailed: bool,
+}
+
+/// Writes down what was noticed, until the server stops. What cannot be written waits.
 pub(crate) async fn run(app: Arc<App>) {
-    let mut waiting = Vec::new();
     loop {
-        let stops = tokio::select! {
-            () = app.stop.cancelled() => true,
-            () = tokio::time::sleep(TURN) => false,
-        };
-        if let Err(error) = write(&app, &mut waiting).await {
-            tracing::warn!(%error, "events were not written; they are tried again in a second");
+        tokio::select! {
+            () = app.stop.cancelled() => return,
+            () = app.proxy.noticed() => {}
+            () = tokio::time::sleep(TURN) => {}
         }
-        if stops {
-            return;
+        if let Err(error) = write(&app).await {
+            tracing::warn!(%error, "events were not written; they are tried again in a second");
+            tokio::time::sleep(TURN).await;
         }
     }
 }
 
-/// Writes what was noticed since the last time, and what waits.
+/// Writes down what was noticed since the last time, and what waits.
 ///
 /// # Errors
-/// The store's; everything waits on then.
-pub(crate) async fn write(app: &App, waiting: &mut Vec<Notice>) -> ApiResult<()> {
-    waiting.extend(app.proxy.counters().take_notices());
-    if waiting.is_empty() {
-        return Ok(());
+/// `store_unavailable`; what is not written waits on.
+pub(crate) async fn write(app: &App) -> ApiResult<()> {
+    let mut waiting = app.taken.lock().await;
+    waiting.extend(app.proxy.take_notices());
+    while let Some(notice) = waiting.front() {
+        match tell(app, notice).await {
+            Err(error) if error.code() == Code::StoreUnavailable => return Err(error),
+            Err(error) => tracing::error!(%error, ?notice, "what was noticed cannot be told"),
+            Ok(()) => {}
+        }
+        waiting.pop_front();
     }
-    let mut tx = app.store.begin().await?;
-    for notice in waiting.iter() {
-        raise(app, &mut tx, notice).await?;
-    }
-    tx.commit().await?;
-    waiting.clear();
     Ok(())
 }
 
-async fn raise(app: &App, tx: &mut Tx, notice: &Notice) -> ApiResult<()> {
-    // A budget that was deleted meanwhile has nothing to tell.
-    let Some(row) = budgets::by_id(tx, notice.budget).await? else {
-        return Ok(());
+/// Does what a notice asks for, and raises its event, in one transaction.
+async fn tell(app: &App, notice: &Notice) -> ApiResult<()> {
+    let mut tx = app.store.begin().await?;
+    let new = match notice {
+        Notice::Budget(notice) => budgets::event(app, &mut tx, notice).await?,
+        Notice::Circuit(notice) => credentials::circuit(&mut tx, notice).await?,
+        Notice::RefusedKey(notice) => credentials::refused(app, &mut tx, notice).await?,
     };
-    let policy = load(app, row)?.policy;
-    let (kind, threshold) = match notice.what {
-        Noticed::Threshold(percent) => ("usage.threshold", Some(percent)),
-        Noticed::Exceeded => ("agent.budget_exceeded", None),
-    };
-    let mut data = json!({
-        "spent": policy.unit.show(notice.settled),
-        "limit": policy.unit.show(notice.limit),
-        "unit": policy.unit.as_str(),
-        "windowStart": Time::from(notice.window_start),
-    });
-    if let Some(percent) = threshold {
-        data["threshold"] = percent.into();
+    if let Some(new) = new {
+        raise(app, &mut tx, new).await?;
+        tx.commit().await?;
+        app.mails_wait.notify_one();
     }
-    let event = Event {
+    Ok(())
+}
+
+/// Writes an event that nobody was told of before, with the mails about it.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn raise(app: &App, tx: &mut Tx, new: New) -> ApiResult<()> {
+    let event = events::Event {
         id: EventId::new(app.ids.next()),
-        org: policy.org,
-        project: policy.project,
-        kind: kind.to_owned(),
-        subject: policy.budget.to_string(),
+        org: new.org,
+        project: new.project,
+        kind: new.kind.to_owned(),
+        subject: new.subject,
         at: app.clock.now(),
-        data,
+        data: new.data,
     };
-    let once = format!(
-        "{}:{}:{}",
-        notice.counter,
-        notice.window_start.0,
-        threshold.unwrap_or_default()
-    );
-    if events::raise(tx, &event, &once).await? {
-        tracing::warn!(kind, budget = %policy.budget, data = %event.data, "a budget");
+    let once = new.once.unwrap_or_else(|| event.id.to_string());
+    if !events::raise(tx, &event, &once).await? {
+        return Ok(());
+    }
+    tracing::warn!(kind = new.kind, org = %event.org, subject = event.subject, data = %event.data, "an event");
+    if new.mailed && app.mailer.delivers() {
+        mails::queue(tx, &event).await?;
     }
     Ok(())
 }

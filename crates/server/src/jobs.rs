@@ -1,6 +1,6 @@
 //! What the server does by itself, without being asked: one loop, one job after the other. A job that fails is logged and tried
 //! again at its next turn; none of them decides about a request. What waits for a mail server has a loop of its own
-//! ([`reminders`]).
+//! ([`waiting`]).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
 use crate::events;
+use crate::mail::waiting;
 use crate::reminders;
 
 /// How often the loop turns.
@@ -40,8 +41,8 @@ impl App {
     /// The store's.
     pub async fn do_jobs(&self) -> Result<(), ApiError> {
         turn(self, &mut None).await?;
-        reminders::deliver(self).await?;
-        events::write(self, &mut Vec::new()).await
+        events::write(self).await?;
+        waiting::deliver(self).await
     }
 }
 

@@ -2,17 +2,16 @@
 //!
 //! A mail that somebody asked for is posted, not awaited: no answer says by its content or by its time whether an address is
 //! known. One that cannot be sent is logged and not tried again; whoever waits for it asks for another. Nobody asks for a
-//! reminder: it is tried again (`crate::reminders`).
+//! mail about an event: it is tried again ([`waiting`]).
 
+mod events;
 mod shown;
 mod smtp;
+pub(crate) mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-
-use keystore_store::reminders::{DueKind, ReminderMail};
-use keystore_wire::credentials::DEFAULT_NAME;
 
 pub use shown::Shown;
 pub use smtp::{Smtp, SmtpSettings};
@@ -100,42 +99,6 @@ pub(crate) fn verification(api_url: &str, to: &str, code: &str) -> Mail {
             "There is an account for {to} on Keystore ({api_url}).\n\nTo confirm that the address is yours, run\n\n{verify}\nThe \
              code is good once, for a day. If the account is not yours, do nothing.\n"
         ),
-    }
-}
-
-/// A reminder of a credential's end or rotation.
-pub(crate) fn reminder(api_url: &str, mail: &ReminderMail) -> Mail {
-    let key = match mail.name.as_str() {
-        DEFAULT_NAME => mail.provider.clone(),
-        name => format!("{}/{}", mail.provider, one_line(name)),
-    };
-    let (what, then) = match mail.kind {
-        DueKind::Expiry => ("ends", "From then on, requests that need it are refused."),
-        DueKind::Rotation => ("should be rotated", "It works on after that."),
-    };
-    let (at, project) = (mail.due_at, &mail.project);
-    Mail {
-        to: mail.email.clone(),
-        subject: format!(
-            "The key {key} {what} on {}",
-            at.to_string().get(..10).unwrap_or_default()
-        ),
-        text: format!(
-            "The key {key} in the project {project} of {} on Keystore ({api_url}) {what} at {at}. {then}\n\nTo put a new one in its \
-             place, run\n\n  ks provider rotate {} --project {project} --api-url {api_url}\n\nYou get this because you are an owner \
-             or an admin there.\n",
-            one_line(&mail.org_name),
-            quoted(&key)
-        ),
-    }
-}
-
-/// A word of a command, as a shell takes it whole.
-fn quoted(word: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
-    match word.chars().all(plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 

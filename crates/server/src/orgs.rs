@@ -62,6 +62,7 @@ pub(crate) async fn found(app: &App, tx: &mut Tx, kek: WrappedKek, new: &Foundin
         time_zone: new.time_zone.unwrap_or(UTC).to_owned(),
         previous_time_zone: None,
         time_zone_changed_at: None,
+        event_mails: true,
         created_at: now,
         updated_at: now,
     };
@@ -152,6 +153,7 @@ pub(crate) async fn update(app: &App, tx: &mut Tx, caller: &Caller, change: Upda
             .name
             .map_or(org.name.clone(), |name| name.trim().to_owned()),
         slug: change.slug.unwrap_or_else(|| org.slug.clone()),
+        event_mails: change.event_mails.unwrap_or(org.event_mails),
         updated_at: now,
         ..org.clone()
     };

@@ -105,6 +105,7 @@ sql! {
         AND provider = COALESCE($3, provider) AND id > $4 ORDER BY id LIMIT $5";
     DUE = "SELECT * FROM credentials WHERE org = $1 AND project = COALESCE($2, project) \
         AND provider = COALESCE($3, provider) AND id > $4 AND (expires_at <= $6 OR rotate_after <= $6) ORDER BY id LIMIT $5";
+    ALL_DUE = "SELECT * FROM credentials WHERE expires_at <= $1 OR rotate_after <= $1 ORDER BY id";
     SET_STATUS = "UPDATE credentials SET status = $3, tested_at = $4, updated_at = $4 WHERE org = $1 AND id = $2";
     REFUSED = "UPDATE credentials SET status = $4, updated_at = $5 \
         WHERE org = $1 AND id = $2 AND current_version = $3 AND status <> $4 AND status <> 'disabled'";
@@ -225,6 +226,15 @@ pub async fn due(
     Ok(fetch_all!(
         conn, Credential, DUE, org, project, provider, after, limit, by
     )?)
+}
+
+/// The credentials of every organization that end or should be rotated by `by`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn all_due(conn: &mut Conn, by: Micros) -> Result<Vec<Credential>, StoreError> {
+    Ok(fetch_all!(conn, Credential, ALL_DUE, by)?)
 }
 
 /// Writes what a test at the vendor, or a person, found. `false` when there is no such credential.

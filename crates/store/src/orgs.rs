@@ -26,6 +26,8 @@ row! {
         pub previous_time_zone: Option<String>,
         /// When the time zone was last changed.
         pub time_zone_changed_at: Option<Micros>,
+        /// Whether events are mailed to its owners and admins.
+        pub event_mails: bool,
         /// When it was made.
         pub created_at: Micros,
         /// When it was last changed.
@@ -34,13 +36,13 @@ row! {
 }
 
 sql! {
-    INSERT = "INSERT INTO orgs (id, slug, name, time_zone, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6)";
+    INSERT = "INSERT INTO orgs (id, slug, name, time_zone, event_mails, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
     GET = "SELECT * FROM orgs WHERE id = $1";
     BY_SLUG = "SELECT * FROM orgs WHERE slug = $1";
     LIST = "SELECT * FROM orgs WHERE id > $1 ORDER BY id LIMIT $2";
     HOLD = "UPDATE orgs SET updated_at = updated_at WHERE id = $1";
     UPDATE = "UPDATE orgs SET slug = $2, name = $3, time_zone = $4, previous_time_zone = $5, time_zone_changed_at = $6, \
-        updated_at = $7 WHERE id = $1";
+        event_mails = $7, updated_at = $8 WHERE id = $1";
     CREDENTIALS = "SELECT id FROM credentials WHERE org = $1";
     DELETE_AGENTS = "DELETE FROM agents WHERE org = $1";
     DELETE_BUDGETS = "DELETE FROM budgets WHERE org = $1";
@@ -81,6 +83,7 @@ pub async fn insert(tx: &mut Tx, new: &Org) -> Result<(), StoreError> {
         new.slug,
         new.name,
         new.time_zone,
+        new.event_mails,
         new.created_at,
         new.updated_at
     )
@@ -126,7 +129,7 @@ pub async fn hold(tx: &mut Tx, id: OrgId) -> Result<bool, StoreError> {
     Ok(execute!(tx, HOLD, id)? == 1)
 }
 
-/// Writes names and time zones. `false` when there is no such organization.
+/// Writes names, time zones and whether events are mailed. `false` when there is no such organization.
 ///
 /// # Errors
 ///
@@ -141,6 +144,7 @@ pub async fn update(tx: &mut Tx, changed: &Org) -> Result<bool, StoreError> {
         changed.time_zone,
         changed.previous_time_zone,
         changed.time_zone_changed_at,
+        changed.event_mails,
         changed.updated_at
     )
     .map_err(unique("an organization with this slug"))?;

@@ -14,8 +14,10 @@ pub struct Event {
     /// The id; ids ascend with time.
     #[schema(value_type = String, example = "evt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: EventId,
-    /// What happened: `usage.threshold`, when a budget reached one of its thresholds, and `agent.budget_exceeded`, when a call was
-    /// refused for a budget, both once a window.
+    /// What happened. `usage.threshold`: a budget reached one of its thresholds; `agent.budget_exceeded`: a call was refused for a
+    /// budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and calls are held back;
+    /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
+    /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
     #[schema(example = "usage.threshold")]
     pub kind: String,
     /// The id of what it happened to.
@@ -27,7 +29,8 @@ pub struct Event {
     pub project_id: Option<ProjectId>,
     /// When it was noticed.
     pub at: Time,
-    /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`.
+    /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
+    /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`.
     pub data: Value,
 }
 

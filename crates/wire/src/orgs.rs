@@ -22,6 +22,8 @@ pub struct Org {
     /// The IANA time zone whose days, weeks and months its budgets follow.
     #[schema(example = "Europe/Berlin")]
     pub time_zone: String,
+    /// Whether its events are mailed to its owners and admins.
+    pub event_mails: bool,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
@@ -56,6 +58,9 @@ pub struct UpdateOrg {
     /// A new time zone; budgets follow it from their next window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_zone: Option<String>,
+    /// Whether events are mailed to owners and admins; they are, until this says no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_mails: Option<bool>,
 }
 
 /// `DELETE /v1/org`.

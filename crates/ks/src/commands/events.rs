@@ -2,6 +2,7 @@
 
 use clap::Args;
 use keystore_wire::events::{Event, ListEvents};
+use serde_json::Value;
 
 use super::{Context, moment};
 use crate::output::table;
@@ -27,17 +28,23 @@ pub(crate) async fn run(args: EventsArgs, context: &Context<'_>) -> anyhow::Resu
     let events: Vec<Event> = context.client.list(&["events"], &query, args.limit).await?;
     context.output.data(&events, || {
         let rows = events.iter().map(|event| {
-            let text = |fact: &str| event.data[fact].as_str().unwrap_or_default().to_owned();
-            let threshold = event.data["threshold"].as_u64();
             [
                 moment(event.at),
                 event.kind.clone(),
                 event.subject.clone(),
-                threshold.map_or_else(String::new, |percent| format!("{percent} %")),
-                text("spent"),
-                text("limit"),
+                facts(&event.data),
             ]
         });
-        table(["AT", "KIND", "OF", "THRESHOLD", "SPENT", "LIMIT"], rows)
+        table(["AT", "KIND", "OF", "FACTS"], rows)
     })
+}
+
+/// `limit 20.00, spent 16.04, threshold 80`.
+fn facts(data: &Value) -> String {
+    let facts = data.as_object().into_iter().flatten();
+    let facts = facts.map(|(name, value)| match value {
+        Value::String(text) => format!("{name} {text}"),
+        other => format!("{name} {other}"),
+    });
+    facts.collect::<Vec<_>>().join(", ")
 }

@@ -26,9 +26,9 @@ pub(crate) enum OrgCommand {
         after_help = "Examples:\n  ks org create 'Acme Labs'\n  ks org create 'Acme Labs' --slug labs --time-zone Europe/Berlin"
     )]
     Create(CreateArgs),
-    /// Change its names and its time zone
+    /// Change its names, its time zone, and whether events are mailed
     #[command(
-        after_help = "Examples:\n  ks org update --name 'Acme Inc'\n  ks org update --time-zone America/New_York"
+        after_help = "Examples:\n  ks org update --name 'Acme Inc'\n  ks org update --time-zone America/New_York\n  ks org update --event-mails false"
     )]
     Update(UpdateArgs),
     /// Show or change what all calls of the organization together may not pass
@@ -77,6 +77,9 @@ pub(crate) struct UpdateArgs {
     /// A new time zone; budgets follow it from their next window
     #[arg(long, value_name = "ZONE")]
     time_zone: Option<String>,
+    /// Whether its events are mailed to its owners and admins, where the server sends mails
+    #[arg(long, value_name = "BOOL")]
+    event_mails: Option<bool>,
 }
 
 /// `ks org transfer`.
@@ -141,6 +144,15 @@ fn show(org: &Org, context: &Context<'_>) -> anyhow::Result<()> {
             ("Name", org.name.clone()),
             ("Slug", org.slug.clone()),
             ("Time zone", org.time_zone.clone()),
+            (
+                "Event mails",
+                if org.event_mails {
+                    "to owners and admins"
+                } else {
+                    "off"
+                }
+                .to_owned(),
+            ),
             ("Created", moment(org.created_at)),
             ("ID", org.id.to_string()),
         ])
@@ -166,6 +178,7 @@ async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         name: args.name,
         slug: args.slug,
         time_zone: args.time_zone,
+        event_mails: args.event_mails,
     };
     let org: Org = context.client.patch(&["org"], &body).await?;
     show(&org, context)

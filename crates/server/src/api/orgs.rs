@@ -122,6 +122,7 @@ pub(crate) fn wire(row: Row) -> Org {
         slug: row.slug,
         name: row.name,
         time_zone: row.time_zone,
+        event_mails: row.event_mails,
         created_at: row.created_at.into(),
         updated_at: row.updated_at.into(),
     }

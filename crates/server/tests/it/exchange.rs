@@ -7,6 +7,7 @@ mod budgets;
 mod catalog;
 mod control;
 mod endings;
+mod events;
 mod health;
 mod journal;
 mod kill;

@@ -174,6 +174,7 @@ impl Bench {
             time_zone: "UTC".into(),
             previous_time_zone: None,
             time_zone_changed_at: None,
+            event_mails: true,
             created_at: at,
             updated_at: at,
         };

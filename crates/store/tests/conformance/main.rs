@@ -8,11 +8,11 @@
 mod audit;
 mod bench;
 mod journal;
+mod mails;
 mod money;
 mod outage;
 mod people;
 mod policies;
-mod reminders;
 mod resources;
 
 /// `on_both!(module { test, … })`: each `async fn test(bench: Bench)` of the module, on either engine.
@@ -56,9 +56,9 @@ on_both! {
         one_kek_is_active,
         a_key_is_claimed_once,
     }
-    reminders {
-        what_is_due_is_found_and_reminded_of_once,
-        a_reminders_mail_waits_for_who_can_act_on_it,
+    mails {
+        what_is_due_is_found_and_an_event_is_raised_once,
+        a_mail_waits_for_who_can_act_on_it,
     }
     people {
         an_organization_ends_with_everything_but_its_records,

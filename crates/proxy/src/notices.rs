@@ -1,0 +1,127 @@
+//! What the data plane notices that somebody may want to hear of, kept in memory until the control plane takes it and writes it down.
+//! The request path waits for none of it.
+//!
+//! A thing that happens with every call is told once: a key that its vendor refuses, once until that is taken; a host that fails and
+//! answers by turns, once for as long as it does ([`outages`]).
+
+mod outages;
+
+use std::sync::Mutex;
+
+use keystore_core::budget;
+use keystore_core::circuit::Change;
+use keystore_core::ids::{CredentialId, OrgId};
+use tokio::sync::Notify;
+
+use crate::Proxy;
+use crate::authorize::Permit;
+use crate::cache::ReadyCredential;
+use crate::lock::lock;
+pub(crate) use outages::Host;
+use outages::Outages;
+
+/// Something that was noticed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Of a budget.
+    Budget(budget::Notice),
+    /// A host fails, or answers again.
+    Circuit(CircuitNotice),
+    /// A vendor refuses a key.
+    RefusedKey(RefusedKey),
+}
+
+/// A host of a credential fails so often that calls are held back, or has answered again for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CircuitNotice {
+    /// The organization.
+    pub org: OrgId,
+    /// The credential that is sent there.
+    pub credential: CredentialId,
+    /// The host, without its port.
+    pub host: String,
+    /// Whether it fails; else it answers again.
+    pub fails: bool,
+}
+
+/// A vendor refuses a version of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The organization.
+    pub org: OrgId,
+    /// The credential.
+    pub credential: CredentialId,
+    /// The version.
+    pub version: u32,
+}
+
+/// What was noticed and not taken yet.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    kept: Mutex<Kept>,
+    came: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    waiting: Vec<Notice>,
+    outages: Outages,
+}
+
+impl Notices {
+    /// Keeps a notice, unless the same one waits already.
+    fn add(&self, notice: Notice) {
+        let mut kept = lock(&self.kept);
+        if !kept.waiting.contains(&notice) {
+            kept.waiting.push(notice);
+            drop(kept);
+            self.came.notify_one();
+        }
+    }
+}
+
+impl Proxy {
+    /// What was noticed since this was asked last, oldest first of each kind.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        let mut all: Vec<_> = self
+            .counters
+            .take_notices()
+            .into_iter()
+            .map(Notice::Budget)
+            .collect();
+        let mut kept = lock(&self.notices.kept);
+        all.append(&mut kept.waiting);
+        let over = kept.outages.over(self.clock.boottime());
+        all.extend(over.map(|host| Notice::Circuit(host.answers())));
+        all
+    }
+
+    /// Returns once there is something to take that should not wait.
+    pub async fn noticed(&self) {
+        self.notices.came.notified().await;
+    }
+
+    /// The vendor refused `credential`.
+    pub(crate) fn note_bad_key(&self, permit: &Permit, credential: &ReadyCredential) {
+        if !permit.grant().is_known_bad() {
+            self.notices.add(Notice::RefusedKey(RefusedKey {
+                org: permit.agent.policy.org,
+                credential: credential.id,
+                version: credential.version,
+            }));
+        }
+    }
+
+    /// The circuit of a host opened or closed.
+    pub(crate) fn note_circuit(&self, host: Host, change: Change) {
+        let mut kept = lock(&self.notices.kept);
+        match change {
+            Change::Closed => kept.outages.answers(&host, self.clock.boottime()),
+            Change::Opened(_) if kept.outages.fails(&host) => {
+                drop(kept);
+                self.notices.add(Notice::Circuit(host.fails()));
+            }
+            Change::Opened(_) => {}
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! What a mail about an event says: what happened, what follows from it, and the command that helps.
+
+use keystore_store::mails::Waiting;
+use keystore_wire::credentials::DEFAULT_NAME;
+
+use super::{Mail, one_line};
+use crate::reminders::{EXPIRING, ROTATION_DUE};
+
+/// The words of one event.
+struct Words {
+    subject: String,
+    /// What happened: sentences.
+    happened: String,
+    /// What the command is for.
+    purpose: &'static str,
+    /// The command, without `ks` and the server's address.
+    command: String,
+}
+
+/// The mail about an event to one person.
+pub(super) fn mail(api_url: &str, waiting: &Waiting) -> Mail {
+    let Words {
+        subject,
+        happened,
+        purpose,
+        command,
+    } = words(&Place { api_url, waiting });
+    Mail {
+        to: waiting.email.clone(),
+        subject: one_line(&subject),
+        text: format!(
+            "{happened}\n\n{purpose}, run\n\n  ks {command} --api-url {api_url}\n\nYou get this because you are an owner or an \
+             admin there. `ks org update --event-mails false` turns these mails off.\n"
+        ),
+    }
+}
+
+/// Where it happened, and the facts.
+struct Place<'a> {
+    api_url: &'a str,
+    waiting: &'a Waiting,
+}
+
+impl Place<'_> {
+    /// A fact as text; empty where there is none.
+    fn fact(&self, name: &str) -> String {
+        match &self.waiting.data[name] {
+            serde_json::Value::String(text) => one_line(text),
+            serde_json::Value::Null => String::new(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The key as commands name it.
+    fn key(&self) -> String {
+        let (provider, name) = (self.fact("provider"), self.fact("name"));
+        match name == DEFAULT_NAME {
+            true => provider,
+            false => format!("{provider}/{name}"),
+        }
+    }
+
+    fn org(&self) -> String {
+        format!(
+            "{} on Keystore ({})",
+            one_line(&self.waiting.org_name),
+            self.api_url
+        )
+    }
+
+    /// In which project of which organization.
+    fn project(&self) -> String {
+        match &self.waiting.project {
+            Some(project) => format!("in the project {project} of {}", self.org()),
+            None => format!("in {}", self.org()),
+        }
+    }
+
+    /// A command about the key.
+    fn about_key(&self, what: &str) -> String {
+        self.within(format!("provider {what} {}", quoted(&self.key())))
+    }
+
+    /// A command in the project.
+    fn within(&self, command: String) -> String {
+        match &self.waiting.project {
+            Some(project) => format!("{command} --project {project}"),
+            None => command,
+        }
+    }
+}
+
+fn words(place: &Place<'_>) -> Words {
+    let fact = |name: &str| place.fact(name);
+    let subject = &place.waiting.subject;
+    match place.waiting.kind.as_str() {
+        "usage.threshold" => Words {
+            subject: format!("A budget has used {} %", fact("threshold")),
+            happened: format!(
+                "A budget {} has used {} % of what it allows: {} of {} ({}) since {}.",
+                place.project(),
+                fact("threshold"),
+                fact("spent"),
+                fact("limit"),
+                fact("unit"),
+                fact("windowStart")
+            ),
+            purpose: "To see it",
+            command: format!("budget show {subject}"),
+        },
+        "agent.budget_exceeded" => Words {
+            subject: "A budget refuses calls".to_owned(),
+            happened: format!(
+                "A budget {} does not afford a call any more, which was refused: {} of {} ({}) are spent since {}.",
+                place.project(),
+                fact("spent"),
+                fact("limit"),
+                fact("unit"),
+                fact("windowStart")
+            ),
+            purpose: "To raise it for a while",
+            command: format!("budget raise {subject} --limit <amount> --for 24h"),
+        },
+        "credential.invalid" => Words {
+            subject: format!("{} refuses the key {}", fact("provider"), place.key()),
+            happened: format!(
+                "{} refuses the key {} {}. Requests that need it fail.",
+                fact("provider"),
+                place.key(),
+                place.project()
+            ),
+            purpose: "To put a new one in its place",
+            command: place.about_key("rotate"),
+        },
+        "provider.circuit_opened" => Words {
+            subject: format!("{} fails", fact("host")),
+            happened: format!(
+                "{} fails again and again. Calls with the key {} {} are held back until it answers.",
+                fact("host"),
+                place.key(),
+                place.project()
+            ),
+            purpose: "To ask it now",
+            command: place.about_key("test"),
+        },
+        "provider.circuit_closed" => Words {
+            subject: format!("{} answers again", fact("host")),
+            happened: format!(
+                "{} answers again. Calls with the key {} {} go on.",
+                fact("host"),
+                place.key(),
+                place.project()
+            ),
+            purpose: "To see what happened",
+            command: "events".to_owned(),
+        },
+        EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
+        ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
+        other => Words {
+            subject: other.to_owned(),
+            happened: format!("{other}: {subject} {}.", place.project()),
+            purpose: "To see what happened",
+            command: "events".to_owned(),
+        },
+    }
+}
+
+/// A reminder of a credential's end or rotation.
+fn reminder(place: &Place<'_>, what: &str, then: &str) -> Words {
+    let (key, at) = (place.key(), place.fact("dueAt"));
+    Words {
+        subject: format!("The key {key} {what} on {}", at.get(..10).unwrap_or_default()),
+        happened: format!("The key {key} {} {what} at {at}. {then}", place.project()),
+        purpose: "To put a new one in its place",
+        command: place.about_key("rotate"),
+    }
+}
+
+/// A word of a command, as a shell takes it whole.
+fn quoted(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./".contains(letter);
+    match word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
