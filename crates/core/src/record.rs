@@ -1,4 +1,5 @@
-//! What the journal records: the intent before a request goes out, the outcome after it, and refusals.
+//! What the journal records: the intent before a request goes out, what more is held for it while it runs, the outcome after it, and
+//! refusals.
 //!
 //! The CBOR form of these types is durable. Fields have numbers; a number is never reused, and a new field is optional.
 //! Texts are borrowed: from the request when a record is written, from the journal's bytes when it is read.
@@ -28,6 +29,14 @@ pub struct HeldBudget {
     /// What is held against it, in its unit; in records that do not say, the intent's `hold`.
     #[n(3)]
     pub amount: Option<i64>,
+}
+
+impl Intent<'_> {
+    /// The intent as it stands after this.
+    pub fn grow(&mut self, topup: &Topup<'_>) {
+        self.hold = topup.hold;
+        self.budgets = Cow::Owned(topup.budgets.to_vec());
+    }
 }
 
 impl HeldBudget {
@@ -102,6 +111,20 @@ pub struct Intent<'a> {
     /// For whom the call is made, where the agent says so.
     #[b(17)]
     pub end_user: Option<&'a str>,
+}
+
+/// What is held for a call from now on: it grew with what the answer has cost so far. Not waited for.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Topup<'a> {
+    /// The attempt. One without an open intent changes nothing.
+    #[n(0)]
+    pub attempt: AttemptId,
+    /// What a crash would settle at.
+    #[n(1)]
+    pub hold: NanoUsd,
+    /// What is held against each budget, as a whole.
+    #[n(2)]
+    pub budgets: Cow<'a, [HeldBudget]>,
 }
 
 /// How an attempt ended.
@@ -285,4 +308,7 @@ pub enum Record<'a> {
     /// Instead.
     #[n(2)]
     Refusal(#[b(0)] Refusal<'a>),
+    /// Between.
+    #[n(3)]
+    Topup(#[b(0)] Topup<'a>),
 }

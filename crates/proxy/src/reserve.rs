@@ -16,7 +16,7 @@ use hyper::body::Incoming;
 use keystore_catalog::{Billing, PriceRef};
 use keystore_core::budget::Amounts;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
-use keystore_core::record::{Ending, HeldBudget, Intent};
+use keystore_core::record::{Ending, HeldBudget, Intent, Topup};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, JournalError};
 use uuid::Uuid;
@@ -273,6 +273,7 @@ impl Reservation {
     pub(crate) fn grow(&mut self, meter: &Meter) -> Result<(), Deny> {
         let Some(open) = &mut self.open else { return Ok(()) };
         let Open {
+            attempt,
             growth: Some(growth),
             price: Some(price),
             budgets,
@@ -293,6 +294,11 @@ impl Reservation {
         let now = self.proxy.clock.now();
         let grown = growth.grow(&self.proxy.counters, now, budgets, missing);
         *hold = NanoUsd(hold.0.saturating_add(grown.map_err(Deny::BudgetExceeded)?.0));
+        self.proxy.store.journal().topup(&Topup {
+            attempt: *attempt,
+            hold: *hold,
+            budgets: Cow::Borrowed(budgets),
+        });
         Ok(())
     }
 

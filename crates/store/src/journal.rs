@@ -15,7 +15,7 @@ pub(crate) mod writer;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use keystore_core::record::{Intent, Outcome, Refusal};
+use keystore_core::record::{Intent, Outcome, Refusal, Topup};
 use tokio::sync::Notify;
 
 use batch::RecordRef;
@@ -155,6 +155,11 @@ impl Journal {
     /// Records an outcome. Does not wait; it is not lost while the process lives.
     pub fn outcome(&self, outcome: &Outcome<'_>) {
         self.append(RecordRef::Outcome(outcome));
+    }
+
+    /// Records that more is held for a running call. Does not wait; it is not lost while the process lives.
+    pub fn topup(&self, topup: &Topup<'_>) {
+        self.append(RecordRef::Topup(topup));
     }
 
     fn append(&self, record: RecordRef<'_>) {

@@ -78,7 +78,7 @@ pub(crate) async fn recover(
         }
         let mut body = Vec::new();
         for intent in &open {
-            let outcome = crash_outcome(&batch::intent(intent)?.0, now);
+            let outcome = crash_outcome(&batch::open_intent(intent)?.0, now);
             batch::push(&mut body, RecordRef::Outcome(&outcome))?;
         }
         head += 1;

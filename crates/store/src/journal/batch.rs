@@ -3,7 +3,7 @@
 //! The same bytes stand in a journal row and in a frame of the spool, and the same frames in what the projections keep of a
 //! record. Records are encoded in place from references, in the form that `Record` decodes from; what is decoded borrows from the bytes.
 
-use keystore_core::record::{Intent, Outcome, Record, Refusal};
+use keystore_core::record::{Intent, Outcome, Record, Refusal, Topup};
 
 use crate::error::StoreError;
 
@@ -18,6 +18,7 @@ pub(crate) enum RecordRef<'a> {
     Intent(&'a Intent<'a>),
     Outcome(&'a Outcome<'a>),
     Refusal(&'a Refusal<'a>),
+    Topup(&'a Topup<'a>),
 }
 
 /// Appends a record. On failure the batch is as before.
@@ -51,6 +52,7 @@ fn encode(
         RecordRef::Intent(intent) => encoder.array(2)?.u32(0)?.array(1)?.encode(intent)?,
         RecordRef::Outcome(outcome) => encoder.array(2)?.u32(1)?.array(1)?.encode(outcome)?,
         RecordRef::Refusal(refusal) => encoder.array(2)?.u32(2)?.array(1)?.encode(refusal)?,
+        RecordRef::Topup(topup) => encoder.array(2)?.u32(3)?.array(1)?.encode(topup)?,
     };
     Ok(())
 }
@@ -77,13 +79,21 @@ pub(crate) fn records(body: &[u8]) -> Records<'_> {
     }
 }
 
-/// The intent that is the only record of a batch.
-pub(crate) fn intent(body: &[u8]) -> Result<(Intent<'_>, &[u8]), StoreError> {
-    match records(body).next().transpose()? {
-        Some(Framed {
-            record: Record::Intent(intent),
-            frame,
-        }) => Ok((intent, frame)),
+/// An open intent as it is kept: a batch of itself and, where its hold grew, of its last top-up. Gives it as it stands, and its
+/// own frame.
+pub(crate) fn open_intent(body: &[u8]) -> Result<(Intent<'_>, &[u8]), StoreError> {
+    let mut records = records(body);
+    let (Some(Framed { record, frame }), topup) =
+        (records.next().transpose()?, records.next().transpose()?)
+    else {
+        return Err(StoreError::damaged("an open intent that is empty"));
+    };
+    match (record, topup.map(|framed| framed.record)) {
+        (Record::Intent(intent), None) => Ok((intent, frame)),
+        (Record::Intent(mut intent), Some(Record::Topup(topup))) => {
+            intent.grow(&topup);
+            Ok((intent, frame))
+        }
         _ => Err(StoreError::damaged("an open intent that is none")),
     }
 }

@@ -284,6 +284,7 @@ fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
             }
             Record::Outcome(outcome) => batch::push(&mut kept, RecordRef::Outcome(&outcome)),
             Record::Refusal(refusal) => batch::push(&mut kept, RecordRef::Refusal(&refusal)),
+            Record::Topup(topup) => batch::push(&mut kept, RecordRef::Topup(&topup)),
         };
         if let Err(error) = pushed {
             tracing::error!(%error, "a record was not kept");

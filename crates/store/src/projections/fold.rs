@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, OrgId, ProjectId, RequestId};
-use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal};
+use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal, Topup};
 use keystore_core::{Bucket, Micros};
 
 use crate::error::StoreError;
@@ -12,7 +12,7 @@ use crate::journal::batch::{self, Framed};
 /// What the tables already know of the records' subjects.
 #[derive(Default)]
 pub(super) struct Known {
-    /// Open intents that an outcome among the records may end, each as a batch of its own.
+    /// Open intents of which the records may tell, each as it is kept.
     pub(super) open: HashMap<AttemptId, Vec<u8>>,
     /// Requests of refusals that were taken in before.
     pub(super) refused: HashSet<RequestId>,
@@ -21,8 +21,9 @@ pub(super) struct Known {
 /// What a chunk of records changes.
 #[derive(Default)]
 pub(super) struct Effects<'a> {
-    /// Open at the end of the chunk and begun in it: the journal row of the intent, and its frame.
-    pub(super) opened: BTreeMap<AttemptId, (i64, &'a [u8])>,
+    /// Open at the end of the chunk and begun or grown in it: the journal row that did, and the frames of the intent and of its
+    /// last top-up, if there is one.
+    pub(super) opened: BTreeMap<AttemptId, (i64, [&'a [u8]; 2])>,
     /// Open before the chunk and ended in it.
     pub(super) ended: Vec<AttemptId>,
     /// What ended, in order.
@@ -92,13 +93,13 @@ pub(super) fn fold<'a>(
         next: last + 1,
     };
     for (attempt, body) in &known.open {
-        let (intent, frame) = batch::intent(body)?;
-        let row = None;
-        fold.open.insert(*attempt, Open { row, intent, frame });
+        let (intent, frame) = batch::open_intent(body)?;
+        fold.open.insert(*attempt, Open::new(intent, frame));
     }
     for (row, Framed { record, frame }) in records {
         match record {
             Record::Intent(intent) => fold.intent(row, intent, frame),
+            Record::Topup(topup) => fold.topup(row, &topup, frame),
             Record::Outcome(outcome) => fold.outcome(&outcome, frame),
             Record::Refusal(refusal) => fold.refusal(&refusal, frame),
         }
@@ -115,18 +116,47 @@ struct Fold<'a> {
 
 /// An intent without an outcome so far.
 struct Open<'a> {
-    /// Its journal row; none when it is in the table already.
-    row: Option<i64>,
     intent: Intent<'a>,
     frame: &'a [u8],
+    /// It is in the table already.
+    is_kept: bool,
+    /// The journal row by which what is in the table changes.
+    row: Option<i64>,
+    /// The frame of its last top-up in this chunk.
+    topup: &'a [u8],
+}
+
+impl<'a> Open<'a> {
+    const fn new(intent: Intent<'a>, frame: &'a [u8]) -> Self {
+        Self {
+            intent,
+            frame,
+            is_kept: true,
+            row: None,
+            topup: &[],
+        }
+    }
 }
 
 impl<'a> Fold<'a> {
     fn intent(&mut self, row: i64, intent: Intent<'a>, frame: &'a [u8]) {
         let key = (intent.agent, intent.provider, utc_day(intent.at));
         *self.effects.admitted.entry(key).or_default() += 1;
-        let row = Some(row);
-        self.open.insert(intent.attempt, Open { row, intent, frame });
+        let open = Open {
+            is_kept: false,
+            row: Some(row),
+            ..Open::new(intent, frame)
+        };
+        self.open.insert(open.intent.attempt, open);
+    }
+
+    /// One of a call that has ended changes nothing.
+    fn topup(&mut self, row: i64, topup: &Topup<'a>, frame: &'a [u8]) {
+        if let Some(open) = self.open.get_mut(&topup.attempt) {
+            open.intent.grow(topup);
+            open.row.get_or_insert(row);
+            open.topup = frame;
+        }
     }
 
     /// The first outcome of an attempt counts. One without an open intent is a later one, or its intent was never written.
@@ -134,7 +164,7 @@ impl<'a> Fold<'a> {
         let Some(open) = self.open.remove(&outcome.attempt) else {
             return;
         };
-        if open.row.is_none() {
+        if open.is_kept {
             self.effects.ended.push(outcome.attempt);
         }
         let intent = open.intent;
@@ -204,11 +234,11 @@ impl<'a> Fold<'a> {
     }
 
     fn end(mut self) -> Effects<'a> {
-        let begun = self
+        let changed = self
             .open
             .into_iter()
-            .filter_map(|(attempt, open)| Some((attempt, (open.row?, open.frame))));
-        self.effects.opened.extend(begun);
+            .filter_map(|(attempt, open)| Some((attempt, (open.row?, [open.frame, open.topup]))));
+        self.effects.opened.extend(changed);
         self.effects
     }
 }

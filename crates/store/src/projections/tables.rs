@@ -84,22 +84,23 @@ macro_rules! with_ids {
 
 /// What the tables know of the subjects of `records`.
 pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {
-    let (mut begun, mut ended, mut refused) = (HashSet::new(), Vec::new(), Vec::new());
+    let (mut begun, mut before, mut refused) = (HashSet::new(), Vec::new(), Vec::new());
     for (_, framed) in records {
         match &framed.record {
             Record::Intent(intent) => {
                 begun.insert(intent.attempt);
             }
-            Record::Outcome(outcome) => ended.push(outcome.attempt),
+            Record::Outcome(outcome) => before.push(outcome.attempt),
+            Record::Topup(topup) => before.push(topup.attempt),
             Record::Refusal(refusal) => refused.push((refusal.org, refusal.request)),
         }
     }
-    ended.retain(|attempt| !begun.contains(attempt));
+    before.retain(|attempt| !begun.contains(attempt));
     let open = with_ids!(
         conn,
         (Uuid, Vec<u8>),
         "SELECT attempt, body FROM open_intents WHERE attempt IN ",
-        ended
+        before
     );
     let mut known = Known::default();
     for (attempt, body) in open {
@@ -115,13 +116,13 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), 
         conn,
         &effects.opened,
         "INSERT INTO open_intents (attempt, seq, body) ",
-        |values, (attempt, (seq, frame))| {
+        |values, (attempt, (seq, frames))| {
             values
                 .push_bind(attempt.raw())
                 .push_bind(*seq)
-                .push_bind(batch::of(&[*frame]));
+                .push_bind(batch::of(frames));
         },
-        ""
+        " ON CONFLICT (attempt) DO UPDATE SET body = excluded.body"
     );
     delete_ended(conn, &effects.ended).await?;
     insert_pages(conn, &pages::pages(&effects.ended_calls)).await?;

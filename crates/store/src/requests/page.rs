@@ -72,6 +72,8 @@ fn call(frames: &[u8]) -> Result<(Call<'_>, &[u8]), StoreError> {
             ) => Ok((Call::Ended(intent, outcome), rest)),
             _ => Err(StoreError::damaged("an intent without its outcome")),
         },
-        Record::Outcome(_) => Err(StoreError::damaged("an outcome without its intent")),
+        Record::Outcome(_) | Record::Topup(_) => {
+            Err(StoreError::damaged("what follows an intent, without it"))
+        }
     }
 }

@@ -87,6 +87,7 @@ on_both! {
     }
     money {
         projections_equal_a_naive_fold,
+        a_crash_settles_at_the_hold_as_it_grew,
         the_first_outcome_counts,
         a_killed_projection_counts_once,
         a_rebuild_changes_nothing,

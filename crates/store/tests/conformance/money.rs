@@ -1,10 +1,11 @@
 //! Exactly once: the projections against a naive fold.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use keystore_core::Micros;
+use keystore_core::{Micros, NanoUsd};
 use keystore_core::ids::BudgetId;
-use keystore_core::record::{Ending, Intent, Outcome, Refusal};
+use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Refusal, Topup};
 use keystore_store::failpoints::Action;
 use keystore_store::{Durability, Store, budgets, requests, usage};
 use proptest::prelude::*;
@@ -20,6 +21,11 @@ enum Step {
     Intent {
         hold: i64,
         budgets: u8,
+    },
+    /// More is held for the intent with this number (modulo those there are); it may have ended.
+    Topup {
+        of: usize,
+        more: i64,
     },
     /// An outcome of the intent with this number (modulo those there are); may be a second one.
     Outcome {
@@ -37,6 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..1_000_i64, 0..4_u8).prop_map(|(hold, budgets)| Step::Intent { hold, budgets }),
         10 => (any::<usize>(), 0..2_000_i64, prop::bool::weighted(0.1))
             .prop_map(|(of, cost, not_sent)| Step::Outcome { of, cost, not_sent }),
+        4 => (any::<usize>(), 0..500_i64).prop_map(|(of, more)| Step::Topup { of, more }),
         2 => Just(Step::Refusal),
         2 => Just(Step::Project),
         1 => Just(Step::Restart),
@@ -109,6 +116,16 @@ async fn play(
                     .await
                     .unwrap();
                 model.intents.push(intent);
+            }
+            Step::Topup { of, more } => {
+                let Some(number) = of.checked_rem(model.intents.len()) else {
+                    continue;
+                };
+                let topup = grown(&model.intents[number], more);
+                store.journal().topup(&topup);
+                if !model.ended.contains_key(&number) {
+                    model.intents[number].grow(&topup);
+                }
             }
             Step::Outcome { of, cost, not_sent } => {
                 let Some(number) = of.checked_rem(model.intents.len()) else {
@@ -253,6 +270,53 @@ pub(crate) async fn the_first_outcome_counts(bench: Bench) {
         .unwrap();
     assert_eq!(settled, 20);
     assert_eq!(bench.count(REQUESTS).await, 1);
+    store.close().await;
+}
+
+/// The top-up by which `more` is held for the call, in each of its budgets.
+fn grown(intent: &Intent<'_>, more: i64) -> Topup<'static> {
+    let hold = NanoUsd(intent.hold.0 + more);
+    let held = intent.budgets.iter().map(|held| HeldBudget {
+        amount: Some(held.amount.unwrap_or(intent.hold.0) + more),
+        ..*held
+    });
+    Topup {
+        attempt: intent.attempt,
+        hold,
+        budgets: Cow::Owned(held.collect()),
+    }
+}
+
+pub(crate) async fn a_crash_settles_at_the_hold_as_it_grew(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let budget = bench.id(BudgetId::new);
+    let mut intents = Vec::new();
+    for _ in 0..3 {
+        let intent = bench.intent(&world, 50, &[budget]);
+        let written = store.journal().intent(&intent, Durability::Process);
+        written.await.unwrap();
+        intents.push(intent);
+    }
+    // One grows twice: in the chunk of its intent, and when it is in the table already. One grows in the table alone. One has ended.
+    store.journal().topup(&grown(&intents[0], 10));
+    store.journal().outcome(&outcome(&intents[2], 7));
+    store.project_now().await.unwrap();
+    store.journal().topup(&grown(&intents[0], 100));
+    store.journal().topup(&grown(&intents[1], 1_000));
+    store.journal().topup(&grown(&intents[2], 5));
+    store.project_now().await.unwrap();
+    let (store, recovery) = bench.reopen(store).await;
+    assert_eq!(recovery.crashed, 2);
+    let mut conn = store.read().await.unwrap();
+    let settled = budgets::spent(&mut conn, budget, Micros(0)).await.unwrap();
+    assert_eq!(settled, 150 + 1_050 + 7);
+    let rows = requests::list(&mut conn, world.org, &requests::Filter::default(), None, 10)
+        .await
+        .unwrap();
+    let costs: BTreeSet<i64> = rows.iter().map(|row| row.cost.0).collect();
+    assert_eq!(costs, BTreeSet::from([7, 150, 1_050]));
+    drop(conn);
     store.close().await;
 }
 
