@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use keystore_store::Durability;
+
 /// Settings of the data plane.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
@@ -21,6 +23,10 @@ pub struct ProxyConfig {
     pub head_timeout: Duration,
     /// How long a silence within an upstream's answer may last.
     pub idle_timeout: Duration,
+    /// How long a client may leave what there is of an answer unread; then it counts as gone.
+    pub stall_timeout: Duration,
+    /// What the intent of a call with a customer's own key must survive before the call is sent.
+    pub durability: Durability,
     /// How long metering goes on after the client has left.
     pub drain_timeout: Duration,
     /// How many answers may be metered without a client at the same time; beyond it they settle at once.
@@ -45,6 +51,8 @@ impl Default for ProxyConfig {
             connect_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(300),
+            stall_timeout: Duration::from_secs(300),
+            durability: Durability::Process,
             drain_timeout: Duration::from_secs(60),
             max_drains: 64,
             allow_private: BTreeSet::new(),

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use keystore_catalog::{Billing, PriceRef};
 use keystore_core::budget::Amounts;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
+use keystore_core::policy::Source;
 use keystore_core::record::{Ending, HeldBudget, Intent, Topup};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, JournalError};
@@ -105,7 +106,8 @@ impl Proxy {
         let attempt = AttemptId::new(self.ids.next());
         let intent = intent(permit, credential, &asked, now, attempt, &plan);
         // Taken before the first await, like the guard that settles it.
-        let written = self.store.journal().intent(&intent, Durability::Process);
+        let durability = self.durability(intent.source);
+        let written = self.store.journal().intent(&intent, durability);
         let reservation = Reservation {
             proxy: Arc::clone(self),
             open: Some(Box::new(Open {
@@ -139,6 +141,14 @@ impl Proxy {
 }
 
 impl Proxy {
+    /// What an intent must survive: what is paid for with the operator's keys is not to be lost with the machine either.
+    fn durability(&self, source: Source) -> Durability {
+        match source {
+            Source::Byok => self.config.durability,
+            Source::Marketplace => Durability::Power,
+        }
+    }
+
     /// Reserves the verification of a credential: an intent like any other, of no agent, without a hold.
     pub(crate) async fn reserve_probe(
         self: &Arc<Self>,
@@ -188,7 +198,8 @@ impl Proxy {
                 first_byte: None,
             })),
         };
-        let written = self.store.journal().intent(&intent, Durability::Process);
+        let durability = self.durability(intent.source);
+        let written = self.store.journal().intent(&intent, durability);
         reservation.once(written).await
     }
 }

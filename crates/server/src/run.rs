@@ -139,6 +139,8 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
             connect_timeout: config.upstream.connect_timeout,
             head_timeout: config.upstream.head_timeout,
             idle_timeout: config.upstream.idle_timeout,
+            stall_timeout: config.proxy.stall_timeout,
+            durability: config.store.durability,
             allow_private: config.upstream.allow_private.into_iter().collect(),
             extra_ca: config.upstream.extra_ca,
             shutdown_timeout: config.proxy.drain_timeout,

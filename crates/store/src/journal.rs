@@ -25,9 +25,11 @@ use flood::Flood;
 const WAITING_AT_MOST: usize = 32 << 20;
 
 /// What an intent must survive before it counts as written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Durability {
     /// The end of the process, however it comes.
+    #[default]
     Process,
     /// The end of the machine: synced to the disk.
     Power,

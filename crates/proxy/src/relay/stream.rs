@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use keystore_catalog::UsageShape;
 use keystore_core::Deny;
 use keystore_core::record::Ending;
 use keystore_wire::problem::Code;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::flow::Flow;
@@ -48,6 +48,10 @@ struct Stream {
     broken: bool,
     pause: Option<Pin<Box<Sleep>>>,
     client: Option<Waker>,
+    /// Since when the client has left a piece unread, or not asked for the next.
+    unread_since: Option<Instant>,
+    /// The client did not read: it counts as gone, whether it comes back or not.
+    forsaken: bool,
     /// Watches the leash until the call is settled.
     watch: Option<AbortOnDropHandle<()>>,
 }
@@ -98,6 +102,8 @@ impl Relay {
             broken: false,
             pause: None,
             client: None,
+            unread_since: Some(Instant::now()),
+            forsaken: false,
             watch: None,
         };
         stream.settle_at_end();
@@ -107,17 +113,22 @@ impl Relay {
             afterlife: proxy.afterlife.clone(),
         };
         if !is_over {
-            relay.watch(leash);
+            relay.watch(leash, proxy.config.stall_timeout);
         }
         relay
     }
 
-    fn watch(&self, leash: Leash) {
+    fn watch(&self, leash: Leash, patience: Duration) {
         let Ok(mut stream) = self.stream.lock() else {
             return;
         };
+        let watch = Watch {
+            stream: Arc::downgrade(&self.stream),
+            patience,
+            afterlife: self.afterlife.clone(),
+        };
         let Afterlife { tasks, runtime, .. } = &self.afterlife;
-        let watch = tasks.spawn_on(watch(Arc::downgrade(&self.stream), leash), runtime);
+        let watch = tasks.spawn_on(watch.run(leash), runtime);
         stream.watch = Some(AbortOnDropHandle::new(watch));
     }
 
@@ -141,25 +152,40 @@ impl Relay {
 impl Drop for Relay {
     fn drop(&mut self) {
         // After a panic the tap cannot be trusted: the reservation settles by itself.
-        let Ok(mut stream) = self.stream.lock() else {
+        let Ok(stream) = self.stream.lock() else {
             return;
         };
-        if stream.flow.is_settled() || std::thread::panicking() {
+        if stream.forsaken || stream.flow.is_settled() || std::thread::panicking() {
             return;
         }
-        if stream.tap.is_metered() {
-            stream.client = None;
-            stream.last_words = None;
-            drop(stream);
-            self.afterlife.adopt(Abandoned(Arc::clone(&self.stream)).read());
-        } else {
-            stream.settle(Ending::ClientGone, None);
-        }
+        forsake(stream, &self.stream, &self.afterlife);
+    }
+}
+
+/// Reads on without the client where the rest tells what the call used; else settles it.
+fn forsake(mut stream: MutexGuard<'_, Stream>, shared: &Arc<Mutex<Stream>>, afterlife: &Afterlife) {
+    stream.forsaken = true;
+    if stream.tap.is_metered() {
+        stream.client = None;
+        stream.last_words = None;
+        drop(stream);
+        afterlife.adopt(Abandoned(Arc::clone(shared)).read());
+    } else {
+        stream.settle(Ending::ClientGone, None);
     }
 }
 
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.forsaken {
+            return Poll::Ready(Some(Err("the answer was not read".into())));
+        }
+        let polled = self.poll_piece(cx);
+        self.unread_since = polled.is_ready().then(Instant::now);
+        polled
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
             if let Some(piece) = self.tap.take() {
                 return Poll::Ready(Some(Ok(Frame::data(piece))));
@@ -258,24 +284,63 @@ impl Stream {
     }
 }
 
-/// Cuts the answer when its leash ends.
-async fn watch(stream: Weak<Mutex<Stream>>, mut leash: Leash) {
-    let deny = leash.ended().await;
-    let cut = Cut {
-        deny,
-        calls: Some(Arc::clone(&leash.agent().calls)),
-    };
-    if !now(&stream, cut.clone(), false) {
-        sleep(BORDER_WAIT).await;
-        now(&stream, cut, true);
-    }
+/// Watches over an answer that is relayed: a connection whose client does not read asks for nothing.
+struct Watch {
+    stream: Weak<Mutex<Stream>>,
+    /// How long what there is of the answer may stay unread.
+    patience: Duration,
+    afterlife: Afterlife,
 }
 
-/// See [`Stream::cut`]. What is gone is cut; after a panic it settles by itself.
-fn now(stream: &Weak<Mutex<Stream>>, cut: Cut, anyway: bool) -> bool {
-    let stream = stream.upgrade();
-    let locked = stream.as_ref().and_then(|stream| stream.lock().ok());
-    locked.is_none_or(|mut stream| stream.cut(cut, anyway))
+impl Watch {
+    /// Cuts the answer when its leash ends, and goes on without the client when that does not read.
+    async fn run(self, mut leash: Leash) {
+        let deny = tokio::select! {
+            deny = leash.ended() => deny,
+            () = self.stalls() => return self.forsake(),
+        };
+        let cut = Cut {
+            deny,
+            calls: Some(Arc::clone(&leash.agent().calls)),
+        };
+        if !self.cut(cut.clone(), false) {
+            sleep(BORDER_WAIT).await;
+            self.cut(cut, true);
+        }
+    }
+
+    /// See [`Stream::cut`]. What is gone is cut; after a panic it settles by itself.
+    fn cut(&self, cut: Cut, anyway: bool) -> bool {
+        let stream = self.stream.upgrade();
+        let locked = stream.as_ref().and_then(|stream| stream.lock().ok());
+        locked.is_none_or(|mut stream| stream.cut(cut, anyway))
+    }
+
+    /// Returns when the client has read nothing for as long as it may.
+    async fn stalls(&self) {
+        let mut wait = self.patience;
+        loop {
+            sleep(wait).await;
+            let stream = self.stream.upgrade();
+            let unread = stream.and_then(|stream| stream.lock().ok()?.unread_since);
+            let unread = unread.map_or(Duration::ZERO, |since| since.elapsed());
+            match self.patience.checked_sub(unread) {
+                Some(left) if !left.is_zero() => wait = left,
+                _ => return,
+            }
+        }
+    }
+
+    fn forsake(&self) {
+        let Some(shared) = self.stream.upgrade() else {
+            return;
+        };
+        if let Ok(stream) = shared.lock()
+            && !stream.flow.is_settled()
+        {
+            forsake(stream, &shared, &self.afterlife);
+        }
+    }
 }
 
 /// An answer that nobody waits for. Settles by what was read when its reading ends, however it does, and if it never begins.

@@ -26,6 +26,9 @@ pub struct ProxySection {
     /// How long `/readyz` says no before the listener closes, so that a balancer can look away. Default none.
     #[serde(with = "super::duration")]
     pub drain_delay: Duration,
+    /// How long an agent may leave what there is of an answer unread; then it counts as gone. Default 5 minutes.
+    #[serde(with = "super::duration")]
+    pub stall_timeout: Duration,
     /// The most connections served at a time. Default 16,384.
     pub max_connections: usize,
 }
@@ -39,6 +42,7 @@ impl Default for ProxySection {
             behind_tls: false,
             drain_timeout: Duration::from_secs(300),
             drain_delay: Duration::ZERO,
+            stall_timeout: Duration::from_secs(300),
             max_connections: 16_384,
         }
     }

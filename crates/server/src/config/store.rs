@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use keystore_store::Durability;
 use serde::{Deserialize, Serialize};
 
 use super::ConfigError;
@@ -19,6 +20,8 @@ pub struct StoreSection {
     pub url_file: Option<PathBuf>,
     /// For files beside the database: the spool, and SQLite itself by default. Default `/var/lib/keystore`.
     pub data_dir: PathBuf,
+    /// What the record of a call must survive before the call is sent: the end of the process, or of the machine. Default `process`.
+    pub durability: Durability,
 }
 
 impl Default for StoreSection {
@@ -27,6 +30,7 @@ impl Default for StoreSection {
             url: None,
             url_file: None,
             data_dir: PathBuf::from("/var/lib/keystore"),
+            durability: Durability::Process,
         }
     }
 }

@@ -47,6 +47,48 @@ async fn a_client_that_leaves_mid_stream_is_metered_to_the_end() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_counts_as_one_that_left() {
+    let app = TestApp::with(Setup {
+        proxy: |config| config.stall_timeout = Duration::from_millis(1_500),
+        ..Setup::default()
+    })
+    .await;
+    let caller = openai(&app, json!({"budgetCentsMonthly": 100_000})).await;
+    let body = chat(json!({"stream": true, "max_tokens": 100_000}));
+    let request = caller
+        .request("POST", CHAT)
+        .header("x-fake", "output-tokens=100000")
+        .json(&body);
+    // More than the sockets between take.
+    let unread = caller.open(request).await;
+    let record = super::ended(&app, "client_gone").await;
+    assert_eq!(
+        (&record["usage"]["output_text"], &record["flags"]),
+        (&json!(100_000), &json!({})),
+        "{record:#}"
+    );
+    assert_eq!(super::budget(&app).await["held"], "0.00");
+    // What it reads in the end is not a whole answer.
+    let rest = unread.text().await;
+    assert!(rest.is_err() || !rest.unwrap().contains("[DONE]"));
+    // Reading slowly is reading.
+    let request = caller
+        .request("POST", CHAT)
+        .header("x-fake", "output-tokens=60000")
+        .json(&body);
+    let mut slow = caller.open(request).await;
+    let mut text = Vec::new();
+    while let Some(chunk) = slow.chunk().await.unwrap() {
+        if text.len() / 500_000 != (text.len() + chunk.len()) / 500_000 {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        text.extend_from_slice(&chunk);
+    }
+    assert!(text.ends_with(b"data: [DONE]\n\n"));
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_the_head_is_metered_all_the_same() {
     let app = TestApp::start().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 100})).await;
