@@ -22,6 +22,7 @@ pub mod changes;
 pub mod credentials;
 pub mod deployment;
 pub mod events;
+pub mod holds;
 pub mod idempotency;
 pub mod invitations;
 pub mod keks;

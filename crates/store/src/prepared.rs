@@ -17,6 +17,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("credentials::versions", crate::credentials::versions::SQL),
     ("deployment", crate::deployment::SQL),
     ("events", crate::events::SQL),
+    ("holds", crate::holds::SQL),
     ("idempotency", crate::idempotency::SQL),
     ("invitations", crate::invitations::SQL),
     ("keks", crate::keks::SQL),

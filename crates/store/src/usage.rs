@@ -1,5 +1,7 @@
 //! Usage by UTC day, projected from the journal, and grouped sums over it.
 
+use std::collections::HashMap;
+
 use keystore_core::ids::{AgentId, OrgId, ProjectId};
 use keystore_core::policy::Source;
 use keystore_core::{Micros, NanoUsd};
@@ -7,6 +9,7 @@ use keystore_core::{Micros, NanoUsd};
 use crate::column::Bind;
 use crate::db::{Conn, fetch_built, row};
 use crate::error::StoreError;
+use crate::holds;
 use crate::projections::utc_day;
 
 /// What sums are grouped by.
@@ -121,6 +124,103 @@ row! {
         /// What it cost.
         pub cost: NanoUsd,
     }
+}
+
+/// What one sum is of: what it was grouped by is set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// The project.
+    pub project: Option<ProjectId>,
+    /// The agent.
+    pub agent: Option<AgentId>,
+    /// The provider.
+    pub provider: Option<String>,
+    /// The model; empty where none was named.
+    pub model: Option<String>,
+    /// Whose credential.
+    pub source: Option<Source>,
+    /// Days since 1970-01-01.
+    pub day: Option<i64>,
+}
+
+impl UsageRow {
+    /// What it is the sum of.
+    pub fn key(&self) -> Key {
+        Key {
+            project: self.project,
+            agent: self.agent,
+            provider: self.provider.clone(),
+            model: self.model.clone(),
+            source: self.source,
+            day: self.day,
+        }
+    }
+
+    /// The sum of nothing.
+    pub fn empty(key: Key) -> Self {
+        Self {
+            project: key.project,
+            agent: key.agent,
+            provider: key.provider,
+            model: key.model,
+            source: key.source,
+            day: key.day,
+            calls: 0,
+            errors: 0,
+            refused: 0,
+            input_tokens: 0,
+            cache_read_tokens: 0,
+            cache_write_tokens: 0,
+            output_tokens: 0,
+            reasoning_tokens: 0,
+            cost: NanoUsd::ZERO,
+        }
+    }
+}
+
+/// What calls that run hold, summed as [`grouped`] sums what has ended.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn held(
+    conn: &mut Conn,
+    org: OrgId,
+    by: &[By],
+    filter: &Filter,
+) -> Result<HashMap<Key, NanoUsd>, StoreError> {
+    let mut held: HashMap<Key, NanoUsd> = HashMap::new();
+    for hold in holds::running(conn, org).await? {
+        let day = utc_day(hold.at);
+        let is_wanted = filter.project.is_none_or(|wanted| wanted == hold.project)
+            && filter.agent.is_none_or(|wanted| wanted == hold.agent)
+            && filter
+                .provider
+                .as_ref()
+                .is_none_or(|wanted| *wanted == hold.provider)
+            && filter
+                .model
+                .as_ref()
+                .is_none_or(|wanted| Some(wanted) == hold.model.as_ref())
+            && filter.since.is_none_or(|since| day >= utc_day(since))
+            && filter
+                .until
+                .is_none_or(|until| day <= utc_day(Micros(until.0 - 1)));
+        if !is_wanted {
+            continue;
+        }
+        let key = Key {
+            project: by.contains(&By::Project).then_some(hold.project),
+            agent: by.contains(&By::Agent).then_some(hold.agent),
+            provider: by.contains(&By::Provider).then_some(hold.provider),
+            model: by.contains(&By::Model).then(|| hold.model.unwrap_or_default()),
+            source: by.contains(&By::Source).then_some(hold.source),
+            day: by.contains(&By::Day).then_some(day),
+        };
+        let sum = held.entry(key).or_default();
+        *sum = sum.checked_add(hold.amount).unwrap_or(NanoUsd::MAX);
+    }
+    Ok(held)
 }
 
 /// Sums, grouped by what `by` names (by nothing: one row), ordered by the groups, at most `limit` rows.

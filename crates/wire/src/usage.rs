@@ -156,4 +156,8 @@ pub struct Totals {
     /// The cost in US dollars.
     #[schema(value_type = String, example = "12.345")]
     pub cost: NanoUsd,
+    /// What calls that run now may cost beside that, in US dollars; where no budget limits it, about.
+    #[serde(default)]
+    #[schema(value_type = String, example = "0.02")]
+    pub held: NanoUsd,
 }

@@ -61,7 +61,9 @@ pub(crate) async fn run(args: UsageArgs, context: &Context<'_>) -> anyhow::Resul
     context.output.data(&report, || shown(&report, &args.by))
 }
 
-const TOTALS: [&str; 7] = ["CALLS", "ERRORS", "REFUSED", "INPUT", "CACHED", "OUTPUT", "COST"];
+const TOTALS: [&str; 8] = [
+    "CALLS", "ERRORS", "REFUSED", "INPUT", "CACHED", "OUTPUT", "HELD", "SPENT",
+];
 
 fn shown(report: &UsageReport, by: &[By]) -> String {
     let mut grid = vec![
@@ -103,7 +105,7 @@ fn key(row: &UsageRow, by: By) -> String {
     }
 }
 
-fn cells(totals: &Totals) -> [String; 7] {
+fn cells(totals: &Totals) -> [String; 8] {
     [
         totals.calls.to_string(),
         totals.errors.to_string(),
@@ -111,6 +113,7 @@ fn cells(totals: &Totals) -> [String; 7] {
         totals.input_tokens.to_string(),
         (totals.cache_read_tokens + totals.cache_write_tokens).to_string(),
         (totals.output_tokens + totals.reasoning_tokens).to_string(),
+        format!("${}", totals.held),
         format!("${}", totals.cost),
     ]
 }
@@ -168,10 +171,10 @@ mod tests {
         };
         assert_eq!(
             shown(&report, &[By::Provider]),
-            "PROVIDER   CALLS  ERRORS  REFUSED  INPUT  CACHED  OUTPUT   COST\n\
-             openai       120       0        0      0       0       0  $1.50\n\
-             anthropic      7       0        0      0       0       0  $0.25\n\
-             TOTAL        127       0        0      0       0       0  $1.75"
+            "PROVIDER   CALLS  ERRORS  REFUSED  INPUT  CACHED  OUTPUT   HELD  SPENT\n\
+             openai       120       0        0      0       0       0  $0.00  $1.50\n\
+             anthropic      7       0        0      0       0       0  $0.00  $0.25\n\
+             TOTAL        127       0        0      0       0       0  $0.00  $1.75"
         );
         assert!(by("weekday").unwrap_err().contains("model"));
     }

@@ -1,6 +1,6 @@
 //! `/v1/usage`: what was used and what it cost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
-use keystore_store::usage::{self as rows, Filter, UsageRow as Row};
+use keystore_store::usage::{self as rows, Filter, Key, UsageRow as Row};
 use keystore_store::{Conn, agents as agent_rows};
 use keystore_wire::usage::{By, Totals, UsageQuery, UsageReport, UsageRow};
 
@@ -54,6 +54,11 @@ pub(super) async fn get_usage(
     };
     let stored: Vec<_> = by.iter().map(|by| stored(*by)).collect();
     let mut found = rows::grouped(&mut conn, caller.org, &stored, &filter, MOST_GROUPS).await?;
+    let held = rows::held(&mut conn, caller.org, &stored, &filter).await?;
+    // What has not ended a call yet stands among them, too.
+    let known: HashSet<_> = found.iter().map(Row::key).collect();
+    let unknown = held.keys().filter(|key| !known.contains(key));
+    found.extend(unknown.cloned().map(Row::empty));
     if by.contains(&By::Day) {
         found.sort_by(|a, b| a.day.cmp(&b.day).then(b.cost.cmp(&a.cost)));
     } else {
@@ -61,12 +66,12 @@ pub(super) async fn get_usage(
     }
     let total = found
         .iter()
-        .fold(Totals::default(), |sum, row| add(&sum, &totals(row)));
+        .fold(Totals::default(), |sum, row| add(&sum, &totals(row, &held)));
     let names = agent_names(&mut conn, &caller, &found).await?;
     Ok(Json(UsageReport {
         since: since.into(),
         until: until.into(),
-        data: found.into_iter().map(|row| wire(row, &names)).collect(),
+        data: found.into_iter().map(|row| wire(row, &names, &held)).collect(),
         total,
     }))
 }
@@ -116,9 +121,13 @@ async fn agent_names(
     Ok(names)
 }
 
-fn wire(row: Row, names: &BTreeMap<keystore_core::ids::AgentId, String>) -> UsageRow {
+fn wire(
+    row: Row,
+    names: &BTreeMap<keystore_core::ids::AgentId, String>,
+    held: &HashMap<Key, NanoUsd>,
+) -> UsageRow {
     UsageRow {
-        totals: totals(&row),
+        totals: totals(&row, held),
         project_id: row.project,
         agent_id: row.agent,
         agent_name: row.agent.and_then(|id| names.get(&id).cloned()),
@@ -134,7 +143,7 @@ fn day(days: i64) -> Option<String> {
     epoch.checked_add(days.days()).ok().map(|date| date.to_string())
 }
 
-fn totals(row: &Row) -> Totals {
+fn totals(row: &Row, held: &HashMap<Key, NanoUsd>) -> Totals {
     Totals {
         calls: row.calls,
         errors: row.errors,
@@ -145,6 +154,7 @@ fn totals(row: &Row) -> Totals {
         output_tokens: row.output_tokens,
         reasoning_tokens: row.reasoning_tokens,
         cost: row.cost,
+        held: held.get(&row.key()).copied().unwrap_or_default(),
     }
 }
 
@@ -159,6 +169,7 @@ fn add(sum: &Totals, row: &Totals) -> Totals {
         output_tokens: sum.output_tokens.saturating_add(row.output_tokens),
         reasoning_tokens: sum.reasoning_tokens.saturating_add(row.reasoning_tokens),
         cost: sum.cost.checked_add(row.cost).unwrap_or(NanoUsd::MAX),
+        held: sum.held.checked_add(row.held).unwrap_or(NanoUsd::MAX),
     }
 }
 
