@@ -203,7 +203,7 @@ emit_struct! {
     TokenTemplate { grant, token_url, scope, client_auth, form, scheme }
     Operation {
         name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, seconds,
-        price_model, websocket,
+        moves, price_model, websocket,
     }
     BadKey { status, pointer, values }
     Verify { method, path, host, invalid_status, note }

@@ -25,8 +25,8 @@ pub use matching::OperationMatch;
 pub use policy::PolicyError;
 pub use provider::{
     BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
-    List, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant,
-    TokenTemplate, UrlParam, UsageShape, Verify,
+    List, MOVES_NOTHING, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow,
+    TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
 };
 pub use schema::{SchemaError, parse_prices, parse_provider, read_provider};
 pub use shared::{PriceRef, ProviderRef};

@@ -283,6 +283,7 @@ mod tests {
             minting,
             max_body_bytes: None,
             seconds: None,
+            moves: None,
             price_model: None,
             websocket: false,
         }

@@ -11,7 +11,7 @@ mod price;
 use std::borrow::Cow;
 
 pub(crate) use operation::ANY_HOST;
-pub use operation::{Billing, Operation, OutputCap, UsageShape};
+pub use operation::{Billing, MOVES_NOTHING, Operation, OutputCap, UsageShape};
 pub use price::{PriceRow, PriceTable, TimeWindow};
 
 /// Text of the table.

@@ -60,6 +60,8 @@ pub struct Amounts {
     pub calls: i64,
     /// E-mails, one for each recipient.
     pub emails: i64,
+    /// Money that it moves.
+    pub usd_moved: NanoUsd,
 }
 
 impl Amounts {
@@ -68,6 +70,7 @@ impl Amounts {
         usd: NanoUsd::ZERO,
         calls: 0,
         emails: 0,
+        usd_moved: NanoUsd::ZERO,
     };
 
     /// The amount in one unit, never negative.
@@ -76,6 +79,7 @@ impl Amounts {
             Unit::Usd => self.usd.0,
             Unit::Calls => self.calls,
             Unit::Emails => self.emails,
+            Unit::UsdMoved => self.usd_moved.0,
         };
         amount.max(0)
     }

@@ -218,6 +218,13 @@ pub enum Deny {
         /// The model, or the operation's name.
         what: String,
     },
+    /// Under a budget of the money that calls move, one that does not say how much it moves.
+    UnknownAmount {
+        /// The budget.
+        budget: BudgetId,
+        /// The operation's name.
+        what: String,
+    },
     /// A body larger than is taken.
     BodyTooLarge {
         /// The most that is taken, in bytes.

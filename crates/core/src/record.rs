@@ -250,10 +250,12 @@ impl Outcome<'_> {
     /// What the call used, in every unit that budgets count.
     pub fn used(&self) -> Amounts {
         let sent = self.ending != Ending::NotSent;
+        let units = |bucket| i64::try_from(self.usage.get(bucket)).unwrap_or(i64::MAX);
         Amounts {
             usd: self.cost,
             calls: i64::from(sent),
-            emails: i64::try_from(self.usage.get(Bucket::Emails)).unwrap_or(i64::MAX),
+            emails: units(Bucket::Emails),
+            usd_moved: NanoUsd(units(Bucket::UsdMovedNanos)),
         }
     }
 }

@@ -84,11 +84,13 @@ pub enum Bucket {
     Messages = 36,
     /// Pages processed and annotated.
     AnnotatedPages = 37,
+    /// Money that the call moves, in nano-dollars; not what it costs.
+    UsdMovedNanos = 38,
 }
 
 impl Bucket {
     /// How many buckets there are.
-    pub const COUNT: usize = 38;
+    pub const COUNT: usize = 39;
 
     /// Every bucket, in order of its number.
     pub const ALL: [Self; Self::COUNT] = [
@@ -130,6 +132,7 @@ impl Bucket {
         Self::Sessions,
         Self::Messages,
         Self::AnnotatedPages,
+        Self::UsdMovedNanos,
     ];
 
     /// Whether it is counted in tokens.
@@ -182,6 +185,7 @@ impl Bucket {
             Self::Sessions => "sessions",
             Self::Messages => "messages",
             Self::AnnotatedPages => "annotated_pages",
+            Self::UsdMovedNanos => "usd_moved_nanos",
         }
     }
 }

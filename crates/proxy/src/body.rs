@@ -8,6 +8,7 @@ pub(crate) mod asked;
 pub(crate) mod chosen;
 mod content;
 pub(crate) mod form;
+pub(crate) mod moved;
 mod read;
 pub(crate) mod scan;
 mod splice;

@@ -108,7 +108,7 @@ impl Asked {
     }
 
     /// What is charged where the answer states nothing.
-    fn usage(self) -> Usage {
+    pub(crate) fn usage(self) -> Usage {
         let usage = Usage::ZERO.with(self.bucket, self.units);
         match self.also {
             Some((bucket, units)) => usage.with(bucket, units),

@@ -46,8 +46,8 @@ pub(crate) struct Open {
     pub(crate) provider: &'static str,
     pub(crate) billing: Billing,
     pub(crate) price: Option<PriceRef>,
-    /// What one call uses, where the operation is priced by the call.
-    pub(crate) per_call: Usage,
+    /// What it uses as far as the request says: what counts where nothing is known of the answer.
+    pub(crate) asked: Usage,
     pub(crate) budgets: Vec<HeldBudget>,
     /// How firmly they limit what it costs.
     pub(crate) limited: Limited,
@@ -116,7 +116,7 @@ impl Proxy {
                 provider: permit.provider().label(),
                 billing: permit.operation.billing,
                 price: plan.price,
-                per_call: plan.per_call,
+                asked: plan.asked,
                 growth: Growth::of(permit, plan.limited, &plan.budgets, plan.hold),
                 budgets: plan.budgets,
                 limited: plan.limited,
@@ -185,7 +185,7 @@ impl Proxy {
                 provider: target.provider.label(),
                 billing: Billing::External,
                 price: None,
-                per_call: Usage::ZERO,
+                asked: Usage::ZERO,
                 budgets: Vec::new(),
                 growth: None,
                 limited: Limited::No,

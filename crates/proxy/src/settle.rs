@@ -85,6 +85,7 @@ fn charge(open: &Open, end: &End) -> Charge {
     }
     match open.billing {
         Billing::External => Charge {
+            usage: effect(open, end),
             flags: ChargeFlags {
                 external: true,
                 ..free.flags
@@ -96,12 +97,22 @@ fn charge(open: &Open, end: &End) -> Charge {
     }
 }
 
+/// What a call did that the vendor bills in another way: as the answer says, else as the request asked. What the vendor refused has
+/// done nothing; of one that failed at the vendor nobody knows.
+fn effect(open: &Open, end: &End) -> Usage {
+    match &end.metered {
+        _ if (400..500).contains(&open.status) => Usage::ZERO,
+        Some(read) if read.basis == Basis::Reported => read.usage,
+        _ => open.asked,
+    }
+}
+
 fn per_call(open: &Open, free: Charge) -> Charge {
     if open.status >= 400 {
         return free;
     }
     Charge {
-        usage: open.per_call,
+        usage: open.asked,
         cost: open.hold,
         flags: ChargeFlags {
             unpriced: open.price.is_none(),
@@ -122,9 +133,9 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
             free
         } else {
             Charge {
+                usage: open.asked,
                 cost: open.hold,
                 flags,
-                ..free
             }
         };
     };

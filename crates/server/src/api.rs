@@ -126,6 +126,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
         .routes(routes!(budgets::get_budget_history))
+        .routes(routes!(budgets::get_budget_holds))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,

@@ -3,6 +3,7 @@
 //! A budget is named by the policy of what it belongs to, its agent's, its project's or its organization's, and written in one
 //! transaction with it: a budget that somebody deletes from the database is missed.
 
+use keystore_catalog::{Operation, UsageShape};
 use keystore_core::Micros;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::ids::BudgetId;
@@ -372,6 +373,16 @@ fn check_thresholds(fields: &mut Fields, thresholds: &[u8]) {
     }
 }
 
+/// Whether calls to the provider are counted in the unit, by what the catalog says of its operations.
+fn counts(slug: &str, unit: Unit) -> bool {
+    let counts = |operation: &Operation| match unit {
+        Unit::Usd | Unit::Calls => true,
+        Unit::Emails => operation.usage_shape == UsageShape::Resend,
+        Unit::UsdMoved => operation.moves.is_some(),
+    };
+    keystore_catalog::provider(slug).is_some_and(|provider| provider.operations.iter().any(counts))
+}
+
 fn check_narrowing(fields: &mut Fields, new: &CreateBudget) {
     let short = |text: &Option<String>, most| {
         text.as_ref()
@@ -386,10 +397,17 @@ fn check_narrowing(fields: &mut Fields, new: &CreateBudget) {
             format!("expected 1 to {MAX_END_USER} printable characters"),
         );
     }
-    if new.unit == Unit::Emails && new.provider.as_deref() != Some("resend") {
-        fields.wrong(
+    let counted = new.provider.as_deref().is_some_and(|slug| counts(slug, new.unit));
+    match new.unit {
+        Unit::Usd | Unit::Calls => {}
+        _ if counted => {}
+        Unit::Emails => fields.wrong(
             "/unit",
             "e-mails are counted at the provider `resend` alone: name it",
-        );
+        ),
+        Unit::UsdMoved => fields.wrong(
+            "/unit",
+            "the money that calls move is counted at the provider `stripe` alone: name it",
+        ),
     }
 }

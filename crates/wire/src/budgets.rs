@@ -1,9 +1,9 @@
 //! Budgets: `GET|POST /v1/budgets`, `GET|PATCH|DELETE /v1/budgets/{id}`, `POST|DELETE /v1/budgets/{id}/raise`,
-//! `GET /v1/budgets/{id}/history`, `POST /v1/budgets/check`.
+//! `GET /v1/budgets/{id}/history`, `GET /v1/budgets/{id}/holds`, `POST /v1/budgets/check`.
 //!
 //! Amounts are texts in the unit of the budget: decimal dollars, or a whole number of things.
 
-use keystore_core::ids::{AgentId, BudgetId, ProjectId};
+use keystore_core::ids::{AgentId, AttemptId, BudgetId, ProjectId, RequestId};
 use keystore_core::policy::{BudgetAction, BudgetMode, Source, Unit};
 use keystore_core::window::Window;
 use serde::{Deserialize, Serialize};
@@ -128,12 +128,12 @@ pub struct BudgetQuery {
     pub end_user: Option<String>,
 }
 
-/// Which windows of a budget.
+/// Which windows or holds of a budget.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct HistoryQuery {
-    /// Those of this end user, where the budget counts each by itself.
+    /// Those for this end user, where the budget counts each by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_user: Option<String>,
     /// How many entries, 1 to 500; 50 by default.
@@ -221,6 +221,31 @@ pub struct BudgetWindow {
     pub spent: String,
 }
 
+/// What a running call holds against a budget. It ends with its call, however that ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BudgetHold {
+    /// The id.
+    #[schema(value_type = String, example = "att_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub id: AttemptId,
+    /// The request that it is held for.
+    #[schema(value_type = String, example = "req_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub request_id: RequestId,
+    /// The agent that called.
+    #[schema(value_type = String, example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub agent_id: AgentId,
+    /// The provider.
+    pub provider: String,
+    /// The model that the request named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// What is held, in the unit of the budget.
+    #[schema(example = "0.02")]
+    pub amount: String,
+    /// Since when.
+    pub since: Time,
+}
+
 /// `POST /v1/budgets/check`: would such a call be admitted? Nothing is held and nothing is called.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -245,6 +270,9 @@ pub struct CheckBudgets {
     /// What the call costs at most, in dollars, in place of tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<String>,
+    /// The money that the call moves, in dollars; nothing when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<String>,
 }
 
 /// Whether a call would be admitted, and what says so.

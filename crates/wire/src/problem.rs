@@ -202,7 +202,7 @@ impl Code {
             Deny::CircuitOpen { .. } => Self::CircuitOpen,
             Deny::EndUserMissing => Self::EndUserMissing,
             Deny::BudgetExceeded(_) => Self::BudgetExceeded,
-            Deny::UnpricedOperation { .. } => Self::UnpricedOperation,
+            Deny::UnpricedOperation { .. } | Deny::UnknownAmount { .. } => Self::UnpricedOperation,
             Deny::BodyTooLarge { .. } => Self::BodyTooLarge,
             Deny::UnsupportedEncoding => Self::UnsupportedEncoding,
             Deny::Sealed => Self::Sealed,

@@ -26,8 +26,8 @@ described! {
     BudgetMode { Strict, Estimate } as "snake_case";
     /// What happens at a budget's limit: calls are refused, or only its thresholds are announced.
     BudgetAction { Deny, Alert } as "snake_case";
-    /// What a budget counts: dollars that calls cost, calls, or e-mails by recipient.
-    Unit { Usd, Calls, Emails } as "snake_case";
+    /// What a budget counts: dollars that calls cost, calls, e-mails by recipient, or dollars that calls move.
+    Unit { Usd, Calls, Emails, UsdMoved } as "snake_case";
     /// How long a limit lasts before it starts anew; `total` never does.
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
@@ -75,6 +75,7 @@ mod tests {
             (Unit::Usd, policy::Unit::Usd),
             (Unit::Calls, policy::Unit::Calls),
             (Unit::Emails, policy::Unit::Emails),
+            (Unit::UsdMoved, policy::Unit::UsdMoved),
         ]);
         assert_same(&[
             (Window::Day, window::Window::Day),

@@ -78,6 +78,8 @@ pub enum UsageShape {
     Resend,
     /// Mistral OCR: pages.
     MistralOcr,
+    /// Stripe: the amount and the currency of what was made.
+    Stripe,
     /// Videos that are made after the answer: seconds, counted in the request.
     Video,
 }
@@ -134,6 +136,9 @@ impl OutputCap {
 /// The host of an operation that every host of the provider has.
 pub(crate) const ANY_HOST: &str = "*";
 
+/// In [`Operation::moves`]: the call moves no money.
+pub const MOVES_NOTHING: &str = "nothing";
+
 /// One operation of a vendor's API, or a family of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
@@ -163,6 +168,9 @@ pub struct Operation {
     /// The member of the request that says the seconds of a video, by the names that lead there with dots between them; with
     /// [`UsageShape::Video`] only.
     pub seconds: Option<Str>,
+    /// The field of the request's form that says how much money the call moves, in the smallest unit of its currency, or
+    /// [`MOVES_NOTHING`]; `None` where nobody knows.
+    pub moves: Option<Str>,
     /// The price row, where the request does not name a model.
     pub price_model: Option<Str>,
     /// Whether it is a WebSocket.

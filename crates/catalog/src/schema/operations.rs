@@ -6,7 +6,9 @@ use keystore_core::usage::Bucket;
 use super::section::{Read, Section, quoted};
 use super::template;
 use crate::matching;
-use crate::provider::{ANY_HOST, Billing, Host, Operation, OutputCap, PriceTable, Str, UsageShape};
+use crate::provider::{
+    ANY_HOST, Billing, Host, MOVES_NOTHING, Operation, OutputCap, PriceTable, Str, UsageShape,
+};
 
 const BILLING: &[(&str, Billing)] = &[
     ("metered", Billing::Metered),
@@ -45,6 +47,7 @@ const SHAPES: &[(&str, UsageShape)] = &[
     ("deepl", UsageShape::Deepl),
     ("resend", UsageShape::Resend),
     ("mistral_ocr", UsageShape::MistralOcr),
+    ("stripe", UsageShape::Stripe),
     ("video", UsageShape::Video),
 ];
 
@@ -142,6 +145,20 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
             "goes with the usage shape `video`; write there which member says the seconds, and remove it elsewhere",
         ));
     }
+    let moves = section.text("moves")?;
+    if moves.is_some() && billing != Billing::External {
+        return Err(section.error(
+            "moves",
+            "has an effect with `external` billing only: what a call costs is not what it moves; remove one",
+        ));
+    }
+    let is_amount = moves.as_deref().is_some_and(|moves| moves != MOVES_NOTHING);
+    if usage_shape == UsageShape::Stripe && !is_amount {
+        return Err(section.error(
+            "usage_shape",
+            "`stripe` confirms what a call moves; write in `moves` which field of the form says that",
+        ));
+    }
     let operation = Operation {
         name: name.into(),
         methods: methods.into_iter().map(Str::from).collect(),
@@ -154,6 +171,7 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         ask_usage,
         minting,
         seconds: seconds.map(Str::from),
+        moves: moves.map(Str::from),
         max_body_bytes: section.count("max_body_bytes")?,
         price_model: price_model.map(Str::from),
         websocket: section.flag("websocket")?,

@@ -44,7 +44,7 @@ const TABLE: &[Row] = &[
     ("gemini", "POST", "", "/v1beta/models/gemini-2.5-pro:generateContent", "models.generate_content", Write, Billing::Metered, UsageShape::Gemini),
     ("gemini", "POST", "", "/v1beta/models/gemini-2.5-pro:countTokens", "models.count_tokens", Read, Billing::External, UsageShape::None),
     ("gemini", "POST", "", "/v1beta/cachedContents", "other", Write, Billing::Metered, UsageShape::None),
-    ("stripe", "POST", "", "/v1/payment_intents", "other", Write, Billing::External, UsageShape::None),
+    ("stripe", "POST", "", "/v1/payment_intents", "payment_intents.create", Write, Billing::External, UsageShape::Stripe),
     ("stripe", "GET", "", "/v1/balance", "other", Read, Billing::External, UsageShape::None),
     ("resend", "POST", "", "/emails", "emails.send", Write, Billing::Metered, UsageShape::Resend),
     ("resend", "GET", "", "/emails/1", "other", Read, Billing::External, UsageShape::None),

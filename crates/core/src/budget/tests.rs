@@ -316,6 +316,7 @@ fn each_unit_counts_by_itself() {
             usd: NanoUsd(1_000_000),
             calls: 1,
             emails: 3,
+            ..Amounts::NONE
         },
         estimate: NanoUsd::ZERO,
     };

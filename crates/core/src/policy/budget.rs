@@ -61,13 +61,15 @@ words! {
         Calls = 1 "calls",
         /// E-mails, one for each recipient.
         Emails = 2 "emails",
+        /// Money that calls move (payments, refunds, payouts), in nano-dollars.
+        UsdMoved = 3 "usd_moved",
     }
 }
 
 impl Unit {
     /// Whether amounts are nano-dollars; else they are numbers of things.
     pub const fn is_money(self) -> bool {
-        matches!(self, Self::Usd)
+        matches!(self, Self::Usd | Self::UsdMoved)
     }
 
     /// An amount as people write it: dollars with decimals, or a whole number.

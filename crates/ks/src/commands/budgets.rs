@@ -4,13 +4,13 @@ mod words;
 
 use keystore_core::policy::{BudgetAction, BudgetMode, Source, Unit};
 use keystore_wire::budgets::{
-    Budget, BudgetCheck, BudgetQuery, BudgetWindow, CheckBudgets, CreateBudget, HistoryQuery, Raise,
-    UpdateBudget,
+    Budget, BudgetCheck, BudgetHold, BudgetQuery, BudgetWindow, CheckBudgets, CreateBudget, HistoryQuery,
+    Raise, UpdateBudget,
 };
 use keystore_wire::{Patch, Time};
 
 use super::find::MOST;
-use super::{Context, moment};
+use super::{Context, moment, or_dash};
 use crate::duration;
 use crate::output::{advice, facts, table};
 use crate::secret_input;
@@ -33,6 +33,7 @@ pub(crate) async fn run(command: BudgetCommand, context: &Context<'_>) -> anyhow
         BudgetCommand::Update(args) => update(args, context).await,
         BudgetCommand::Raise(args) => raise(args, context).await,
         BudgetCommand::History(args) => history(args, context).await,
+        BudgetCommand::Holds(args) => holds(args, context).await,
         BudgetCommand::Check(args) => check(args, context).await,
         BudgetCommand::Delete(args) => {
             secret_input::confirm(
@@ -69,6 +70,7 @@ async fn create(args: CreateArgs, context: &Context<'_>) -> anyhow::Result<()> {
             UnitArg::Usd => Unit::Usd,
             UnitArg::Calls => Unit::Calls,
             UnitArg::Emails => Unit::Emails,
+            UnitArg::UsdMoved => Unit::UsdMoved,
         },
         window: args.window.into(),
         mode: match args.estimate {
@@ -162,6 +164,27 @@ async fn history(args: CounterArgs, context: &Context<'_>) -> anyhow::Result<()>
     })
 }
 
+async fn holds(args: CounterArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let query = HistoryQuery {
+        end_user: args.end_user,
+        ..HistoryQuery::default()
+    };
+    let path = ["budgets", &args.budget, "holds"];
+    let holds: Vec<BudgetHold> = context.client.list(&path, &query, MOST).await?;
+    context.output.data(&holds, || {
+        let rows = holds.iter().map(|hold| {
+            [
+                moment(hold.since),
+                hold.provider.clone(),
+                or_dash(hold.model.clone()),
+                hold.amount.clone(),
+                hold.request_id.to_string(),
+            ]
+        });
+        table(["SINCE", "PROVIDER", "MODEL", "AMOUNT", "REQUEST"], rows)
+    })
+}
+
 async fn check(args: CheckArgs, context: &Context<'_>) -> anyhow::Result<()> {
     let body = CheckBudgets {
         agent: args.agent,
@@ -171,6 +194,7 @@ async fn check(args: CheckArgs, context: &Context<'_>) -> anyhow::Result<()> {
         input_tokens: args.input_tokens,
         max_output_tokens: args.max_output_tokens,
         cost: args.cost,
+        moved: args.moved,
     };
     let check: BudgetCheck = context.client.post(&["budgets", "check"], &body).await?;
     let verdict = match &check.reason {

@@ -84,6 +84,7 @@ impl Vendor {
             | UsageShape::Firecrawl
             | UsageShape::Pinecone
             | UsageShape::Deepl
+            | UsageShape::Stripe
             | UsageShape::MistralOcr => Self::Stated(stated::places(shape)),
         }
     }

@@ -9,6 +9,7 @@ use keystore_core::{Bucket, Usage};
 use super::Reading;
 use super::count::{Count, nano_dollars};
 use super::json::{self, Answer, Elements};
+use crate::body::moved;
 
 /// Where a counter stands, and what it counts.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ enum Counts {
     Times(&'static [&'static str], Bucket),
     /// What the call costs, in dollars.
     Dollars,
+    /// Money that the call moves, in the smallest unit of the currency that stands there.
+    Money(&'static [&'static str]),
 }
 
 const fn units(path: &'static [&'static str], bucket: Bucket) -> Place {
@@ -95,6 +98,14 @@ pub(super) fn places(shape: UsageShape) -> &'static [Place] {
                 }]
             }
         }
+        UsageShape::Stripe => {
+            const {
+                &[Place {
+                    path: &["amount"],
+                    counts: Counts::Money(&["currency"]),
+                }]
+            }
+        }
         UsageShape::MistralOcr => const { &[units(&["usage_info", "pages_processed"], Bucket::Pages)] },
         _ => &[],
     }
@@ -116,6 +127,13 @@ pub(super) fn read(reading: &mut Reading, places: &[Place], answer: Answer<'_>) 
                 reading.cost = nano_dollars(value).or(reading.cost);
                 reading.cost.is_some()
             }
+            Counts::Money(path) => {
+                let currency = answer.get(path).and_then(json::text).unwrap_or_default();
+                let nanos = Count::of(value)
+                    .0
+                    .and_then(|units| moved::stated(units, &currency));
+                add(&mut usage, Bucket::UsdMovedNanos, nanos)
+            }
             Counts::Units(bucket) => add(&mut usage, bucket, Count::of(value).0),
             Counts::Times(path, bucket) => {
                 let times = answer.get(path).and_then(|value| Count::of(value).0);
@@ -129,7 +147,8 @@ pub(super) fn read(reading: &mut Reading, places: &[Place], answer: Answer<'_>) 
             Counts::Sum(name, bucket) => add(&mut usage, bucket, sum(value, name)),
         };
     }
-    if stated || is_pending(answer) {
+    let moves = |place: &Place| matches!(place.counts, Counts::Money(_));
+    if stated || (is_pending(answer) && !places.iter().any(moves)) {
         reading.state(Some(usage));
     }
 }

@@ -175,6 +175,14 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             "unpriced_operation",
         ),
         (
+            Deny::UnknownAmount {
+                budget: BudgetId::new(uuid::Uuid::nil()),
+                what: "refunds".into(),
+            },
+            403,
+            "unpriced_operation",
+        ),
+        (
             Deny::BodyTooLarge {
                 limit_bytes: 33_554_432,
             },

@@ -205,6 +205,15 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             ),
             format!("Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."),
         ),
+        Deny::UnknownAmount { budget, what } => words(
+            format!(
+                "`{}` does not say how much money it moves, and a budget limits that.",
+                shown(what)
+            ),
+            format!(
+                "Name the amount (and `currency`) in the form, use an operation that does, or lift the limit: `ks budget show {budget}`."
+            ),
+        ),
         // Every other refusal has its words above.
         _ => words("The request was refused.", "`ks requests` shows why."),
     }
@@ -268,6 +277,7 @@ fn budget(exceeded: &BudgetExceeded) -> Words {
         [exceeded.limit, exceeded.spent, exceeded.held, exceeded.needed].map(amount);
     let call = match unit {
         Unit::Usd => format!("may cost up to {needed}"),
+        Unit::UsdMoved => format!("may move up to {needed}"),
         Unit::Calls | Unit::Emails => format!("counts as {needed}"),
     };
     let reset = resets_at.map_or_else(

@@ -4,6 +4,7 @@
 //! bound: under a budget it is refused, and its body is passed on unread.
 
 mod bound;
+mod moving;
 mod whole;
 
 use std::borrow::Cow;
@@ -29,7 +30,7 @@ use crate::body::form::{self, Form};
 use crate::body::{self, Edits, chosen};
 use crate::budgets::Limited;
 use crate::forward::OutgoingBody;
-use crate::meter::{self, MeterSetup};
+use crate::meter::{self, Asked as AskedUnits, MeterSetup};
 
 /// The most bytes of a body that is passed on as it arrives, where the catalog does not say otherwise.
 const MAX_BODY: u64 = 1 << 30;
@@ -44,7 +45,8 @@ const ONE_CALL: Amounts = Amounts {
 pub(super) struct Plan {
     pub(super) model: Option<String>,
     pub(super) price: Option<PriceRef>,
-    pub(super) per_call: Usage,
+    /// What it uses as far as the request says.
+    pub(super) asked: Usage,
     pub(super) hold: NanoUsd,
     pub(super) budgets: Vec<HeldBudget>,
     pub(super) limited: Limited,
@@ -59,6 +61,23 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Nothing is held, and nothing is sent.
+    const UNBILLED: Self = Self {
+        model: None,
+        price: None,
+        asked: Usage::ZERO,
+        hold: NanoUsd::ZERO,
+        budgets: Vec::new(),
+        limited: Limited::No,
+        tokens: 0,
+        body: OutgoingBody::Empty,
+        request_bytes: 0,
+        terms: AskedTerms::NONE,
+        meter: None,
+        stream: false,
+        output_cap: None,
+    };
+
     /// The plan of a call whose body was read: what it needs is held.
     fn metered(
         model: Option<&str>,
@@ -71,7 +90,7 @@ impl Plan {
         Self {
             model: model.map(str::to_owned),
             price,
-            per_call: Usage::ZERO,
+            asked: meter.asked.map_or(Usage::ZERO, AskedUnits::usage),
             hold: held.amount,
             budgets: held.budgets,
             limited: held.limited,
@@ -130,7 +149,7 @@ impl Proxy {
             },
             Billing::Metered => self.plan_unread(permit, request, now),
             Billing::PerCall => self.plan_per_call(permit, request, now),
-            Billing::External => self.plan_external(permit, request, now),
+            Billing::External => self.plan_external(permit, request, now).await,
         }
     }
 
@@ -276,7 +295,7 @@ impl Proxy {
         }
         let mut plan = unbilled(permit, request)?;
         if let Some((row, usage, cost)) = priced {
-            (plan.price, plan.per_call, plan.hold) = (Some(row), usage, cost);
+            (plan.price, plan.asked, plan.hold) = (Some(row), usage, cost);
         }
         let ask = Ask {
             bound: Amounts {
@@ -330,11 +349,14 @@ impl Proxy {
         Ok(plan)
     }
 
-    /// An operation that the vendor bills in another way: it costs nothing here, and counts as a call.
-    fn plan_external(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
-        let mut plan = unbilled(permit, request)?;
+    /// An operation that the vendor bills in another way: it costs nothing here, counts as a call, and may move money.
+    async fn plan_external(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
         let mut budgets = permit.budgets(&[]);
         budgets.retain(|applied| applied.terms.policy.unit != Unit::Usd);
+        if moving::counts(&budgets, request.method) {
+            return self.plan_moving(permit, request, &budgets, now).await;
+        }
+        let mut plan = unbilled(permit, request)?;
         plan.budgets = self.hold_call(&budgets, now)?;
         Ok(plan)
     }
@@ -403,20 +425,8 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
     if declared.is_some_and(|length| length > limit) {
         return Err(Deny::BodyTooLarge { limit_bytes: limit });
     }
-    let model = None;
     Ok(Plan {
-        model,
-        price: None,
-        per_call: Usage::ZERO,
-        hold: NanoUsd::ZERO,
-        budgets: Vec::new(),
-        limited: Limited::No,
-        tokens: 0,
         request_bytes: declared.unwrap_or(0),
-        terms: AskedTerms::default(),
-        meter: None,
-        stream: false,
-        output_cap: None,
         body: if request.body.is_end_stream() {
             OutgoingBody::Empty
         } else {
@@ -426,6 +436,7 @@ fn unbilled(permit: &Permit, request: Asked<'_>) -> Result<Plan, Deny> {
                 limit,
             }
         },
+        ..Plan::UNBILLED
     })
 }
 

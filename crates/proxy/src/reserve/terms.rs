@@ -22,6 +22,14 @@ pub(crate) struct AskedTerms {
 }
 
 impl AskedTerms {
+    /// Nothing that decides.
+    pub(crate) const NONE: Self = Self {
+        service_tier: None,
+        inference_geo: None,
+        host: String::new(),
+        chosen: Vec::new(),
+    };
+
     pub(crate) fn new(host: &str, chosen: Vec<Chosen>) -> Self {
         Self {
             host: host.to_owned(),

@@ -44,7 +44,7 @@ fn open(limited: bool) -> Open {
         provider: "openai",
         billing: Billing::Metered,
         price: Some(PriceRef::Catalog(&PRICE)),
-        per_call: Usage::ZERO,
+        asked: Usage::ZERO,
         budgets: if limited { vec![held] } else { Vec::new() },
         limited: if limited { Limited::Strictly } else { Limited::No },
         hold: HOLD,

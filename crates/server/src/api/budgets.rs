@@ -6,16 +6,17 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use keystore_core::budget::{Amounts, Applied, Ask, BudgetTerms};
-use keystore_core::ids::BudgetId;
+use keystore_core::ids::{AttemptId, BudgetId};
 use keystore_core::policy::{Call, Source, Unit};
 use keystore_core::window::Zone;
 use keystore_core::{Micros, NanoUsd};
 use keystore_proxy::budgets::{applied, bound};
 use keystore_store::budgets as rows;
+use keystore_store::holds::{self, Hold};
 use keystore_wire::Page;
 use keystore_wire::budgets::{
-    Budget, BudgetCheck, BudgetQuery, BudgetScope, BudgetWindow, CheckBudgets, CheckedBudget, CreateBudget,
-    HistoryQuery, Raise, UpdateBudget,
+    Budget, BudgetCheck, BudgetHold, BudgetQuery, BudgetScope, BudgetWindow, CheckBudgets, CheckedBudget,
+    CreateBudget, HistoryQuery, Raise, UpdateBudget,
 };
 use keystore_wire::page::PageQuery;
 
@@ -167,6 +168,41 @@ pub(super) async fn get_budget_history(
     )))
 }
 
+/// What running calls hold against the budget, the oldest first.
+#[utoipa::path(get, path = "/v1/budgets/{budget}/holds", tag = "budgets",
+    params(("budget" = String, Path, description = "Id"), HistoryQuery), responses((status = 200, body = Page<BudgetHold>)))]
+pub(super) async fn get_budget_holds(
+    State(app): State<Arc<App>>,
+    target: Target<SeeMoney, Loaded>,
+    Query(query): Query<HistoryQuery>,
+) -> ApiResult<Json<Page<BudgetHold>>> {
+    let slice = Slice::<AttemptId>::of(query.limit, query.after.as_deref())?;
+    app.store.project_now().await?;
+    let (mut conn, budget) = target.read(&app).await?;
+    let counter = budgets::counter_of(&budget.policy, query.end_user.as_deref())?;
+    let of_counter = |hold: &Hold| hold.budgets.iter().find(|held| held.budget == counter).copied();
+    let found = holds::running(&mut conn, target.org).await?;
+    let found = found
+        .into_iter()
+        .filter(|hold| slice.after.is_none_or(|after| after < hold.attempt))
+        .filter_map(|hold| of_counter(&hold).map(|held| (hold, held)))
+        .take(slice.read() as usize)
+        .collect();
+    Ok(Json(slice.page(
+        found,
+        |(hold, _)| hold.attempt.to_string(),
+        |(hold, held)| BudgetHold {
+            id: hold.attempt,
+            request_id: hold.request,
+            agent_id: hold.agent,
+            provider: hold.provider,
+            model: hold.model,
+            amount: budget.policy.unit.show(held.amount.unwrap_or(hold.amount.0)),
+            since: hold.at.into(),
+        },
+    )))
+}
+
 /// Would such a call be admitted, and why not? Nothing is held and nothing is called.
 #[utoipa::path(post, path = "/v1/budgets/check", tag = "budgets", request_body = CheckBudgets,
     responses((status = 200, body = BudgetCheck)))]
@@ -184,13 +220,16 @@ pub(super) async fn check_budgets(
         .model
         .as_deref()
         .and_then(|model| provider.find_price(model, now));
-    let cost = match &body.cost {
-        Some(cost) => {
-            let mut fields = Fields::default();
-            let cost = budgets::amount(&mut fields, "/cost", Unit::Usd, cost);
-            fields.check()?;
-            Some(NanoUsd(cost))
-        }
+    let mut fields = Fields::default();
+    let mut dollars = |at, text: &Option<String>| {
+        let text = text.as_deref()?;
+        Some(NanoUsd(budgets::amount(&mut fields, at, Unit::Usd, text)))
+    };
+    let moved = dollars("/moved", &body.moved).unwrap_or(NanoUsd::ZERO);
+    let cost = dollars("/cost", &body.cost);
+    fields.check()?;
+    let cost = match cost {
+        Some(cost) => Some(cost),
         None => price
             .as_deref()
             .and_then(|price| bound(price, body.input_tokens.unwrap_or(0), body.max_output_tokens)),
@@ -209,6 +248,7 @@ pub(super) async fn check_budgets(
             usd: cost.unwrap_or(NanoUsd::ZERO),
             calls: 1,
             emails: 1,
+            usd_moved: moved,
         },
         estimate: cost.unwrap_or(NanoUsd::ZERO),
     };

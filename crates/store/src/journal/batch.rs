@@ -83,8 +83,7 @@ pub(crate) fn records(body: &[u8]) -> Records<'_> {
 /// own frame.
 pub(crate) fn open_intent(body: &[u8]) -> Result<(Intent<'_>, &[u8]), StoreError> {
     let mut records = records(body);
-    let (Some(Framed { record, frame }), topup) =
-        (records.next().transpose()?, records.next().transpose()?)
+    let (Some(Framed { record, frame }), topup) = (records.next().transpose()?, records.next().transpose()?)
     else {
         return Err(StoreError::damaged("an open intent that is empty"));
     };

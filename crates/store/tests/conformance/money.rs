@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use keystore_core::{Micros, NanoUsd};
 use keystore_core::ids::BudgetId;
 use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Refusal, Topup};
+use keystore_core::{Micros, NanoUsd};
 use keystore_store::failpoints::Action;
 use keystore_store::{Durability, Store, budgets, requests, usage};
 use proptest::prelude::*;

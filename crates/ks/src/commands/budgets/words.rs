@@ -19,7 +19,8 @@ pub(crate) enum BudgetCommand {
         after_help = "Examples:\n  ks budget create 500 --window month --threshold 50 --threshold 80\n  \
         ks budget create 20 --window day --agent bot --provider openai\n  \
         ks budget create 5 --window month --agent bot --end-user '*'\n  \
-        ks budget create 200 --unit emails --window day --provider resend"
+        ks budget create 200 --unit emails --window day --provider resend\n  \
+        ks budget create 500 --unit usd-moved --window day --agent bot --provider stripe"
     )]
     Create(CreateArgs),
     /// Show a budget and where it stands
@@ -38,6 +39,9 @@ pub(crate) enum BudgetCommand {
     /// Show what was spent in each window, the newest first
     #[command(after_help = "Example:\n  ks budget history bud_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     History(CounterArgs),
+    /// List what running calls hold against it
+    #[command(after_help = "Example:\n  ks budget holds bud_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    Holds(CounterArgs),
     /// Say whether a call would be admitted, and why not; nothing is called
     #[command(
         after_help = "Examples:\n  ks budget check --agent bot --provider openai --model gpt-5-mini --input-tokens 2000\n  ks budget check --agent bot --provider openai --cost 2.50"
@@ -72,6 +76,7 @@ pub(super) enum UnitArg {
     Usd,
     Calls,
     Emails,
+    UsdMoved,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -190,6 +195,9 @@ pub(crate) struct CheckArgs {
     /// What the call costs at most, in dollars, in place of tokens
     #[arg(long, value_name = "DOLLARS", conflicts_with_all = ["input_tokens", "max_output_tokens"])]
     pub(super) cost: Option<String>,
+    /// The money that the call moves, in dollars
+    #[arg(long, value_name = "DOLLARS")]
+    pub(super) moved: Option<String>,
 }
 
 /// `ks budget delete`.

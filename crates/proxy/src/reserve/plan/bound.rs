@@ -342,6 +342,7 @@ impl Proxy {
                 usd: bound,
                 calls: 1,
                 emails: needs.emails(),
+                usd_moved: NanoUsd::ZERO,
             },
             estimate,
         };

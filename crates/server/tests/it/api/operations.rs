@@ -178,6 +178,7 @@ const TABLE: &[(&str, May, Body)] = &[
     ),
     ("end_budget_raise", MANAGE_AGENTS, NONE),
     ("get_budget_history", ALL, NONE),
+    ("get_budget_holds", ALL, NONE),
     (
         "check_budgets",
         ALL,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{CHAT, MESSAGES, chat, message, nanos, openai};
-use crate::support::{Caller, TestApp};
+use crate::support::{Caller, Setup, TestApp};
 
 /// What the fake says that a call of [`small`] used.
 const SMALL: &str = "output-tokens=5";
@@ -448,6 +448,162 @@ async fn a_stream_is_cut_when_an_estimated_budget_affords_no_more() {
     assert!((1_900_000..2_100_000).contains(&spent), "{state:#}");
     assert_eq!(state["held"], "0.00");
     is_refused(&caller, CHAT, &small(), &budget).await;
+    app.finish().await;
+}
+
+/// While a call runs, what it holds stands apart from what is spent: by call, in the budget and in usage.
+#[tokio::test]
+async fn what_running_calls_hold_is_listed() {
+    let app = TestApp::with(Setup {
+        proxy: |config| config.drain_timeout = Duration::from_millis(200),
+        ..Setup::default()
+    })
+    .await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(&app, json!({"limit": "1", "window": "day"})).await;
+    caller.post_with(CHAT, SMALL, &small()).await.expect(200);
+    let spent = state(&app, &budget).await["spent"].clone();
+    let body = chat(json!({"stream": true, "max_tokens": 1_000}));
+    let request = caller.request("POST", CHAT).header("x-fake", "stall-after=2");
+    let running = caller.open(request.json(&body)).await;
+    let path = format!("/v1/budgets/{}/holds", budget["id"].as_str().unwrap());
+    let holds = app.owner_client().get(&path).await.expect(200);
+    let [hold] = &holds["data"].as_array().unwrap()[..] else {
+        panic!("{holds:#}");
+    };
+    let stands = state(&app, &budget).await;
+    assert_eq!(
+        (&hold["amount"], &hold["provider"]),
+        (&stands["held"], &json!("openai")),
+        "{hold:#}"
+    );
+    assert_eq!(stands["spent"], spent);
+    for by in ["provider", "agent,model,source", "project,day"] {
+        let usage = app
+            .owner_client()
+            .get(&format!("/v1/usage?by={by}"))
+            .await
+            .expect(200);
+        assert_eq!(usage["data"].as_array().unwrap().len(), 1, "{usage:#}");
+        assert_eq!(
+            (
+                &usage["data"][0]["held"],
+                &usage["total"]["held"],
+                &usage["total"]["cost"]
+            ),
+            (&hold["amount"], &hold["amount"], &spent),
+            "{usage:#}"
+        );
+    }
+    let elsewhere = app
+        .owner_client()
+        .get("/v1/usage?provider=anthropic")
+        .await
+        .expect(200);
+    assert_eq!(elsewhere["total"]["held"], "0.00");
+    drop(running);
+    super::ended(&app, "client_gone").await;
+    let holds = app.owner_client().get(&path).await.expect(200);
+    assert_eq!(holds["data"], json!([]));
+    app.finish().await;
+}
+
+/// The money that calls move is held by the request, and counts as the answer confirms it.
+#[tokio::test]
+async fn money_that_moves_is_limited_by_what_the_request_says() {
+    let app = TestApp::start().await;
+    app.create_credential("stripe").await;
+    let caller = app.caller(&app.create_token("agent", &["stripe"]).await);
+    let budget = make(
+        &app,
+        json!({"limit": "100", "window": "day", "unit": "usd_moved", "provider": "stripe"}),
+    )
+    .await;
+    let send = async |path: &str, form: &[(&str, &str)], fake: &str| {
+        let request = caller.request("POST", &format!("/v1/stripe/v1/{path}"));
+        let fields: Vec<_> = form
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        caller
+            .send(request.header("x-fake", fake).body(fields.join("&")))
+            .await
+    };
+    let spent = async || state(&app, &budget).await["spent"].as_str().unwrap().to_owned();
+    let dollars = [("amount", "2000"), ("currency", "usd")];
+    send("payment_intents", &dollars, "").await.expect(200);
+    assert_eq!(spent().await, "20.00");
+    // A refund does not name its currency: a cent and a half for each unit is held, and the answer tells that it is in dollars.
+    send("refunds", &[("charge", "ch_1"), ("amount", "1000")], "")
+        .await
+        .expect(200);
+    assert_eq!(spent().await, "30.00");
+    send("refunds", &[("charge", "ch_eur_1"), ("amount", "1000")], "")
+        .await
+        .expect(200);
+    assert_eq!(spent().await, "45.00");
+    // What the vendor refuses has moved nothing; of what failed there nobody knows.
+    assert_eq!(send("payouts", &dollars, "status=402").await.status, 402);
+    assert_eq!(spent().await, "45.00");
+    assert_eq!(send("payouts", &dollars, "status=500").await.status, 500);
+    assert_eq!(spent().await, "65.00");
+    let refused = send("transfers", &[("amount", "3600"), ("currency", "usd")], "").await;
+    let error = refused.refused(403, "budget_exceeded");
+    assert_eq!(
+        (&error["budgetId"], &error["needed"]),
+        (&budget["id"], &json!("36.00")),
+        "{error:#}"
+    );
+    // A whole refund, a confirmation and what nobody knows do not say how much they move.
+    for (path, form) in [
+        ("refunds", vec![("charge", "ch_1")]),
+        ("payment_intents/pi_1/confirm", vec![]),
+        ("refunds", vec![("amount", "1"), ("amount", "2")]),
+    ] {
+        send(path, &form, "").await.refused(403, "unpriced_operation");
+    }
+    send("customers", &[("name", "Ada")], "").await.expect(200);
+    caller.get("/v1/stripe/v1/balance").await.expect(200);
+    assert_eq!(spent().await, "65.00");
+    let check = json!({"agent": "agent", "provider": "stripe", "cost": "0", "moved": "35.01"});
+    let check = app
+        .owner_client()
+        .post("/v1/budgets/check", &check)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&check["admitted"], &check["budgets"][0]["needed"]),
+        (&json!(false), &json!("35.01")),
+        "{check:#}"
+    );
+    // A budget that refuses nothing counts what it can.
+    let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
+    app.owner_client()
+        .patch(&path, &json!({"action": "alert"}))
+        .await
+        .expect(200);
+    send("refunds", &[("charge", "ch_1")], "").await.expect(200);
+    send("transfers", &dollars, "").await.expect(200);
+    assert_eq!(spent().await, "85.00");
+    app.finish().await;
+}
+
+/// A call of which no answer came counts as what it asked for.
+#[tokio::test]
+async fn what_may_have_been_sent_counts_without_an_answer() {
+    let app = TestApp::start().await;
+    app.create_credential("resend").await;
+    let caller = app.caller(&app.create_token("agent", &["resend"]).await);
+    let budget = make(
+        &app,
+        json!({"limit": "5", "window": "day", "unit": "emails", "provider": "resend"}),
+    )
+    .await;
+    let mail = json!({"from": "a@example.com", "to": ["b@example.com", "c@example.com"], "subject": "x", "text": "y"});
+    let reply = caller.post_with("/v1/resend/emails", "no-head", &mail).await;
+    assert_eq!(reply.status, 502, "{}", reply.text());
+    assert_eq!(state(&app, &budget).await["spent"], "2");
     app.finish().await;
 }
 

@@ -8,10 +8,11 @@ use super::openai::masked;
 use super::{Call, Reply};
 
 /// Stripe's first version segment is that of OpenAI, so its objects are told by name.
-const STRIPE: [&str; 5] = [
+const STRIPE: [&str; 6] = [
     "/v1/customers",
     "/v1/charges",
     "/v1/payment_intents",
+    "/v1/refunds",
     "/v1/balance",
     "/v1/products",
 ];
@@ -55,6 +56,12 @@ fn search(json: &Value) -> Reply {
     Reply::ok(&body)
 }
 
+/// A field of a form.
+fn form(body: &[u8], wanted: &str) -> Option<String> {
+    let mut fields = form_urlencoded::parse(body);
+    fields.find_map(|(name, value)| (name == wanted).then(|| value.into_owned()))
+}
+
 fn stripe(call: &Call<'_>) -> Reply {
     let object = call
         .path
@@ -63,7 +70,18 @@ fn stripe(call: &Call<'_>) -> Reply {
         .next()
         .unwrap_or_default();
     let single = object.trim_end_matches('s');
-    let one = json!({"id": format!("fake_{:08}", call.index), "object": single, "livemode": false, "created": 1_795_000_000});
+    let mut one = json!({"id": format!("fake_{:08}", call.index), "object": single, "livemode": false, "created": 1_795_000_000});
+    if let Some(amount) = form(call.body, "amount").and_then(|amount| amount.parse::<u64>().ok()) {
+        // What a refund gives back is in the currency of its charge.
+        let charged = form(call.body, "charge").unwrap_or_default();
+        let of_charge = if charged.starts_with("ch_eur") {
+            "eur"
+        } else {
+            "usd"
+        };
+        one["amount"] = amount.into();
+        one["currency"] = form(call.body, "currency").as_deref().unwrap_or(of_charge).into();
+    }
     let is_list =
         *call.method == http::Method::GET && call.path.matches('/').count() == 2 && object != "balance";
     let mut reply = if is_list {
