@@ -2,7 +2,8 @@
 //!
 //! Every write that matters to authentication notes a [`Change`] in its transaction. The commit bumps the epoch and writes
 //! the changes in the same transaction, then bumps the epoch in memory and calls the listeners, in this order, before it
-//! returns.
+//! returns. Commits do this one after the other, in the order of their epochs: whoever is told of a change was told of
+//! every earlier one.
 //!
 //! A cache reads the epoch *before* it loads an entry and keeps the entry only if the epoch is still the same afterwards:
 //! a load that overlaps a commit may have seen the old rows.
@@ -12,6 +13,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use keystore_core::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
 use keystore_core::token::TokenHash;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use crate::db::{Conn, execute, fetch_one, sql};
@@ -59,6 +61,8 @@ pub type Listener = Arc<dyn Fn(&[Change], u64) + Send + Sync>;
 #[derive(Default)]
 pub(crate) struct Feed {
     pub(crate) epoch: Arc<AtomicU64>,
+    /// Whose turn it is to make an epoch and to tell of it.
+    pub(crate) turn: Mutex<()>,
     listeners: RwLock<Vec<Listener>>,
 }
 

@@ -128,14 +128,20 @@ impl Tx {
         // Last of all, and always in this order: log, then epoch. Both rows are locks, and nobody may wait for one with the other.
         let at = self.shared.clock.now();
         audit::append(&mut self.conn, std::mem::take(&mut self.audit), at).await?;
+        let shared = Arc::clone(&self.shared);
+        let mut turn = None;
         let epoch = match self.changes.is_empty() {
             true => None,
-            false => Some(changes::record(&mut self.conn, &self.changes).await?),
+            false => {
+                turn = Some(shared.changes.turn.lock().await);
+                Some(changes::record(&mut self.conn, &self.changes).await?)
+            }
         };
         let committed = self.conn.commit_only().await;
         if let Some(epoch) = epoch {
             self.shared.changes.deliver(&self.changes, epoch);
         }
+        drop(turn);
         committed?;
         Ok(epoch.unwrap_or_else(|| self.shared.changes.epoch.load(Ordering::SeqCst)))
     }

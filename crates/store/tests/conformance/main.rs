@@ -69,6 +69,7 @@ on_both! {
     policies {
         a_token_loads_with_all_that_decides,
         changes_are_heard_before_commit_returns,
+        changes_are_told_one_after_the_other,
         a_commit_that_nobody_waits_for_is_still_heard,
         a_transaction_that_is_dropped_leaves_nothing,
         the_epoch_survives_a_restart,

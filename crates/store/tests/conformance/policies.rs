@@ -195,6 +195,46 @@ pub(crate) async fn changes_are_heard_before_commit_returns(bench: Bench) {
     store.close().await;
 }
 
+/// Whoever is told of a change was told of every earlier one, and of nothing else at the same time.
+pub(crate) async fn changes_are_told_one_after_the_other(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+    store.on_change({
+        let told = Arc::clone(&told);
+        Arc::new(move |_, epoch| {
+            let mut told = told.try_lock().unwrap();
+            // Long enough for the next commit to come.
+            std::thread::sleep(Duration::from_millis(2));
+            told.push(epoch);
+        })
+    });
+    let before = store.epoch();
+    let mut commits = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let (store, token) = (store.clone(), world.token_policy.clone());
+        let (org, at) = (world.org, bench.now());
+        commits.spawn(async move {
+            let mut tx = store.begin().await.unwrap();
+            let name = format!("t{number}");
+            let changed = tokens::NewToken {
+                org,
+                name: &name,
+                policy: &token,
+                mac: b"m",
+                at,
+            };
+            assert!(tokens::update(&mut tx, &changed).await.unwrap());
+            tx.commit_epoch().await.unwrap()
+        });
+    }
+    let mut epochs = commits.join_all().await;
+    epochs.sort_unstable();
+    assert_eq!(epochs, (before + 1..=before + 20).collect::<Vec<_>>());
+    assert_eq!(*told.lock().unwrap(), epochs);
+    store.close().await;
+}
+
 pub(crate) async fn a_commit_that_nobody_waits_for_is_still_heard(bench: Bench) {
     let store = bench.open().await;
     let world = bench.world(&store, "a").await;
