@@ -103,16 +103,16 @@ impl Leash {
     }
 
     /// Asks whether the agent as it is now permits the call, and if so goes on under that. If not, the call stays among those of the
-    /// agent that changed until it is over, so that whoever waits for them waits for it.
+    /// agent that changed until it is over, so that whoever waits for them waits for it. An agent that changed again before the
+    /// call was counted under it is looked up again: nobody waits for the call there.
     async fn look_again(&mut self) -> Result<(), Deny> {
-        if self.agent.is_current() {
-            return self.check(self.agent.agent());
+        while !self.agent.is_current() {
+            let current = self.proxy.agents.successor(self.agent.agent()).await?;
+            let current = Running::under(&current.ok_or(Deny::InvalidToken)?);
+            self.check(current.agent())?;
+            self.agent = current;
         }
-        let current = self.proxy.agents.successor(self.agent.agent()).await?;
-        let current = Running::under(&current.ok_or(Deny::InvalidToken)?);
-        self.check(current.agent())?;
-        self.agent = current;
-        Ok(())
+        self.check(self.agent.agent())
     }
 
     fn check(&self, agent: &Agent) -> Result<(), Deny> {
