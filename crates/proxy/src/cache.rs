@@ -6,7 +6,9 @@
 mod agent;
 mod calls;
 mod index;
+mod look_up;
 mod providers;
+mod reached;
 
 use std::sync::Arc;
 
@@ -17,21 +19,17 @@ use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
 pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
-#[cfg(test)]
-pub(crate) use calls::tests as calls_for_tests;
 pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;
+pub(crate) use reached::Reached;
 
 use crate::counters::Counters;
 use crate::learned::Limits;
-use crate::propagation::Reached;
 use crate::upstream::Upstreams;
 
 /// How many tokens are kept ready.
 const CAPACITY: usize = 1 << 20;
-/// How often a load is tried that changes keep overtaking.
-const ATTEMPTS: usize = 8;
 
 /// The agents behind tokens.
 pub(crate) struct Agents {
@@ -77,11 +75,9 @@ impl Agents {
         self.store.on_change(Arc::new(move |changes, epoch| {
             let Some(agents) = agents.upgrade() else { return };
             for change in changes {
-                let stale = agents.index.take(change);
-                let reached = stale.iter().filter(|agent| agent.mark_stale());
-                agents
-                    .reached
-                    .note(epoch, reached.map(|agent| Arc::clone(&agent.calls)));
+                let reached = look_up::mark(&agents.index, change);
+                let reached = reached.iter().map(|agent| Arc::clone(&agent.calls));
+                agents.reached.note(epoch, reached);
                 if let keystore_store::Change::Credential(credential) = change {
                     upstreams.forget(*credential);
                 }
@@ -112,21 +108,14 @@ impl Agents {
     }
 
     async fn look_up(&self, hash: TokenHash) -> Result<Option<Arc<Agent>>, Deny> {
-        for _ in 0..ATTEMPTS {
-            let epoch = self.store.epoch();
-            let Some(agent) = self.load(hash).await? else {
+        let found = look_up::look_up(|| self.store.epoch(), &self.index, || self.load(hash)).await?;
+        match &found {
+            Some(agent) => self.ready.insert(hash, Arc::clone(agent)),
+            None => {
                 self.ready.remove(&hash);
-                return Ok(None);
-            };
-            let agent = Arc::new(agent);
-            // Known to the index before the epoch is looked at again: a change either is in the epoch or marks this agent.
-            self.index.insert(&agent);
-            if self.store.epoch() == epoch && agent.is_current() {
-                self.ready.insert(hash, Arc::clone(&agent));
-                return Ok(Some(agent));
             }
         }
-        Err(Deny::AuthStale)
+        Ok(found)
     }
 
     async fn load(&self, hash: TokenHash) -> Result<Option<Agent>, Deny> {
@@ -156,3 +145,6 @@ impl Agents {
         Ok(agent.ok())
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -4,7 +4,7 @@
 //! or settled here is also in the journal, which is what survives.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use keystore_core::budget::{Amounts, Applied, Ask, Book, BudgetView, Notice};
 use keystore_core::deny::BudgetExceeded;
@@ -15,6 +15,7 @@ use keystore_core::{Micros, NanoUsd};
 use keystore_store::Recovery;
 
 use crate::lock::lock;
+use crate::sync::Mutex;
 
 /// Whose rates.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

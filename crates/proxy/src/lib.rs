@@ -36,6 +36,7 @@ pub mod route;
 pub mod scrub;
 mod settle;
 pub mod sse;
+mod sync;
 mod upstream;
 
 use std::sync::Arc;

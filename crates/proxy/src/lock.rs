@@ -1,6 +1,6 @@
 //! Locks that a panic leaves usable: for values that are whole after every step.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The value behind the lock, also after a panic of whoever held it.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -4,18 +4,13 @@
 //! This is the one place that knows who has to be waited for. With one node that is the node's own calls; a deployment of many
 //! nodes would wait here for their acknowledgements of the epoch, too.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::Proxy;
 use crate::cache::Calls;
-use crate::lock::lock;
-
-/// How many epochs the calls that a change reached are remembered for whoever asks what became of them.
-const REMEMBERED_EPOCHS: u64 = 64;
 
 /// What became of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -26,31 +21,6 @@ pub struct Propagation {
     pub waited: Duration,
     /// How many calls were cut.
     pub streams_cut: u64,
-}
-
-/// The calls that recent changes reached.
-#[derive(Default)]
-pub(crate) struct Reached(Mutex<VecDeque<(u64, Arc<Calls>)>>);
-
-impl Reached {
-    /// Notes calls that the change with this epoch reached.
-    pub(crate) fn note(&self, epoch: u64, calls: impl Iterator<Item = Arc<Calls>>) {
-        let mut entries = lock(&self.0);
-        entries.retain(|(at, calls)| at + REMEMBERED_EPOCHS > epoch || calls.are_running());
-        entries.extend(calls.map(|calls| (epoch, calls)));
-    }
-
-    /// What the change with this epoch reached, each with how many of it were cut before. Calls that an earlier change reached
-    /// and that have not moved since are on their way to this one.
-    fn by(&self, epoch: u64) -> Vec<(Arc<Calls>, u64)> {
-        let entries = lock(&self.0);
-        let reached = entries.iter().filter_map(|(at, calls)| {
-            let own = *at == epoch;
-            let cut_before = if own { 0 } else { calls.cut() };
-            (own || (*at < epoch && calls.are_running())).then(|| (Arc::clone(calls), cut_before))
-        });
-        reached.collect()
-    }
 }
 
 /// Waits until all of them were cut or go on by right, at most `limit` long.
@@ -79,7 +49,8 @@ impl Proxy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cache::calls_for_tests::{end, running};
+    use crate::cache::Reached;
+    use crate::cache::tests::{end, running};
 
     /// As many calls of an agent that has changed.
     fn reached_calls(count: usize) -> Arc<Calls> {
@@ -131,18 +102,5 @@ mod tests {
             (true, 1),
             "what was cut before is not counted again"
         );
-    }
-
-    #[test]
-    fn what_has_left_is_forgotten_in_time() {
-        let reached = Reached::default();
-        let running = running(1);
-        for epoch in 0..1_000 {
-            let idle = Arc::new(Calls::default());
-            let calls = if epoch == 0 { Arc::clone(&running) } else { idle };
-            reached.note(epoch, [calls].into_iter());
-        }
-        assert!(lock(&reached.0).len() <= REMEMBERED_EPOCHS as usize + 1);
-        assert_eq!(reached.by(999).len(), 2, "the newest, and what still runs");
     }
 }

@@ -4,11 +4,11 @@
 use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::{Mutex, Notify};
 
 use super::agent::Agent;
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 /// What an agent and its running calls share.
 #[derive(Debug, Default)]
@@ -63,12 +63,12 @@ impl Calls {
     }
 
     /// One more call runs.
-    fn begin(&self) {
+    pub(super) fn begin(&self) {
         self.running.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A call is over, or goes on under another agent.
-    fn end(&self) {
+    pub(super) fn end(&self) {
         let last = self.running.fetch_sub(1, Ordering::SeqCst) == 1;
         if last && !self.are_current() {
             self.left.notify_waiters();
@@ -113,55 +113,5 @@ impl Deref for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.calls.end();
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use std::sync::Barrier;
-    use std::time::Duration;
-
-    use super::*;
-
-    /// As many calls of an agent that does not matter.
-    pub(crate) fn running(count: usize) -> Arc<Calls> {
-        let calls = Arc::new(Calls::default());
-        (0..count).for_each(|_| calls.begin());
-        calls
-    }
-
-    /// As many of them are over.
-    pub(crate) fn end(calls: &Calls, count: usize) {
-        (0..count).for_each(|_| calls.end());
-    }
-
-    #[test]
-    fn a_call_is_seen_by_a_change_or_sees_it() {
-        for _ in 0..5_000 {
-            let (calls, both) = (Calls::default(), Barrier::new(2));
-            let (went_on, was_seen) = std::thread::scope(|scope| {
-                let call = scope.spawn(|| {
-                    both.wait();
-                    calls.begin();
-                    calls.are_current()
-                });
-                both.wait();
-                let was_seen = calls.mark_stale();
-                (call.join().unwrap(), was_seen)
-            });
-            assert!(was_seen || !went_on);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_change_is_heard_of_whenever_it_is_asked_for() {
-        let calls = running(1);
-        let early = tokio::time::timeout(Duration::from_millis(20), calls.changed());
-        assert!(early.await.is_err());
-        let (heard, news) = tokio::join!(calls.changed(), async { calls.mark_stale() });
-        assert_eq!((heard, news), ((), true));
-        calls.changed().await;
-        assert!(!calls.mark_stale(), "that is no news");
-        assert!(!Calls::default().mark_stale(), "nobody has to be waited for");
     }
 }

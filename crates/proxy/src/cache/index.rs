@@ -1,13 +1,14 @@
 //! Who was made from what: the way from a change to the agents that it makes stale.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 
 use keystore_store::Change;
 use uuid::Uuid;
 
 use super::agent::Agent;
 use crate::lock::lock;
+use crate::sync::Mutex;
 
 /// Agents by the ids of everything they were made from.
 #[derive(Default)]
