@@ -1,0 +1,46 @@
+//! The source of the admission core, and of what revocation rests on, under many orders of the steps of its threads.
+//!
+//! The product's files are compiled here once more, with `sync` below in place of the product's: shuttle decides at every lock and
+//! every atomic which thread goes on. A failure prints the schedule, which `shuttle::replay` runs again.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failure is a failed test, and the environment says how many schedules are run"
+)]
+
+#[expect(
+    dead_code,
+    unreachable_pub,
+    reason = "the product's own file, of which a part is used"
+)]
+#[path = "../../src/counters.rs"]
+mod counters;
+#[path = "../../src/lock.rs"]
+mod lock;
+
+mod budgets;
+mod rates;
+mod revocation;
+
+/// In place of the product's module of this name.
+mod sync {
+    pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError, atomic};
+}
+
+use shuttle::scheduler::{PctScheduler, RandomScheduler};
+use shuttle::{Config, Runner};
+
+/// How many threads change places, at most, in half of the schedules: most mistakes need few.
+const CHANGES: usize = 3;
+
+/// Runs `test` under 10,000 schedules; under 100,000 where `KEYSTORE_SOAK` is set.
+fn under_all_schedules(test: fn()) {
+    let count = match std::env::var("KEYSTORE_SOAK") {
+        Ok(_) => 100_000,
+        Err(_) => 10_000,
+    };
+    let mut config = Config::new();
+    config.stack_size = 128 << 10;
+    Runner::new(RandomScheduler::new(count / 2), config.clone()).run(test);
+    Runner::new(PctScheduler::new(CHANGES, count / 2), config).run(test);
+}
