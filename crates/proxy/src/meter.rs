@@ -13,7 +13,7 @@ mod anthropic_messages;
 mod bedrock;
 mod cohere;
 mod count;
-mod event_stream;
+pub(crate) mod event_stream;
 mod framing;
 mod gemini;
 mod headers;

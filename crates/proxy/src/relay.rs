@@ -4,7 +4,9 @@
 //! is relayed as it arrives: one body that ends in exactly one of five ways (complete, upstream error, client gone, deadline,
 //! revoked) and settles once. When the client leaves a metered answer, the same body is read to its end by a task of its own.
 
+mod border;
 mod flow;
+mod last_words;
 mod stream;
 mod tap;
 mod whole;
@@ -31,7 +33,7 @@ use crate::settle::End;
 use crate::{Body, Proxy};
 
 use flow::Flow;
-use stream::LastWords;
+use last_words::LastWords;
 pub(crate) use stream::Relay;
 use tap::Tap;
 
@@ -99,11 +101,12 @@ pub(crate) async fn relay(
         // An event will be taken out.
         head.headers.remove(CONTENT_LENGTH);
     }
-    let last_words =
-        (framing == Framing::Events && !head.headers.contains_key(CONTENT_LENGTH)).then(|| LastWords {
-            shape: permit.operation.usage_shape,
-            agent: Arc::clone(&permit.agent),
-        });
+    // Where a length is promised, nothing can be said on top of it.
+    let last_words = (!head.headers.contains_key(CONTENT_LENGTH)).then(|| LastWords {
+        framing,
+        shape: permit.operation.usage_shape,
+        agent: Arc::clone(&permit.agent),
+    });
     let buffered = meter.is_some() && !stream && !framing.is_stream();
     let whole = (buffered || !head.status.is_success()) && may_be_small(&head.headers);
     let cleaned = Cleaned {
@@ -143,7 +146,7 @@ impl Cleaned {
             last_words,
             proxy,
         } = self;
-        let mut tap = Tap::new(meter, needles);
+        let mut tap = Tap::new(meter, needles, Framing::of(&head.headers));
         if let Some(read) = read {
             tap.push(read);
         }

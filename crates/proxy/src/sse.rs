@@ -3,14 +3,10 @@
 //! Each byte is looked at once. What an event says is given as a slice of the chunk; only what lies across a border between
 //! chunks is copied. It does not interpret what events say, and it changes nothing.
 
-mod border;
-mod final_event;
 mod hide;
 
 use std::ops::Range;
 
-pub(crate) use border::Border;
-pub(crate) use final_event::final_event;
 pub use hide::{Forward, Hide};
 
 /// An event that is larger is passed over: its data is not given to anybody.

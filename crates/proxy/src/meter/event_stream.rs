@@ -8,17 +8,19 @@ const MAX_FRAME_BYTES: usize = 8 << 20;
 /// Length, length of the headers, checksum.
 const PRELUDE_BYTES: usize = 12;
 const CHECKSUM_BYTES: usize = 4;
+/// The kind of a header that is a text.
+const TEXT: u8 = 7;
 
 /// One message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Frame<'a> {
+pub(crate) struct Frame<'a> {
     headers: &'a [u8],
-    pub(super) payload: &'a [u8],
+    pub(crate) payload: &'a [u8],
 }
 
 /// The state between chunks.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(crate) struct Frames {
     /// The beginning of a frame that has not ended.
     begun: Vec<u8>,
     /// Bytes of a frame that is too large, still to be passed over.
@@ -37,7 +39,7 @@ enum Next<'a> {
 }
 
 impl Frames {
-    pub(super) fn push(&mut self, chunk: &[u8], mut on_frame: impl FnMut(Frame<'_>)) {
+    pub(crate) fn push(&mut self, chunk: &[u8], mut on_frame: impl FnMut(Frame<'_>)) {
         if self.broken {
             return;
         }
@@ -113,7 +115,7 @@ fn number(bytes: &[u8], at: usize) -> usize {
 
 impl<'a> Frame<'a> {
     /// The text header of this name.
-    pub(super) fn header(&self, wanted: &str) -> Option<&'a [u8]> {
+    pub(crate) fn header(&self, wanted: &str) -> Option<&'a [u8]> {
         let mut rest = self.headers;
         while let [length, after @ ..] = rest {
             let (name, after) = after.split_at_checked(usize::from(*length))?;
@@ -148,30 +150,32 @@ fn value(kind: u8, bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     bytes.split_at_checked(fixed)
 }
 
+/// Writes a frame with these text headers, of which no name has more than 255 bytes and no value more than 65,535.
+pub(crate) fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    let mut head = Vec::new();
+    for (name, value) in headers {
+        head.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+        head.extend_from_slice(name.as_bytes());
+        head.push(TEXT);
+        head.extend_from_slice(&u16::try_from(value.len()).unwrap_or(u16::MAX).to_be_bytes());
+        head.extend_from_slice(value.as_bytes());
+    }
+    let big_endian = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+    let mut frame = Vec::new();
+    let length = PRELUDE_BYTES + head.len() + payload.len() + CHECKSUM_BYTES;
+    frame.extend_from_slice(&big_endian(length));
+    frame.extend_from_slice(&big_endian(head.len()));
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame.extend_from_slice(&head);
+    frame.extend_from_slice(payload);
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame
+}
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    /// Writes a frame.
-    pub(in crate::meter) fn encode(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
-        let mut head = Vec::new();
-        for (name, value) in headers {
-            head.push(name.len() as u8);
-            head.extend_from_slice(name.as_bytes());
-            head.push(7);
-            head.extend_from_slice(&(value.len() as u16).to_be_bytes());
-            head.extend_from_slice(value.as_bytes());
-        }
-        let mut frame = Vec::new();
-        frame.extend_from_slice(&((head.len() + payload.len() + 16) as u32).to_be_bytes());
-        frame.extend_from_slice(&(head.len() as u32).to_be_bytes());
-        frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-        frame.extend_from_slice(&head);
-        frame.extend_from_slice(payload);
-        frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-        frame
-    }
 
     fn read(bytes: &[u8], size: usize) -> Vec<(Option<String>, Vec<u8>)> {
         let mut found = Vec::new();

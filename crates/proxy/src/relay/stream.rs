@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
-use keystore_catalog::UsageShape;
 use keystore_core::Deny;
 use keystore_core::record::Ending;
 use keystore_wire::problem::Code;
@@ -16,15 +15,16 @@ use tokio::time::{Instant, Sleep, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::flow::Flow;
+use super::last_words::LastWords;
 use super::tap::Tap;
-use crate::cache::{Agent, Calls};
+use crate::Proxy;
+use crate::cache::Calls;
 use crate::leash::Leash;
 use crate::outlive::Afterlife;
-use crate::{Proxy, refuse, sse};
 
 type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
-/// How long a stream that is cut inside of an event is given until the event ends.
+/// How long a stream that is cut inside of an event, a line or a frame is given until that ends.
 const BORDER_WAIT: Duration = Duration::from_millis(400);
 /// How long a body that is about to fail waits, so that what it gave before is written: when a body fails, the connection drops
 /// what it has not written yet.
@@ -42,7 +42,7 @@ struct Stream {
     tap: Tap,
     flow: Flow,
     last_words: Option<LastWords>,
-    /// Why it is cut at the end of the event that has begun.
+    /// Why it is cut at the end of the piece that has begun: of the event, the line, the frame.
     cutting: Option<Cut>,
     /// The answer ended badly; the client is still to be told.
     broken: bool,
@@ -70,19 +70,6 @@ impl Cut {
             Some(_) => Ending::Revoked,
             None => Ending::OverBudget,
         }
-    }
-}
-
-/// How the client of an event stream is told why it ends.
-pub(super) struct LastWords {
-    pub(super) shape: UsageShape,
-    pub(super) agent: Arc<Agent>,
-}
-
-impl LastWords {
-    fn event(&self, deny: &Deny) -> Bytes {
-        let message = refuse::cut_message(deny, &self.agent.name);
-        sse::final_event(self.shape, Code::of_deny(deny), &message)
     }
 }
 
@@ -245,14 +232,14 @@ impl Stream {
         self.watch = None;
     }
 
-    /// Ends the answer where it stands, and says why. An event stream ends where an event ends: inside of one, `false`, and the
-    /// rest of it is waited for, unless it is to be cut `anyway`.
+    /// Ends the answer where it stands, and says why. A stream ends where an event, a line or a frame of it ends: inside of one,
+    /// `false`, and the rest of it is waited for, unless it is to be cut `anyway`.
     fn cut(&mut self, cut: Cut, anyway: bool) -> bool {
         if self.flow.is_settled() {
             return true;
         }
-        let event = self.last_words.as_ref().map(|words| words.event(&cut.deny));
-        let told = event.is_none_or(|event| self.tap.end_with(event));
+        let last = self.last_words.as_ref().and_then(|words| words.piece(&cut.deny));
+        let told = last.is_none_or(|last| self.tap.end_with(last));
         if !told && !anyway {
             self.cutting = Some(cut);
             return false;

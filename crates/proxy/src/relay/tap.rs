@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::border::Border;
 use crate::inject::Needles;
-use crate::meter::{Meter, Metered};
+use crate::meter::{Framing, Meter, Metered};
 use crate::scrub::Scrubber;
-use crate::sse::Border;
 
 /// The way of an answer's bytes.
 pub(super) struct Tap {
@@ -21,12 +21,12 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(meter: Option<Meter>, needles: Needles) -> Self {
+    pub(super) fn new(meter: Option<Meter>, needles: Needles, framing: Framing) -> Self {
         Self {
             meter,
             scrubber: Scrubber::new(needles),
             out: VecDeque::new(),
-            taken: Border::default(),
+            taken: Border::of(framing),
             bytes: 0,
         }
     }
@@ -75,9 +75,9 @@ impl Tap {
         self.out.clear();
     }
 
-    /// Lets the client's stream end where an event ends, with `event` behind it. `false` when no event ends where the client is,
+    /// Lets the client's stream end where a piece of it ends, with `last` behind it. `false` when none ends where the client is,
     /// nor in what waits for it: nothing is changed then.
-    pub(super) fn end_with(&mut self, event: Bytes) -> bool {
+    pub(super) fn end_with(&mut self, last: Bytes) -> bool {
         let mut border = self.taken;
         let mut at_border = border.is_at().then_some((0, 0));
         for (number, piece) in self.out.iter().enumerate() {
@@ -92,11 +92,11 @@ impl Tap {
             return false;
         };
         self.out.truncate(number + 1);
-        if let Some(last) = self.out.get_mut(number) {
-            last.truncate(length);
+        if let Some(piece) = self.out.get_mut(number) {
+            piece.truncate(length);
         }
         self.out.retain(|piece| !piece.is_empty());
-        self.out.push_back(event);
+        self.out.push_back(last);
         true
     }
 
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn tap(taken: &'static str, waiting: &[&'static str]) -> Tap {
-        let mut tap = Tap::new(None, Needles::default());
+        let mut tap = Tap::new(None, Needles::default(), Framing::Events);
         tap.push(taken.into());
         while tap.take().is_some() {}
         for piece in waiting {

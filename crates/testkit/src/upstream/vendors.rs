@@ -11,6 +11,7 @@ mod anthropic;
 mod cohere;
 mod gemini;
 mod mistral;
+mod ollama;
 mod openai;
 mod plain;
 
@@ -122,6 +123,7 @@ enum Vendor {
     Cohere,
     Gemini,
     Mistral,
+    Ollama,
     OpenAi,
     /// One of those without tokens.
     Plain,
@@ -135,6 +137,8 @@ impl Vendor {
             Self::Cohere
         } else if gemini::knows(call.path) {
             Self::Gemini
+        } else if ollama::knows(call.path) {
+            Self::Ollama
         } else if plain::knows(call.path) {
             Self::Plain
         } else {
@@ -152,6 +156,7 @@ impl Vendor {
             Self::Cohere => cohere::answer(call, json),
             Self::Gemini => gemini::answer(call, json),
             Self::Mistral => mistral::answer(call, json),
+            Self::Ollama => ollama::answer(call, json),
             Self::OpenAi => openai::answer(call, json),
             Self::Plain => plain::answer(call, json),
         }
@@ -163,6 +168,7 @@ impl Vendor {
             Self::Cohere => cohere::error(status, call),
             Self::Gemini => gemini::error(status, call),
             Self::Mistral => mistral::error(status),
+            Self::Ollama => ollama::error(status),
             Self::OpenAi => openai::error(status, call),
             Self::Plain => plain::error(status, call),
         }
@@ -175,6 +181,7 @@ impl Vendor {
             Self::Cohere => cohere::ERROR_EVENT,
             Self::Gemini => gemini::error_event(call),
             Self::Mistral => mistral::ERROR_EVENT,
+            Self::Ollama => ollama::ERROR_LINE,
             Self::OpenAi | Self::Plain => openai::ERROR_EVENT,
         }
     }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::answer::decode::Decoder;
-use crate::meter::event_stream::tests::encode;
+use crate::meter::event_stream::encode;
 
 /// What a fixture must be read as.
 #[derive(Debug, Deserialize)]

@@ -211,6 +211,41 @@ async fn whatever_takes_the_permission_back_cuts_and_what_does_not_does_not() {
     app.finish().await;
 }
 
+/// Lines of JSON end with a line that says why.
+#[tokio::test]
+async fn a_stream_of_lines_is_cut_behind_a_line() {
+    let app = TestApp::start().await;
+    app.create_credential("ollama-cloud").await;
+    let caller = app.caller(&app.create_token("agent", &["ollama-cloud"]).await);
+    let body = json!({"model": "gpt-oss:20b", "messages": [{"role": "user", "content": "Hi"}]});
+    let request = caller
+        .request("POST", "/v1/ollama-cloud/api/chat")
+        .header("x-fake", "chunk-delay-ms=50; output-tokens=200");
+    let mut answer = caller.open(request.json(&body)).await;
+    let mut text = answer.chunk().await.unwrap().unwrap().to_vec();
+    let pause = app
+        .owner_client()
+        .post("/v1/agents/agent/pause", &Value::Null)
+        .await;
+    pause.expect(200);
+    let end = loop {
+        match answer.chunk().await {
+            Ok(Some(chunk)) => text.extend_from_slice(&chunk),
+            end => break end,
+        }
+    };
+    assert!(end.is_err(), "it is not taken for a whole answer");
+    let lines: Vec<Value> = text
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| serde_json::from_slice(line).unwrap())
+        .collect();
+    let (last, before) = lines.split_last().unwrap();
+    assert_eq!(last["code"], "agent_paused", "{last}");
+    assert!(last["error"].as_str().unwrap().contains("is paused"), "{last}");
+    assert!(before.iter().all(|line| line["done"] == false) && before.len() < 200);
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_rotation_lets_calls_end_and_a_deletion_does_not() {
     let app = TestApp::start().await;
