@@ -94,7 +94,7 @@ impl World {
             bound: Amounts {
                 usd: bound,
                 calls: 1,
-                emails: 0,
+                ..Amounts::NONE
             },
             estimate: NanoUsd(rng.gen_range(1..=bound.0)),
         };
@@ -121,7 +121,7 @@ impl World {
             false => Amounts {
                 usd: NanoUsd(rng.gen_range(0..=most)),
                 calls: 1,
-                emails: 0,
+                ..Amounts::NONE
             },
         };
         self.counters.settle(&held, &used);
