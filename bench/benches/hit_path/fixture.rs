@@ -252,6 +252,8 @@ impl Tenant<'_> {
             end_users: false,
             tpm_limit: None,
             max_concurrency: None,
+            abuse: keystore_core::abuse::Rules::default(),
+            paused_by: None,
         };
         let value = NewToken::generate(TokenKind::Agent).unwrap();
         let token = TokenPolicy {

@@ -1,5 +1,6 @@
 //! Why a request is refused. Decisions carry facts; the one place that turns them into an HTTP answer is `proxy::refuse`.
 
+use crate::abuse;
 use crate::ids::BudgetId;
 use crate::policy::{Access, Unit};
 use crate::time::Micros;
@@ -128,8 +129,8 @@ pub enum Deny {
     ExpectationFailed,
     /// No token, several, or one that is unknown, expired or revoked. All alike.
     InvalidToken,
-    /// The agent is paused.
-    AgentPaused,
+    /// The agent is paused: by a person, or by a rule against abuse.
+    AgentPaused(Option<abuse::Kind>),
     /// The organization has stopped all of its agents.
     OrgSuspended,
     /// The organization has stopped the agents of the project.

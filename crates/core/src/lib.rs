@@ -4,6 +4,7 @@
 //! decisions over them. It does no I/O, starts no task, asks neither for the time nor for randomness, and knows no SQL and
 //! no HTTP library: it is handed `now` and ids, and gives decisions back.
 
+pub mod abuse;
 pub mod audit;
 pub mod budget;
 pub mod circuit;
@@ -19,6 +20,7 @@ pub mod time;
 pub mod token;
 pub mod usage;
 pub mod window;
+mod words;
 
 pub use deny::Deny;
 pub use ids::IdSource;

@@ -6,6 +6,7 @@ mod scope;
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
 
+use crate::abuse;
 use crate::deny::Deny;
 use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId, TokenId};
 use crate::time::Micros;
@@ -229,6 +230,13 @@ pub struct AgentPolicy {
     /// Calls at the same time per provider; `None` is no limit, 0 blocks.
     #[n(14)]
     pub max_concurrency: Option<u32>,
+    /// The rules against abuse that are set for it alone.
+    #[n(15)]
+    #[cbor(default)]
+    pub abuse: abuse::Rules,
+    /// The rule that paused it, while it is paused by one.
+    #[n(16)]
+    pub paused_by: Option<abuse::Kind>,
 }
 
 impl AgentPolicy {
@@ -248,7 +256,7 @@ impl AgentPolicy {
         match self.status {
             AgentStatus::Revoked => Err(Deny::InvalidToken),
             _ if expired => Err(Deny::InvalidToken),
-            AgentStatus::Paused => Err(Deny::AgentPaused),
+            AgentStatus::Paused => Err(Deny::AgentPaused(self.paused_by)),
             AgentStatus::Active => Ok(()),
         }
     }
@@ -350,6 +358,8 @@ mod tests {
             end_users: false,
             tpm_limit: None,
             max_concurrency: None,
+            abuse: abuse::Rules::default(),
+            paused_by: None,
         }
     }
 
@@ -359,7 +369,9 @@ mod tests {
         let mut agent = policy();
         assert_eq!(agent.check_status(now), Ok(()));
         agent.status = AgentStatus::Paused;
-        assert_eq!(agent.check_status(now), Err(Deny::AgentPaused));
+        assert_eq!(agent.check_status(now), Err(Deny::AgentPaused(None)));
+        agent.paused_by = Some(abuse::Kind::SpendRate);
+        assert_eq!(agent.check_status(now), Err(Deny::AgentPaused(agent.paused_by)));
         agent.expires_at = Some(now);
         assert_eq!(
             agent.check_status(now),

@@ -1,5 +1,6 @@
 //! The commands, one file each. Every file holds the words of its command line and what the command does.
 
+mod abuse;
 pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod api_keys;

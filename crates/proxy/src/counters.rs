@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use keystore_core::abuse::Watch;
 use keystore_core::budget::{Amounts, Applied, Ask, Book, BudgetView, Notice};
 use keystore_core::deny::BudgetExceeded;
 use keystore_core::ids::{AgentId, OrgId, ProjectId};
@@ -33,12 +34,18 @@ pub enum RateKey {
 pub struct Counters {
     rates: Mutex<HashMap<RateKey, Arc<Mutex<Rates>>>>,
     book: Mutex<Book>,
+    watches: Mutex<HashMap<AgentId, Arc<Mutex<Watch>>>>,
 }
 
 impl Counters {
     /// The rates of this key; the same ones for as long as the process lives.
     pub fn rates(&self, key: RateKey) -> Arc<Mutex<Rates>> {
         Arc::clone(lock(&self.rates).entry(key).or_default())
+    }
+
+    /// What is counted of an agent for the rules against abuse; the same for as long as the process lives.
+    pub(crate) fn watch(&self, agent: AgentId) -> Arc<Mutex<Watch>> {
+        Arc::clone(lock(&self.watches).entry(agent).or_default())
     }
 
     /// Puts back what was admitted on the current day and settled in the current windows before a restart.

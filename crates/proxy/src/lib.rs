@@ -38,7 +38,9 @@ mod settle;
 pub mod sse;
 mod sync;
 mod upstream;
+mod watch;
 
+use std::hash::RandomState;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -90,6 +92,8 @@ pub struct Proxy {
     counters: Arc<Counters>,
     upstreams: Arc<Upstreams>,
     notices: Notices,
+    /// Tells bodies apart, by a secret of this process.
+    digests: RandomState,
     metrics: Metrics,
     afterlife: Afterlife,
 }
@@ -157,6 +161,7 @@ impl Proxy {
         Ok(Arc::new(Self {
             hosts,
             notices: Notices::default(),
+            digests: RandomState::new(),
             store,
             vault,
             clock,
@@ -240,6 +245,9 @@ impl Proxy {
         };
         let response = refuse::refuse(refusal, &context);
         self.metrics.refused(refusal.code());
+        if let Some(agent) = &trail.agent {
+            self.watch_refusal(agent, refusal);
+        }
         if let Some(agent) = trail.agent.as_ref().filter(|_| !trail.attempted) {
             self.store.journal().refusal(&RefusalRecord {
                 request: trail.request,

@@ -8,9 +8,10 @@ mod outages;
 
 use std::sync::Mutex;
 
+use keystore_core::abuse::Found;
 use keystore_core::budget;
 use keystore_core::circuit::Change;
-use keystore_core::ids::{CredentialId, OrgId};
+use keystore_core::ids::{AgentId, CredentialId, OrgId, ProjectId};
 use tokio::sync::Notify;
 
 use crate::Proxy;
@@ -29,6 +30,8 @@ pub enum Notice {
     Circuit(CircuitNotice),
     /// A vendor refuses a key.
     RefusedKey(RefusedKey),
+    /// A rule against abuse found too much.
+    Abuse(AbuseNotice),
 }
 
 /// A host of a credential fails so often that calls are held back, or has answered again for a while.
@@ -55,6 +58,19 @@ pub struct RefusedKey {
     pub version: u32,
 }
 
+/// A rule against abuse found too much of what an agent does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AbuseNotice {
+    /// The organization.
+    pub org: OrgId,
+    /// The agent's project.
+    pub project: ProjectId,
+    /// The agent.
+    pub agent: AgentId,
+    /// The rule, and how much it found.
+    pub found: Found,
+}
+
 /// What was noticed and not taken yet.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
@@ -70,7 +86,7 @@ struct Kept {
 
 impl Notices {
     /// Keeps a notice, unless the same one waits already.
-    fn add(&self, notice: Notice) {
+    pub(crate) fn add(&self, notice: Notice) {
         let mut kept = lock(&self.kept);
         if !kept.waiting.contains(&notice) {
             kept.waiting.push(notice);

@@ -34,6 +34,7 @@ use crate::forward::OutgoingBody;
 use crate::meter::{Meter, MeterSetup};
 use crate::probe::{ProbeRequest, ProbeTarget};
 use crate::settle::{Charge, End};
+use crate::watch::Watched;
 
 /// The longest path that a record keeps, in bytes.
 const MAX_RECORDED_PATH: usize = 512;
@@ -56,6 +57,8 @@ pub(crate) struct Open {
     pub(crate) growth: Option<Growth>,
     /// Its places in the rates, until it is settled.
     pub(crate) run: Option<Run>,
+    /// Who is told what it cost, where a rule against abuse asks.
+    pub(crate) watched: Option<Arc<Watched>>,
     pub(crate) request_bytes: u64,
     /// What was asked for: what counts where the vendor does not say what it served.
     pub(crate) terms: AskedTerms,
@@ -122,6 +125,7 @@ impl Proxy {
                 limited: plan.limited,
                 hold: plan.hold,
                 run: Some(run),
+                watched: permit.agent.watched.clone(),
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
                 sent: false,
@@ -191,6 +195,7 @@ impl Proxy {
                 limited: Limited::No,
                 hold: NanoUsd::ZERO,
                 run: None,
+                watched: None,
                 request_bytes: 0,
                 terms: AskedTerms::default(),
                 sent: false,

@@ -67,6 +67,9 @@ impl Proxy {
                     .saturating_add(charge.usage.output_tokens()),
             );
         }
+        if let Some(watched) = &open.watched {
+            self.watch_cost(watched, charge.cost);
+        }
         self.store.journal().outcome(&outcome);
         charge
     }

@@ -1,10 +1,13 @@
-//! What changes an agent: making it, changing its limits and grants, its status, its month's budget.
+//! What changes an agent: making it, changing its limits and grants, its month's budget; its status is in [`status`].
 //!
 //! An agent's policy is written whole, with its MAC, in one transaction with the budget that it names. The commit tells the
 //! data plane before it returns, so a change is in force on the next request.
 
+mod status;
+
 use std::net::IpAddr;
 
+use keystore_core::abuse::Rules;
 use keystore_core::ids::{AgentId, BudgetId};
 use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Unit};
 use keystore_core::window::Window;
@@ -14,7 +17,6 @@ use keystore_store::budgets::{self, Budget};
 use keystore_store::{Conn, Tx, projects};
 use keystore_wire::Patch;
 use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, MAX_TPM_LIMIT, UpdateAgent};
-use keystore_wire::problem::Code;
 
 use crate::api::agents::recorded;
 use crate::api::problem::{ApiError, ApiResult, Fields};
@@ -23,6 +25,8 @@ use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
 use crate::grants;
+use status::not_revoked;
+pub(crate) use status::{pause_by, set_status};
 
 /// The purposes of the MACs over policy rows, as the data plane checks them.
 pub(crate) const AGENT_MAC: &str = "agent";
@@ -120,6 +124,8 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         end_users: new.end_users,
         tpm_limit: new.tpm_limit,
         max_concurrency: new.max_concurrency,
+        abuse: Rules::default(),
+        paused_by: None,
     };
     let budget = match new.budget_cents_monthly {
         Some(cents) => Some(monthly(&policy, cents)?),
@@ -218,37 +224,6 @@ pub(crate) async fn update(
     }
     set_monthly(app, tx, &mut policy, &change.budget_cents_monthly).await?;
     let written = write(app, tx, name.trim(), &policy, now).await?;
-    event
-        .after(&recorded(app, tx, written.clone()).await?)?
-        .by(tx, caller)?;
-    Ok(written)
-}
-
-/// Writes another status. Revoked is for good.
-///
-/// # Errors
-/// `conflict` when it is revoked and something else is asked for.
-pub(crate) async fn set_status(
-    app: &App,
-    tx: &mut Tx,
-    caller: &Caller,
-    agent: Loaded,
-    status: AgentStatus,
-) -> ApiResult<Loaded> {
-    let action = match status {
-        AgentStatus::Active => "resume_agent",
-        AgentStatus::Paused => "pause_agent",
-        AgentStatus::Revoked => "revoke_agent",
-    };
-    let event = Event::new(action, &agent.row.id)
-        .within(agent.row.project)
-        .before(&recorded(app, tx, agent.clone()).await?)?;
-    let Loaded { row, mut policy } = agent;
-    if status != AgentStatus::Revoked {
-        not_revoked(&policy)?;
-    }
-    policy.status = status;
-    let written = write(app, tx, &row.name, &policy, app.clock.now()).await?;
     event
         .after(&recorded(app, tx, written.clone()).await?)?
         .by(tx, caller)?;
@@ -357,16 +332,6 @@ async fn set_monthly(app: &App, tx: &mut Tx, policy: &mut AgentPolicy, change: &
         (Patch::Reset, None) | (Patch::Keep, _) => {}
     }
     Ok(())
-}
-
-fn not_revoked(policy: &AgentPolicy) -> ApiResult<()> {
-    match policy.status {
-        AgentStatus::Revoked => Err(
-            ApiError::new(Code::Conflict, "the agent is revoked, which is for good")
-                .remedy("create another agent"),
-        ),
-        AgentStatus::Active | AgentStatus::Paused => Ok(()),
-    }
 }
 
 pub(crate) fn check_name(fields: &mut Fields, name: &str) {

@@ -3,6 +3,7 @@
 //! The name of a handler is its operation id and the name of the SDK's method. Handlers are thin: they take a caller with a
 //! right, call the function that does the thing, and wrap the answer.
 
+mod abuse;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 mod audit;
@@ -68,6 +69,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(orgs::get_org, orgs::update_org, orgs::delete_org))
         .routes(routes!(orgs::transfer_org))
         .routes(routes!(limits::get_org_limits, limits::update_org_limits))
+        .routes(routes!(abuse::get_org_abuse_rules, abuse::update_org_abuse_rules))
         .routes(routes!(members::leave_org))
         .routes(routes!(members::list_members))
         .routes(routes!(members::update_member, members::remove_member))
@@ -80,6 +82,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             projects::delete_project
         ))
         .routes(routes!(limits::get_project_limits, limits::update_project_limits))
+        .routes(routes!(
+            abuse::get_project_abuse_rules,
+            abuse::update_project_abuse_rules
+        ))
         .routes(routes!(api_keys::list_api_keys, api_keys::create_api_key))
         .routes(routes!(
             api_keys::get_api_key,
@@ -109,6 +115,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             agents::get_agent,
             agents::update_agent,
             agents::delete_agent
+        ))
+        .routes(routes!(
+            abuse::get_agent_abuse_rules,
+            abuse::update_agent_abuse_rules
         ))
         .routes(routes!(agents::pause_agent))
         .routes(routes!(agents::resume_agent))

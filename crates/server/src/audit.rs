@@ -15,7 +15,7 @@ use crate::api::problem::{ApiError, ApiResult};
 use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
 
-/// The actor when nobody asked: `ks dev` setting itself up.
+/// The actor when nobody asked: `ks dev` setting itself up, and a rule that pauses an agent.
 const SYSTEM: &str = "system";
 
 /// The actor when it is not known who asked.
@@ -78,6 +78,14 @@ impl Event {
             Who::Machine { .. } => SYSTEM.to_owned(),
         };
         self.record(tx, caller.org, actor, caller.origin)
+    }
+
+    /// Records that the server did this by itself.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn by_system(self, tx: &mut Tx, org: OrgId) -> ApiResult<()> {
+        self.record(tx, org, SYSTEM.to_owned(), Origin::default())
     }
 
     /// Records that a person did this who has no session yet, or not in this organization.

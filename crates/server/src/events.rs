@@ -4,6 +4,7 @@
 //! What the data plane notices is taken every second, or at once where it should not wait. What a notice means is the business of its
 //! own file.
 
+mod abuse;
 mod budgets;
 mod credentials;
 
@@ -86,6 +87,7 @@ async fn tell(app: &App, notice: &Notice) -> ApiResult<()> {
         Notice::Budget(notice) => budgets::event(app, &mut tx, notice).await?,
         Notice::Circuit(notice) => credentials::circuit(&mut tx, notice).await?,
         Notice::RefusedKey(notice) => credentials::refused(app, &mut tx, notice).await?,
+        Notice::Abuse(notice) => abuse::event(app, &mut tx, notice).await?,
     };
     if let Some(new) = new {
         raise(app, &mut tx, new).await?;

@@ -3,6 +3,7 @@
 //! Making an agent makes no token; see [`crate::tokens`].
 
 use keystore_core::NanoUsd;
+use keystore_core::abuse::Kind;
 use keystore_core::ids::{AgentId, BudgetId, CredentialId, ProjectId};
 use keystore_core::policy::{AgentStatus, Source};
 use serde::{Deserialize, Serialize};
@@ -192,6 +193,10 @@ pub struct Agent {
     /// What its requests meet.
     #[schema(value_type = schema::AgentStatus)]
     pub status: AgentStatus,
+    /// The rule against abuse that paused it; absent where a person did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<schema::AbuseKind>)]
+    pub paused_by: Option<Kind>,
     /// What it may use.
     pub providers: Vec<Grant>,
     /// Requests in any minute, per provider; `null` is the deployment's default.

@@ -17,6 +17,7 @@ pub struct Event {
     /// What happened. `usage.threshold`: a budget reached one of its thresholds; `agent.budget_exceeded`: a call was refused for a
     /// budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and calls are held back;
     /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
+    /// `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
     /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
     #[schema(example = "usage.threshold")]
     pub kind: String,
@@ -30,7 +31,8 @@ pub struct Event {
     /// When it was noticed.
     pub at: Time,
     /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
-    /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`.
+    /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`; for abuse `agent`, `rule`, `action`, what was
+    /// `found` and the `threshold` (dollars or requests), and `windowSeconds`.
     pub data: Value,
 }
 

@@ -5,6 +5,7 @@
 //! may grow fields, so a client ignores those that it does not know. Times are RFC 3339 in UTC ([`time::Time`]), amounts are
 //! decimal strings of US dollars (`keystore_core::NanoUsd`), ids are TypeIDs.
 
+pub mod abuse;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;

@@ -186,7 +186,7 @@ impl Code {
             Deny::HeadersTooLarge => Self::HeadersTooLarge,
             Deny::ExpectationFailed => Self::ExpectationFailed,
             Deny::InvalidToken => Self::InvalidToken,
-            Deny::AgentPaused => Self::AgentPaused,
+            Deny::AgentPaused(_) => Self::AgentPaused,
             Deny::OrgSuspended => Self::OrgSuspended,
             Deny::ProjectSuspended => Self::ProjectSuspended,
             Deny::ProviderSuspended { .. } => Self::ProviderSuspended,

@@ -28,6 +28,10 @@ described! {
     BudgetAction { Deny, Alert } as "snake_case";
     /// What a budget counts: dollars that calls cost, calls, e-mails by recipient, or dollars that calls move.
     Unit { Usd, Calls, Emails, UsdMoved } as "snake_case";
+    /// What a rule against abuse looks at: refusals, dollars, or the same request again and again.
+    AbuseKind { Refusals, SpendRate, IdenticalRequests } as "snake_case";
+    /// What happens when a rule against abuse finds too much: nothing here, an event, or an event and a pause of the agent.
+    AbuseAction { Off, Alert, Pause } as "snake_case";
     /// How long a limit lasts before it starts anew; `total` never does.
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
@@ -37,7 +41,7 @@ described! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keystore_core::{policy, record, window};
+    use keystore_core::{abuse, policy, record, window};
 
     fn assert_same<A: serde::Serialize, B: serde::Serialize>(pairs: &[(A, B)]) {
         for (described, real) in pairs {
@@ -76,6 +80,16 @@ mod tests {
             (Unit::Calls, policy::Unit::Calls),
             (Unit::Emails, policy::Unit::Emails),
             (Unit::UsdMoved, policy::Unit::UsdMoved),
+        ]);
+        assert_same(&[
+            (AbuseKind::Refusals, abuse::Kind::Refusals),
+            (AbuseKind::SpendRate, abuse::Kind::SpendRate),
+            (AbuseKind::IdenticalRequests, abuse::Kind::IdenticalRequests),
+        ]);
+        assert_same(&[
+            (AbuseAction::Off, abuse::Action::Off),
+            (AbuseAction::Alert, abuse::Action::Alert),
+            (AbuseAction::Pause, abuse::Action::Pause),
         ]);
         assert_same(&[
             (Window::Day, window::Window::Day),

@@ -5,32 +5,14 @@ use crate::ids::{AgentId, BudgetId, OrgId, ProjectId};
 use crate::money::NanoUsd;
 use crate::time::Micros;
 use crate::window::Window;
+use crate::words::words;
 
 /// The most bytes of an end user's name.
 pub const MAX_END_USER: usize = 128;
 
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$each:meta])* $variant:ident = $number:literal $word:literal),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Hash, Default,
-            serde::Serialize, serde::Deserialize, minicbor::Encode, minicbor::Decode,
-        )]
-        #[serde(rename_all = "snake_case")]
-        #[cbor(index_only)]
-        pub enum $name { $($(#[$each])* #[n($number)] $variant),* }
-
-        impl $name {
-            /// The name in the API and in storage.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),* }
-            }
-        }
-    };
-}
-
 words! {
     /// How a budget holds.
+    #[derive(Default)]
     BudgetMode {
         /// The hold is an upper bound: no overshoot.
         #[default]
@@ -42,6 +24,7 @@ words! {
 
 words! {
     /// What happens when a budget is used up.
+    #[derive(Default)]
     BudgetAction {
         /// Calls that it does not afford are refused.
         #[default]
@@ -53,6 +36,7 @@ words! {
 
 words! {
     /// What a budget counts.
+    #[derive(Default)]
     Unit {
         /// What calls cost, in nano-dollars.
         #[default]

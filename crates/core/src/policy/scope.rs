@@ -1,5 +1,6 @@
 //! What holds for everything in an organization or in a project.
 
+use crate::abuse;
 use crate::deny::Deny;
 use crate::ids::{BudgetId, OrgId, ProjectId, RevocationId};
 use crate::rate::RateLimits;
@@ -54,6 +55,10 @@ pub struct ScopePolicy {
     #[n(6)]
     #[cbor(default)]
     pub suspended_providers: Vec<SuspendedProvider>,
+    /// The rules against abuse that watch its agents, where nothing nearer to them is set.
+    #[n(7)]
+    #[cbor(default)]
+    pub abuse: abuse::Rules,
 }
 
 impl ScopePolicy {
@@ -66,6 +71,7 @@ impl ScopePolicy {
             suspended: None,
             ceiling: RateLimits::default(),
             suspended_providers: Vec::new(),
+            abuse: abuse::Rules::default(),
         }
     }
 

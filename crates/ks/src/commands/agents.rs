@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use keystore_wire::Patch;
 use keystore_wire::agents::{Agent, CreateAgent, GrantInput, UpdateAgent};
 
+use super::abuse::AbuseArgs;
 use super::{Context, date, grants, or_dash};
 use crate::complete;
 use crate::output::{advice, facts, table};
@@ -33,6 +34,16 @@ pub(crate) enum AgentCommand {
         ks agent update bot --budget none\n  ks agent update bot --provider stripe:byok --remove-provider openai"
     )]
     Update(UpdateArgs),
+    /// Show or change the rules that watch an agent
+    #[command(
+        after_help = "Examples:\n  ks agent abuse bot\n  ks agent abuse bot --spend-rate pause:50.00/10m"
+    )]
+    Abuse {
+        #[command(flatten)]
+        name: AgentName,
+        #[command(flatten)]
+        rules: AbuseArgs,
+    },
     /// Refuse its requests until it is resumed
     #[command(after_help = "Example:\n  ks agent pause bot")]
     Pause(AgentName),
@@ -213,6 +224,10 @@ pub(crate) async fn run(command: AgentCommand, context: &Context<'_>) -> anyhow:
         AgentCommand::List => list(context).await,
         AgentCommand::Show(args) => show(&context.agent(&args.agent).await?, context),
         AgentCommand::Update(args) => update(args, context).await,
+        AgentCommand::Abuse { name, rules } => {
+            let agent = context.agent(&name.agent).await?.id.to_string();
+            super::abuse::run(&["agents", &agent, "abuse-rules"], rules, context).await
+        }
         AgentCommand::Pause(args) => act(&args.agent, "pause", "Paused", context).await,
         AgentCommand::Resume(args) => act(&args.agent, "resume", "Resumed", context).await,
         AgentCommand::Revoke(args) => {
@@ -313,7 +328,13 @@ fn show(agent: &Agent, context: &Context<'_>) -> anyhow::Result<()> {
         let mut rows = vec![
             ("Name", agent.name.clone()),
             ("Id", agent.id.to_string()),
-            ("Status", agent.status.as_str().to_owned()),
+            (
+                "Status",
+                match agent.paused_by {
+                    Some(rule) => format!("{}, by the rule {}", agent.status.as_str(), rule.as_str()),
+                    None => agent.status.as_str().to_owned(),
+                },
+            ),
             ("Project", agent.project_id.to_string()),
         ];
         rows.extend(agent.providers.iter().map(|grant| {

@@ -5,6 +5,7 @@ use keystore_wire::auth::{Me, Membership, SwitchOrg};
 use keystore_wire::members::TransferOrg;
 use keystore_wire::orgs::{CreateOrg, DeleteOrg, Org, UpdateOrg};
 
+use super::abuse::AbuseArgs;
 use super::find::MOST;
 use super::limits::LimitsArgs;
 use super::{Context, moment};
@@ -36,6 +37,11 @@ pub(crate) enum OrgCommand {
         after_help = "Examples:\n  ks org limits\n  ks org limits --rpm-limit 6000 --max-concurrency 200\n  ks org limits --rpm-limit none"
     )]
     Limits(LimitsArgs),
+    /// Show or change the rules that watch the agents of the organization
+    #[command(
+        after_help = "Examples:\n  ks org abuse\n  ks org abuse --refusals alert --spend-rate pause:20.00/10m\n  ks org abuse --identical-requests none"
+    )]
+    Abuse(AbuseArgs),
     /// Act in another organization from now on
     #[command(after_help = "Example:\n  ks org switch acme-labs")]
     Switch {
@@ -114,6 +120,7 @@ pub(crate) async fn run(command: OrgCommand, context: &Context<'_>) -> anyhow::R
         OrgCommand::Create(args) => create(args, context).await,
         OrgCommand::Update(args) => update(args, context).await,
         OrgCommand::Limits(args) => super::limits::run(&["org", "limits"], args, context).await,
+        OrgCommand::Abuse(args) => super::abuse::run(&["org", "abuse-rules"], args, context).await,
         OrgCommand::Switch { org } => switch(&org, context).await,
         OrgCommand::Transfer(args) => transfer(&args, context).await,
         OrgCommand::Delete(args) => delete(args, context).await,

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use keystore_wire::projects::{CreateProject, DeleteProject, DeletedProject, Project, UpdateProject};
 
+use super::abuse::AbuseArgs;
 use super::find::MOST;
 use super::limits::LimitsArgs;
 use super::{Context, date, moment};
@@ -42,6 +43,16 @@ pub(crate) enum ProjectCommand {
         project: String,
         #[command(flatten)]
         limits: LimitsArgs,
+    },
+    /// Show or change the rules that watch the agents of a project
+    #[command(
+        after_help = "Examples:\n  ks project abuse customer-42\n  ks project abuse customer-42 --identical-requests off"
+    )]
+    Abuse {
+        /// Its slug or id
+        project: String,
+        #[command(flatten)]
+        rules: AbuseArgs,
     },
     /// Delete a project; one that is not empty only with `--force`
     #[command(
@@ -127,6 +138,9 @@ pub(crate) async fn run(command: ProjectCommand, context: &Context<'_>) -> anyho
         }
         ProjectCommand::Limits { project, limits } => {
             super::limits::run(&["projects", &project, "limits"], limits, context).await
+        }
+        ProjectCommand::Abuse { project, rules } => {
+            super::abuse::run(&["projects", &project, "abuse-rules"], rules, context).await
         }
         ProjectCommand::Delete(args) => delete(&args, context).await,
     }

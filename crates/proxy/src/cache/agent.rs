@@ -29,6 +29,7 @@ use crate::admit::Ceiling;
 use crate::counters::{Counters, RateKey};
 use crate::learned::{Learned, Limits};
 use crate::upstream::CredentialKey;
+use crate::watch::Watched;
 
 /// An agent, checked and resolved.
 pub(crate) struct Agent {
@@ -39,6 +40,8 @@ pub(crate) struct Agent {
     /// The rates of its organization and its project, where these are limited.
     pub(crate) ceilings: Vec<Ceiling>,
     pub(crate) grants: Vec<ReadyGrant>,
+    /// What is counted of it, where a rule against abuse asks.
+    pub(crate) watched: Option<Arc<Watched>>,
     /// Why none of its requests is served, where its organization or its project is stopped.
     suspended: Option<Deny>,
     /// The providers that its organization has stopped.
@@ -118,6 +121,7 @@ impl Agent {
             scope(&policy, None, &scopes, mac)?,
             scope(&policy, Some(policy.project), &scopes, mac)?,
         ];
+        let watched = Watched::of(&policy, limits.each_ref().map(|limits| limits.abuse), kept.0);
         let ceilings = limits
             .iter()
             .filter(|limits| !limits.ceiling.is_none())
@@ -147,6 +151,7 @@ impl Agent {
             .collect();
         Ok(Self {
             name: identity.agent_name,
+            watched,
             suspended,
             suspended_providers,
             networks: networks.ok_or("an allowed network cannot be read")?,

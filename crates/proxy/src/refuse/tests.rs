@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
+use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, RateKind, RateScope};
 use keystore_core::ids::BudgetId;
 use keystore_core::policy::{Access, Unit};
@@ -87,7 +88,8 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         (Deny::HeadersTooLarge, 431, "headers_too_large"),
         (Deny::ExpectationFailed, 417, "expectation_failed"),
         (Deny::InvalidToken, 401, "invalid_token"),
-        (Deny::AgentPaused, 403, "agent_paused"),
+        (Deny::AgentPaused(None), 403, "agent_paused"),
+        (Deny::AgentPaused(Some(Kind::SpendRate)), 403, "agent_paused"),
         (Deny::OrgSuspended, 403, "org_suspended"),
         (Deny::ProjectSuspended, 403, "project_suspended"),
         (
@@ -357,7 +359,7 @@ fn the_catalog_may_set_the_status_of_a_budget_alone() {
         StatusCode::FORBIDDEN
     );
     assert_eq!(
-        refuse(&Deny::AgentPaused.into(), &context).status(),
+        refuse(&Deny::AgentPaused(None).into(), &context).status(),
         StatusCode::FORBIDDEN
     );
     assert_eq!(

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use keystore_core::Deny;
+use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited, RateScope};
 use keystore_core::policy::{Access, Unit};
 
@@ -115,11 +116,26 @@ fn denial(deny: &Deny, agent: &str) -> Words {
     }
 }
 
+/// What a rule against abuse found.
+const fn broken(rule: Kind) -> &'static str {
+    match rule {
+        Kind::Refusals => "too many of its requests were refused",
+        Kind::SpendRate => "its calls cost too much in too short a time",
+        Kind::IdenticalRequests => "it sent the same request over and over",
+    }
+}
+
 /// What the agent may not do.
 fn rights(deny: &Deny, agent: &str) -> Words {
     match deny {
-        Deny::AgentPaused => words(
-            format!("The agent `{agent}` is paused."),
+        Deny::AgentPaused(rule) => words(
+            match rule {
+                None => format!("The agent `{agent}` is paused."),
+                Some(rule) => format!(
+                    "The agent `{agent}` is paused by a rule against abuse: {}.",
+                    broken(*rule)
+                ),
+            },
             format!("Resume it with `ks agent resume {agent}`."),
         ),
         Deny::OrgSuspended => words(

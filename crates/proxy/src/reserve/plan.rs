@@ -170,7 +170,7 @@ impl Proxy {
         if boundary.is_none() && !whole::is_json(request.headers) {
             return Err(Deny::Malformed(Malformed::Json));
         }
-        let bytes = whole::read(request.body, permit.operation.max_body_bytes).await?;
+        let bytes = self.read_whole(permit, request.method, request.body).await?;
         if let Some(boundary) = boundary {
             let form = form::read(&bytes, boundary).map_err(Deny::Malformed)?;
             return self.plan_form(permit, &bytes, &form, now);
@@ -264,7 +264,7 @@ impl Proxy {
         // A row of prices, and no model.
         let row = permit.price_model();
         let price = row.and_then(|row| permit.provider().find_price(row, now));
-        let bytes = whole::read(request.body, permit.operation.max_body_bytes).await?;
+        let bytes = self.read_whole(permit, request.method, request.body).await?;
         let terms = AskedTerms::new(permit.target.alias(), chosen::of_body(&bytes, price.as_deref()));
         let needs = Needs::of_units(Called::of(permit), &bytes, terms.terms());
         let held = self.hold(permit, &needs, None, price.as_deref().into(), now)?;

@@ -50,6 +50,7 @@ fn open(limited: bool) -> Open {
         hold: HOLD,
         growth: None,
         run: None,
+        watched: None,
         request_bytes: 0,
         terms: AskedTerms::default(),
         sent: true,

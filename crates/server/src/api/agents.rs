@@ -216,6 +216,7 @@ fn wire(agent: Loaded, budget: Option<&budgets::Loaded>, state: Option<BudgetSta
         name: row.name,
         project_id: row.project,
         status: policy.status,
+        paused_by: policy.paused_by,
         providers: policy.grants.into_iter().map(grant).collect(),
         rpm_limit: policy.rpm_limit,
         rpd_limit: policy.rpd_limit,

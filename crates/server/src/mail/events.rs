@@ -154,6 +154,7 @@ fn words(place: &Place<'_>) -> Words {
             purpose: "To see what happened",
             command: "events".to_owned(),
         },
+        "abuse.detected" => abuse(place),
         EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
         ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
         other => Words {
@@ -162,6 +163,40 @@ fn words(place: &Place<'_>) -> Words {
             purpose: "To see what happened",
             command: "events".to_owned(),
         },
+    }
+}
+
+/// A rule against abuse found too much.
+fn abuse(place: &Place<'_>) -> Words {
+    let fact = |name: &str| place.fact(name);
+    let (agent, found, seconds) = (fact("agent"), fact("found"), fact("windowSeconds"));
+    let did = match fact("rule").as_str() {
+        "refusals" => format!("had {found} requests refused"),
+        "spend_rate" => format!("spent {found} dollars"),
+        _ => format!("sent the same request {found} times"),
+    };
+    let (what, follows, purpose, command) = match fact("action").as_str() {
+        "pause" => (
+            "is paused",
+            "It is paused until somebody resumes it; its calls were cut.",
+            "To let it go on",
+            "resume",
+        ),
+        _ => (
+            "looks abused",
+            "It goes on. It is not told again within an hour.",
+            "To stop it",
+            "pause",
+        ),
+    };
+    Words {
+        subject: format!("The agent {agent} {what}"),
+        happened: format!(
+            "The agent {agent} {} {did} within {seconds} seconds. {follows}",
+            place.project()
+        ),
+        purpose,
+        command: format!("agent {command} {}", place.waiting.subject),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The control plane, by path.
 
+mod abuse;
 mod agents;
 mod api_keys;
 mod audit;

@@ -2,6 +2,7 @@
 //! [`TestApp::finish`](crate::support::TestApp::finish), which compares the provider's log with the journal, the sums and the
 //! budgets, and looks for secrets.
 
+mod abuse;
 mod bodies;
 mod budgets;
 mod catalog;

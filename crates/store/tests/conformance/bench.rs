@@ -223,6 +223,8 @@ impl Bench {
             end_users: false,
             tpm_limit: None,
             max_concurrency: None,
+            abuse: keystore_core::abuse::Rules::default(),
+            paused_by: None,
         };
         let new = agents::NewAgent {
             name: &format!("agent-{name}"),

@@ -7,7 +7,7 @@ use keystore_core::budget::{Amounts, Applied, Ask};
 use keystore_core::policy::Unit;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
 
-use super::{ONE_CALL, Plan, unbilled, whole};
+use super::{ONE_CALL, Plan, unbilled};
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::{asked, moved};
@@ -44,7 +44,7 @@ impl Proxy {
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
-        let bytes = whole::read(request.body, permit.operation.max_body_bytes).await?;
+        let bytes = self.read_whole(permit, request.method, request.body).await?;
         let nanos = moved::read(request.headers, permit.target.query(), &bytes, field);
         if nanos.is_none() {
             allow_unknown(permit, budgets)?;

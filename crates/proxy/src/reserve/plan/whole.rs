@@ -3,12 +3,15 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, Method};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use keystore_core::Deny;
 use keystore_core::deny::Malformed;
+
+use crate::Proxy;
+use crate::authorize::Permit;
 
 /// The most bytes of a metered operation's body.
 const MAX_METERED_BODY: u64 = 32 << 20;
@@ -39,15 +42,25 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The whole body, of at most `limit` bytes (32 MiB where the catalog does not say less), if it comes within [`BODY_TIMEOUT`].
-pub(super) async fn read(body: Incoming, limit: Option<u64>) -> Result<Bytes, Deny> {
-    let limit = limit.unwrap_or(MAX_METERED_BODY).min(MAX_METERED_BODY);
-    if body.size_hint().lower() > limit {
-        return Err(Deny::BodyTooLarge { limit_bytes: limit });
+impl Proxy {
+    /// The whole body, of at most as many bytes as the operation takes (32 MiB where the catalog does not say less), if it comes within
+    /// [`BODY_TIMEOUT`].
+    pub(super) async fn read_whole(
+        &self,
+        permit: &Permit,
+        method: &Method,
+        body: Incoming,
+    ) -> Result<Bytes, Deny> {
+        let limit = permit.operation.max_body_bytes.unwrap_or(MAX_METERED_BODY);
+        let limit = limit.min(MAX_METERED_BODY);
+        if body.size_hint().lower() > limit {
+            return Err(Deny::BodyTooLarge { limit_bytes: limit });
+        }
+        let read = tokio::time::timeout(BODY_TIMEOUT, read_to_end(body, limit)).await;
+        let read = read.unwrap_or(Err(Deny::Malformed(Malformed::Body)))?;
+        self.watch_request(permit, method, &read);
+        Ok(read)
     }
-    tokio::time::timeout(BODY_TIMEOUT, read_to_end(body, limit))
-        .await
-        .unwrap_or(Err(Deny::Malformed(Malformed::Body)))
 }
 
 /// Reads a body of at most `limit` bytes; one in one piece is not copied. Its trailers are dropped.
