@@ -158,10 +158,14 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
     };
     match priced {
         // What was read of an answer says little of what it cost: reasoning does not show. Under a budget an answer that does not
-        // say what it used costs what was held for it, whoever is to blame: neither leaving early nor hiding it must pay.
+        // say what it used costs what was held for it, whoever is to blame: neither leaving early nor hiding it must pay. More than a
+        // bound it cannot have cost.
         Some(Ok(cost)) if limited && read.basis == Basis::Estimated => Charge {
             usage: read.usage,
-            cost: cost.max(open.hold),
+            cost: match open.limited {
+                Limited::Strictly => open.hold,
+                Limited::ByEstimate | Limited::No => cost.max(open.hold),
+            },
             flags,
         },
         Some(Ok(cost)) => {

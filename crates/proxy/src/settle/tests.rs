@@ -96,6 +96,20 @@ fn an_answer_that_does_not_say_what_it_used_costs_its_hold_under_a_budget() {
     }
 }
 
+/// What is counted by the bytes that were seen may be more than the call can have cost: that is no reason to pass a strict limit.
+#[test]
+fn an_estimate_costs_no_more_than_a_bound() {
+    let mut much = end(Ending::UpstreamError, Basis::Estimated);
+    let tokens = HOLD.0 as u64 + 5;
+    much.metered.as_mut().unwrap().usage = Usage::ZERO.with(Bucket::OutputText, tokens);
+    assert_eq!(charge(&open(true), &much).cost, HOLD);
+    let by_estimate = Open {
+        limited: Limited::ByEstimate,
+        ..open(true)
+    };
+    assert_eq!(charge(&by_estimate, &much).cost, NanoUsd(HOLD.0 + 5));
+}
+
 #[test]
 fn only_estimates_are_marked() {
     for (basis, estimated) in [
