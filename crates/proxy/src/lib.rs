@@ -35,6 +35,8 @@ mod response;
 pub mod route;
 pub mod scrub;
 mod settle;
+#[cfg(test)]
+mod simulation;
 pub mod sse;
 mod sync;
 mod upstream;
