@@ -1,11 +1,11 @@
+mod machine;
+
 use super::windows::KEPT_WINDOWS;
 use super::*;
 use crate::ids::OrgId;
 use crate::policy::BudgetAction;
 use crate::window::Window;
 use jiff::tz::TimeZone;
-use proptest::prelude::*;
-use std::collections::HashMap;
 use uuid::Uuid;
 
 fn id(number: u8) -> BudgetId {
@@ -399,131 +399,4 @@ fn thresholds_and_the_first_refusal_are_announced_once_a_window() {
         what(spend(&mut book, tuesday, 60).unwrap()),
         [Noticed::Threshold(50)]
     );
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Admit {
-        budgets: Vec<u8>,
-        amount: i64,
-    },
-    /// Settles the hold with this index at this share of it, in percent.
-    Settle {
-        index: prop::sample::Index,
-        percent: i64,
-    },
-    Release {
-        index: prop::sample::Index,
-    },
-    SetLimit {
-        budget: u8,
-        limit: i64,
-    },
-    /// Moves the clock by this many seconds, in either direction.
-    MoveClock(i64),
-}
-
-const WINDOWS: [Window; 4] = [Window::Day, Window::Week, Window::Month, Window::Total];
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        8 => (prop::collection::vec(0_u8..4, 0..4), 0_i64..500)
-            .prop_map(|(budgets, amount)| Step::Admit { budgets, amount }),
-        5 => (any::<prop::sample::Index>(), 0_i64..=100).prop_map(|(index, percent)| Step::Settle { index, percent }),
-        2 => any::<prop::sample::Index>().prop_map(|index| Step::Release { index }),
-        1 => (0_u8..4, 0_i64..2_000).prop_map(|(budget, limit)| Step::SetLimit { budget, limit }),
-        2 => (-100_000_i64..200_000).prop_map(Step::MoveClock),
-        1 => (-4_000_000_i64..8_000_000).prop_map(Step::MoveClock),
-    ];
-    prop::collection::vec(step, 1..120)
-}
-
-#[derive(Default, Clone, Copy)]
-struct Sums {
-    settled: i64,
-    held: i64,
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(512)))]
-
-    /// Whatever the interleaving, and however the clock is moved: no admission passes a limit, no window is overspent while
-    /// no call costs more than its hold, an admission is refused only if it would pass a limit, and at the end nothing is
-    /// held.
-    #[test]
-    fn overshoot_is_zero(steps in steps()) {
-        let mut book = Book::default();
-        let mut limits = [1_000_i64; 4];
-        let mut highest_limit = limits;
-        let mut now = time("2026-11-23T12:00:00Z");
-        let mut holds: Vec<(Vec<HeldBudget>, i64)> = Vec::new();
-        let mut model: HashMap<(BudgetId, Micros), Sums> = HashMap::new();
-        for step in steps {
-            match step {
-                Step::MoveClock(seconds) => now = Micros(now.0 + seconds * 1_000_000),
-                Step::SetLimit { budget, limit } => {
-                    limits[usize::from(budget)] = limit;
-                    let highest = &mut highest_limit[usize::from(budget)];
-                    *highest = limit.max(*highest);
-                }
-                Step::Admit { budgets, amount } => {
-                    let terms: Vec<_> = budgets
-                        .iter()
-                        .map(|number| terms(*number, limits[usize::from(*number)], WINDOWS[usize::from(*number)]))
-                        .collect();
-                    let before: Vec<_> = terms.iter().map(|terms| book.view_of(now, terms)).collect();
-                    for (view, terms) in before.iter().zip(&terms) {
-                        let sums = model.get(&(terms.policy.budget, view.bounds.start)).copied().unwrap_or_default();
-                        prop_assert_eq!((view.settled, view.held), (sums.settled, sums.held));
-                    }
-                    let fits = before
-                        .iter()
-                        .zip(&terms)
-                        .all(|(view, terms)| view.settled + view.held + amount <= terms.policy.limit);
-                    match book.admit_usd(now, &terms, NanoUsd(amount)) {
-                        Ok(held) => {
-                            prop_assert!(fits);
-                            for held in &held {
-                                model.entry((held.budget, held.window_start)).or_default().held += amount;
-                            }
-                            holds.push((held, amount));
-                        }
-                        Err(_) => prop_assert!(!fits),
-                    }
-                }
-                Step::Settle { index, percent } if !holds.is_empty() => {
-                    let (held, amount) = holds.swap_remove(index.index(holds.len()));
-                    let cost = amount * percent / 100;
-                    book.settle_usd(&held, NanoUsd(cost));
-                    for held in held {
-                        let sums = model.get_mut(&(held.budget, held.window_start)).unwrap();
-                        sums.held -= amount;
-                        sums.settled += cost;
-                    }
-                }
-                Step::Release { index } if !holds.is_empty() => {
-                    let (held, amount) = holds.swap_remove(index.index(holds.len()));
-                    book.release(&held);
-                    for held in held {
-                        model.get_mut(&(held.budget, held.window_start)).unwrap().held -= amount;
-                    }
-                }
-                Step::Settle { .. } | Step::Release { .. } => {}
-            }
-            for ((budget, _), sums) in &model {
-                let number = usize::from(budget.uuid().as_bytes()[15]);
-                prop_assert!(sums.settled + sums.held <= highest_limit[number]);
-            }
-        }
-        for (held, amount) in holds {
-            book.settle_usd(&held, NanoUsd(amount));
-        }
-        for windows in book.budgets.values() {
-            for pair in windows.periods.windows(2) {
-                let end = pair[0].bounds().end.unwrap();
-                prop_assert!(pair[0].start < end && end <= pair[1].start);
-            }
-            prop_assert!(windows.periods.iter().all(|period| period.held == 0));
-        }
-    }
 }
