@@ -1,6 +1,9 @@
 //! What tests stand on: a PostgreSQL cluster of their own, a clock and ids in their hand. Not shipped.
 
 pub mod clock;
+pub mod counts;
+pub mod dice;
+pub mod disk;
 pub mod ids;
 pub mod pg;
 pub mod raw;
