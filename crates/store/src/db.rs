@@ -13,6 +13,7 @@ use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
 use crate::audit::{self, NewEntry};
 use crate::changes::{self, Change};
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::open::WriterGuard;
 use crate::store::Shared;
 
@@ -121,29 +122,51 @@ impl Tx {
         let tracker = self.shared.tasks.clone();
         // In a task of its own: a client that hangs up between the commit and the delivery must not keep a cache stale.
         let done = tracker.spawn(self.commit_and_deliver()).await;
-        done.map_err(|error| StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(error))))?
+        done.map_err(std::io::Error::other)?
     }
 
-    async fn commit_and_deliver(mut self) -> Result<u64, StoreError> {
+    async fn commit_and_deliver(self) -> Result<u64, StoreError> {
+        let Self {
+            mut conn,
+            changes,
+            audit,
+            shared,
+        } = self;
         // Last of all, and always in this order: log, then epoch. Both rows are locks, and nobody may wait for one with the other.
-        let at = self.shared.clock.now();
-        audit::append(&mut self.conn, std::mem::take(&mut self.audit), at).await?;
-        let shared = Arc::clone(&self.shared);
-        let mut turn = None;
-        let epoch = match self.changes.is_empty() {
-            true => None,
-            false => {
-                turn = Some(shared.changes.turn.lock().await);
-                Some(changes::record(&mut self.conn, &self.changes).await?)
-            }
-        };
-        let committed = self.conn.commit_only().await;
-        if let Some(epoch) = epoch {
-            self.shared.changes.deliver(&self.changes, epoch);
+        let at = shared.clock.now();
+        audit::append(&mut conn, audit, at).await?;
+        // A panic drops them in the opposite order: the turn ends when the change was told.
+        let (mut turn, mut told) = (None, None);
+        if !changes.is_empty() {
+            turn = Some(shared.changes.turn.lock().await);
+            let epoch = changes::record(&mut conn, &changes).await?;
+            told = Some(Told {
+                changes,
+                epoch,
+                shared: Arc::clone(&shared),
+            });
         }
+        let epoch = told.as_ref().map(|told| told.epoch);
+        failpoint!(shared.failpoints, "tx.before_commit");
+        conn.commit_only().await?;
+        failpoint!(shared.failpoints, "tx.after_commit");
+        drop(told);
         drop(turn);
-        committed?;
-        Ok(epoch.unwrap_or_else(|| self.shared.changes.epoch.load(Ordering::SeqCst)))
+        Ok(epoch.unwrap_or_else(|| shared.changes.epoch.load(Ordering::SeqCst)))
+    }
+}
+
+/// Tells the listeners of the changes of a commit when it is dropped: also when the commit failed, or panicked, because it may
+/// have happened.
+struct Told {
+    changes: Vec<Change>,
+    epoch: u64,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.shared.changes.deliver(&self.changes, self.epoch);
     }
 }
 

@@ -67,6 +67,8 @@ struct Waiting {
     asleep: bool,
     /// An intent in it asked for `Durability::Power`.
     power: bool,
+    /// The disk did not take what it was given before: nothing is written until it proves itself.
+    doubted: bool,
     /// Tells those who wait for this batch.
     done: Arc<Done>,
     flood: Flood,
@@ -215,6 +217,15 @@ impl Journal {
         };
         self.inner.wake.notify_one();
         done.wait().await
+    }
+
+    /// The disk could not be synced, so that what was written before may not be on it: refuses intents until it can be.
+    pub(crate) fn doubt(&self) {
+        let mut waiting = self.inner.lock();
+        waiting.doubted = true;
+        waiting.urgent = true;
+        drop(waiting);
+        self.inner.wake.notify_one();
     }
 
     /// Takes no more records; the writer ends when it has written what waits.

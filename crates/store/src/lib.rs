@@ -53,3 +53,21 @@ pub use error::{OpenError, StoreError};
 pub use journal::{Durability, Journal, JournalError};
 pub use recovery::{DailyCount, Recovery};
 pub use store::{Options, Store};
+
+/// Passes a point of [`failpoints`], where the crate is built for tests; otherwise it is nothing. Where the point is to fail, it ends
+/// the function around it, with `?` and the named error; `infallible` says that nothing can fail there.
+#[macro_export]
+macro_rules! failpoint {
+    ($points:expr, $name:literal) => {
+        #[cfg(any(test, feature = "failpoints"))]
+        $points.check($name)?;
+    };
+    ($points:expr, $name:literal, infallible) => {
+        #[cfg(any(test, feature = "failpoints"))]
+        let _ = $points.check($name);
+    };
+    ($points:expr, $name:literal, $error:expr) => {
+        #[cfg(any(test, feature = "failpoints"))]
+        $points.check($name).map_err(|_| $error)?;
+    };
+}

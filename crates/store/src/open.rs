@@ -187,7 +187,9 @@ impl Engine {
         Ok(head)
     }
 
-    /// After a failure: a fresh connection for the journal, and the number of the newest row that is really there.
+    /// After a failure: a fresh connection for the journal, and the number of the newest row that is really there. On SQLite
+    /// everything in the write-ahead log is synced and moved into the database first: what a failed sync left in doubt is not
+    /// built upon.
     pub(crate) async fn reconnect(&self) -> sqlx::Result<i64> {
         match self {
             Self::Sqlite(sqlite) => {
@@ -196,6 +198,9 @@ impl Engine {
                 writer.unfinished = false;
                 let old = std::mem::replace(&mut writer.connection, fresh);
                 let _ = old.close().await;
+                sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
+                    .execute(&mut writer.connection)
+                    .await?;
                 let head: (i64,) = sqlx::query_as(HEAD).fetch_one(&mut writer.connection).await?;
                 Ok(head.0)
             }
@@ -358,15 +363,19 @@ async fn quick_check(connection: &mut SqliteConnection, path: &Path) -> Result<(
     }
 }
 
+/// SQLite's extended code.
+fn code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
+/// Whether SQLite could not sync a file (`SQLITE_IOERR_FSYNC`, `SQLITE_IOERR_DIR_FSYNC`).
+pub(crate) fn is_failed_sync(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(error) if matches!(code(error), Some(1034 | 1290)))
+}
+
 /// SQLITE_CORRUPT (11) and SQLITE_NOTADB (26) mean damage; everything else that it cannot be opened.
 fn corrupt(path: &Path, error: sqlx::Error) -> OpenError {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    let primary = code
-        .and_then(|code| code.parse::<i32>().ok())
-        .map(|code| code & 0xff);
-    match primary {
+    match code(&error).map(|code| code & 0xff) {
         Some(11 | 26) => OpenError::Corrupt {
             path: path.display().to_string(),
             detail: error.to_string(),

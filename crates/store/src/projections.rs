@@ -20,9 +20,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::db::{Conn, execute, fetch_all, fetch_one, sql};
 use crate::error::StoreError;
+use crate::failpoint;
+use crate::journal::Journal;
 use crate::journal::appended::Appended;
 use crate::journal::batch;
-use crate::open::Engine;
+use crate::open::{Engine, is_failed_sync};
 use crate::requests;
 
 /// The least time between two runs of the task.
@@ -36,9 +38,6 @@ const CHUNK_BYTES: usize = 160 << 10;
 
 /// Journal rows that are read from the table at a time.
 const ROWS_AT_A_TIME: u32 = 128;
-
-/// The WAL is moved into the database when this much was appended.
-const CHECKPOINT_BYTES: u64 = 2 << 20;
 
 sql! {
     WATERMARKS = "SELECT MIN(seq), MAX(seq) FROM watermarks";
@@ -58,11 +57,14 @@ sql! {
 pub(crate) struct Projector {
     engine: Arc<Engine>,
     appended: Arc<Appended>,
+    journal: Journal,
+    /// The WAL is moved into the database when this much was appended.
+    checkpoint_bytes: u64,
     /// One run at a time: nobody else writes the projections. Where they stand, unless it must be read.
     turn: Mutex<Option<Position>>,
     last_request: watch::Sender<i64>,
     #[cfg(any(test, feature = "failpoints"))]
-    failpoints: crate::failpoints::Failpoints,
+    pub(crate) failpoints: crate::failpoints::Failpoints,
 }
 
 /// Where the projections stand.
@@ -78,11 +80,15 @@ impl Projector {
     pub(crate) fn new(
         engine: Arc<Engine>,
         appended: Arc<Appended>,
+        journal: Journal,
+        checkpoint_bytes: u64,
         #[cfg(any(test, feature = "failpoints"))] failpoints: crate::failpoints::Failpoints,
     ) -> Self {
         Self {
             engine,
             appended,
+            journal,
+            checkpoint_bytes,
             turn: Mutex::new(None),
             last_request: watch::Sender::new(0),
             #[cfg(any(test, feature = "failpoints"))]
@@ -111,10 +117,13 @@ impl Projector {
                     PAUSE
                 }
             };
-            if appended.bytes.load(Ordering::Relaxed) >= CHECKPOINT_BYTES {
+            if appended.bytes.load(Ordering::Relaxed) >= self.checkpoint_bytes {
                 appended.bytes.store(0, Ordering::Relaxed);
-                if let Err(error) = self.engine.checkpoint().await {
+                if let Err(error) = self.checkpoint().await {
                     tracing::warn!(%error, "the write-ahead log was not moved into the database");
+                    if is_failed_sync(&error) {
+                        self.journal.doubt();
+                    }
                 }
             }
             tokio::select! {
@@ -122,6 +131,13 @@ impl Projector {
                 () = stop.cancelled() => return,
             }
         }
+    }
+
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        failpoint!(self.failpoints, "checkpoint.before");
+        self.engine.checkpoint().await?;
+        failpoint!(self.failpoints, "checkpoint.after");
+        Ok(())
     }
 
     /// Takes in everything up to what is now the head of the journal. What comes meanwhile waits for the next time, so that
@@ -178,7 +194,9 @@ impl Projector {
         execute!(tx, CLEAR_DAILY_REQUESTS)?;
         execute!(tx, CLEAR_USAGE_DAILY)?;
         execute!(tx, ADVANCE, 0_i64)?;
+        failpoint!(self.failpoints, "clear.before_commit");
         tx.commit_only().await?;
+        failpoint!(self.failpoints, "clear.after_commit");
         Ok(())
     }
 
@@ -208,11 +226,9 @@ impl Projector {
         let mut tx = self.engine.begin().await?;
         tables::write(&mut tx, &effects).await?;
         execute!(tx, ADVANCE, mark)?;
-        #[cfg(any(test, feature = "failpoints"))]
-        self.failpoints
-            .check("project.before_commit")
-            .map_err(sqlx::Error::from)?;
+        failpoint!(self.failpoints, "project.before_commit");
         tx.commit_only().await?;
+        failpoint!(self.failpoints, "project.after_commit");
         Ok(Position { mark, last })
     }
 

@@ -9,6 +9,7 @@ use keystore_core::{Micros, Usage};
 use crate::budgets::Spend;
 use crate::db::{fetch_all, row, sql};
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::journal::batch::{self, RecordRef};
 use crate::journal::writer::pack;
 use crate::open::Engine;
@@ -67,7 +68,9 @@ pub(crate) async fn recover(
     let mut head = engine.head().await?;
     for row in pack(spooled) {
         head += 1;
+        failpoint!(projector.failpoints, "recover.before_import");
         engine.append(head, now, &row, true).await?;
+        failpoint!(projector.failpoints, "recover.after_import");
     }
     projector.catch_up().await?;
     let mut crashed = 0;
@@ -82,7 +85,9 @@ pub(crate) async fn recover(
             batch::push(&mut body, RecordRef::Outcome(&outcome))?;
         }
         head += 1;
+        failpoint!(projector.failpoints, "recover.before_crash");
         engine.append(head, now, &body, true).await?;
+        failpoint!(projector.failpoints, "recover.after_crash");
         projector.catch_up().await?;
         crashed += open.len() as u64;
     }

@@ -12,10 +12,11 @@ use tokio_util::task::TaskTracker;
 use crate::changes::{self, Feed, Listener};
 use crate::db::{Conn, Tx};
 use crate::error::{OpenError, StoreError};
-use crate::journal::Journal;
+use crate::failpoint;
 use crate::journal::appended::Appended;
 use crate::journal::spool::Spool;
-use crate::journal::writer::{KeptOutside, Writer};
+use crate::journal::writer::{KeptOutside, Writer, or_abort};
+use crate::journal::{Journal, JournalError};
 use crate::open::Engine;
 use crate::projections::Projector;
 use crate::recovery::{self, Recovery};
@@ -30,6 +31,8 @@ pub struct Options {
     pub spool_bytes: u64,
     /// Connections for reading. Default 4.
     pub readers: u32,
+    /// The write-ahead log of SQLite is moved into the database when so many bytes were journalled. Default 2 MiB.
+    pub checkpoint_bytes: u64,
     /// Where tests make the store fail.
     #[cfg(any(test, feature = "failpoints"))]
     pub failpoints: crate::failpoints::Failpoints,
@@ -41,6 +44,7 @@ impl Default for Options {
             spool: None,
             spool_bytes: 64 << 20,
             readers: 4,
+            checkpoint_bytes: 2 << 20,
             #[cfg(any(test, feature = "failpoints"))]
             failpoints: crate::failpoints::Failpoints::default(),
         }
@@ -62,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) projector: Arc<Projector>,
     pub(crate) stop: CancellationToken,
+    #[cfg(any(test, feature = "failpoints"))]
+    pub(crate) failpoints: crate::failpoints::Failpoints,
 }
 
 impl Store {
@@ -81,10 +87,12 @@ impl Store {
         let engine = Arc::new(Engine::open(url, options.readers).await?);
         let path = options.spool.clone().or_else(|| engine.default_spool());
         let (spool, spooled) = open_spool(path.as_deref(), options.spool_bytes)?;
-        let appended = Arc::new(Appended::default());
+        let (appended, journal) = (Arc::new(Appended::default()), Journal::new());
         let projector = Projector::new(
             Arc::clone(&engine),
             Arc::clone(&appended),
+            journal.clone(),
+            options.checkpoint_bytes,
             #[cfg(any(test, feature = "failpoints"))]
             options.failpoints.clone(),
         );
@@ -96,12 +104,14 @@ impl Store {
             spool,
             path,
             memory: Vec::new(),
+            #[cfg(any(test, feature = "failpoints"))]
+            failpoints: options.failpoints.clone(),
         };
         // What it held is in the journal now.
         kept.clear();
         let store = Self {
             shared: Arc::new(Shared {
-                journal: Journal::new(),
+                journal,
                 projector: Arc::new(projector),
                 changes,
                 tasks: TaskTracker::new(),
@@ -109,6 +119,8 @@ impl Store {
                 clock,
                 ids,
                 engine,
+                #[cfg(any(test, feature = "failpoints"))]
+                failpoints: options.failpoints.clone(),
             }),
         };
         store.start(kept, appended, options).await?;
@@ -142,7 +154,7 @@ impl Store {
         };
         drop(options);
         tasks.spawn(writer.run());
-        tasks.spawn(Arc::clone(projector).run(stop.clone()));
+        tasks.spawn(or_abort(Arc::clone(projector).run(stop.clone())));
         Ok(())
     }
 
@@ -161,10 +173,17 @@ impl Store {
     ///
     /// `Unavailable`.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
+        failpoint!(self.shared.failpoints, "tx.begin");
         Ok(Tx::new(
             self.shared.engine.begin().await?,
             Arc::clone(&self.shared),
         ))
+    }
+
+    /// Where tests make the product fail.
+    #[cfg(any(test, feature = "failpoints"))]
+    pub fn failpoints(&self) -> &crate::failpoints::Failpoints {
+        &self.shared.failpoints
     }
 
     /// The clock that the store was opened with.
@@ -198,15 +217,18 @@ impl Store {
     }
 
     /// Brings the projections to the head of the journal: everything that was recorded before the call is visible in
-    /// `requests` and `usage` afterwards.
+    /// `requests` and `usage` afterwards. While the journal cannot be written, they show what is there.
     ///
     /// # Errors
     ///
     /// `Unavailable`.
     pub async fn project_now(&self) -> Result<(), StoreError> {
-        // During an outage it shows what is there.
-        let _ = self.shared.journal.flush().await;
-        self.shared.projector.catch_up().await
+        let flushed = self.shared.journal.flush().await;
+        let projected = self.shared.projector.catch_up().await;
+        match flushed {
+            Ok(()) => projected,
+            Err(JournalError::Unavailable) => Ok(()),
+        }
     }
 
     /// Throws all projections away and makes them anew from the journal.

@@ -6,6 +6,7 @@
 //! the head of the journal and taken everything that was kept. Importing twice is harmless: the first outcome of an attempt
 //! counts, and a refusal is known by its request.
 
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::batch::{self, Framed, RecordRef};
 use super::spool::Spool;
 use super::{Done, FAILED, Journal, WRITTEN, Waiting};
 use crate::error::StoreError;
+use crate::failpoint;
 use crate::open::Engine;
 
 /// How long outcomes and refusals alone wait for an intent to share a row with.
@@ -56,11 +58,14 @@ pub(crate) struct KeptOutside {
     pub(crate) spool: Option<Spool>,
     pub(crate) path: Option<PathBuf>,
     pub(crate) memory: Vec<Vec<u8>>,
+    #[cfg(any(test, feature = "failpoints"))]
+    pub(crate) failpoints: crate::failpoints::Failpoints,
 }
 
 struct Batch {
     body: Vec<u8>,
     power: bool,
+    doubted: bool,
     done: Arc<Done>,
 }
 
@@ -68,17 +73,16 @@ impl Writer {
     /// Writes until the journal is closed. A panic ends the process: nothing could be recorded any more, and nobody would
     /// notice.
     pub(crate) async fn run(self) {
-        let mut writing = std::pin::pin!(self.write());
-        std::future::poll_fn(|context| {
-            let polled = std::panic::catch_unwind(AssertUnwindSafe(|| writing.as_mut().poll(context)));
-            polled.unwrap_or_else(|_| std::process::abort())
-        })
-        .await;
+        or_abort(self.write()).await;
     }
 
     async fn write(mut self) {
         while let Some(batch) = self.next_batch().await {
-            match self.append(&batch.body, batch.power).await {
+            let written = match batch.doubted {
+                true => Err(io::Error::other("the disk could not be synced").into()),
+                false => self.append(&batch.body, batch.power).await,
+            };
+            match written {
                 Ok(()) => {
                     batch.done.finish(WRITTEN);
                     self.tell(batch.body);
@@ -164,13 +168,10 @@ impl Writer {
             // Somebody flushed and there was nothing.
             return Ok(());
         }
-        #[cfg(any(test, feature = "failpoints"))]
-        self.failpoints.check("journal.before_append")?;
-        self.engine
-            .append(self.head + 1, self.clock.now(), body, power)
-            .await?;
-        #[cfg(any(test, feature = "failpoints"))]
-        self.failpoints.check("journal.after_append")?;
+        let (next, now) = (self.head + 1, self.clock.now());
+        failpoint!(self.failpoints, "journal.before_append");
+        self.engine.append(next, now, body, power).await?;
+        failpoint!(self.failpoints, "journal.after_append");
         self.head += 1;
         Ok(())
     }
@@ -189,6 +190,7 @@ impl Writer {
             let inner = Arc::clone(&self.journal.inner);
             let mut waiting = inner.lock();
             inner.available.store(false, Ordering::Release);
+            waiting.asleep = true;
             take(&mut waiting)
         };
         for batch in [batch, second] {
@@ -201,19 +203,12 @@ impl Writer {
     async fn end_outage(&mut self) -> bool {
         let mut pause = FIRST_PAUSE;
         loop {
-            tokio::time::sleep(pause).await;
+            let closed = self.keep_meanwhile(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            let inner = Arc::clone(&self.journal.inner);
-            let (batch, closed) = {
-                let mut waiting = inner.lock();
-                (take(&mut waiting), waiting.closed)
-            };
-            self.store.keep(&survivors(&batch.body, &*self.clock));
-            batch.done.finish(FAILED);
             match self.import().await {
                 Ok(()) => {
                     tracing::info!("the journal is written again");
-                    inner.available.store(true, Ordering::Release);
+                    self.journal.inner.available.store(true, Ordering::Release);
                     return true;
                 }
                 Err(error) if closed => {
@@ -221,6 +216,32 @@ impl Writer {
                     return false;
                 }
                 Err(error) => tracing::warn!(%error, "the journal still cannot be written"),
+            }
+        }
+    }
+
+    /// Keeps what comes for as long as `pause`. Whether the journal was closed.
+    async fn keep_meanwhile(&mut self, pause: Duration) -> bool {
+        let inner = Arc::clone(&self.journal.inner);
+        let mut over = std::pin::pin!(tokio::time::sleep(pause));
+        loop {
+            let is_over = tokio::select! {
+                () = over.as_mut() => true,
+                () = inner.wake.notified() => false,
+            };
+            if !is_over {
+                tokio::time::sleep(LINGER).await;
+            }
+            let (batch, closed) = {
+                let mut waiting = inner.lock();
+                // What comes next wakes us.
+                waiting.asleep = true;
+                (take(&mut waiting), waiting.closed)
+            };
+            self.store.keep(&survivors(&batch.body, &*self.clock));
+            batch.done.finish(FAILED);
+            if is_over {
+                return closed;
             }
         }
     }
@@ -248,6 +269,7 @@ fn take(waiting: &mut Waiting) -> Batch {
     Batch {
         body: std::mem::replace(&mut waiting.body, next),
         power: std::mem::take(&mut waiting.power),
+        doubted: std::mem::take(&mut waiting.doubted),
         done: std::mem::take(&mut waiting.done),
     }
 }
@@ -312,14 +334,22 @@ impl KeptOutside {
         if body.is_empty() {
             return;
         }
-        // What once went to memory keeps its place behind the spool.
-        let spooled = match &mut self.spool {
-            Some(spool) if self.memory.is_empty() => spool.append(body),
-            _ => Err(std::io::ErrorKind::StorageFull.into()),
-        };
-        if let Err(error) = spooled {
+        if let Err(error) = self.spool(body) {
             tracing::warn!(%error, spool = ?self.path, "records are kept in memory until the journal can be written");
             self.memory.push(body.to_vec());
+        }
+    }
+
+    fn spool(&mut self, body: &[u8]) -> io::Result<()> {
+        match &mut self.spool {
+            Some(spool) if self.memory.is_empty() => {
+                failpoint!(self.failpoints, "spool.before_append");
+                spool.append(body)?;
+                failpoint!(self.failpoints, "spool.after_append");
+                Ok(())
+            }
+            // What once went to memory keeps its place behind the spool.
+            _ => Err(io::ErrorKind::StorageFull.into()),
         }
     }
 
@@ -341,10 +371,27 @@ impl KeptOutside {
     /// Forgets what is in the journal now.
     pub(crate) fn clear(&mut self) {
         self.memory.clear();
-        if let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_empty())
-            && let Err(error) = spool.reset()
-        {
+        if let Err(error) = self.reset_spool() {
             tracing::error!(%error, "the spool cannot be emptied; it is imported again, which is harmless");
         }
     }
+
+    fn reset_spool(&mut self) -> io::Result<()> {
+        if let Some(spool) = self.spool.as_mut().filter(|spool| !spool.is_empty()) {
+            failpoint!(self.failpoints, "spool.before_reset");
+            spool.reset()?;
+            failpoint!(self.failpoints, "spool.after_reset");
+        }
+        Ok(())
+    }
+}
+
+/// Runs a task without which nothing is true any more: a panic in it ends the process.
+pub(crate) async fn or_abort<T>(task: impl Future<Output = T>) -> T {
+    let mut task = std::pin::pin!(task);
+    std::future::poll_fn(|context| {
+        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(context)));
+        polled.unwrap_or_else(|_| std::process::abort())
+    })
+    .await
 }
