@@ -7,13 +7,15 @@ use hyper::body::Incoming;
 use keystore_core::Deny;
 use keystore_core::ids::RequestId;
 use keystore_core::record::Ending;
+use keystore_store::failpoint;
 
 use crate::admit::Admission;
+use crate::answer::AnswerBody;
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
-use crate::forward::{self, ForwardError};
+use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::health::Pass;
-use crate::inject::{self, BuildParts, Built};
+use crate::inject::{self, BuildParts, Built, Outgoing};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
@@ -21,6 +23,7 @@ use crate::refuse::{ProxyError, Refusal};
 use crate::relay::{self, Answer};
 use crate::reserve::{Asked, Reservation, Reserved};
 use crate::settle::End;
+use crate::upstream::{Client, Lease};
 use crate::{Body, Proxy, Trail};
 
 /// What an attempt needs to know of the request once its body is on its way.
@@ -101,7 +104,7 @@ impl Proxy {
         let client = self
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
-        let lease = match forward::lease(&client).await {
+        let lease = match self.connect(&client).await {
             Ok(lease) => lease,
             Err(error) => return Err(failed(reservation, pass, &permit, error)),
         };
@@ -112,14 +115,7 @@ impl Proxy {
         reservation.sending();
         let agent = Arc::clone(leash.agent());
         let is_current = || agent.is_current();
-        let sending = forward::forward(
-            &reservation,
-            (&client, lease),
-            built.request,
-            body,
-            &self.config,
-            &is_current,
-        );
+        let sending = self.send(&reservation, (&client, lease), built.request, body, &is_current);
         let sent = tokio::select! {
             biased;
             sent = sending => sent,
@@ -150,8 +146,34 @@ impl Proxy {
         relay::relay(self, answer, reservation).await
     }
 
+    async fn connect(&self, client: &Client) -> Result<Lease, ForwardError> {
+        let lease = forward::lease(client).await?;
+        failpoint!(self.store.failpoints(), "exchange.connected", ForwardError::Stale);
+        Ok(lease)
+    }
+
+    async fn send(
+        &self,
+        reservation: &Reservation,
+        connection: (&Client, Lease),
+        request: Outgoing,
+        body: OutgoingBody,
+        is_current: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Response<AnswerBody>, ForwardError> {
+        failpoint!(self.store.failpoints(), "exchange.sending", ForwardError::Timeout);
+        let answered =
+            forward::forward(reservation, connection, request, body, &self.config, is_current).await?;
+        failpoint!(
+            self.store.failpoints(),
+            "exchange.answered",
+            ForwardError::Timeout
+        );
+        Ok(answered)
+    }
+
     /// The upstream's request, credential and all.
     async fn build(&self, exchange: &mut Exchange, body_bytes: Option<u64>) -> Result<Built, Refusal> {
+        failpoint!(self.store.failpoints(), "exchange.reserved", ProxyError::Internal);
         let Exchange {
             method,
             headers,
@@ -174,6 +196,7 @@ impl Proxy {
             tracing::error!(provider = %permit.provider().slug, %error, "an upstream request cannot be built");
             ProxyError::Internal
         })?;
+        failpoint!(self.store.failpoints(), "exchange.opened", ProxyError::Internal);
         Ok(built)
     }
 }

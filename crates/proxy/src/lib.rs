@@ -24,6 +24,7 @@ pub mod meter;
 pub mod metrics;
 pub mod notices;
 mod outlive;
+mod panics;
 pub mod parse;
 mod probe;
 mod propagation;
@@ -43,6 +44,7 @@ mod upstream;
 mod watch;
 
 use std::hash::RandomState;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -68,10 +70,11 @@ use crate::listener::{ConnInfo, Drained, Limits, Listener};
 use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::outlive::Afterlife;
+pub use crate::panics::{Panicked, caught};
 use crate::parse::AllowedHosts;
 pub use crate::probe::{ProbeOutcome, ProbeTarget};
 pub use crate::propagation::Propagation;
-use crate::refuse::{Refusal, RefusalContext};
+use crate::refuse::{ProxyError, Refusal, RefusalContext};
 pub use crate::response::Body;
 use crate::route::{Route, Target};
 use crate::upstream::Upstreams;
@@ -204,7 +207,8 @@ impl Proxy {
     /// One request, from its head to the head of its answer.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>, conn: ConnInfo) -> Response<Body> {
         let mut trail = Trail::new(RequestId::new(self.ids.next()));
-        match self.answer(request, conn, &mut trail).await {
+        let answered = caught(pin!(self.answer(request, conn, &mut trail))).await;
+        match answered.unwrap_or_else(|Panicked| Err(ProxyError::Internal.into())) {
             Ok(response) => response,
             Err(refusal) => self.refused(&refusal, &trail),
         }

@@ -19,7 +19,8 @@ use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::policy::Source;
 use keystore_core::record::{Ending, HeldBudget, Intent, Topup};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
-use keystore_store::{Durability, JournalError};
+use keystore_store::{Durability, JournalError, failpoint};
+use keystore_wire::problem::Code;
 use uuid::Uuid;
 
 use self::growth::Growth;
@@ -320,8 +321,16 @@ impl Reservation {
 
     /// Turns the hold into a charge.
     pub(crate) fn settle(mut self, end: &End) -> Option<Charge> {
+        failpoint!(self.failpoints(), "exchange.settling", infallible);
         let open = self.open.take()?;
-        Some(self.proxy.settle(&open, end))
+        let charge = self.proxy.settle(&open, end);
+        failpoint!(self.failpoints(), "exchange.settled", infallible);
+        Some(charge)
+    }
+
+    #[cfg(any(test, feature = "failpoints"))]
+    pub(crate) fn failpoints(&self) -> &keystore_store::failpoints::Failpoints {
+        self.proxy.store.failpoints()
     }
 
     /// Undoes a hold whose intent was not written: there is nothing to record.
@@ -346,7 +355,7 @@ impl Drop for Reservation {
                     ending,
                     metered: None,
                     response_bytes: 0,
-                    refusal: None,
+                    refusal: std::thread::panicking().then_some(Code::Internal.as_str()),
                 },
             );
         }

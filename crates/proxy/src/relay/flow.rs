@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use keystore_core::Deny;
 use keystore_core::record::Ending;
+use keystore_store::failpoint;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::tap::Tap;
@@ -59,6 +60,7 @@ impl Flow {
                         continue;
                     }
                     if let Some(reservation) = &mut self.reservation {
+                        failpoint!(reservation.failpoints(), "exchange.chunk", Ending::UpstreamError);
                         reservation.first_byte();
                     }
                     return Poll::Ready(Some(Ok(chunk)));
@@ -97,6 +99,7 @@ impl Flow {
     ) -> Option<Charge> {
         self.body = None;
         let reservation = self.reservation.take()?;
+        failpoint!(reservation.failpoints(), "exchange.metered", infallible);
         reservation.settle(&End {
             ending,
             metered,

@@ -138,9 +138,17 @@ impl Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // After a panic the tap cannot be trusted: the reservation settles by itself.
-        let Ok(stream) = self.stream.lock() else {
-            return;
+        let stream = match self.stream.lock() {
+            Ok(stream) => stream,
+            // After a panic the tap cannot be trusted.
+            Err(panicked) => {
+                let code = Some(Code::Internal.as_str());
+                let _ = panicked
+                    .into_inner()
+                    .flow
+                    .settle((None, 0), Ending::ClientGone, code);
+                return;
+            }
         };
         if stream.forsaken || stream.flow.is_settled() || std::thread::panicking() {
             return;

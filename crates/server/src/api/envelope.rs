@@ -1,6 +1,7 @@
 //! What every answer of the API passes through: the request's id, the time limit, the problem's body, headers that keep
 //! answers out of caches and pages, and one line in the log.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
@@ -8,6 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use keystore_core::ids::RequestId;
+use keystore_proxy::caught;
 use keystore_wire::problem::Code;
 
 use super::HANDLER_LIMIT;
@@ -20,8 +22,9 @@ pub(super) async fn envelope(State(app): State<Arc<App>>, mut request: Request, 
     let started = app.clock.boottime();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let answer = match tokio::time::timeout(HANDLER_LIMIT, next.run(request)).await {
-        Ok(answer) => answer,
+    let answer = match tokio::time::timeout(HANDLER_LIMIT, caught(pin!(next.run(request)))).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(panicked)) => ApiError::internal(panicked).into_response(),
         Err(_) => ApiError::new(Code::Internal, "the request took too long and was given up").into_response(),
     };
     let mut answer = problem::render(answer, id);
