@@ -11,6 +11,7 @@ mod architecture;
 mod attack;
 mod dev;
 mod exchange;
+mod faults;
 mod mail;
 mod openapi;
 mod proxy;

@@ -39,6 +39,7 @@ use tokio::task::JoinHandle;
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use canary::Canaries;
 pub(crate) use client::{Answer, Client};
+pub(crate) use finish::all_rows;
 use mails::Mails;
 use recorder::Recorder;
 pub(crate) use smtp::SmtpServer;
@@ -333,15 +334,7 @@ impl TestApp {
 
     /// Runs a statement beside the server, on either database.
     pub(crate) async fn statement(&self, statement: &'static str) {
-        use sqlx::Connection;
-        let url = &self.base.store_url;
-        if url.starts_with("sqlite:") {
-            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-            sqlx::query(statement).execute(&mut connection).await.unwrap();
-        } else {
-            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-            sqlx::query(statement).execute(&mut connection).await.unwrap();
-        }
+        self::statement(&self.base.store_url, statement).await;
     }
 
     /// Whether this server runs on PostgreSQL.
@@ -379,6 +372,18 @@ impl TestApp {
         self.app.shut_down();
         self.serving.await.unwrap();
         self.folder
+    }
+}
+
+/// Runs a statement on either database.
+pub(crate) async fn statement(url: &str, statement: &'static str) {
+    use sqlx::Connection;
+    if url.starts_with("sqlite:") {
+        let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
+    } else {
+        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        sqlx::query(statement).execute(&mut connection).await.unwrap();
     }
 }
 

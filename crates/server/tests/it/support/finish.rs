@@ -105,11 +105,11 @@ impl TestApp {
 }
 
 /// Every row of every organization, with what the sums say of them checked.
-async fn all_rows(store: &Store) -> Vec<RequestRow> {
+pub(crate) async fn all_rows(store: &Store) -> Vec<RequestRow> {
     let mut conn = store.read().await.unwrap();
     let mut all = Vec::new();
     for org in orgs::list(&mut conn, None, 500).await.unwrap() {
-        let rows = requests::since_seq(&mut conn, org.id, &requests::Filter::default(), 0, 100_000)
+        let rows = requests::since_seq(&mut conn, org.id, &requests::Filter::default(), 0, 1_000_000)
             .await
             .unwrap();
         let sums = usage::grouped(&mut conn, org.id, &[], &usage::Filter::default(), 1)
