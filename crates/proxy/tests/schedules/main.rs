@@ -2,11 +2,7 @@
 //!
 //! The product's files are compiled here once more, with `sync` below in place of the product's: shuttle decides at every lock and
 //! every atomic which thread goes on. A failure prints the schedule, which `shuttle::replay` runs again.
-#![expect(
-    clippy::unwrap_used,
-    clippy::disallowed_methods,
-    reason = "a failure is a failed test, and the environment says how many schedules are run"
-)]
+#![expect(clippy::unwrap_used, reason = "a failure is a failed test")]
 
 #[expect(
     dead_code,
@@ -27,6 +23,7 @@ mod sync {
     pub(crate) use shuttle::sync::{Mutex, MutexGuard, PoisonError, atomic};
 }
 
+use keystore_testkit::counts::soak;
 use shuttle::scheduler::{PctScheduler, RandomScheduler};
 use shuttle::{Config, Runner};
 
@@ -35,10 +32,7 @@ const CHANGES: usize = 3;
 
 /// Runs `test` under 10,000 schedules; under 100,000 where `KEYSTORE_SOAK` is set.
 fn under_all_schedules(test: fn()) {
-    let count = match std::env::var("KEYSTORE_SOAK") {
-        Ok(_) => 100_000,
-        Err(_) => 10_000,
-    };
+    let count = soak(100_000, 10_000);
     let mut config = Config::new();
     config.stack_size = 128 << 10;
     Runner::new(RandomScheduler::new(count / 2), config.clone()).run(test);

@@ -4,8 +4,11 @@
 
 mod chaos;
 mod disk;
+mod first;
 mod load;
 mod node;
 mod points;
+mod revoked;
 mod sigkill;
+mod tenants;
 mod truth;

@@ -375,44 +375,6 @@ async fn a_check_says_what_a_call_would_meet() {
     app.finish().await;
 }
 
-/// Exactly as many first requests as the budget fits reach the provider, however many come at once.
-#[tokio::test]
-async fn parallel_first_requests_never_pass_a_limit() {
-    let rounds: usize = match std::env::var("KEYSTORE_SOAK") {
-        Ok(_) => 200,
-        Err(_) => 3,
-    };
-    let app = TestApp::start().await;
-    let caller = openai(&app, json!({"rpmLimit": 1_000_000, "rpdLimit": 1_000_000})).await;
-    for round in 0..rounds {
-        for at_once in [2, 64, 1024] {
-            let budget = make(&app, json!({"limit": "10", "unit": "calls", "window": "total"})).await;
-            let before = app.fake_upstream().count();
-            let mut calls = tokio::task::JoinSet::new();
-            for _ in 0..at_once {
-                let caller = caller.clone();
-                calls.spawn(async move { caller.post_with(CHAT, "head-delay-ms=5", &small()).await.status });
-            }
-            let answered = calls
-                .join_all()
-                .await
-                .into_iter()
-                .filter(|status| *status == 200)
-                .count();
-            let fits = at_once.min(10);
-            assert_eq!(
-                (answered, app.fake_upstream().count() - before),
-                (fits, fits),
-                "round {round}, {at_once} at once"
-            );
-            let path = format!("/v1/budgets/{}", budget["id"].as_str().unwrap());
-            app.owner_client().delete(&path).await.expect(204);
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    }
-    app.finish().await;
-}
-
 /// By estimate a call holds little, more of it is held as it comes, and a stream is cut when the budget affords no more.
 #[tokio::test]
 async fn a_stream_is_cut_when_an_estimated_budget_affords_no_more() {

@@ -17,7 +17,7 @@ const CALLERS: u64 = 24;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_ends_a_call_nothing_stays_held_and_what_is_reported_is_charged() {
-    let calls = soak(10_000, 1_000);
+    let calls = soak(10_000, 600);
     let mut site = Site::start().await;
     let mix = Mix {
         leaves: 40,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use keystore_store::Durability;
 use keystore_store::requests::{self, Filter};
 use keystore_testkit::counts::soak;
 use keystore_testkit::disk::Fault;
@@ -22,27 +23,45 @@ const OUTPUT_TOKENS: u64 = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_closes_the_door_and_loses_nothing() {
-    println!("back after {:?}", fails(Fault::Full, false).await);
+    println!(
+        "back after {:?}",
+        fails(Fault::Full, Durability::Process, false).await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_read_only_disk_closes_the_door_and_loses_nothing() {
-    println!("back after {:?}", fails(Fault::ReadOnly, false).await);
+    println!(
+        "back after {:?}",
+        fails(Fault::ReadOnly, Durability::Process, false).await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_does_not_sync_closes_the_door_and_loses_nothing() {
-    println!("back after {:?}", fails(Fault::NoSync, false).await);
+    println!(
+        "back after {:?}",
+        fails(Fault::NoSync, Durability::Process, false).await
+    );
+}
+
+/// Where every record is synced, the first that cannot be is noticed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_does_not_sync_forwards_nothing_that_must_survive_a_power_cut() {
+    println!(
+        "back after {:?}",
+        fails(Fault::NoSync, Durability::Power, false).await
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_full_disk_kept_in_the_spool_survives_a_kill() {
-    fails(Fault::Full, true).await;
+    fails(Fault::Full, Durability::Process, true).await;
 }
 
 /// A fault under load; `killed`: the process is, before the fault ends. How long it took to be over it.
-async fn fails(fault: Fault, killed: bool) -> Duration {
-    let mut site = Site::start_on_a_disk().await;
+async fn fails(fault: Fault, durability: Durability, killed: bool) -> Duration {
+    let mut site = Site::start_on_a_disk(durability).await;
     let way = Way::of(&site, Mix::default());
     let mut call = 0;
     let mut next = || {
@@ -64,7 +83,7 @@ async fn fails(fault: Fault, killed: bool) -> Duration {
     }
     let disk = site.disk.as_ref().unwrap();
     disk.fail(fault).unwrap();
-    if fault == Fault::NoSync {
+    if fault == Fault::NoSync && durability == Durability::Process {
         // Until it is noticed, calls go through: they are promised to survive the process, and they do.
         let begun = Instant::now();
         while way.request(next(), false, "").send().await.unwrap().status() != 503 {

@@ -1,6 +1,6 @@
 //! A server in a process of its own, on data that outlive it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -14,7 +14,7 @@ use keystore_server::config::{SecretText, SignUp};
 use keystore_server::custody::RootKeySource;
 use keystore_server::mail::Shown;
 use keystore_store::failpoints::{Action, Failpoints, POINTS};
-use keystore_store::{Options, Store};
+use keystore_store::{Durability, Options, Store};
 use keystore_testkit::disk::Disk;
 use keystore_testkit::pg::PgCluster;
 use keystore_testkit::upstream::FakeUpstream;
@@ -35,7 +35,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) struct Site {
     folder: TempDir,
     store_url: String,
+    durability: Durability,
     pub(super) upstream: FakeUpstream,
+    /// Another one, over TLS and HTTP/2, for whoever points a credential at it.
+    pub(super) over_tls: FakeUpstream,
     pub(super) disk: Option<Disk>,
     pub(super) owner: Client,
     /// Of the agent `agent`, with a budget that is never used up.
@@ -66,16 +69,16 @@ impl Drop for Node {
 impl Site {
     /// A site with a running server, an owner, a credential for OpenAI and an agent.
     pub(super) async fn start() -> Self {
-        Self::on(false).await
+        Self::on(false, Durability::Process).await
     }
 
     /// The same, on SQLite on a disk that can fail.
-    pub(super) async fn start_on_a_disk() -> Self {
-        Self::on(true).await
+    pub(super) async fn start_on_a_disk(durability: Durability) -> Self {
+        Self::on(true, durability).await
     }
 
     #[expect(clippy::disallowed_methods, reason = "which database to use")]
-    async fn on(disk: bool) -> Self {
+    async fn on(disk: bool, durability: Durability) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
@@ -88,10 +91,14 @@ impl Site {
             ),
         };
         let disk = disk.then(|| Disk::new(folder.path(), &data, "spool.bin").unwrap());
+        let over_tls = FakeUpstream::start_tls().await;
+        std::fs::write(folder.path().join("ca.pem"), over_tls.ca_pem().unwrap()).unwrap();
         let mut site = Self {
             folder,
             store_url,
+            durability,
             upstream: FakeUpstream::start().await,
+            over_tls,
             disk,
             owner: Client::new(""),
             token: String::new(),
@@ -154,7 +161,9 @@ impl Site {
         let orders = json!({
             "data": self.data(),
             "store": self.store_url,
-            "upstream": self.upstream.authority(),
+            "power": self.durability == Durability::Power,
+            "upstreams": [self.upstream.authority(), self.over_tls.authority()],
+            "ca": self.folder.path().join("ca.pem"),
             "points": points,
         });
         let log = std::fs::File::options()
@@ -365,7 +374,8 @@ async fn child() {
 
 fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
     let data = Path::new(orders["data"].as_str().unwrap());
-    let upstream = orders["upstream"].as_str().unwrap().to_owned();
+    let upstreams = orders["upstreams"].as_array().unwrap().iter();
+    let upstreams: BTreeSet<String> = upstreams.map(|one| one.as_str().unwrap().to_owned()).collect();
     let clock = Arc::new(SystemClock);
     Parts {
         store_url: SecretText::new(orders["store"].as_str().unwrap().to_owned()),
@@ -374,7 +384,12 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
         kek_ttl: Duration::from_secs(600),
         proxy: ProxyConfig {
             dev: true,
-            allow_private: [upstream.clone()].into(),
+            allow_private: upstreams.clone(),
+            extra_ca: Some(orders["ca"].as_str().unwrap().into()),
+            durability: match orders["power"].as_bool().unwrap() {
+                true => Durability::Power,
+                false => Durability::Process,
+            },
             shutdown_timeout: Duration::from_secs(5),
             ..ProxyConfig::default()
         },
@@ -385,7 +400,7 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
             dev: true,
             proxy_url: urls.proxy.clone(),
             api_url: urls.api.clone(),
-            allow_upstream: [upstream].into(),
+            allow_upstream: upstreams,
         },
         mailer: Arc::new(Shown::Log),
         ids: Arc::new(SystemIds::new(clock.clone())),
