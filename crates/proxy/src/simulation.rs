@@ -15,13 +15,16 @@ mod plan;
 mod upstream;
 mod world;
 
+use std::ops::Range;
+
+use keystore_testkit::counts::soak;
 use tokio::runtime::{Builder, Runtime};
 
 use node::Protocol;
 use upstream::{Broken, Truth};
 
 /// Runs in so many tests, so that they run beside each other.
-const PARTS: u64 = 4;
+const PARTS: usize = 4;
 /// Within so many seeds, each wrong protocol is found out.
 const FOUND_WITHIN: u64 = 200;
 
@@ -30,16 +33,18 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// 10,000 seeds; 100,000 where `KEYSTORE_SOAK` is set.
+/// 10,000 seeds, 100,000 in the soak; those of `KEYSTORE_SIMULATION_SEEDS` alone where that names one (`7`) or some (`7..9`).
 #[expect(
     clippy::disallowed_methods,
-    reason = "the environment says how many seeds are run"
+    reason = "the environment says which seeds are run"
 )]
-fn seeds() -> u64 {
-    match std::env::var("KEYSTORE_SOAK") {
-        Ok(_) => 100_000,
-        Err(_) => 10_000,
-    }
+fn seeds() -> Range<u64> {
+    let Ok(named) = std::env::var("KEYSTORE_SIMULATION_SEEDS") else {
+        return 0..soak(100_000, 10_000) as u64;
+    };
+    let (first, end) = named.split_once("..").unwrap_or((&named, ""));
+    let first = first.parse().unwrap();
+    first..end.parse().unwrap_or(first + 1)
 }
 
 fn report(seed: u64, protocol: Protocol, truth: &Truth) -> String {
@@ -47,14 +52,11 @@ fn report(seed: u64, protocol: Protocol, truth: &Truth) -> String {
     format!("seed {seed} of {protocol:?} broke {broken:?}:\n{steps}")
 }
 
-fn part(number: u64) {
-    for seed in (number..seeds()).step_by(PARTS as usize) {
+fn part(number: usize) {
+    for seed in seeds().skip(number).step_by(PARTS) {
         let truth = plan::run(seed, Protocol::Real);
-        assert!(
-            truth.broken.is_empty(),
-            "{}",
-            report(seed, Protocol::Real, &truth)
-        );
+        let report = || report(seed, Protocol::Real, &truth);
+        assert!(truth.broken.is_empty(), "{}", report());
     }
 }
 

@@ -160,9 +160,9 @@ pub(super) struct Node {
 }
 
 impl Node {
-    /// Starts on the database at `path`.
+    /// Starts on the database in `folder`.
     pub(super) async fn start(
-        path: &Path,
+        folder: &Path,
         protocol: Protocol,
         clock: &Arc<MockClock>,
         ids: &Arc<SeededIds>,
@@ -170,7 +170,7 @@ impl Node {
     ) -> Arc<Self> {
         let world = World::get();
         let shared: (Arc<dyn Clock>, Arc<dyn IdSource>) = (Arc::clone(clock) as _, Arc::clone(ids) as _);
-        let (store, recovery) = world::open(path, Arc::clone(&shared.0), Arc::clone(&shared.1)).await;
+        let (store, recovery) = world::open(folder, Arc::clone(&shared.0), Arc::clone(&shared.1)).await;
         let proxy = Proxy::new(ProxyParts {
             config: ProxyConfig::default(),
             store,

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{ControlFlow, Range};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -15,7 +14,9 @@ use keystore_core::{Clock as _, IdSource as _, Micros};
 use keystore_store::requests::{self, Filter, RequestRow};
 use keystore_store::{budgets, tokens};
 use keystore_testkit::clock::MockClock;
+use keystore_testkit::dice::Dice;
 use keystore_testkit::ids::SeededIds;
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
@@ -32,28 +33,13 @@ const STARTS: i64 = 3;
 const STEPS: i64 = 14;
 /// The most tokens that a call asks for.
 const MOST_TOKENS: i64 = 1_500;
-/// A step that takes longer has stuck.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// A step that takes longer has stuck. The machine may pause, too.
+const PATIENCE: Duration = Duration::from_secs(300);
 
-/// Numbers from a seed: Steele's SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
-    }
-
-    fn of(&mut self, range: Range<i64>) -> i64 {
-        let width = range.end.abs_diff(range.start);
-        range.start + i64::try_from(self.roll() % width).unwrap()
-    }
-
-    fn percent(&mut self, chance: i64) -> bool {
-        self.of(0..100) < chance
-    }
+/// A number of this range.
+fn of(dice: &mut Dice, range: Range<i64>) -> i64 {
+    let offset = dice.below(range.end.abs_diff(range.start));
+    range.start + i64::try_from(offset).unwrap()
 }
 
 /// A call that is not over.
@@ -79,7 +65,8 @@ enum Went {
 struct Run {
     dice: Dice,
     protocol: Protocol,
-    path: PathBuf,
+    /// Where its database lies.
+    folder: TempDir,
     clock: Arc<MockClock>,
     ids: Arc<SeededIds>,
     truth: Arc<Mutex<Truth>>,
@@ -99,15 +86,15 @@ pub(super) fn run(seed: u64, protocol: Protocol) -> Truth {
         (budget, limit)
     };
     let mut run = Run {
-        dice: Dice(seed),
+        dice: Dice::new(seed),
         protocol,
-        path: world.copy("run.db"),
+        folder: world.copy(),
         clock: Arc::default(),
         ids: Arc::new(SeededIds::new(seed + 1)),
         truth: Arc::default(),
         budgets: budgets.into_values().map(with_limit).collect(),
     };
-    let starts = run.dice.of(1..STARTS + 1);
+    let starts = of(&mut run.dice, 1..STARTS + 1);
     for start in 1..=starts {
         let runtime = runtime();
         let went = runtime.block_on(run.start(start == starts));
@@ -127,10 +114,10 @@ impl Run {
     /// A node from its start to its end; `last` never crashes.
     async fn start(&mut self, last: bool) -> Went {
         let (clock, ids, truth) = (&self.clock, &self.ids, &self.truth);
-        let node = Node::start(&self.path, self.protocol, clock, ids, truth).await;
+        let node = Node::start(self.folder.path(), self.protocol, clock, ids, truth).await;
         self.truth().step("start".to_owned());
         let (tell, events) = mpsc::unbounded_channel();
-        let steps = self.dice.of(3..STEPS + 1);
+        let steps = of(&mut self.dice, 3..STEPS + 1);
         let mut shift = Shift {
             run: self,
             node,
@@ -175,16 +162,16 @@ impl Shift<'_> {
 
     /// One thing that happens; a crash breaks off.
     async fn step(&mut self) -> ControlFlow<()> {
-        match self.run.dice.of(0..100) {
+        match of(&mut self.run.dice, 0..100) {
             0..32 => return self.begin().await,
             32..76 => self.go_on().await,
             76..84 => self.leave().await,
             84..86 => self.revoke().await,
             86..90 => self.edit().await,
             90..95 => {
-                let seconds = match self.run.dice.percent(70) {
-                    true => self.run.dice.of(1..120),
-                    false => self.run.dice.of(1..30_000),
+                let seconds = match self.run.dice.hits(70) {
+                    true => of(&mut self.run.dice, 1..120),
+                    false => of(&mut self.run.dice, 1..30_000),
                 };
                 self.note(format!("{seconds} s pass"));
                 self.run
@@ -201,14 +188,14 @@ impl Shift<'_> {
     /// Calls of one agent, at the same time.
     async fn begin(&mut self) -> ControlFlow<()> {
         let dice = &mut self.run.dice;
-        let agent = usize::try_from(dice.of(0..4)).unwrap();
-        let count = dice.of(1..4);
+        let agent = usize::try_from(of(dice, 0..4)).unwrap();
+        let count = of(dice, 1..4);
         let mut begun = Vec::new();
         for _ in 0..count {
             let dice = &mut self.run.dice;
-            let max_tokens = dice.of(1..MOST_TOKENS + 1);
-            let unreachable = dice.percent(4);
-            let crash_at = (!self.last && dice.percent(4)).then(|| match dice.of(0..4) {
+            let max_tokens = of(dice, 1..MOST_TOKENS + 1);
+            let unreachable = dice.hits(4);
+            let crash_at = (!self.last && dice.hits(4)).then(|| match of(dice, 0..4) {
                 0 => Point::Admitted,
                 1 => Point::Reserved,
                 2 => Point::Confirmed,
@@ -275,12 +262,12 @@ impl Shift<'_> {
     async fn go_on(&mut self) {
         let Some(call) = self.any_live() else { return };
         let (dice, live) = (&mut self.run.dice, &self.live[&call]);
-        let order = match dice.of(0..100) {
+        let order = match of(dice, 0..100) {
             0..4 => Order::Break,
             4..6 => Order::Panic,
             6..9 if !live.answered => Order::Answer(500),
             _ if !live.answered => Order::Answer(200),
-            6..75 if live.left > 0 => Order::Chunk(dice.of(1..live.left + 1)),
+            6..75 if live.left > 0 => Order::Chunk(of(dice, 1..live.left + 1)),
             _ => Order::End,
         };
         self.order(call, order).await;
@@ -316,7 +303,7 @@ impl Shift<'_> {
 
     /// An agent's token is revoked, and that is acknowledged.
     async fn revoke(&mut self) {
-        let agent = usize::try_from(self.run.dice.of(0..4)).unwrap();
+        let agent = usize::try_from(of(&mut self.run.dice, 0..4)).unwrap();
         if self.run.truth().revoked.contains(&agent) {
             return;
         }
@@ -355,13 +342,12 @@ impl Shift<'_> {
 
     /// A budget gets another limit.
     async fn edit(&mut self) {
-        let number = usize::try_from(
-            self.run
-                .dice
-                .of(0..i64::try_from(self.run.budgets.len()).unwrap()),
-        )
+        let number = usize::try_from(of(
+            &mut self.run.dice,
+            0..i64::try_from(self.run.budgets.len()).unwrap(),
+        ))
         .unwrap();
-        let percent = self.run.dice.of(60..150);
+        let percent = of(&mut self.run.dice, 60..150);
         let (policy, highest) = &mut self.run.budgets[number];
         policy.limit = (policy.limit * percent / 100).max(1);
         *highest = policy.limit.max(*highest);
@@ -397,7 +383,7 @@ impl Shift<'_> {
         if count == 0 {
             return None;
         }
-        let number = usize::try_from(self.run.dice.of(0..count)).unwrap();
+        let number = usize::try_from(of(&mut self.run.dice, 0..count)).unwrap();
         self.live.keys().nth(number).copied()
     }
 

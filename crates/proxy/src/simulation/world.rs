@@ -1,7 +1,7 @@
 //! What every run begins with: a database with an organization, its agents, and their budgets. Made once, copied for each run.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ use keystore_vault::{
 use tempfile::TempDir;
 
 pub(super) const PROVIDER: &str = "openai";
+
+const DATABASE: &str = "keystore.db";
 
 /// An agent with its token and its budgets.
 pub(super) struct Tenant {
@@ -50,12 +52,12 @@ impl World {
         WORLD.get_or_init(|| super::runtime().block_on(Self::make()))
     }
 
-    /// A fresh copy of the database, for one run; gives its path.
-    pub(super) fn copy(&self, name: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        remove(&path);
-        std::fs::copy(self.folder.path().join("template.db"), &path).unwrap();
-        path
+    /// A folder with a fresh copy of the database, for one run.
+    pub(super) fn copy(&self) -> TempDir {
+        let folder = TempDir::new_in(self.folder.path()).unwrap();
+        let [from, to] = [self.folder.path(), folder.path()].map(|folder| folder.join(DATABASE));
+        std::fs::copy(from, to).unwrap();
+        folder
     }
 
     /// A vault by this clock.
@@ -72,10 +74,9 @@ impl World {
             false => TempDir::new(),
         };
         let folder = folder.unwrap();
-        let path = folder.path().join("template.db");
         let clock: Arc<dyn Clock> = Arc::new(MockClock::default());
         let ids: Arc<dyn IdSource> = Arc::new(SeededIds::new(0));
-        let (store, _) = open(&path, Arc::clone(&clock), Arc::clone(&ids)).await;
+        let (store, _) = open(folder.path(), Arc::clone(&clock), Arc::clone(&ids)).await;
         let kms: Arc<dyn Kms> = Arc::new(LocalKms::new(&RootKey::generate().unwrap()).unwrap());
         let deployment = DeploymentId::new(ids.next());
         let (key, _) = DeploymentKey::generate(kms.as_ref(), deployment).await.unwrap();
@@ -332,36 +333,18 @@ pub(super) fn terms(policy: &BudgetPolicy) -> BudgetTerms {
     }
 }
 
-/// Opens the database as a start does.
+/// Opens the database in this folder as a start does.
 pub(super) async fn open(
-    path: &Path,
+    folder: &Path,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
 ) -> (Store, keystore_store::Recovery) {
-    let url = format!("sqlite://{}", path.display());
+    let url = format!("sqlite://{}", folder.join(DATABASE).display());
     let options = Options {
-        spool: Some(path.with_extension("spool")),
         spool_bytes: 1 << 14,
         // One answers after the other: a run is the same each time.
         readers: 1,
         ..Options::default()
     };
     Store::open(&url, options, clock, ids).await.unwrap()
-}
-
-/// Removes a database, with what lies beside it.
-fn remove(path: &Path) {
-    let name = |suffix: &str| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    for path in [
-        path.to_owned(),
-        name("-wal"),
-        name("-shm"),
-        path.with_extension("spool"),
-    ] {
-        let _ = std::fs::remove_file(path);
-    }
 }
