@@ -25,6 +25,8 @@ pub enum PriceRef {
     Catalog(&'static ModelPrice),
     /// Of a provider that an organization defined: the row with this number.
     Custom(Arc<Provider>, usize),
+    /// An organization's own.
+    Own(Arc<ModelPrice>),
 }
 
 impl ProviderRef {
@@ -71,6 +73,7 @@ impl Deref for PriceRef {
         match self {
             Self::Catalog(price) => price,
             Self::Custom(provider, row) => &provider.prices.rows[*row].price,
+            Self::Own(price) => price,
         }
     }
 }

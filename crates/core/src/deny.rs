@@ -218,6 +218,8 @@ pub enum Deny {
         provider: String,
         /// The model, or the operation's name.
         what: String,
+        /// It is a model, and a price that the organization sets for it would let it pass.
+        can_be_priced: bool,
     },
     /// Under a budget of the money that calls move, one that does not say how much it moves.
     UnknownAmount {

@@ -1,9 +1,11 @@
 //! What an agent may do: its policy, and the decision over one request.
 
 mod budget;
+mod price;
 mod scope;
 
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
+pub use price::{OwnPrice, UnitPrice};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
 
 use crate::abuse;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, budgets, events, kill, login, members, orgs, projects, providers,
-    requests, run, serve, tokens, usage,
+    account, agents, api_keys, audit, budgets, events, kill, login, members, orgs, prices, projects,
+    providers, requests, run, serve, tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -131,6 +131,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks budget list\n  ks budget create 500 --window month --threshold 80\n  ks budget check --agent bot --provider openai --cost 2.50"
     )]
     Budget(budgets::BudgetCommand),
+    /// Prices: what you pay by contracts of your own
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks price show openai/gpt-5.2\n  ks price set openai/gpt-5.2 --input 1.20 --output-text 9.60\n  ks price list"
+    )]
+    Price(prices::PriceCommand),
     /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
     #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
     Events(events::EventsArgs),

@@ -18,6 +18,7 @@ mod limits;
 pub(crate) mod login;
 pub(crate) mod members;
 pub(crate) mod orgs;
+pub(crate) mod prices;
 pub(crate) mod projects;
 pub(crate) mod providers;
 pub(crate) mod requests;
@@ -93,6 +94,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::ApiKey(command) => api_keys::run(command, &context).await?,
         Command::Audit(command) => audit::run(command, &context).await?,
         Command::Budget(command) => budgets::run(command, &context).await?,
+        Command::Price(command) => prices::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
         Command::Kill(command) => kill::run(command, &context).await?,
         Command::Agent(command) => agents::run(command, &context).await?,

@@ -26,6 +26,7 @@ pub mod notices;
 mod outlive;
 mod panics;
 pub mod parse;
+pub mod prices;
 mod probe;
 mod propagation;
 pub mod refuse;

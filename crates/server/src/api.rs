@@ -21,6 +21,7 @@ pub(crate) mod members;
 mod metrics;
 pub(crate) mod orgs;
 mod page;
+pub(crate) mod prices;
 pub mod problem;
 pub(crate) mod projects;
 pub(crate) mod providers;
@@ -137,6 +138,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
         .routes(routes!(budgets::get_budget_history))
         .routes(routes!(budgets::get_budget_holds))
+        .routes(routes!(
+            prices::list_prices,
+            prices::set_price,
+            prices::unset_price
+        ))
+        .routes(routes!(prices::get_price_in_force))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,

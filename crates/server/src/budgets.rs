@@ -352,7 +352,7 @@ pub(crate) fn counter_of(policy: &BudgetPolicy, end_user: Option<&str>) -> ApiRe
 }
 
 /// An amount in the unit, 0 or more.
-pub(crate) fn amount(fields: &mut Fields, pointer: &'static str, unit: Unit, text: &str) -> i64 {
+pub(crate) fn amount(fields: &mut Fields, pointer: &str, unit: Unit, text: &str) -> i64 {
     let expected = match unit.is_money() {
         true => "expected dollars, 0 or more, with at most nine decimals, such as \"12.50\"",
         false => "expected a whole number, 0 or more, such as \"500\"",

@@ -25,6 +25,7 @@ pub mod mail;
 mod members;
 mod names;
 mod orgs;
+mod prices;
 mod probe;
 mod projects;
 mod providers;

@@ -20,6 +20,7 @@ pub mod once;
 pub mod orgs;
 pub mod page;
 pub mod patch;
+pub mod prices;
 pub mod problem;
 pub mod projects;
 pub mod providers;

@@ -1,5 +1,6 @@
 //! What holds for everything in an organization or in a project.
 
+use super::OwnPrice;
 use crate::abuse;
 use crate::deny::Deny;
 use crate::ids::{BudgetId, OrgId, ProjectId, RevocationId};
@@ -59,6 +60,10 @@ pub struct ScopePolicy {
     #[n(7)]
     #[cbor(default)]
     pub abuse: abuse::Rules,
+    /// What it pays with its own keys where that is not by the list, each model once; the organization's policy alone has any.
+    #[n(8)]
+    #[cbor(default)]
+    pub prices: Vec<OwnPrice>,
 }
 
 impl ScopePolicy {
@@ -72,6 +77,7 @@ impl ScopePolicy {
             ceiling: RateLimits::default(),
             suspended_providers: Vec::new(),
             abuse: abuse::Rules::default(),
+            prices: Vec::new(),
         }
     }
 

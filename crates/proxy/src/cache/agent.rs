@@ -8,7 +8,7 @@ use keystore_core::budget::BudgetTerms;
 use keystore_core::deny::RateScope;
 use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
-use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, ScopePolicy, TokenPolicy};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, OwnPrice, ScopePolicy, TokenPolicy};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
 use keystore_core::window::Zone;
@@ -42,6 +42,8 @@ pub(crate) struct Agent {
     pub(crate) grants: Vec<ReadyGrant>,
     /// What is counted of it, where a rule against abuse asks.
     pub(crate) watched: Option<Arc<Watched>>,
+    /// What its organization pays by contracts of its own.
+    pub(crate) own_prices: Vec<OwnPrice>,
     /// Why none of its requests is served, where its organization or its project is stopped.
     suspended: Option<Deny>,
     /// The providers that its organization has stopped.
@@ -130,6 +132,10 @@ impl Agent {
         let suspended = limits.iter().find_map(|scope| scope.check().err());
         let suspended_providers = limits.iter().flat_map(|scope| &scope.suspended_providers);
         let suspended_providers = suspended_providers.map(|one| one.provider.clone()).collect();
+        let own_prices = limits
+            .iter()
+            .flat_map(|scope| scope.prices.iter().cloned())
+            .collect();
         let named = limits
             .iter()
             .flat_map(|scope| &scope.budgets)
@@ -159,6 +165,7 @@ impl Agent {
             budgets,
             ceilings,
             grants,
+            own_prices,
             providers: providers.iter().map(|row| row.id).collect(),
             policy,
             calls: Arc::default(),

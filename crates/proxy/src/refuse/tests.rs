@@ -172,6 +172,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             Deny::UnpricedOperation {
                 provider: provider(),
                 what: "gpt-x".into(),
+                can_be_priced: true,
             },
             403,
             "unpriced_operation",

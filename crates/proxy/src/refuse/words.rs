@@ -214,12 +214,25 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The credential `{credential}` of {provider} reached the end that was set for it."),
             format!("Put a new one in its place with `ks provider rotate {provider}/{credential}`."),
         ),
-        Deny::UnpricedOperation { provider, what } => words(
+        Deny::UnpricedOperation {
+            provider,
+            what,
+            can_be_priced,
+        } => words(
             format!(
                 "`{}` of {provider} has no known price, and a budget applies to this call.",
                 shown(what)
             ),
-            format!("Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."),
+            match can_be_priced {
+                true => format!(
+                    "Price it with `ks price set {provider}/{} --input <dollars> --output-text <dollars> --context-window <tokens>` (by a \
+                     million), or use a model that has a price.",
+                    shown(what)
+                ),
+                false => format!(
+                    "Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."
+                ),
+            },
         ),
         Deny::UnknownAmount { budget, what } => words(
             format!(

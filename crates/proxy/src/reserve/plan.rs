@@ -183,11 +183,11 @@ impl Proxy {
             .or(facts.model.as_deref())
             .or(permit.price_model());
         permit.agent.check_model(model)?;
-        let price = model.and_then(|model| permit.provider().find_price(model, now));
+        let price = model.and_then(|model| permit.find_price(model, now));
         let mut others = Vec::new();
         for other in &facts.other_models {
             permit.agent.check_model(Some(other))?;
-            others.push(permit.provider().find_price(other, now));
+            others.push(permit.find_price(other, now));
         }
         let path = permit.target.upstream_path();
         let chosen = chosen::of_body(&bytes, price.as_deref());
@@ -239,7 +239,7 @@ impl Proxy {
             .or(form.model.as_deref())
             .or(permit.price_model());
         permit.agent.check_model(model)?;
-        let price = model.and_then(|model| permit.provider().find_price(model, now));
+        let price = model.and_then(|model| permit.find_price(model, now));
         let terms = AskedTerms::new(permit.target.alias(), chosen::of_form(form, price.as_deref()));
         let needs = Needs::of_form(Called::of(permit), bytes, form, terms.terms(), price.as_deref());
         let held = self.hold(permit, &needs, model, price.as_deref().into(), now)?;
@@ -263,7 +263,7 @@ impl Proxy {
         }
         // A row of prices, and no model.
         let row = permit.price_model();
-        let price = row.and_then(|row| permit.provider().find_price(row, now));
+        let price = row.and_then(|row| permit.find_price(row, now));
         let bytes = self.read_whole(permit, request.method, request.body).await?;
         let terms = AskedTerms::new(permit.target.alias(), chosen::of_body(&bytes, price.as_deref()));
         let needs = Needs::of_units(Called::of(permit), &bytes, terms.terms());
@@ -281,7 +281,7 @@ impl Proxy {
     fn plan_per_call(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
         let row = permit
             .price_model()
-            .and_then(|model| permit.provider().find_price(model, now));
+            .and_then(|model| permit.find_price(model, now));
         let priced = row.and_then(|row| one_call(&row).map(|(usage, cost)| (row, usage, cost)));
         let names: Vec<_> = permit.price_model().into_iter().collect();
         let budgets = permit.budgets(&names);
@@ -291,7 +291,11 @@ impl Proxy {
                 permit.provider().slug.to_string(),
                 permit.operation_name().to_owned(),
             );
-            return Err(Deny::UnpricedOperation { provider, what });
+            return Err(Deny::UnpricedOperation {
+                provider,
+                what,
+                can_be_priced: false,
+            });
         }
         let mut plan = unbilled(permit, request)?;
         if let Some((row, usage, cost)) = priced {
@@ -319,7 +323,7 @@ impl Proxy {
             permit.agent.check_model(model.or(permit.price_model()))?;
         }
         let row = model.or(permit.price_model());
-        let price = row.and_then(|row| permit.provider().find_price(row, now));
+        let price = row.and_then(|row| permit.find_price(row, now));
         let names: Vec<_> = row
             .into_iter()
             .chain(price.as_deref().map(|price| &*price.model))
@@ -372,7 +376,7 @@ impl Proxy {
         let budgets = permit.budgets(names);
         match Limited::by(&budgets) {
             Limited::No => self.hold_call(&budgets, now),
-            Limited::ByEstimate | Limited::Strictly => Err(unpriced(permit, model)),
+            Limited::ByEstimate | Limited::Strictly => Err(unpriced(permit, model, false)),
         }
     }
 
@@ -387,10 +391,11 @@ impl Proxy {
     }
 }
 
-fn unpriced(permit: &Permit, model: Option<&str>) -> Deny {
+fn unpriced(permit: &Permit, model: Option<&str>, can_be_priced: bool) -> Deny {
     Deny::UnpricedOperation {
         provider: permit.provider().slug.to_string(),
         what: model.unwrap_or(permit.operation_name()).to_owned(),
+        can_be_priced,
     }
 }
 

@@ -27,7 +27,7 @@ use super::problem::{ApiResult, Fields};
 use crate::app::App;
 use crate::auth::require::{ManageAgents, Require, SeeMoney, Target};
 use crate::budgets::{self, Loaded};
-use crate::{agents, providers};
+use crate::{agents, providers, scopes};
 
 /// The budgets, oldest first, and where each stands.
 #[utoipa::path(get, path = "/v1/budgets", tag = "budgets", params(PageQuery),
@@ -216,10 +216,11 @@ pub(super) async fn check_budgets(
     let provider = providers::find(&app, &mut conn, caller.org, &body.provider).await?;
     let zone = time_zone(&mut conn, caller.org).await?;
     let now = app.clock.now();
+    let own_prices = scopes::get(&app, &mut conn, caller.org, None).await?.prices;
     let price = body
         .model
         .as_deref()
-        .and_then(|model| provider.find_price(model, now));
+        .and_then(|model| keystore_proxy::prices::find(&own_prices, &provider, model, now));
     let mut fields = Fields::default();
     let mut dollars = |at, text: &Option<String>| {
         let text = text.as_deref()?;

@@ -16,6 +16,7 @@ mod late;
 mod limits;
 mod metering;
 mod passing;
+mod prices;
 mod protocols;
 mod restart;
 mod revocation;

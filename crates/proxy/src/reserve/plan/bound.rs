@@ -359,8 +359,12 @@ impl Proxy {
                 output_cap: None,
             });
         }
-        let unpriced = || unpriced(permit, model);
-        if needs.later || prices.all().any(|price| price.is_none()) {
+        let is_priced = prices.all().all(|price| price.is_some());
+        // What the organization can say about a model itself: its price, and how long its answers may be.
+        let lacks = |price: &ModelPrice| price.context_window.is_none() && price.max_output_tokens.is_none();
+        let can_be_priced = !needs.later && model.is_some() && prices.price.is_none_or(lacks);
+        let unpriced = || unpriced(permit, model, can_be_priced);
+        if needs.later || !is_priced {
             return Err(unpriced());
         }
         let mut bound = BoundInput {

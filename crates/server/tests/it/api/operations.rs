@@ -202,6 +202,14 @@ const TABLE: &[(&str, May, Body)] = &[
         ALL,
         |things| json!({"agent": things.id("agent"), "provider": "openai", "cost": "0.01"}),
     ),
+    ("list_prices", ALL, NONE),
+    (
+        "set_price",
+        ADMINISTER,
+        |_| json!({"provider": "openai", "model": "gpt-5-mini", "units": {"input_uncached": "0.20"}}),
+    ),
+    ("unset_price", ADMINISTER, NONE),
+    ("get_price_in_force", ALL, NONE),
     ("list_events", ALL, NONE),
     ("list_revocations", SEE_AGENTS, NONE),
     (

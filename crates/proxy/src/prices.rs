@@ -1,0 +1,32 @@
+//! By which row a model is charged: the catalog's, or the organization's own.
+
+use std::sync::Arc;
+
+use keystore_catalog::{PriceRef, ProviderRef};
+use keystore_core::Micros;
+use keystore_core::policy::{OwnPrice, Source};
+
+use crate::authorize::Permit;
+
+/// The price of `model` at a time, with the organization's own prices in it where `own` has some for it.
+pub fn find(own: &[OwnPrice], provider: &ProviderRef, model: &str, at: Micros) -> Option<PriceRef> {
+    let listed = provider.find_price(model, at);
+    let for_it = own
+        .iter()
+        .find(|own| own.is_for(&provider.slug, model, listed.as_deref()));
+    match for_it {
+        Some(own) => Some(PriceRef::Own(Arc::new(own.over(listed.as_deref())))),
+        None => listed,
+    }
+}
+
+impl Permit {
+    /// The price of a model for this call. An organization's own prices are those of its own keys.
+    pub(crate) fn find_price(&self, model: &str, at: Micros) -> Option<PriceRef> {
+        let own: &[OwnPrice] = match self.grant().grant.source {
+            Source::Byok => &self.agent.own_prices,
+            Source::Marketplace => &[],
+        };
+        find(own, self.provider(), model, at)
+    }
+}
