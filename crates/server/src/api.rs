@@ -138,11 +138,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(budgets::raise_budget, budgets::end_budget_raise))
         .routes(routes!(budgets::get_budget_history))
         .routes(routes!(budgets::get_budget_holds))
-        .routes(routes!(
-            prices::list_prices,
-            prices::set_price,
-            prices::unset_price
-        ))
+        .routes(routes!(prices::list_prices, prices::set_price))
+        .routes(routes!(prices::unset_price))
         .routes(routes!(prices::get_price_in_force))
         .routes(routes!(events::list_events))
         .routes(routes!(

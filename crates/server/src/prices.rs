@@ -3,7 +3,7 @@
 use keystore_core::policy::{OwnPrice, Unit, UnitPrice};
 use keystore_core::usage::Bucket;
 use keystore_store::Tx;
-use keystore_wire::prices::{MAX_PRICES, PriceQuery, SetPrice};
+use keystore_wire::prices::{MAX_PRICES, SetPrice, UnsetPrice};
 use keystore_wire::problem::Code;
 
 use crate::api::prices::shown;
@@ -53,7 +53,7 @@ pub(crate) async fn set(app: &App, tx: &mut Tx, caller: &Caller, new: SetPrice) 
 ///
 /// # Errors
 /// `not_found`.
-pub(crate) async fn unset(app: &App, tx: &mut Tx, caller: &Caller, which: &PriceQuery) -> ApiResult<()> {
+pub(crate) async fn unset(app: &App, tx: &mut Tx, caller: &Caller, which: &UnsetPrice) -> ApiResult<()> {
     let mut scope = scopes::get(app, tx, caller.org, None).await?;
     let at = position(&scope.prices, &which.provider, &which.model).ok_or_else(|| {
         let said = format!("no price is set for `{}` of {}", which.model, which.provider);

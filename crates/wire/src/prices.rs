@@ -1,5 +1,5 @@
-//! What an organization pays by contracts of its own: `GET|POST|DELETE /v1/prices`; and what is in force for a model:
-//! `GET /v1/prices/in-force`.
+//! What an organization pays by contracts of its own: `GET|POST /v1/prices`, `POST /v1/prices/unset`; and what is in force for a
+//! model: `GET /v1/prices/in-force`.
 //!
 //! Prices are texts: decimal dollars for a million units (tokens, e-mails, seconds, …), so that they are exact.
 
@@ -31,6 +31,17 @@ pub struct SetPrice {
     /// The most tokens of output, where the list does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<u64>,
+}
+
+/// `POST /v1/prices/unset`: the price of the list counts again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"provider": "openai", "model": "gpt-5.2"}))]
+pub struct UnsetPrice {
+    /// The provider (slug).
+    pub provider: String,
+    /// The model, as it was set.
+    pub model: String,
 }
 
 /// Prices of a model.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use keystore_core::Bucket;
-use keystore_wire::prices::{ListPrices, Price, PriceQuery, SetPrice};
+use keystore_wire::prices::{ListPrices, Price, PriceQuery, SetPrice, UnsetPrice};
 
 use super::find::MOST;
 use super::{Context, moment, or_dash};
@@ -103,25 +103,21 @@ pub(crate) async fn run(command: PriceCommand, context: &Context<'_>) -> anyhow:
     match command {
         PriceCommand::List(args) => list(args, context).await,
         PriceCommand::Show(args) => {
-            let price: Price = context.client.get(&["prices", "in-force"], &query(args)).await?;
+            let (provider, model) = args.model;
+            let query = PriceQuery { provider, model };
+            let price: Price = context.client.get(&["prices", "in-force"], &query).await?;
             show(&price, context)
         }
         PriceCommand::Set(args) => set(args, context).await,
         PriceCommand::Unset(args) => {
-            let query = query(args);
-            context.client.delete_with(&["prices"], &query).await?;
-            context.output.note(&format!(
-                "The price of the list counts again for {}/{}",
-                query.provider, query.model
-            ));
+            let (provider, model) = args.model;
+            let said = format!("The price of the list counts again for {provider}/{model}");
+            let body = UnsetPrice { provider, model };
+            context.client.post_quietly(&["prices", "unset"], &body).await?;
+            context.output.note(&said);
             Ok(())
         }
     }
-}
-
-fn query(args: ModelArgs) -> PriceQuery {
-    let (provider, model) = args.model;
-    PriceQuery { provider, model }
 }
 
 async fn list(args: ListArgs, context: &Context<'_>) -> anyhow::Result<()> {

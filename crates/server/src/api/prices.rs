@@ -10,7 +10,7 @@ use keystore_core::policy::OwnPrice;
 use keystore_core::price::ModelPrice;
 use keystore_core::{Bucket, NanoUsd};
 use keystore_wire::Page;
-use keystore_wire::prices::{ListPrices, Price, PriceQuery, SetPrice};
+use keystore_wire::prices::{ListPrices, Price, PriceQuery, SetPrice, UnsetPrice};
 use keystore_wire::problem::Code;
 
 use super::extract::{Body, Query};
@@ -59,15 +59,15 @@ pub(super) async fn set_price(
 }
 
 /// Lets the price of the list count again.
-#[utoipa::path(delete, path = "/v1/prices", tag = "prices", params(PriceQuery), responses((status = 204)))]
+#[utoipa::path(post, path = "/v1/prices/unset", tag = "prices", request_body = UnsetPrice, responses((status = 204)))]
 pub(super) async fn unset_price(
     State(app): State<Arc<App>>,
     caller: Require<Administer>,
-    Query(query): Query<PriceQuery>,
+    Body(body): Body<UnsetPrice>,
 ) -> ApiResult<StatusCode> {
     caller.whole_org()?;
     let mut tx = app.store.begin().await?;
-    prices::unset(&app, &mut tx, &caller, &query).await?;
+    prices::unset(&app, &mut tx, &caller, &body).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -208,7 +208,11 @@ const TABLE: &[(&str, May, Body)] = &[
         ADMINISTER,
         |_| json!({"provider": "openai", "model": "gpt-5-mini", "units": {"input_uncached": "0.20"}}),
     ),
-    ("unset_price", ADMINISTER, NONE),
+    (
+        "unset_price",
+        ADMINISTER,
+        |_| json!({"provider": "openai", "model": "canaryname"}),
+    ),
     ("get_price_in_force", ALL, NONE),
     ("list_events", ALL, NONE),
     ("list_revocations", SEE_AGENTS, NONE),
@@ -268,6 +272,8 @@ impl Things {
         let project = owner.post("/v1/projects", &project).await.expect(201);
         let revocation = json!({"scope": "project", "id": "things", "reason": canary("revocation")});
         let revocation = owner.post("/v1/revocations", &revocation).await.expect(200);
+        let price = json!({"provider": "openai", "model": CANARY_NAME, "units": {"input_uncached": "1"}});
+        owner.post("/v1/prices", &price).await.expect(200);
         let member = app.member(owner, MEMBER, "viewer").await;
         let member = member.get("/v1/auth/me").await.expect(200);
         let invitation = json!({"email": INVITED, "role": "viewer"});
