@@ -211,7 +211,7 @@ const TABLE: &[(&str, May, Body)] = &[
     (
         "unset_price",
         ADMINISTER,
-        |_| json!({"provider": "openai", "model": "canaryname"}),
+        |_| json!({"provider": "openai", "model": "a-tune"}),
     ),
     ("get_price_in_force", ALL, NONE),
     ("list_events", ALL, NONE),
@@ -272,7 +272,7 @@ impl Things {
         let project = owner.post("/v1/projects", &project).await.expect(201);
         let revocation = json!({"scope": "project", "id": "things", "reason": canary("revocation")});
         let revocation = owner.post("/v1/revocations", &revocation).await.expect(200);
-        let price = json!({"provider": "openai", "model": CANARY_NAME, "units": {"input_uncached": "1"}});
+        let price = json!({"provider": "openai", "model": "a-tune", "units": {"input_uncached": "1"}});
         owner.post("/v1/prices", &price).await.expect(200);
         let member = app.member(owner, MEMBER, "viewer").await;
         let member = member.get("/v1/auth/me").await.expect(200);

@@ -45,10 +45,13 @@ async fn a_model_without_a_price_passes_once_it_has_one() {
     let reply = caller.post_with(CHAT, OUTPUT, &uncapped).await.expect(200);
     assert_eq!(reply.header("x-keystore-max-output"), Some("1000"));
     let owner = app.owner_client();
-    owner
-        .delete("/v1/prices?provider=openai&model=our-own-tune")
-        .await
-        .expect(204);
+    let check = json!({
+        "agent": "agent", "provider": "openai", "model": "our-own-tune", "inputTokens": 1_000, "maxOutputTokens": 0,
+    });
+    let check = owner.post("/v1/budgets/check", &check).await.expect(200);
+    assert_eq!(check["cost"], "0.002", "{check:#}");
+    let unset = json!({"provider": "openai", "model": "our-own-tune"});
+    assert_eq!(owner.post("/v1/prices/unset", &unset).await.status, 204);
     caller.post(CHAT, &body).await.refused(403, "unpriced_operation");
     assert_eq!(budget(&app).await["held"], "0.00");
     app.finish().await;
