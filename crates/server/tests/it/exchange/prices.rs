@@ -49,7 +49,9 @@ async fn a_model_without_a_price_passes_once_it_has_one() {
         "agent": "agent", "provider": "openai", "model": "our-own-tune", "inputTokens": 1_000, "maxOutputTokens": 0,
     });
     let check = owner.post("/v1/budgets/check", &check).await.expect(200);
-    assert_eq!(check["cost"], "0.002", "{check:#}");
+    // A few tokens that a vendor puts around every body are counted, too.
+    let cost = nanos(&check["cost"]);
+    assert!((2_000_000..2_010_000).contains(&cost), "{check:#}");
     let unset = json!({"provider": "openai", "model": "our-own-tune"});
     assert_eq!(owner.post("/v1/prices/unset", &unset).await.status, 204);
     caller.post(CHAT, &body).await.refused(403, "unpriced_operation");
