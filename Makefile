@@ -15,7 +15,8 @@ build: ## Build the release binary, target/release/ks
 deps: ## Install what the tests need: PostgreSQL, the Python and Node clients, cargo-nextest
 	./scripts/test-deps
 
-test: deps test-rust test-postgres test-clients ## Run every test
+test: deps test-rust ## Run every test
+	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-clients
 
 test-rust: ## Run the Rust tests
 	cargo nextest run --workspace --locked

@@ -7,7 +7,8 @@ use keystore_core::budget::{Amounts, Applied, Ask};
 use keystore_core::policy::Unit;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
 
-use super::{ONE_CALL, Plan, unbilled};
+use super::Plan;
+use super::passed::{ONE_CALL, unbilled};
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::{asked, moved};

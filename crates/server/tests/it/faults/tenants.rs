@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::node::Site;
-use crate::support::{Client, PASSWORD};
 
 /// Calls that a tenant has running at the same time.
 const CALLERS: usize = 2;
@@ -72,14 +71,13 @@ fn secret(number: usize) -> String {
     format!("sk-tenant-canary-{number:04}")
 }
 
-/// A tenant with its own account, credential and agent.
+/// A tenant with its own credential and agent. One person owns them all: so many sign-ups from one address are slowed down.
 async fn tenant(site: &Site, number: usize, upstream: &FakeUpstream) -> Tenant {
-    let urls = site.urls();
-    let account = json!({"email": format!("t{number}@example.com"), "password": PASSWORD, "name": "Ada",
-        "orgName": format!("Tenant {number}")});
-    let client = Client::new(&urls.api);
-    let session = client.post("/v1/auth/signup", &account).await.expect(201);
-    let owner = client.with_token(session["token"].as_str().unwrap());
+    let owner = &site.owner;
+    let org = json!({"name": format!("Tenant {number}")});
+    let org = owner.post("/v1/orgs", &org).await.expect(201);
+    let switch = json!({"orgId": org["id"]});
+    owner.post("/v1/auth/switch-org", &switch).await.expect(200);
     let credential = json!({"provider": "openai", "secret": secret(number), "baseUrl": upstream.url()});
     owner.post("/v1/credentials", &credential).await.expect(201);
     let grants = json!([{"name": "openai", "source": "byok"}]);
@@ -89,7 +87,7 @@ async fn tenant(site: &Site, number: usize, upstream: &FakeUpstream) -> Tenant {
     Tenant {
         number,
         token: made["token"].as_str().unwrap().to_owned(),
-        proxy: urls.proxy,
+        proxy: site.urls().proxy,
         http: reqwest::Client::builder().no_proxy().build().unwrap(),
     }
 }
