@@ -11,10 +11,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use keystore_bench::load::body;
 use keystore_core::ids::{AgentId, BudgetId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, TokenId};
-use keystore_core::policy::{
-    AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Grant, ScopePolicy, Source,
-    TokenPolicy, Unit,
-};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, ScopePolicy, Source, TokenPolicy};
 use keystore_core::window::Window;
 use keystore_core::{Clock, IdSource, Micros};
 use keystore_proxy::config::ProxyConfig;
@@ -214,29 +211,13 @@ impl Tenant<'_> {
         let (org, project) = self.organization().await;
         let credential = self.credential(org, project, upstream).await;
         let agent = AgentId::new(self.ids.next());
+        let budget = BudgetId::new(self.ids.next());
         let budget = BudgetPolicy {
-            budget: BudgetId::new(self.ids.next()),
-            org,
             project: Some(project),
             agent: Some(agent),
-            provider: None,
-            model: None,
-            end_user: None,
-            limit: 1_000_000_000_000_000,
-            window: Window::Month,
-            mode: BudgetMode::Strict,
-            action: BudgetAction::Deny,
-            thresholds: Vec::new(),
-            raise: None,
-            source: None,
-            unit: Unit::Usd,
+            ..BudgetPolicy::new(budget, org, 1_000_000_000_000_000, Window::Month)
         };
         let policy = AgentPolicy {
-            agent,
-            org,
-            project,
-            status: AgentStatus::Active,
-            expires_at: None,
             grants: vec![Grant {
                 provider: PROVIDER.to_owned(),
                 source: Source::Byok,
@@ -246,14 +227,7 @@ impl Tenant<'_> {
             rpm_limit: Some(1_000_000),
             rpd_limit: Some(1_000_000),
             budgets: vec![budget.budget],
-            allowed_models: Vec::new(),
-            allowed_ips: Vec::new(),
-            labels: Vec::new(),
-            end_users: false,
-            tpm_limit: None,
-            max_concurrency: None,
-            abuse: keystore_core::abuse::Rules::default(),
-            paused_by: None,
+            ..AgentPolicy::new(agent, org, project)
         };
         let value = NewToken::generate(TokenKind::Agent).unwrap();
         let token = TokenPolicy {

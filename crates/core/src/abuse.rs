@@ -11,7 +11,7 @@ mod watch;
 use std::time::Duration;
 
 use crate::deny::Deny;
-use crate::money::NanoUsd;
+use crate::policy::Unit;
 use crate::words::words;
 
 pub use watch::{MOST_DIFFERENT, Watch};
@@ -53,9 +53,17 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Refusals, Self::SpendRate, Self::IdenticalRequests];
 
+    /// What its amounts are in: dollars, or requests.
+    pub const fn unit(self) -> Unit {
+        match self {
+            Self::SpendRate => Unit::Usd,
+            Self::Refusals | Self::IdenticalRequests => Unit::Calls,
+        }
+    }
+
     /// Whether its amounts are nano-dollars; else they are numbers of requests.
     pub const fn is_money(self) -> bool {
-        matches!(self, Self::SpendRate)
+        self.unit().is_money()
     }
 
     /// A rule of this kind where only the action is said: 60 refusals a minute, ten dollars in ten minutes, 30 identical requests a minute.
@@ -74,19 +82,14 @@ impl Kind {
 
     /// An amount as people write it: dollars with decimals, or a whole number.
     pub fn show(self, amount: i64) -> String {
-        match self.is_money() {
-            true => NanoUsd(amount).to_string(),
-            false => amount.to_string(),
-        }
+        self.unit().show(amount)
     }
 
     /// The threshold that people write so; `None` where it is none: less than nothing or nothing, or too many requests.
     pub fn read(self, text: &str) -> Option<i64> {
-        let amount = match self.is_money() {
-            true => text.parse::<NanoUsd>().ok()?.0,
-            false => text.parse().ok().filter(|count| *count <= MAX_COUNT)?,
-        };
-        (amount > 0).then_some(amount)
+        let amount = self.unit().read(text)?;
+        let fits = amount > 0 && (self.is_money() || amount <= MAX_COUNT);
+        fits.then_some(amount)
     }
 }
 

@@ -111,6 +111,8 @@ pub struct BudgetView {
     pub settled: i64,
     /// Held by running calls that were admitted in this window.
     pub held: i64,
+    /// What is left under the limit in force; negative when it is overspent.
+    pub room: i128,
     /// The window.
     pub bounds: Bounds,
 }
@@ -276,10 +278,12 @@ impl Book {
 
     /// The budget in its current window.
     pub fn view(&mut self, now: Micros, applied: &Applied<'_>) -> BudgetView {
+        let limit = applied.terms.policy.limit_at(now);
         let period = self.current(now, applied);
         BudgetView {
             settled: period.settled,
             held: period.held,
+            room: period.room(limit),
             bounds: period.bounds(),
         }
     }

@@ -242,6 +242,29 @@ pub struct AgentPolicy {
 }
 
 impl AgentPolicy {
+    /// An active agent that may use nothing yet, and that nothing of its own limits.
+    pub fn new(agent: AgentId, org: OrgId, project: ProjectId) -> Self {
+        Self {
+            agent,
+            org,
+            project,
+            status: AgentStatus::Active,
+            expires_at: None,
+            grants: Vec::new(),
+            rpm_limit: None,
+            rpd_limit: None,
+            budgets: Vec::new(),
+            allowed_models: Vec::new(),
+            allowed_ips: Vec::new(),
+            labels: Vec::new(),
+            end_users: false,
+            tpm_limit: None,
+            max_concurrency: None,
+            abuse: abuse::Rules::default(),
+            paused_by: None,
+        }
+    }
+
     /// The one byte form that is stored and authenticated.
     pub fn canonical(&self) -> Vec<u8> {
         minicbor::to_vec(self).unwrap_or_default()
@@ -339,29 +362,16 @@ mod tests {
     use uuid::Uuid;
 
     fn policy() -> AgentPolicy {
+        let id = Uuid::from_u128;
         AgentPolicy {
-            agent: AgentId::new(Uuid::from_u128(1)),
-            org: OrgId::new(Uuid::from_u128(2)),
-            project: ProjectId::new(Uuid::from_u128(3)),
-            status: AgentStatus::Active,
-            expires_at: None,
             grants: vec![Grant {
                 provider: "openai".into(),
                 source: Source::Byok,
                 credential: None,
                 scopes: vec![ScopeAction::Read],
             }],
-            rpm_limit: None,
             rpd_limit: Some(0),
-            budgets: vec![],
-            allowed_models: vec![],
-            allowed_ips: vec![],
-            labels: vec![],
-            end_users: false,
-            tpm_limit: None,
-            max_concurrency: None,
-            abuse: abuse::Rules::default(),
-            paused_by: None,
+            ..AgentPolicy::new(AgentId::new(id(1)), OrgId::new(id(2)), ProjectId::new(id(3)))
         }
     }
 

@@ -114,5 +114,26 @@ pub struct ModelPrice {
     pub effective_to: Option<i64>,
 }
 
+impl ModelPrice {
+    /// A row of base prices alone, in force since ever, of a model of which no more is known.
+    pub const fn flat(model: Cow<'static, str>, prices: UnitPrices) -> Self {
+        Self {
+            model,
+            aliases: Cow::Borrowed(&[]),
+            rule: None,
+            prices,
+            tiers: Cow::Borrowed(&[]),
+            variants: Cow::Borrowed(&[]),
+            choices: Cow::Borrowed(&[]),
+            surcharges: Cow::Borrowed(&[]),
+            context_window: None,
+            max_input_tokens: None,
+            max_output_tokens: None,
+            effective_from: None,
+            effective_to: None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

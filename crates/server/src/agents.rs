@@ -7,9 +7,8 @@ mod status;
 
 use std::net::IpAddr;
 
-use keystore_core::abuse::Rules;
 use keystore_core::ids::{AgentId, BudgetId};
-use keystore_core::policy::{AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Unit};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy};
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::agents::{self, Agent, NewAgent};
@@ -109,23 +108,17 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     let project = caller.select_project(tx, new.project.as_deref()).await?;
     let grants = grants::resolve(app, tx, caller.org, &project, &new.providers, "/providers").await?;
     let mut policy = AgentPolicy {
-        agent: AgentId::new(app.ids.next()),
-        org: caller.org,
-        project: project.id,
-        status: AgentStatus::Active,
         expires_at: new.expires_at.map(Micros::from),
         grants,
         rpm_limit: new.rpm_limit,
         rpd_limit: new.rpd_limit,
-        budgets: Vec::new(),
         allowed_models: new.allowed_models.clone(),
         allowed_ips: new.allowed_ips.clone(),
         labels: new.labels.clone(),
         end_users: new.end_users,
         tpm_limit: new.tpm_limit,
         max_concurrency: new.max_concurrency,
-        abuse: Rules::default(),
-        paused_by: None,
+        ..AgentPolicy::new(AgentId::new(app.ids.next()), caller.org, project.id)
     };
     let budget = match new.budget_cents_monthly {
         Some(cents) => Some(monthly(&policy, cents)?),
@@ -288,22 +281,11 @@ pub(crate) fn is_monthly(budget: &Budget) -> bool {
 fn monthly(agent: &AgentPolicy, cents: i64) -> ApiResult<BudgetPolicy> {
     let limit = NanoUsd::from_cents(cents)
         .ok_or_else(|| ApiError::field("/budgetCentsMonthly", "is more than can be counted"))?;
+    let id = BudgetId::new(agent.agent.uuid());
     Ok(BudgetPolicy {
-        budget: BudgetId::new(agent.agent.uuid()),
-        org: agent.org,
         project: Some(agent.project),
         agent: Some(agent.agent),
-        provider: None,
-        model: None,
-        end_user: None,
-        limit: limit.0,
-        window: Window::Month,
-        mode: BudgetMode::Strict,
-        action: BudgetAction::Deny,
-        thresholds: Vec::new(),
-        raise: None,
-        source: None,
-        unit: Unit::Usd,
+        ..BudgetPolicy::new(id, agent.org, limit.0, Window::Month)
     })
 }
 

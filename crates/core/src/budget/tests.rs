@@ -13,24 +13,9 @@ fn id(number: u8) -> BudgetId {
 }
 
 fn terms(number: u8, limit: i64, window: Window) -> BudgetTerms {
+    let org = OrgId::new(Uuid::from_u128(7));
     BudgetTerms {
-        policy: BudgetPolicy {
-            budget: id(number),
-            org: OrgId::new(Uuid::from_u128(7)),
-            project: None,
-            agent: None,
-            provider: None,
-            model: None,
-            end_user: None,
-            limit,
-            window,
-            mode: BudgetMode::Strict,
-            action: BudgetAction::Deny,
-            thresholds: Vec::new(),
-            raise: None,
-            source: None,
-            unit: Unit::Usd,
-        },
+        policy: BudgetPolicy::new(id(number), org, limit, window),
         zone: TimeZone::UTC.into(),
     }
 }

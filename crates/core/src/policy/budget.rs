@@ -162,6 +162,28 @@ pub enum Each<'a> {
 }
 
 impl BudgetPolicy {
+    /// A strict budget of dollars (`limit` is in nano-dollars) over all calls of the organization, which refuses what it does not
+    /// afford and announces nothing.
+    pub const fn new(budget: BudgetId, org: OrgId, limit: i64, window: Window) -> Self {
+        Self {
+            budget,
+            org,
+            project: None,
+            agent: None,
+            provider: None,
+            model: None,
+            end_user: None,
+            limit,
+            window,
+            mode: BudgetMode::Strict,
+            action: BudgetAction::Deny,
+            thresholds: Vec::new(),
+            raise: None,
+            source: None,
+            unit: Unit::Usd,
+        }
+    }
+
     /// The one byte form that is stored and authenticated.
     pub fn canonical(&self) -> Vec<u8> {
         minicbor::to_vec(self).unwrap_or_default()
@@ -210,23 +232,8 @@ mod tests {
     use uuid::Uuid;
 
     fn budget() -> BudgetPolicy {
-        BudgetPolicy {
-            budget: BudgetId::new(Uuid::from_u128(1)),
-            org: OrgId::new(Uuid::from_u128(2)),
-            project: None,
-            agent: None,
-            provider: None,
-            model: None,
-            end_user: None,
-            limit: 100,
-            window: Window::Month,
-            mode: BudgetMode::Strict,
-            action: BudgetAction::Deny,
-            thresholds: Vec::new(),
-            raise: None,
-            source: None,
-            unit: Unit::Usd,
-        }
+        let (budget, org) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        BudgetPolicy::new(BudgetId::new(budget), OrgId::new(org), 100, Window::Month)
     }
 
     const CALL: Call<'static> = Call {

@@ -64,21 +64,8 @@ impl OwnPrice {
 
     /// The row by which the model is charged: `listed` with these prices in it. Prices of tiers, service tiers and choices stay.
     pub fn over(&self, listed: Option<&ModelPrice>) -> ModelPrice {
-        let mut price = listed.cloned().unwrap_or_else(|| ModelPrice {
-            model: Cow::Owned(self.model.clone()),
-            aliases: Cow::Borrowed(&[]),
-            rule: None,
-            prices: UnitPrices::NONE,
-            tiers: Cow::Borrowed(&[]),
-            variants: Cow::Borrowed(&[]),
-            choices: Cow::Borrowed(&[]),
-            surcharges: Cow::Borrowed(&[]),
-            context_window: None,
-            max_input_tokens: None,
-            max_output_tokens: None,
-            effective_from: None,
-            effective_to: None,
-        });
+        let unlisted = || ModelPrice::flat(Cow::Owned(self.model.clone()), UnitPrices::NONE);
+        let mut price = listed.cloned().unwrap_or_else(unlisted);
         for unit in &self.units {
             if let Some(bucket) = unit.bucket() {
                 price.prices = price.prices.with(bucket, unit.per_million);

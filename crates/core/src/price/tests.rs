@@ -14,19 +14,9 @@ fn tier(service_tier: Option<&str>) -> Terms<'_> {
 
 fn row(prices: UnitPrices) -> ModelPrice {
     ModelPrice {
-        model: "model".into(),
-        aliases: Cow::Borrowed(&[]),
-        rule: None,
-        prices,
-        tiers: Cow::Borrowed(&[]),
-        variants: Cow::Borrowed(&[]),
-        choices: Cow::Borrowed(&[]),
-        surcharges: Cow::Borrowed(&[]),
         context_window: Some(200_000),
-        max_input_tokens: None,
         max_output_tokens: Some(64_000),
-        effective_from: None,
-        effective_to: None,
+        ..ModelPrice::flat("model".into(), prices)
     }
 }
 

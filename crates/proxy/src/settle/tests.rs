@@ -14,22 +14,11 @@ use crate::reserve::AskedTerms;
 
 const HOLD: NanoUsd = NanoUsd(1_000_000);
 
-static PRICE: ModelPrice = ModelPrice {
-    model: Cow::Borrowed("m"),
-    aliases: Cow::Borrowed(&[]),
-    rule: None,
+static PRICE: ModelPrice = ModelPrice::flat(
+    Cow::Borrowed("m"),
     // Uncached input and text output.
-    prices: UnitPrices::from_parts(0b10_0001, &[1_000_000, 1_000_000]),
-    tiers: Cow::Borrowed(&[]),
-    variants: Cow::Borrowed(&[]),
-    choices: Cow::Borrowed(&[]),
-    surcharges: Cow::Borrowed(&[]),
-    context_window: None,
-    max_input_tokens: None,
-    max_output_tokens: None,
-    effective_from: None,
-    effective_to: None,
-};
+    UnitPrices::from_parts(0b10_0001, &[1_000_000, 1_000_000]),
+);
 
 fn open(limited: bool) -> Open {
     let held = HeldBudget {

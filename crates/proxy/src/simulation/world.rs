@@ -9,8 +9,7 @@ use jiff::tz::TimeZone;
 use keystore_core::budget::BudgetTerms;
 use keystore_core::ids::{AgentId, BudgetId, CredentialId, DeploymentId, KekId, OrgId, ProjectId, TokenId};
 use keystore_core::policy::{
-    AgentPolicy, AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, Grant, ScopePolicy, Source,
-    TokenPolicy, Unit,
+    AgentPolicy, BudgetAction, BudgetMode, BudgetPolicy, Grant, ScopePolicy, Source, TokenPolicy, Unit,
 };
 use keystore_core::window::Window;
 use keystore_core::{Clock, IdSource, Micros};
@@ -162,11 +161,6 @@ impl World {
         let mac = self.key.policy_mac().unwrap();
         let name = format!("agent-{}", self.agents.len());
         let policy = AgentPolicy {
-            agent,
-            org: self.org,
-            project,
-            status: AgentStatus::Active,
-            expires_at: None,
             grants: vec![Grant {
                 provider: PROVIDER.to_owned(),
                 source: Source::Byok,
@@ -176,14 +170,7 @@ impl World {
             rpm_limit: Some(1_000_000),
             rpd_limit: Some(1_000_000),
             budgets: budgets.iter().map(|budget| budget.budget).collect(),
-            allowed_models: Vec::new(),
-            allowed_ips: Vec::new(),
-            labels: Vec::new(),
-            end_users: false,
-            tpm_limit: None,
-            max_concurrency: None,
-            abuse: keystore_core::abuse::Rules::default(),
-            paused_by: None,
+            ..AgentPolicy::new(agent, self.org, project)
         };
         let tag = mac.tag("agent", &policy.canonical());
         let new = agents::NewAgent {
@@ -281,22 +268,12 @@ impl World {
 fn plan_of_budgets(org: OrgId, project: ProjectId, ids: &dyn IdSource) -> Vec<(AgentId, Vec<BudgetPolicy>)> {
     let agents = [(); 4].map(|()| AgentId::new(ids.next()));
     let budget = |agent: Option<AgentId>, limit, change: fn(&mut BudgetPolicy)| {
+        let id = BudgetId::new(ids.next());
         let mut policy = BudgetPolicy {
-            budget: BudgetId::new(ids.next()),
-            org,
             project: Some(project),
             agent,
-            provider: None,
-            model: None,
-            end_user: None,
-            limit,
-            window: Window::Total,
-            mode: BudgetMode::Strict,
-            action: BudgetAction::Deny,
             thresholds: vec![50, 100],
-            raise: None,
-            source: None,
-            unit: Unit::Usd,
+            ..BudgetPolicy::new(id, org, limit, Window::Total)
         };
         change(&mut policy);
         policy

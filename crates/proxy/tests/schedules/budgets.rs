@@ -24,22 +24,10 @@ const EVENING: Micros = Micros::from_seconds(1_795_478_399);
 const MORNING: Micros = Micros::from_seconds(1_795_478_401);
 
 fn terms(number: u128, limit: i64, change: impl FnOnce(&mut BudgetPolicy)) -> BudgetTerms {
+    let (budget, org) = (BudgetId::new(Uuid::from_u128(number)), OrgId::new(Uuid::nil()));
     let mut policy = BudgetPolicy {
-        budget: BudgetId::new(Uuid::from_u128(number)),
-        org: OrgId::new(Uuid::nil()),
-        project: None,
-        agent: None,
-        provider: None,
-        model: None,
-        end_user: None,
-        limit,
-        window: Window::Total,
-        mode: BudgetMode::Strict,
-        action: BudgetAction::Deny,
         thresholds: vec![50, 100],
-        raise: None,
-        source: None,
-        unit: Unit::Usd,
+        ..BudgetPolicy::new(budget, org, limit, Window::Total)
     };
     change(&mut policy);
     BudgetTerms {

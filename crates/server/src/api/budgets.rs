@@ -295,11 +295,10 @@ fn check(
     let policy = &budget.policy;
     let needed = ask.of(policy);
     let view = app.proxy.counters().view(now, applied);
-    let room = i128::from(policy.limit_at(now)) - i128::from(view.settled) - i128::from(view.held);
     CheckedBudget {
         budget: shown(app, budget, applied.counter, zone),
         needed: policy.unit.show(needed),
-        affords: room >= i128::from(needed),
+        affords: view.room >= i128::from(needed),
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use keystore_core::ids::{
     AgentId, AttemptId, BudgetId, CredentialId, KekId, OrgId, ProjectId, RequestId, TokenId,
 };
-use keystore_core::policy::{AgentPolicy, AgentStatus, Grant, Source, TokenPolicy};
+use keystore_core::policy::{AgentPolicy, Grant, Source, TokenPolicy};
 use keystore_core::record::{ChargeFlags, Ending, HeldBudget, Intent, Outcome, Refusal};
 use keystore_core::{Bucket, Clock, IdSource, Micros, NanoUsd, Usage};
 use keystore_store::failpoints::Failpoints;
@@ -203,28 +203,13 @@ impl Bench {
             .await
             .unwrap();
         let policy = AgentPolicy {
-            agent,
-            org,
-            project,
-            status: AgentStatus::Active,
-            expires_at: None,
             grants: vec![Grant {
                 provider: "openai".into(),
                 source: Source::Byok,
                 credential: Some(credential),
                 scopes: vec![],
             }],
-            rpm_limit: None,
-            rpd_limit: None,
-            budgets: vec![],
-            allowed_models: vec![],
-            allowed_ips: vec![],
-            labels: vec![],
-            end_users: false,
-            tpm_limit: None,
-            max_concurrency: None,
-            abuse: keystore_core::abuse::Rules::default(),
-            paused_by: None,
+            ..AgentPolicy::new(agent, org, project)
         };
         let new = agents::NewAgent {
             name: &format!("agent-{name}"),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{AgentStatus, BudgetAction, BudgetMode, BudgetPolicy, ScopePolicy, Unit};
+use keystore_core::policy::{AgentStatus, BudgetPolicy, ScopePolicy};
 use keystore_core::window::Window;
 use keystore_store::{Change, agents, budgets, credentials, policies, scopes, tokens};
 
@@ -17,22 +17,12 @@ pub(crate) async fn a_token_loads_with_all_that_decides(bench: Bench) {
     let store = bench.open().await;
     let mut world = bench.world(&store, "a").await;
     bench.world(&store, "b").await;
+    let budget = bench.id(BudgetId::new);
     let budget = BudgetPolicy {
-        budget: bench.id(BudgetId::new),
-        org: world.org,
         project: Some(world.project),
         agent: Some(world.agent),
-        provider: None,
-        model: None,
-        end_user: None,
-        limit: 5,
-        window: Window::Month,
-        mode: BudgetMode::Strict,
-        action: BudgetAction::Deny,
         thresholds: vec![80],
-        raise: None,
-        source: None,
-        unit: Unit::Usd,
+        ..BudgetPolicy::new(budget, world.org, 5, Window::Month)
     };
     // Those of the organization and of the project count too, that of another project does not.
     let mut tx = store.begin().await.unwrap();
