@@ -8,16 +8,22 @@ use keystore_core::policy::{OwnPrice, Source};
 
 use crate::authorize::Permit;
 
-/// The price of `model` at a time, with the organization's own prices in it where `own` has some for it.
-pub fn find(own: &[OwnPrice], provider: &ProviderRef, model: &str, at: Micros) -> Option<PriceRef> {
+/// The price of `model` at a time, and the organization's own that is in it, where `own` has one for it.
+pub fn find<'a>(
+    own: &'a [OwnPrice],
+    provider: &ProviderRef,
+    model: &str,
+    at: Micros,
+) -> (Option<PriceRef>, Option<&'a OwnPrice>) {
     let listed = provider.find_price(model, at);
     let for_it = own
         .iter()
         .find(|own| own.is_for(&provider.slug, model, listed.as_deref()));
-    match for_it {
+    let price = match for_it {
         Some(own) => Some(PriceRef::Own(Arc::new(own.over(listed.as_deref())))),
         None => listed,
-    }
+    };
+    (price, for_it)
 }
 
 impl Permit {
@@ -27,6 +33,6 @@ impl Permit {
             Source::Byok => &self.agent.own_prices,
             Source::Marketplace => &[],
         };
-        find(own, self.provider(), model, at)
+        find(own, self.provider(), model, at).0
     }
 }

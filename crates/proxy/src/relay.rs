@@ -58,6 +58,7 @@ pub(crate) struct Answer {
 /// An answer whose head is clean and whose body has not been read.
 struct Cleaned {
     head: Parts,
+    framing: Framing,
     marks: Marks,
     meter: Option<Meter>,
     needles: Needles,
@@ -120,6 +121,7 @@ pub(crate) async fn relay(
         meter: meter.map(|setup| Meter::new(setup, &head.headers)),
         flow: Flow::new(body, reservation, proxy.config.idle_timeout),
         head,
+        framing,
         needles,
         leash,
         last_words,
@@ -138,6 +140,7 @@ impl Cleaned {
     fn streamed(self, read: Option<bytes::Bytes>) -> Response<Body> {
         let Self {
             mut head,
+            framing,
             marks,
             meter,
             needles,
@@ -146,7 +149,7 @@ impl Cleaned {
             last_words,
             proxy,
         } = self;
-        let mut tap = Tap::new(meter, needles, Framing::of(&head.headers));
+        let mut tap = Tap::new(meter, needles, framing);
         if let Some(read) = read {
             tap.push(read);
         }

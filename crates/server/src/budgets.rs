@@ -23,13 +23,11 @@ use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
 use crate::auth::rights::{Right, holds};
+use crate::names::{check_model, is_short};
 use crate::{providers, scopes};
 
 /// The purpose of the MACs over budgets, as the data plane checks them.
 pub(crate) const BUDGET_MAC: &str = "budget";
-
-/// The longest name of a model.
-const MAX_MODEL: usize = 200;
 
 /// A stored budget with its policy read.
 #[derive(Debug, Clone)]
@@ -384,14 +382,11 @@ fn counts(slug: &str, unit: Unit) -> bool {
 }
 
 fn check_narrowing(fields: &mut Fields, new: &CreateBudget) {
-    let short = |text: &Option<String>, most| {
-        text.as_ref()
-            .is_none_or(|text| (1..=most).contains(&text.len()) && !text.chars().any(char::is_control))
-    };
-    if !short(&new.model, MAX_MODEL) {
-        fields.wrong("/model", format!("expected 1 to {MAX_MODEL} characters"));
+    if let Some(model) = &new.model {
+        check_model(fields, model);
     }
-    if !short(&new.end_user, MAX_END_USER) {
+    let end_user = new.end_user.as_deref();
+    if end_user.is_some_and(|end_user| !is_short(end_user, MAX_END_USER)) {
         fields.wrong(
             "/endUser",
             format!("expected 1 to {MAX_END_USER} printable characters"),

@@ -1,9 +1,25 @@
-//! Names of organizations and projects: the one for people, and the one in URLs and commands.
+//! Names of organizations and projects, the one for people and the one in URLs and commands; and those of models, which are their
+//! vendors'.
 
 use crate::api::problem::Fields;
 
 /// Most characters of a slug.
 const SLUG_MAX: usize = 40;
+
+/// The most bytes of a model's name.
+const MAX_MODEL: usize = 200;
+
+/// Whether a text has at least one byte, at most `most`, and nothing that does not print.
+pub(crate) fn is_short(text: &str, most: usize) -> bool {
+    (1..=most).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Notes what is wrong with the name of a model.
+pub(crate) fn check_model(fields: &mut Fields, model: &str) {
+    if !is_short(model, MAX_MODEL) {
+        fields.wrong("/model", format!("expected 1 to {MAX_MODEL} characters"));
+    }
+}
 
 /// `Acme Inc` becomes `acme-inc`; what leaves nothing becomes `fallback`.
 pub(crate) fn slug_of(name: &str, fallback: &str) -> String {

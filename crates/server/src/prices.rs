@@ -11,10 +11,8 @@ use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::names::check_model;
 use crate::{budgets, providers, scopes};
-
-/// The longest name of a model.
-const MAX_MODEL: usize = 200;
 
 /// Sets the price of a model.
 ///
@@ -74,9 +72,7 @@ fn position(prices: &[OwnPrice], provider: &str, model: &str) -> Option<usize> {
 
 fn check(new: &SetPrice) -> ApiResult<Vec<UnitPrice>> {
     let mut fields = Fields::default();
-    if !(1..=MAX_MODEL).contains(&new.model.len()) || new.model.chars().any(char::is_control) {
-        fields.wrong("/model", format!("expected 1 to {MAX_MODEL} characters"));
-    }
+    check_model(&mut fields, &new.model);
     if new.units.is_empty() {
         fields.wrong(
             "/units",

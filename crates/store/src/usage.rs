@@ -91,7 +91,7 @@ const SUMS: &str = "CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS calls, \
 
 row! {
     /// A sum. The columns that were not grouped by are `None`.
-    #[derive(Debug, Clone, PartialEq, Eq)]
+    #[derive(Debug, Clone, Default, PartialEq, Eq)]
     pub struct UsageRow {
         /// The project.
         pub project: Option<ProjectId>,
@@ -165,15 +165,7 @@ impl UsageRow {
             model: key.model,
             source: key.source,
             day: key.day,
-            calls: 0,
-            errors: 0,
-            refused: 0,
-            input_tokens: 0,
-            cache_read_tokens: 0,
-            cache_write_tokens: 0,
-            output_tokens: 0,
-            reasoning_tokens: 0,
-            cost: NanoUsd::ZERO,
+            ..Self::default()
         }
     }
 }

@@ -184,13 +184,10 @@ pub(super) async fn get_budget_holds(
     let found = holds::running(&mut conn, target.org).await?;
     let found = found
         .into_iter()
-        .filter(|hold| slice.after.is_none_or(|after| after < hold.attempt))
-        .filter_map(|hold| of_counter(&hold).map(|held| (hold, held)))
-        .take(slice.read() as usize)
-        .collect();
-    Ok(Json(slice.page(
+        .filter_map(|hold| of_counter(&hold).map(|held| (hold, held)));
+    Ok(Json(slice.of_all(
         found,
-        |(hold, _)| hold.attempt.to_string(),
+        |(hold, _)| hold.attempt,
         |(hold, held)| BudgetHold {
             id: hold.attempt,
             request_id: hold.request,
@@ -220,7 +217,7 @@ pub(super) async fn check_budgets(
     let price = body
         .model
         .as_deref()
-        .and_then(|model| keystore_proxy::prices::find(&own_prices, &provider, model, now));
+        .and_then(|model| keystore_proxy::prices::find(&own_prices, &provider, model, now).0);
     let mut fields = Fields::default();
     let mut dollars = |at, text: &Option<String>| {
         let text = text.as_deref()?;

@@ -58,6 +58,20 @@ impl<K> Slice<K> {
     }
 }
 
+impl<K: Ord + ToString> Slice<K> {
+    /// The page from all that there is, in the order of their keys.
+    pub(super) fn of_all<R, T>(
+        &self,
+        rows: impl IntoIterator<Item = R>,
+        key: impl Fn(&R) -> K,
+        wire: impl FnMut(R) -> T,
+    ) -> Page<T> {
+        let is_behind = |row: &R| self.after.as_ref().is_none_or(|after| key(row) > *after);
+        let found = rows.into_iter().filter(is_behind).take(self.read() as usize);
+        self.page(found.collect(), |row| key(row).to_string(), wire)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +94,16 @@ mod tests {
                 next: None
             }
         );
+        let behind = |after| {
+            let slice = Slice::<u32>::of(Some(2), after).unwrap();
+            slice.of_all([1, 2, 3, 4], |row| *row, |row| row * 10)
+        };
+        assert_eq!(behind(None), page(vec![1, 2, 3]));
+        assert_eq!(
+            (behind(Some("1")).data, behind(Some("1")).next),
+            (vec![20, 30], Some("3".to_owned()))
+        );
+        assert_eq!(behind(Some("2")).next, None);
         assert_eq!(
             page(vec![]),
             Page {

@@ -38,9 +38,7 @@ pub(super) async fn list_prices(
             .is_none_or(|wanted| *wanted == own.provider)
     });
     found.sort_by_cached_key(key);
-    found.retain(|own| slice.after.as_ref().is_none_or(|after| key(own) > *after));
-    found.truncate(slice.read() as usize);
-    Ok(Json(slice.page(found, key, |own| shown(&own))))
+    Ok(Json(slice.of_all(found, key, |own| shown(&own))))
 }
 
 /// Sets what the organization pays for a model with its own keys. In force on the next request; what was charged stays.
@@ -84,16 +82,11 @@ pub(super) async fn get_price_in_force(
     let provider = providers::find(&app, &mut conn, caller.org, &query.provider).await?;
     let scope = scopes::get(&app, &mut conn, caller.org, None).await?;
     let now = app.clock.now();
-    let price = keystore_proxy::prices::find(&scope.prices, &provider, &query.model, now);
+    let (price, own) = keystore_proxy::prices::find(&scope.prices, &provider, &query.model, now);
     let price = price.ok_or_else(|| {
         let said = format!("`{}` of {} has no price", query.model, query.provider);
         ApiError::new(Code::NotFound, said)
     })?;
-    let listed = provider.find_price(&query.model, now);
-    let own = scope
-        .prices
-        .iter()
-        .find(|own| own.is_for(&query.provider, &query.model, listed.as_deref()));
     Ok(Json(Price {
         set_at: own.map(|own| own.set_at.into()),
         ..in_force(&query.provider, &price)
