@@ -1,13 +1,12 @@
 //! Reminders of credentials that end or should be rotated.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_core::{Clock, Micros};
 use keystore_testkit::clock::MockClock;
 use serde_json::json;
 
-use crate::support::{CANARY, Setup, SmtpServer, TestApp};
+use crate::support::{CANARY, TestApp};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -29,15 +28,7 @@ fn reminders_to(app: &TestApp, to: &str) -> usize {
 
 #[tokio::test]
 async fn owners_and_admins_get_each_reminder_once_whatever_happens_to_the_servers() {
-    let clock = Arc::new(MockClock::default());
-    let smtp = SmtpServer::start().await;
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        smtp: Some(smtp.clone()),
-        ..Setup::default()
-    })
-    .await;
-    app.confirm(OWNER).await;
+    let (app, clock, smtp) = TestApp::mailing().await;
     app.member(app.owner_client(), "admin@example.com", "admin").await;
     app.member(app.owner_client(), "member@example.com", "member")
         .await;
@@ -79,15 +70,7 @@ async fn owners_and_admins_get_each_reminder_once_whatever_happens_to_the_server
 
 #[tokio::test]
 async fn a_key_that_was_rotated_meanwhile_is_not_written_about() {
-    let clock = Arc::new(MockClock::default());
-    let smtp = SmtpServer::start().await;
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        smtp: Some(smtp.clone()),
-        ..Setup::default()
-    })
-    .await;
-    app.confirm(OWNER).await;
+    let (app, clock, smtp) = TestApp::mailing().await;
     with_dates(&app, json!({"rotateAfter": in_days(&clock, 1).to_string()})).await;
     smtp.refuse(true);
     app.do_jobs().await;
@@ -109,12 +92,7 @@ async fn a_key_that_was_rotated_meanwhile_is_not_written_about() {
 
 #[tokio::test]
 async fn without_a_mail_server_no_mail_waits_for_one() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     with_dates(&app, json!({"expiresAt": in_days(&clock, 6).to_string()})).await;
     app.do_jobs().await;
     app.deliver_mails();

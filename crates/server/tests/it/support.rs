@@ -122,6 +122,29 @@ impl TestApp {
         Self::with(Setup::default()).await
     }
 
+    /// As [`TestApp::start`], at a time that the test says.
+    pub(crate) async fn clocked() -> (Self, Arc<MockClock>) {
+        let clock = Arc::new(MockClock::default());
+        let setup = Setup {
+            clock: Some(Arc::clone(&clock)),
+            ..Setup::default()
+        };
+        (Self::with(setup).await, clock)
+    }
+
+    /// As [`TestApp::clocked`], with a mail server; the owner has confirmed their address.
+    pub(crate) async fn mailing() -> (Self, Arc<MockClock>, SmtpServer) {
+        let (clock, smtp) = (Arc::new(MockClock::default()), SmtpServer::start().await);
+        let setup = Setup {
+            clock: Some(Arc::clone(&clock)),
+            smtp: Some(smtp.clone()),
+            ..Setup::default()
+        };
+        let app = Self::with(setup).await;
+        app.confirm("owner@example.com").await;
+        (app, clock, smtp)
+    }
+
     /// As [`TestApp::start`], set up otherwise.
     pub(crate) async fn with(setup: Setup) -> Self {
         canary::listen_to_logs();

@@ -14,12 +14,7 @@ fn login(email: &str, password: &str) -> serde_json::Value {
 }
 
 async fn with_clock() -> (TestApp, Arc<MockClock>) {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     (app, clock)
 }
 

@@ -1,12 +1,10 @@
 //! `/v1/tokens`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 
-use crate::support::{Setup, TestApp};
+use crate::support::TestApp;
 
 #[tokio::test]
 async fn the_seeds_call_makes_agent_and_token_in_one_step() {
@@ -60,12 +58,7 @@ async fn one_more_token_of_an_agent() {
 
 #[tokio::test]
 async fn revoking_and_rotating() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     let owner = app.owner_client();
     owner.post("/v1/agents", &json!({"name": "a"})).await.expect(201);
     let path = |made: &Value| format!("/v1/tokens/{}", made["id"].as_str().unwrap());

@@ -1,27 +1,16 @@
 //! Rules that watch agents: what they find, what they do about it, and whom they leave alone.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 
 use super::revocation::{STEADY, Streams, unlimited};
 use super::{CHAT, MODELS, chat, nanos};
-use crate::support::{Caller, Setup, SmtpServer, TestApp};
+use crate::support::{Caller, TestApp};
 
 const ORG: &str = "/v1/org/abuse-rules";
 const PROJECT: &str = "/v1/projects/default/abuse-rules";
 const AGENT: &str = "/v1/agents/agent/abuse-rules";
-
-async fn clocked() -> (TestApp, Arc<MockClock>) {
-    let clock = Arc::new(MockClock::default());
-    let setup = Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    };
-    (TestApp::with(setup).await, clock)
-}
 
 async fn set(app: &TestApp, place: &str, rules: Value) -> Value {
     app.owner_client().patch(place, &rules).await.expect(200)
@@ -132,7 +121,7 @@ async fn a_loop_is_paused_within_a_second_until_a_person_resumes_it() {
 
 #[tokio::test]
 async fn refusals_are_told_once_an_hour_and_only_those_that_the_agent_causes() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = unlimited(&app, json!({})).await;
     let rule = json!({"refusals": {"action": "alert", "threshold": "10", "windowSeconds": 60}});
     set(&app, ORG, rule).await;
@@ -195,15 +184,7 @@ async fn refusals_are_told_once_an_hour_and_only_those_that_the_agent_causes() {
 
 #[tokio::test]
 async fn spending_too_fast_is_paused_and_mailed_once() {
-    let clock = Arc::new(MockClock::default());
-    let smtp = SmtpServer::start().await;
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        smtp: Some(smtp.clone()),
-        ..Setup::default()
-    })
-    .await;
-    app.confirm("owner@example.com").await;
+    let (app, clock, smtp) = TestApp::mailing().await;
     let caller = unlimited(&app, json!({})).await;
     assert_eq!(ask(&caller, "What does it cost?").await, 200);
     let requests = app.owner_client().get("/v1/requests?limit=1").await.expect(200);
@@ -244,7 +225,7 @@ async fn spending_too_fast_is_paused_and_mailed_once() {
 
 #[tokio::test]
 async fn what_is_set_nearest_to_the_agent_counts() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = unlimited(&app, json!({})).await;
     let rule = |action: &str| json!({"identicalRequests": {"action": action, "threshold": "3"}});
     let asked = async || {

@@ -1,14 +1,12 @@
 //! Budgets: what is held, what is settled, and that no interleaving spends more than the limit.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_testkit::clock::MockClock;
 use keystore_testkit::upstream::Behaviour;
 use serde_json::{Value, json};
 
 use super::{CHAT, MESSAGES, budget, chat, message, nanos, openai, record};
-use crate::support::{Caller, Setup, TestApp};
+use crate::support::{Caller, TestApp};
 
 /// A cent in nano-dollars.
 const CENT: i64 = 10_000_000;
@@ -234,12 +232,7 @@ async fn a_changed_limit_bites_at_once_and_keeps_what_was_spent() {
 
 #[tokio::test]
 async fn a_month_starts_anew_and_a_call_counts_in_the_month_that_admitted_it() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 1})).await;
     let viewer = app.key_client("owner").await;
     let spent = || async { nanos(&viewer.get("/v1/budgets").await.expect(200)["data"][0]["spent"]) };

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{CHAT, MODELS, chat, openai};
-use crate::support::{Caller, Setup, TestApp};
+use crate::support::{Caller, TestApp};
 
 /// How often a change is made and taken back.
 const ROUNDS: usize = 200;
@@ -209,12 +208,7 @@ async fn models_and_addresses_are_checked() {
 
 #[tokio::test]
 async fn expiry_needs_no_event() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     app.create_credential("openai").await;
     let expires = json!({"expiresAt": "2026-11-23T09:40:00Z"});
     let caller = app.caller(&app.create_token_with("token-ends", &["openai"], expires).await);
@@ -236,12 +230,7 @@ async fn expiry_needs_no_event() {
 
 #[tokio::test]
 async fn a_rotated_token_ends_after_its_overlap() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     let old = openai(&app, json!({})).await;
     let tokens = app.owner_client().get("/v1/tokens").await.expect(200);
     let rotate = format!("/v1/tokens/{}/rotate", tokens["data"][0]["id"].as_str().unwrap());

@@ -7,7 +7,7 @@ use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 
 use super::{MODELS, openai};
-use crate::support::{CANARY, Caller, Setup, SmtpServer, TestApp};
+use crate::support::{CANARY, Caller, SmtpServer, TestApp};
 
 const PEOPLE: [&str; 3] = ["owner@example.com", "admin@example.com", "member@example.com"];
 
@@ -20,15 +20,7 @@ struct Told {
 impl Told {
     /// A server that sends mails, with an owner, an admin and a member.
     async fn start() -> Self {
-        let clock = Arc::new(MockClock::default());
-        let smtp = SmtpServer::start().await;
-        let app = TestApp::with(Setup {
-            clock: Some(Arc::clone(&clock)),
-            smtp: Some(smtp.clone()),
-            ..Setup::default()
-        })
-        .await;
-        app.confirm(PEOPLE[0]).await;
+        let (app, clock, smtp) = TestApp::mailing().await;
         app.member(app.owner_client(), PEOPLE[1], "admin").await;
         app.member(app.owner_client(), PEOPLE[2], "member").await;
         Self { app, clock, smtp }

@@ -13,15 +13,6 @@ use crate::support::{Caller, Reply, Setup, TestApp};
 /// So many failures in a row are one too many.
 const FAILURES: usize = 10;
 
-async fn clocked() -> (TestApp, Arc<MockClock>) {
-    let clock = Arc::new(MockClock::default());
-    let setup = Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    };
-    (TestApp::with(setup).await, clock)
-}
-
 async fn list(caller: &Caller, fake: &str) -> Reply {
     caller
         .send(caller.request("GET", MODELS).header("x-fake", fake))
@@ -49,7 +40,7 @@ async fn counted(app: &TestApp, name: &str) -> u64 {
 
 #[tokio::test]
 async fn a_vendor_that_fails_is_not_called_until_a_probe_finds_it_well() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpmLimit": 30, "budgetCentsMonthly": 100})).await;
     fail(&caller).await;
     for _ in 0..5 {
@@ -111,7 +102,7 @@ async fn a_vendor_that_fails_is_not_called_until_a_probe_finds_it_well() {
 
 #[tokio::test]
 async fn other_credentials_and_providers_go_on() {
-    let (app, _clock) = clocked().await;
+    let (app, _clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({})).await;
     let same = app.caller(&app.create_token("same", &["openai"]).await);
     let second = json!({"provider": "openai", "name": "second", "secret": "sk-second-canary-51c7",
@@ -165,7 +156,7 @@ async fn no_connection_no_head_and_no_answer_in_time_are_failures() {
 
 #[tokio::test]
 async fn clients_that_leave_and_our_own_refusals_say_nothing_of_the_vendor() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 0})).await;
     for _ in 0..2 * FAILURES {
         let request = caller
@@ -190,7 +181,7 @@ async fn clients_that_leave_and_our_own_refusals_say_nothing_of_the_vendor() {
 
 #[tokio::test]
 async fn what_a_vendor_answers_below_500_opens_nothing_and_passes_byte_for_byte() {
-    let (app, _clock) = clocked().await;
+    let (app, _clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpmLimit": 1_000})).await;
     let same = FakeUpstream::start().await;
     let plain = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -228,7 +219,7 @@ async fn marked(app: &TestApp, status: &str) -> Value {
 
 #[tokio::test]
 async fn a_key_that_the_vendor_refuses_is_marked_until_a_test_or_a_rotation() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpmLimit": 1_000})).await;
     let refused = || async {
         list(&caller, "status=401")

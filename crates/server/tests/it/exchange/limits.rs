@@ -1,26 +1,15 @@
 //! Rates: requests a minute and a UTC day, per agent and provider.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 
 use super::{CHAT, MODELS, chat, openai};
-use crate::support::{Setup, TestApp};
-
-async fn clocked() -> (TestApp, Arc<MockClock>) {
-    let clock = Arc::new(MockClock::default());
-    let setup = Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    };
-    (TestApp::with(setup).await, clock)
-}
+use crate::support::TestApp;
 
 #[tokio::test]
 async fn no_sixty_seconds_hold_more_than_the_limit() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpmLimit": 3, "budgetCentsMonthly": 100})).await;
     for remaining in ["2", "1", "0"] {
         let reply = caller.get(MODELS).await.expect(200);
@@ -59,7 +48,7 @@ async fn no_sixty_seconds_hold_more_than_the_limit() {
 
 #[tokio::test]
 async fn a_days_limit_ends_with_the_utc_day() {
-    let (app, clock) = clocked().await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpdLimit": 2})).await;
     for _ in 0..2 {
         caller.get(MODELS).await.expect(200);
@@ -84,7 +73,7 @@ async fn a_days_limit_ends_with_the_utc_day() {
 
 #[tokio::test]
 async fn a_request_that_a_later_step_refuses_gives_its_place_back() {
-    let (app, _clock) = clocked().await;
+    let (app, _clock) = TestApp::clocked().await;
     let caller = openai(
         &app,
         json!({"rpmLimit": 1, "rpdLimit": 1, "budgetCentsMonthly": 0}),
@@ -113,7 +102,7 @@ async fn a_request_that_a_later_step_refuses_gives_its_place_back() {
 
 #[tokio::test]
 async fn rates_are_counted_for_each_agent_and_provider_and_shared_by_tokens() {
-    let (app, _clock) = clocked().await;
+    let (app, _clock) = TestApp::clocked().await;
     app.create_credential("openai").await;
     app.create_credential("stripe").await;
     let one = json!({"rpmLimit": 1});
@@ -134,7 +123,7 @@ async fn rates_are_counted_for_each_agent_and_provider_and_shared_by_tokens() {
 
 #[tokio::test]
 async fn a_burst_admits_exactly_the_limit() {
-    let (app, _clock) = clocked().await;
+    let (app, _clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"rpmLimit": 20})).await;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..60 {

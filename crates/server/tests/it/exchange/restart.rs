@@ -1,9 +1,7 @@
 //! What a restart keeps.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_testkit::clock::MockClock;
 use serde_json::json;
 
 use super::{CHAT, MODELS, budget, chat, openai};
@@ -11,12 +9,7 @@ use crate::support::{Setup, TestApp};
 
 #[tokio::test]
 async fn a_restart_keeps_what_was_spent_and_what_was_admitted() {
-    let clock = Arc::new(MockClock::default());
-    let app = TestApp::with(Setup {
-        clock: Some(Arc::clone(&clock)),
-        ..Setup::default()
-    })
-    .await;
+    let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 1, "rpdLimit": 3})).await;
     let body = chat(json!({"max_tokens": 5_000}));
     caller
