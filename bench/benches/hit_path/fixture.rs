@@ -218,12 +218,7 @@ impl Tenant<'_> {
             ..BudgetPolicy::new(budget, org, 1_000_000_000_000_000, Window::Month)
         };
         let policy = AgentPolicy {
-            grants: vec![Grant {
-                provider: PROVIDER.to_owned(),
-                source: Source::Byok,
-                credential: Some(credential),
-                scopes: Vec::new(),
-            }],
+            grants: vec![Grant::new(PROVIDER, Source::Byok, Some(credential))],
             rpm_limit: Some(1_000_000),
             rpd_limit: Some(1_000_000),
             budgets: vec![budget.budget],

@@ -123,5 +123,6 @@ fn outcome(intent: &Intent<'_>) -> Outcome<'static> {
         request_bytes: 1_024,
         response_bytes: 1_024,
         refusal: None,
+        market: None,
     }
 }

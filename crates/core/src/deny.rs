@@ -2,7 +2,7 @@
 
 use crate::abuse;
 use crate::ids::BudgetId;
-use crate::policy::{Access, Unit};
+use crate::policy::{Access, Source, Unit};
 use crate::time::Micros;
 
 /// What was wrong with a request's form: the strict front door.
@@ -212,6 +212,34 @@ pub enum Deny {
     EndUserMissing,
     /// A budget.
     BudgetExceeded(BudgetExceeded),
+    /// The organization's credit at the marketplace; all amounts are of dollars.
+    InsufficientCredit(BudgetExceeded),
+    /// The organization has not enabled the provider at the marketplace (any more).
+    NotEnabled {
+        /// The provider.
+        provider: String,
+    },
+    /// A label of the project, the agent or the credential does not allow the call.
+    LabelForbids {
+        /// The label.
+        label: String,
+        /// The provider.
+        provider: String,
+        /// Whose credential would have served.
+        source: Source,
+    },
+    /// The pool has no credential that may serve the call.
+    NoPoolCredential {
+        /// The provider.
+        provider: String,
+    },
+    /// All credentials of the pool are busy, or at the vendor's limit.
+    PoolBusy {
+        /// The provider.
+        provider: String,
+        /// When there is room again, as far as it is known.
+        resets_at: Micros,
+    },
     /// Under a budget, an operation or model without a price.
     UnpricedOperation {
         /// The provider.

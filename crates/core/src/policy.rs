@@ -1,16 +1,26 @@
 //! What an agent may do: its policy, and the decision over one request.
 
+mod book;
 mod budget;
+mod credit;
+mod grant;
+mod label;
+mod pool;
 mod price;
 mod scope;
 
+pub use book::{Listing, Markup, PriceBook, PriceRule, PriceTier, Rate, Sold};
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
+pub use credit::CreditPolicy;
+pub use grant::{Fallback, Former, Grant};
+pub use label::{LabelRule, forbidden};
+pub use pool::{PoolPolicy, PoolState};
 pub use price::{OwnPrice, UnitPrice};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
 
 use crate::abuse;
 use crate::deny::Deny;
-use crate::ids::{AgentId, BudgetId, CredentialId, OrgId, ProjectId, ProviderId, TokenId};
+use crate::ids::{AgentId, BudgetId, OrgId, ProjectId, ProviderId, TokenId};
 use crate::time::Micros;
 use crate::token::TokenHash;
 
@@ -117,30 +127,6 @@ impl ScopeAction {
             "*" => Some(Self::All),
             _ => None,
         }
-    }
-}
-
-/// One provider that an agent may use. At most one per agent and provider.
-#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
-pub struct Grant {
-    /// The provider's slug.
-    #[n(0)]
-    pub provider: String,
-    /// Whose credential is used.
-    #[n(1)]
-    pub source: Source,
-    /// The credential; always set for `byok` (chosen when the grant is made).
-    #[n(2)]
-    pub credential: Option<CredentialId>,
-    /// What is allowed; empty means every operation except credential-minting ones.
-    #[n(3)]
-    pub scopes: Vec<ScopeAction>,
-}
-
-impl Grant {
-    /// Whether an operation of this kind is allowed.
-    pub fn allows(&self, access: Access) -> bool {
-        self.scopes.is_empty() || self.scopes.iter().any(|scope| scope.covers(access))
     }
 }
 
@@ -365,10 +351,8 @@ mod tests {
         let id = Uuid::from_u128;
         AgentPolicy {
             grants: vec![Grant {
-                provider: "openai".into(),
-                source: Source::Byok,
-                credential: None,
                 scopes: vec![ScopeAction::Read],
+                ..Grant::new("openai", Source::Byok, None)
             }],
             rpd_limit: Some(0),
             ..AgentPolicy::new(AgentId::new(id(1)), OrgId::new(id(2)), ProjectId::new(id(3)))

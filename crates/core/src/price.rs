@@ -7,11 +7,13 @@
 
 use std::borrow::Cow;
 
+use crate::usage::Bucket;
+
 mod charge;
 mod list;
 mod terms;
 
-pub use charge::{BoundInput, MIN_OUTPUT_CAP, Unpriced};
+pub use charge::{BoundInput, Line, MIN_OUTPUT_CAP, Unpriced};
 pub use list::UnitPrices;
 pub use terms::{Chosen, Terms};
 
@@ -132,6 +134,28 @@ impl ModelPrice {
             effective_from: None,
             effective_to: None,
         }
+    }
+
+    /// The same row with every price that is written in it changed.
+    #[must_use]
+    pub fn map_prices(mut self, price: impl Fn(Bucket, i64) -> i64) -> Self {
+        let tiers = |tiers: &[Tier]| -> Cow<'static, [Tier]> {
+            let of = |tier: &Tier| Tier {
+                above_input_tokens: tier.above_input_tokens,
+                prices: tier.prices.map(&price),
+            };
+            tiers.iter().map(of).collect()
+        };
+        self.prices = self.prices.map(&price);
+        self.tiers = tiers(&self.tiers);
+        for variant in self.variants.to_mut() {
+            variant.prices = variant.prices.map(&price);
+            variant.tiers = tiers(&variant.tiers);
+        }
+        for choice in self.choices.to_mut() {
+            choice.prices = choice.prices.map(&price);
+        }
+        self
     }
 }
 

@@ -167,9 +167,17 @@ pub enum Ending {
     /// It cost more than its budgets afford, and was cut.
     #[n(7)]
     OverBudget,
+    /// A pooled credential was refused or had reached its limit, and the call went on with another one: no charge.
+    #[n(8)]
+    FailedOver,
 }
 
 impl Ending {
+    /// Whether the attempt counts as no call: nothing was sent, or another attempt took its place.
+    pub const fn is_void(self) -> bool {
+        matches!(self, Self::NotSent | Self::FailedOver)
+    }
+
     /// The name in the API and in storage.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -181,6 +189,7 @@ impl Ending {
             Self::Crash => "crash",
             Self::Revoked => "revoked",
             Self::OverBudget => "over_budget",
+            Self::FailedOver => "failed_over",
         }
     }
 }
@@ -244,12 +253,59 @@ pub struct Outcome<'a> {
     /// The error code that the client was given in place of the upstream's answer, or at the end of one that was cut.
     #[b(12)]
     pub refusal: Option<&'a str>,
+    /// How the charge was made up, of a call with a pooled credential.
+    #[b(13)]
+    pub market: Option<MarketCharge<'a>>,
+}
+
+/// A charge of the marketplace.
+#[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct MarketCharge<'a> {
+    /// What the call costs the operator.
+    #[n(0)]
+    pub vendor_cost: NanoUsd,
+    /// The version of the price book that it was priced by.
+    #[n(1)]
+    pub prices: u64,
+    /// What makes it up; the amounts sum to the outcome's cost.
+    #[n(2)]
+    pub lines: Cow<'a, [ChargeLine]>,
+}
+
+/// A part of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct ChargeLine {
+    /// The number of the bucket; `None` where what was held is charged, because nobody knows what was used.
+    #[n(0)]
+    bucket: Option<u8>,
+    /// How many units.
+    #[n(1)]
+    pub units: u64,
+    /// What they cost.
+    #[n(2)]
+    pub amount: NanoUsd,
+}
+
+impl ChargeLine {
+    /// `units` of `bucket` for `amount`.
+    pub fn new(bucket: Option<Bucket>, units: u64, amount: NanoUsd) -> Self {
+        Self {
+            bucket: bucket.map(|bucket| bucket as u8),
+            units,
+            amount,
+        }
+    }
+
+    /// The kind of the units; `None` for what was held, and for one that a newer version knows.
+    pub fn bucket(self) -> Option<Bucket> {
+        Bucket::ALL.get(usize::from(self.bucket?)).copied()
+    }
 }
 
 impl Outcome<'_> {
     /// What the call used, in every unit that budgets count.
     pub fn used(&self) -> Amounts {
-        let sent = self.ending != Ending::NotSent;
+        let sent = !self.ending.is_void();
         let units = |bucket| i64::try_from(self.usage.get(bucket)).unwrap_or(i64::MAX);
         Amounts {
             usd: self.cost,

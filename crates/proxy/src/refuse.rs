@@ -105,6 +105,7 @@ impl Refusal {
     fn may_succeed_later(&self, now: Micros) -> bool {
         match self {
             Self::Deny(Deny::RateLimited(limited)) if waits_for_others(limited) => true,
+            Self::Deny(Deny::PoolBusy { .. }) => true,
             Self::Deny(Deny::RateLimited(limited)) => {
                 wait_seconds(limited.resets_at, now).is_some_and(|wait| wait <= LONGEST_USEFUL_RETRY_SECONDS)
             }
@@ -208,7 +209,7 @@ pub fn refuse(refusal: &Refusal, context: &RefusalContext<'_>) -> Response<Full<
             headers.insert(ALLOW, HeaderValue::from_static(METHODS));
         }
         Refusal::Deny(Deny::RateLimited(limited)) => rate_headers(headers, limited, context.now),
-        Refusal::Deny(Deny::CircuitOpen { resets_at, .. }) => {
+        Refusal::Deny(Deny::CircuitOpen { resets_at, .. } | Deny::PoolBusy { resets_at, .. }) => {
             headers
                 .extend(wait_seconds(Some(*resets_at), context.now).map(|wait| (RETRY_AFTER, wait.into())));
         }
@@ -228,7 +229,9 @@ pub(crate) fn cut_message(deny: &Deny, agent: &str) -> String {
 fn status(refusal: &Refusal, context: &RefusalContext<'_>) -> StatusCode {
     let own = StatusCode::from_u16(refusal.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     match refusal {
-        Refusal::Deny(Deny::BudgetExceeded(_)) => context.budget_status.unwrap_or(own),
+        Refusal::Deny(Deny::BudgetExceeded(_) | Deny::InsufficientCredit(_)) => {
+            context.budget_status.unwrap_or(own)
+        }
         _ => own,
     }
 }
@@ -287,11 +290,16 @@ fn body(refusal: &Refusal, context: &RefusalContext<'_>) -> Bytes {
             error.reset_at = limited.resets_at.map(|at| at.to_string());
         }
         Refusal::Deny(Deny::CircuitOpen { resets_at, .. }) => error.reset_at = Some(resets_at.to_string()),
-        Refusal::Deny(Deny::BudgetExceeded(exceeded)) => {
-            error.limit_type = Some("budget");
+        Refusal::Deny(Deny::PoolBusy { resets_at, .. }) => {
+            error.limit_type = Some("pool");
+            error.reset_at = Some(resets_at.to_string());
+        }
+        Refusal::Deny(deny @ (Deny::BudgetExceeded(exceeded) | Deny::InsufficientCredit(exceeded))) => {
+            let is_budget = matches!(deny, Deny::BudgetExceeded(_));
+            error.limit_type = Some(if is_budget { "budget" } else { "credit" });
             let amount = |amount| Some(exceeded.unit.show(amount));
             error.unit = Some(exceeded.unit.as_str());
-            error.budget_id = Some(exceeded.budget.to_string());
+            error.budget_id = is_budget.then(|| exceeded.budget.to_string());
             error.limit = amount(exceeded.limit);
             error.spent = amount(exceeded.spent);
             error.held = amount(exceeded.held);

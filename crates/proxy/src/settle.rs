@@ -55,6 +55,7 @@ impl Proxy {
             request_bytes: open.request_bytes,
             response_bytes: end.response_bytes,
             refusal: end.refusal,
+            market: None,
         };
         self.counters.settle(&open.budgets, &outcome.used());
         if let Some(run) = &open.run

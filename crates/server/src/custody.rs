@@ -112,6 +112,7 @@ async fn make(
         kdf_salt,
         root_key: "local".to_owned(),
         created_at: clock.now(),
+        operator_org: None,
     };
     let mut tx = store.begin().await?;
     match deployment::insert(&mut tx, &row).await {

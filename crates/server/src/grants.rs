@@ -42,11 +42,10 @@ pub(crate) async fn resolve(
             .remedy("store a credential of your own and grant it with `\"source\": \"byok\"`"));
         }
         let stored = credentials::of_provider(conn, org, project.id, &provider.slug).await?;
+        let chosen = choose(&stored, input, project)?;
         grants.push(Grant {
-            provider: provider.slug.to_string(),
-            source: input.source,
-            credential: Some(choose(&stored, input, project)?),
             scopes,
+            ..Grant::new(&*provider.slug, input.source, Some(chosen))
         });
     }
     Ok(grants)

@@ -85,6 +85,7 @@ impl App {
                 status: row.status,
                 params: row.params.clone(),
                 expires_at: row.expires_at,
+                labels: row.labels.clone(),
                 sealed: version.sealed,
                 policy: version.policy,
                 kek: version.kek,

@@ -63,7 +63,8 @@ sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)";
     UPDATE = "UPDATE agents SET name = $4, status = $5, expires_at = $6, policy = $7, mac = $8, updated_at = $9 \
         WHERE org = $1 AND project = $2 AND id = $3";
-    INSERT_GRANT = "INSERT INTO agent_grants (agent, org, provider, source, credential) VALUES ($1, $2, $3, $4, $5)";
+    INSERT_GRANT = "INSERT INTO agent_grants (agent, org, provider, source, credential, former) \
+        VALUES ($1, $2, $3, $4, $5, $6)";
     DELETE_GRANTS = "DELETE FROM agent_grants WHERE agent = $1";
     GET = "SELECT id, org, project, name, status, policy, mac, created_at, updated_at \
         FROM agents WHERE org = $1 AND id = $2";
@@ -132,7 +133,7 @@ pub async fn update(tx: &mut Tx, changed: &NewAgent<'_>) -> Result<bool, StoreEr
 
 async fn write_grants(tx: &mut Tx, policy: &AgentPolicy) -> Result<(), StoreError> {
     for grant in &policy.grants {
-        let credential: Option<CredentialId> = grant.credential;
+        let former: Option<CredentialId> = grant.former.and_then(|former| former.credential);
         execute!(
             tx,
             INSERT_GRANT,
@@ -140,7 +141,8 @@ async fn write_grants(tx: &mut Tx, policy: &AgentPolicy) -> Result<(), StoreErro
             policy.org,
             grant.provider,
             grant.source,
-            credential
+            grant.credential,
+            former
         )
         .map_err(unique("a grant of this provider to the agent"))?;
     }

@@ -36,6 +36,8 @@ pub enum Change {
     Project(ProjectId),
     /// Everything in the organization.
     Org(OrgId),
+    /// A pool, or the price book.
+    Market,
 }
 
 impl std::fmt::Debug for Change {
@@ -49,6 +51,7 @@ impl std::fmt::Debug for Change {
             Self::Provider(id) => write!(f, "Provider({id})"),
             Self::Project(id) => write!(f, "Project({id})"),
             Self::Org(id) => write!(f, "Org({id})"),
+            Self::Market => f.write_str("Market"),
         }
     }
 }
@@ -106,6 +109,7 @@ pub(crate) async fn record(conn: &mut Conn, changes: &[Change]) -> Result<u64, S
             Change::Provider(provider) => ("provider", id(provider.uuid())),
             Change::Project(project) => ("project", id(project.uuid())),
             Change::Org(org) => ("org", id(org.uuid())),
+            Change::Market => ("market", Vec::new()),
         };
         execute!(conn, INSERT, epoch, position, kind, subject)?;
     }

@@ -247,4 +247,5 @@ named!(keystore_core::record::Ending {
     Crash = "crash",
     Revoked = "revoked",
     OverBudget = "over_budget",
+    FailedOver = "failed_over",
 });

@@ -1,7 +1,7 @@
 //! The deployment: one row, made once with the database, that everything sealed is bound to.
 
 use keystore_core::Micros;
-use keystore_core::ids::DeploymentId;
+use keystore_core::ids::{DeploymentId, OrgId};
 
 use crate::db::{Conn, Tx, execute, fetch_optional, row, sql};
 use crate::error::{StoreError, unique};
@@ -20,13 +20,16 @@ row! {
         pub root_key: String,
         /// When it was made.
         pub created_at: Micros,
+        /// The organization in which the operator acts, once there is one.
+        pub operator_org: Option<OrgId>,
     }
 }
 
 sql! {
-    GET = "SELECT id, wrapped_key, kdf_salt, root_key, created_at FROM deployment WHERE one = 1";
+    GET = "SELECT id, wrapped_key, kdf_salt, root_key, created_at, operator_org FROM deployment WHERE one = 1";
     INSERT = "INSERT INTO deployment (one, id, wrapped_key, kdf_salt, root_key, created_at) \
         VALUES (1, $1, $2, $3, $4, $5)";
+    SET_OPERATOR_ORG = "UPDATE deployment SET operator_org = $1 WHERE one = 1 AND operator_org IS NULL";
     REWRAP = "UPDATE deployment SET wrapped_key = $1, kdf_salt = $2, root_key = $3 WHERE one = 1";
 }
 
@@ -56,6 +59,15 @@ pub async fn insert(tx: &mut Tx, new: &Deployment) -> Result<(), StoreError> {
     )
     .map_err(unique("a deployment in this database"))?;
     Ok(())
+}
+
+/// Makes an organization the operator's. `false` when there is one already.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn set_operator_org(tx: &mut Tx, org: OrgId) -> Result<bool, StoreError> {
+    Ok(execute!(tx, SET_OPERATOR_ORG, org)? == 1)
 }
 
 /// Puts the deployment key under another root key.

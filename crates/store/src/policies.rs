@@ -11,6 +11,7 @@ use keystore_core::policy::Source;
 use keystore_core::token::TokenHash;
 
 use crate::credentials::CredentialStatus;
+use crate::credits::{self, Credit};
 use crate::db::{Conn, fetch_all, fetch_optional, row, sql};
 use crate::error::StoreError;
 use crate::scopes::Scope;
@@ -24,8 +25,11 @@ pub struct LoadedToken {
     pub scopes: Vec<Scope>,
     /// The budgets of the agent, of its project and of its organization.
     pub budgets: Vec<LoadedBudget>,
-    /// The credentials of its `byok` grants, each in its current version. A grant whose credential was deleted has none.
+    /// The credentials of its `byok` grants, each in its current version, and those that grants were moved away from. A grant whose
+    /// credential was deleted has none.
     pub credentials: Vec<LoadedCredential>,
+    /// What its organization may spend at the marketplace, if it ever had credit.
+    pub credit: Option<Credit>,
     /// The providers of its grants that its organization defined for itself.
     pub providers: Vec<LoadedProvider>,
 }
@@ -107,6 +111,8 @@ row! {
         pub params: BTreeMap<String, String>,
         /// From this time on it is not used.
         pub expires_at: Option<Micros>,
+        /// Labels.
+        pub labels: Vec<String>,
         /// The sealed field map.
         pub sealed: Vec<u8>,
         /// The canonical destination policy that it is bound to.
@@ -130,12 +136,12 @@ sql! {
     PROVIDERS = "SELECT p.id, p.policy, p.mac FROM agent_grants g \
         JOIN custom_providers p ON p.org = g.org AND p.slug = g.provider \
         WHERE g.org = $1 AND g.agent = $2 ORDER BY p.id";
-    CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, v.sealed, \
+    CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, c.labels, v.sealed, \
             v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped \
-        FROM agent_grants g JOIN credentials c ON c.id = g.credential AND c.org = g.org \
+        FROM agent_grants g JOIN credentials c ON c.id IN (g.credential, g.former) AND c.org = g.org \
             JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
             JOIN keks k ON k.id = v.kek AND k.org = c.org \
-        WHERE g.org = $1 AND g.agent = $2 AND g.source = 'byok' ORDER BY c.id";
+        WHERE g.org = $1 AND g.agent = $2 AND c.source = 'byok' ORDER BY c.id";
 }
 
 /// Everything about the token with this hash; `None` when there is none. Revoked and expired ones are found too: their
@@ -155,11 +161,13 @@ pub async fn load(conn: &mut Conn, hash: TokenHash) -> Result<Option<LoadedToken
     let budgets = fetch_all!(conn, LoadedBudget, BUDGETS, org, agent, project)?;
     let credentials = fetch_all!(conn, LoadedCredential, CREDENTIALS, org, agent)?;
     let providers = fetch_all!(conn, LoadedProvider, PROVIDERS, org, agent)?;
+    let credit = credits::get(conn, org).await?;
     Ok(Some(LoadedToken {
         identity,
         scopes,
         budgets,
         credentials,
         providers,
+        credit,
     }))
 }

@@ -121,5 +121,6 @@ fn crash_outcome(intent: &Intent<'_>, now: Micros) -> Outcome<'static> {
         request_bytes: 0,
         response_bytes: 0,
         refusal: None,
+        market: None,
     }
 }

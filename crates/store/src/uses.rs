@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use keystore_core::Micros;
 use keystore_core::ids::{CredentialId, TokenId};
-use keystore_core::record::Ending;
 
 use crate::db::{Conn, Tx};
 use crate::error::StoreError;
@@ -29,7 +28,7 @@ impl Uses {
         self.tokens.entry(token).and_modify(latest).or_insert(at);
         if let Call::Ended(intent, outcome) = call
             && intent.operation != "credential.verify"
-            && outcome.ending != Ending::NotSent
+            && !outcome.ending.is_void()
         {
             self.credentials
                 .entry(intent.credential)

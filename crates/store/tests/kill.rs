@@ -90,6 +90,7 @@ fn ended(intent: &Intent<'_>) -> Outcome<'static> {
         request_bytes: 3,
         response_bytes: 4,
         refusal: None,
+        market: None,
     }
 }
 

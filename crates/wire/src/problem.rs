@@ -4,6 +4,7 @@
 //! `proxy::refuse` on the data plane and `server::api::problem` on the control plane.
 
 use keystore_core::Deny;
+use keystore_core::policy::Source;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -96,6 +97,10 @@ codes! {
     UnpricedOperation = "unpriced_operation", 403, "The operation has no price", false;
     /// A label forbids marketplace sources.
     LabelForbidsMarketplace = "label_forbids_marketplace", 403, "A label forbids the marketplace", false;
+    /// A label forbids the provider, its host, or credentials of the customer's own.
+    LabelForbidsProvider = "label_forbids_provider", 403, "A label forbids the provider", false;
+    /// The organization has not enabled the provider at the marketplace.
+    MarketplaceNotEnabled = "marketplace_not_enabled", 403, "The provider is not enabled at the marketplace", false;
     /// The operation is closed to every agent.
     OperationDenied = "operation_denied", 403, "The operation is closed to agents", false;
     /// The model is not among those that the agent may use.
@@ -202,6 +207,15 @@ impl Code {
             Deny::CircuitOpen { .. } => Self::CircuitOpen,
             Deny::EndUserMissing => Self::EndUserMissing,
             Deny::BudgetExceeded(_) => Self::BudgetExceeded,
+            Deny::InsufficientCredit(_) => Self::InsufficientCredit,
+            Deny::NotEnabled { .. } => Self::MarketplaceNotEnabled,
+            Deny::LabelForbids {
+                source: Source::Marketplace,
+                ..
+            } => Self::LabelForbidsMarketplace,
+            Deny::LabelForbids { .. } => Self::LabelForbidsProvider,
+            Deny::NoPoolCredential { .. } => Self::NoPoolCredential,
+            Deny::PoolBusy { .. } => Self::RateLimited,
             Deny::UnpricedOperation { .. } | Deny::UnknownAmount { .. } => Self::UnpricedOperation,
             Deny::BodyTooLarge { .. } => Self::BodyTooLarge,
             Deny::UnsupportedEncoding => Self::UnsupportedEncoding,

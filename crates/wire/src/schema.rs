@@ -35,7 +35,7 @@ described! {
     /// How long a limit lasts before it starts anew; `total` never does.
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
-    Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash, Revoked, OverBudget } as "snake_case";
+    Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash, Revoked, OverBudget, FailedOver } as "snake_case";
 }
 
 #[cfg(test)]
@@ -106,6 +106,7 @@ mod tests {
             (Ending::Crash, record::Ending::Crash),
             (Ending::Revoked, record::Ending::Revoked),
             (Ending::OverBudget, record::Ending::OverBudget),
+            (Ending::FailedOver, record::Ending::FailedOver),
         ]);
     }
 }

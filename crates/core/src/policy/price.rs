@@ -26,6 +26,17 @@ impl UnitPrice {
         }
     }
 
+    /// `prices` with `units` in their places.
+    #[must_use]
+    pub fn over(prices: &UnitPrices, units: &[Self]) -> UnitPrices {
+        let known = units
+            .iter()
+            .filter_map(|unit| Some((unit.bucket()?, unit.per_million)));
+        known.fold(prices.clone(), |prices, (bucket, price)| {
+            prices.with(bucket, price)
+        })
+    }
+
     /// The unit; `None` for one that a newer version knows.
     pub fn bucket(self) -> Option<Bucket> {
         Bucket::ALL.get(usize::from(self.bucket)).copied()
@@ -66,11 +77,7 @@ impl OwnPrice {
     pub fn over(&self, listed: Option<&ModelPrice>) -> ModelPrice {
         let unlisted = || ModelPrice::flat(Cow::Owned(self.model.clone()), UnitPrices::NONE);
         let mut price = listed.cloned().unwrap_or_else(unlisted);
-        for unit in &self.units {
-            if let Some(bucket) = unit.bucket() {
-                price.prices = price.prices.with(bucket, unit.per_million);
-            }
-        }
+        price.prices = UnitPrice::over(&price.prices, &self.units);
         price.context_window = self.context_window.or(price.context_window);
         price.max_output_tokens = self.max_output_tokens.or(price.max_output_tokens);
         price

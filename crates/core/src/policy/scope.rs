@@ -1,6 +1,6 @@
 //! What holds for everything in an organization or in a project.
 
-use super::OwnPrice;
+use super::{LabelRule, OwnPrice};
 use crate::abuse;
 use crate::deny::Deny;
 use crate::ids::{BudgetId, OrgId, ProjectId, RevocationId};
@@ -64,6 +64,18 @@ pub struct ScopePolicy {
     #[n(8)]
     #[cbor(default)]
     pub prices: Vec<OwnPrice>,
+    /// The providers of the marketplace that it has enabled, each once; the organization's policy alone has any.
+    #[n(9)]
+    #[cbor(default)]
+    pub marketplace: Vec<String>,
+    /// What labels allow in it; the organization's policy alone has any.
+    #[n(10)]
+    #[cbor(default)]
+    pub label_rules: Vec<LabelRule>,
+    /// The labels of the project.
+    #[n(11)]
+    #[cbor(default)]
+    pub labels: Vec<String>,
 }
 
 impl ScopePolicy {
@@ -78,6 +90,9 @@ impl ScopePolicy {
             suspended_providers: Vec::new(),
             abuse: abuse::Rules::default(),
             prices: Vec::new(),
+            marketplace: Vec::new(),
+            label_rules: Vec::new(),
+            labels: Vec::new(),
         }
     }
 

@@ -46,6 +46,17 @@ pub struct Unpriced {
     pub priced: NanoUsd,
 }
 
+/// What one kind of unit costs of a charge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Line {
+    /// The kind.
+    pub bucket: Bucket,
+    /// How many were used.
+    pub units: u64,
+    /// What they cost together.
+    pub amount: NanoUsd,
+}
+
 /// What a request can use at most, read off its body before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BoundInput<'a> {
@@ -111,25 +122,46 @@ impl ModelPrice {
     /// # Errors
     /// A bucket that was used has no price.
     pub fn charge(&self, usage: &Usage, terms: &Terms<'_>) -> Result<NanoUsd, Unpriced> {
-        let used = || usage.iter().map(|(bucket, _)| bucket);
-        let mut prices = Dearest([None; Bucket::COUNT]);
-        self.each_served(terms, usage.input_tokens(), &mut |list| prices.see(list, used()));
-        let surcharge = self.surcharge(terms, Unsaid::Anywhere);
         let mut sum = 0_i128;
         let mut unpriced = None;
-        for (bucket, units) in usage.iter() {
-            let per_mille = if bucket.is_tokens() { surcharge } else { PLAIN };
-            match prices.get(bucket) {
-                Some(price) => sum = sum.saturating_add(line(units.into(), price, per_mille)),
-                None => unpriced = unpriced.or(Some(bucket)),
-            }
-        }
+        self.each_line(usage, terms, |bucket, _, amount| match amount {
+            Some(amount) => sum = sum.saturating_add(amount),
+            None => unpriced = unpriced.or(Some(bucket)),
+        });
         match unpriced {
             Some(bucket) => Err(Unpriced {
                 bucket,
                 priced: narrowed(sum),
             }),
             None => Ok(narrowed(sum)),
+        }
+    }
+
+    /// What makes up [`ModelPrice::charge`], a line for each bucket that was used and has a price. Their amounts sum to it unless one of
+    /// them is beyond the range of `NanoUsd`.
+    pub fn lines(&self, usage: &Usage, terms: &Terms<'_>) -> Vec<Line> {
+        let mut lines = Vec::new();
+        self.each_line(usage, terms, |bucket, units, amount| {
+            lines.extend(amount.map(|amount| Line {
+                bucket,
+                units,
+                amount: narrowed(amount),
+            }));
+        });
+        lines
+    }
+
+    fn each_line(&self, usage: &Usage, terms: &Terms<'_>, mut see: impl FnMut(Bucket, u64, Option<i128>)) {
+        let used = || usage.iter().map(|(bucket, _)| bucket);
+        let mut prices = Dearest([None; Bucket::COUNT]);
+        self.each_served(terms, usage.input_tokens(), &mut |list| prices.see(list, used()));
+        let surcharge = self.surcharge(terms, Unsaid::Anywhere);
+        for (bucket, units) in usage.iter() {
+            let per_mille = if bucket.is_tokens() { surcharge } else { PLAIN };
+            let amount = prices
+                .get(bucket)
+                .map(|price| line(units.into(), price, per_mille));
+            see(bucket, units, amount);
         }
     }
 

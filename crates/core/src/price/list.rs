@@ -76,6 +76,14 @@ impl UnitPrices {
             .filter_map(|bucket| Some((bucket, self.written(bucket)?)))
     }
 
+    /// The same buckets at other prices.
+    #[must_use]
+    pub fn map(&self, price: impl Fn(Bucket, i64) -> i64) -> Self {
+        self.iter().fold(Self::NONE, |list, (bucket, old)| {
+            list.with(bucket, price(bucket, old))
+        })
+    }
+
     /// `over` where it says something, these prices elsewhere.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {

@@ -107,6 +107,7 @@ impl Agent {
             budgets,
             credentials,
             providers,
+            credit: _,
         } = loaded;
         let token: TokenPolicy = authentic(mac, "token", &identity.token_policy, &identity.token_mac)?;
         let policy: AgentPolicy = authentic(mac, "agent", &identity.agent_policy, &identity.agent_mac)?;

@@ -44,6 +44,8 @@ impl Index {
             Change::Provider(id) => id.uuid(),
             Change::Project(id) => id.uuid(),
             Change::Org(id) => id.uuid(),
+            // No agent is made from it.
+            Change::Market => return Vec::new(),
         };
         let users = lock(&self.0).remove(&source);
         let agents = users.map(|users| users.agents).unwrap_or_default();

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use keystore_core::Deny;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited, RateScope};
-use keystore_core::policy::{Access, Unit};
+use keystore_core::policy::{Access, Source, Unit};
 
 use super::{ProxyError, Refusal, RefusalContext};
 
@@ -90,6 +90,17 @@ fn denial(deny: &Deny, agent: &str) -> Words {
         ),
         Deny::RateLimited(limited) => rate(limited, agent),
         Deny::BudgetExceeded(exceeded) => budget(exceeded),
+        Deny::InsufficientCredit(exceeded) => credit(exceeded),
+        Deny::PoolBusy { provider, resets_at } => words(
+            format!(
+                "Every pooled credential of {provider} is busy or at the provider's limit; there is room again at about {resets_at}."
+            ),
+            "Try again then, or use a credential of your own for steady load.",
+        ),
+        Deny::NoPoolCredential { provider } => words(
+            format!("The marketplace has no working credential of {provider} at the moment."),
+            format!("Try again later, or use a credential of your own: `ks migrate {provider} --to byok`."),
+        ),
         Deny::CircuitOpen {
             provider,
             host,
@@ -214,6 +225,28 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The credential `{credential}` of {provider} reached the end that was set for it."),
             format!("Put a new one in its place with `ks provider rotate {provider}/{credential}`."),
         ),
+        Deny::NotEnabled { provider } => words(
+            format!("The organization has not enabled {provider} at the marketplace, or has disabled it."),
+            format!("Enable it with `ks marketplace enable {provider}`."),
+        ),
+        Deny::LabelForbids {
+            label,
+            provider,
+            source,
+        } => words(
+            match source {
+                Source::Marketplace => format!(
+                    "The label `{label}` does not allow pooled credentials, and this call to {provider} would use one."
+                ),
+                Source::Byok => format!("The label `{label}` does not allow this call to {provider}."),
+            },
+            match source {
+                Source::Marketplace => {
+                    format!("Use a credential of your own: `ks migrate {provider} --to byok`.")
+                }
+                Source::Byok => "`ks label list` shows what each label allows.".to_owned(),
+            },
+        ),
         Deny::UnpricedOperation {
             provider,
             what,
@@ -318,6 +351,18 @@ fn budget(exceeded: &BudgetExceeded) -> Words {
             "This call {call}, which the budget of {limit} does not afford: {spent} is spent and {held} is held by running calls. {reset}"
         ),
         format!("Raise it with `ks budget raise {budget} --limit <amount> --for 24h`, or ask for less."),
+    )
+}
+
+fn credit(exceeded: &BudgetExceeded) -> Words {
+    let [limit, spent, held, needed] = [exceeded.limit, exceeded.spent, exceeded.held, exceeded.needed]
+        .map(|amount| exceeded.unit.show(amount));
+    words(
+        format!(
+            "This call may cost up to ${needed}, which the organization's credit at the marketplace does not afford: of ${limit}, \
+             ${spent} is spent and ${held} is held by running calls."
+        ),
+        "Add credit with `ks billing top-up <dollars>`, ask for less, or use a credential of your own.",
     )
 }
 

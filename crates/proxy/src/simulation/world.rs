@@ -161,12 +161,7 @@ impl World {
         let mac = self.key.policy_mac().unwrap();
         let name = format!("agent-{}", self.agents.len());
         let policy = AgentPolicy {
-            grants: vec![Grant {
-                provider: PROVIDER.to_owned(),
-                source: Source::Byok,
-                credential: Some(credential),
-                scopes: Vec::new(),
-            }],
+            grants: vec![Grant::new(PROVIDER, Source::Byok, Some(credential))],
             rpm_limit: Some(1_000_000),
             rpd_limit: Some(1_000_000),
             budgets: budgets.iter().map(|budget| budget.budget).collect(),

@@ -301,6 +301,7 @@ fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
                     request_bytes: 0,
                     response_bytes: 0,
                     refusal: Some("audit_unavailable"),
+                    market: None,
                 };
                 batch::push(&mut kept, RecordRef::Outcome(&outcome))
             }

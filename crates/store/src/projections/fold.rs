@@ -168,7 +168,7 @@ impl<'a> Fold<'a> {
             self.effects.ended.push(outcome.attempt);
         }
         let intent = open.intent;
-        if outcome.ending == Ending::NotSent {
+        if outcome.ending.is_void() {
             // It gives its place in the day back.
             let key = (intent.agent, intent.provider, utc_day(intent.at));
             *self.effects.admitted.entry(key).or_default() -= 1;

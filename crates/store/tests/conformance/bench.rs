@@ -203,12 +203,7 @@ impl Bench {
             .await
             .unwrap();
         let policy = AgentPolicy {
-            grants: vec![Grant {
-                provider: "openai".into(),
-                source: Source::Byok,
-                credential: Some(credential),
-                scopes: vec![],
-            }],
+            grants: vec![Grant::new("openai", Source::Byok, Some(credential))],
             ..AgentPolicy::new(agent, org, project)
         };
         let new = agents::NewAgent {
@@ -377,5 +372,6 @@ pub(crate) fn outcome(intent: &Intent<'_>, cost: i64) -> Outcome<'static> {
         request_bytes: 512,
         response_bytes: 1_024,
         refusal: None,
+        market: None,
     }
 }

@@ -289,6 +289,7 @@ pub(crate) async fn a_deployment_is_made_once(bench: Bench) {
         kdf_salt: vec![],
         root_key: "file:abc".into(),
         created_at: bench.now(),
+        operator_org: None,
     };
     let mut tx = store.begin().await.unwrap();
     assert!(deployment::get(&mut tx).await.unwrap().is_none());
