@@ -13,6 +13,7 @@ pub mod destination;
 pub mod ids;
 pub mod money;
 pub mod policy;
+pub mod pool;
 pub mod price;
 pub mod rate;
 pub mod record;
