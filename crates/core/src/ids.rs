@@ -157,6 +157,8 @@ typed_ids! {
     AttemptId = "att";
     /// Something that an organization has stopped.
     RevocationId = "rvk";
+    /// A transaction of the ledger. That of a call has the UUID of its attempt.
+    TransactionId = "txn";
     /// A key-encryption key of an organization.
     KekId = "kek";
     /// A deployment: drawn once when a database is made, bound into everything that is sealed.

@@ -31,6 +31,17 @@ impl NanoUsd {
         self.0.div_euclid(PER_CENT)
     }
 
+    /// The nearest whole cents; a half goes away from zero. The ends of the range are nearer to zero than to a cent beyond.
+    #[must_use]
+    pub const fn rounded(self) -> Self {
+        let rest = self.0 % PER_CENT;
+        Self(match rest {
+            ..=-5_000_000 => self.0 - rest - PER_CENT,
+            5_000_000.. => self.0 - rest + PER_CENT,
+            _ => self.0 - rest,
+        })
+    }
+
     /// The sum; `None` outside the range.
     #[must_use]
     pub const fn checked_add(self, other: Self) -> Option<Self> {
@@ -155,6 +166,23 @@ mod tests {
         assert_eq!(NanoUsd(i64::MIN).checked_sub(NanoUsd(1)), None);
         assert_eq!(NanoUsd::from_cents(i64::MAX), None);
         assert_eq!(NanoUsd::from_cents(5_000), Some(NanoUsd(50_000_000_000)));
+    }
+
+    #[test]
+    fn a_half_cent_goes_away_from_zero() {
+        for (nanos, rounded) in [
+            (0, 0),
+            (4_999_999, 0),
+            (5_000_000, PER_CENT),
+            (-4_999_999, 0),
+            (-5_000_000, -PER_CENT),
+            (PER_CENT, PER_CENT),
+            (-14_999_999, -PER_CENT),
+        ] {
+            assert_eq!(NanoUsd(nanos).rounded(), NanoUsd(rounded), "{nanos}");
+        }
+        assert_eq!(NanoUsd::MAX.rounded().to_string(), "9223372036.85");
+        assert_eq!(NanoUsd(i64::MIN).rounded().to_string(), "-9223372036.85");
     }
 
     proptest! {
