@@ -139,6 +139,7 @@ pub struct About {
 pub struct Transaction {
     about: About,
     kind: Kind,
+    regards: Option<TransactionId>,
     entries: Vec<Entry>,
 }
 
@@ -176,7 +177,12 @@ impl Transaction {
     /// # Errors
     ///
     /// `Unbalanced`, `Empty`: it is not what was stored.
-    pub fn stored(about: About, kind: Kind, entries: Vec<Entry>) -> Result<Self, LedgerError> {
+    pub fn stored(
+        about: About,
+        kind: Kind,
+        regards: Option<TransactionId>,
+        entries: Vec<Entry>,
+    ) -> Result<Self, LedgerError> {
         if entries.is_empty() {
             return Err(LedgerError::Empty);
         }
@@ -184,7 +190,12 @@ impl Transaction {
         if sum != 0 {
             return Err(LedgerError::Unbalanced(sum));
         }
-        Ok(Self { about, kind, entries })
+        Ok(Self {
+            about,
+            kind,
+            regards,
+            entries,
+        })
     }
 
     /// What it is about.
@@ -195,6 +206,11 @@ impl Transaction {
     /// Which business it records.
     pub const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The transaction that it rules on, undoes or pays back.
+    pub const fn regards(&self) -> Option<TransactionId> {
+        self.regards
     }
 
     /// Its entries, at most one for each account.

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use keystore_core::ids::{
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, OrgId,
-    ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
+    ProjectId, ProviderId, RequestId, SessionId, TokenId, TransactionId, UserId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
-use keystore_core::{Micros, NanoUsd};
+use keystore_core::{Micros, Month, NanoUsd};
 use sqlx::{ColumnIndex, Database, Decode, Row, Type};
 use uuid::Uuid;
 
@@ -126,6 +126,7 @@ ids!(
     RequestId,
     SessionId,
     TokenId,
+    TransactionId,
     UserId
 );
 
@@ -165,6 +166,20 @@ macro_rules! unsigned {
 }
 
 unsigned!(u16, u32, u64);
+
+impl Bind for Month {
+    type Raw = i64;
+    fn raw(&self) -> i64 {
+        i64::from(self.number())
+    }
+}
+
+impl Column for Month {
+    fn from_raw(raw: i64) -> Result<Self, String> {
+        let number = i32::try_from(raw).ok();
+        number.and_then(Self::from_number).ok_or_else(|| format!("{raw} is no month"))
+    }
+}
 
 impl Bind for TokenHash {
     type Raw = Vec<u8>;
@@ -248,4 +263,31 @@ named!(keystore_core::record::Ending {
     Revoked = "revoked",
     OverBudget = "over_budget",
     FailedOver = "failed_over",
+});
+named!(keystore_core::ledger::Account {
+    CustomerCredit = "customer_credit",
+    Receivable = "receivable",
+    Revenue = "revenue",
+    ProviderPayable = "provider_payable",
+    Cogs = "cogs",
+    Promo = "promo",
+    Refund = "refund",
+    Rounding = "rounding",
+    Suspense = "suspense",
+    Cash = "cash",
+    TaxPayable = "tax_payable",
+});
+named!(keystore_core::ledger::Kind {
+    Usage = "usage",
+    Crash = "crash",
+    CrashRuling = "crash_ruling",
+    TopUp = "top_up",
+    PromoGrant = "promo_grant",
+    PromoExpiry = "promo_expiry",
+    Refund = "refund",
+    PayBack = "pay_back",
+    Invoice = "invoice",
+    Payment = "payment",
+    CostAdjustment = "cost_adjustment",
+    Reversal = "reversal",
 });

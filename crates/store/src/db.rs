@@ -239,9 +239,9 @@ macro_rules! fetch_built {
 
 /// Declares a struct that is a row of both engines; its fields are named as the columns.
 macro_rules! row {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
+    ($(#[$meta:meta])* $vis:vis struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $type:ty,)* }) => {
         $(#[$meta])*
-        pub struct $name {
+        $vis struct $name {
             $($(#[$field_meta])* pub $field: $type,)*
         }
         $crate::db::row!(@ sqlx::sqlite::SqliteRow, $name, $($field,)*);

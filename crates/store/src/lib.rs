@@ -12,6 +12,7 @@ mod journal;
 mod open;
 mod projections;
 mod recovery;
+mod rows;
 mod store;
 
 pub mod agents;
@@ -27,6 +28,7 @@ pub mod holds;
 pub mod idempotency;
 pub mod invitations;
 pub mod keks;
+pub mod ledger;
 pub mod login_attempts;
 pub mod mails;
 pub mod members;

@@ -5,7 +5,6 @@
 //! here can be thrown away and made again from the journal; no decision is taken from it while the process lives.
 
 mod fold;
-mod insert;
 mod pages;
 mod tables;
 

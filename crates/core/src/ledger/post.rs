@@ -52,7 +52,7 @@ impl Moves {
                 }),
             }
         });
-        Transaction::stored(about, kind, entries.collect::<Result<_, _>>()?)
+        Transaction::stored(about, kind, None, entries.collect::<Result<_, _>>()?)
     }
 }
 
@@ -105,17 +105,16 @@ impl Transaction {
             .post(about, Kind::Crash)
     }
 
-    /// It is ruled what the call of `crash`, which is named as the subject, costs: a part of the hold up to all of it becomes revenue, the
+    /// It is ruled what the call of `crash` costs: a part of the hold up to all of it becomes revenue, the
     /// rest goes back.
     ///
     /// # Errors
     ///
     /// `WrongKind` where `crash` is none, `NotPositive` for an amount below zero, `TooMuch` for a charge above the hold.
-    pub fn rule_on_crash(mut about: About, crash: &Self, ruling: CrashRuling) -> Result<Self, LedgerError> {
+    pub fn rule_on_crash(about: About, crash: &Self, ruling: CrashRuling) -> Result<Self, LedgerError> {
         if crash.kind != Kind::Crash {
             return Err(LedgerError::WrongKind(crash.kind));
         }
-        about.subject = crash.about.id.to_string();
         let hold = crash.amount(Account::CustomerCredit);
         let charge = at_most(not_negative(ruling.charge)?, hold)?;
         let rest = hold.checked_sub(charge).ok_or(LedgerError::Overflow)?;
@@ -128,6 +127,7 @@ impl Transaction {
                 not_negative(ruling.vendor_cost)?,
             )
             .post(about, Kind::CrashRuling)
+            .map(|ruling| ruling.regarding(crash))
     }
 
     /// A customer paid `amount` in advance.
@@ -160,6 +160,7 @@ impl Transaction {
         Moves::none()
             .with(Account::CustomerCredit, Account::Cash, amount)
             .post(about, Kind::PayBack)
+            .map(|back| back.regarding(paid))
     }
 
     /// Credit is given away.
@@ -239,16 +240,15 @@ impl Transaction {
             .post(about, Kind::CostAdjustment)
     }
 
-    /// Undoes `other`, which is named as the subject.
+    /// Undoes `other`.
     ///
     /// # Errors
     ///
     /// `WrongKind` for what is a reversal itself, and for an invoice, which is corrected by the next one.
-    pub fn reversal(mut about: About, other: &Self) -> Result<Self, LedgerError> {
+    pub fn reversal(about: About, other: &Self) -> Result<Self, LedgerError> {
         if matches!(other.kind, Kind::Reversal | Kind::Invoice) {
             return Err(LedgerError::WrongKind(other.kind));
         }
-        about.subject = other.about.id.to_string();
         let opposite = other.entries.iter().map(|entry| {
             let amount = entry.amount.0.checked_neg().ok_or(LedgerError::Overflow)?;
             Ok(Entry {
@@ -256,6 +256,11 @@ impl Transaction {
                 amount: NanoUsd(amount),
             })
         });
-        Self::stored(about, Kind::Reversal, opposite.collect::<Result<_, _>>()?)
+        Self::stored(about, Kind::Reversal, Some(other.about.id), opposite.collect::<Result<_, _>>()?)
+    }
+
+    fn regarding(mut self, other: &Self) -> Self {
+        self.regards = Some(other.about.id);
+        self
     }
 }

@@ -221,7 +221,7 @@ fn what_cannot_be_is_refused() {
         Err(LedgerError::Overflow)
     );
     let reversal = Transaction::reversal(about(3), &top_up).unwrap();
-    assert_eq!(reversal.about().subject, about(1).id.to_string());
+    assert_eq!(reversal.regards(), Some(about(1).id));
     assert_eq!(
         Transaction::reversal(about(4), &reversal),
         Err(LedgerError::WrongKind(Kind::Reversal))
@@ -231,7 +231,7 @@ fn what_cannot_be_is_refused() {
         amount: NanoUsd(3),
     }];
     assert_eq!(
-        Transaction::stored(about(5), Kind::TopUp, entries),
+        Transaction::stored(about(5), Kind::TopUp, None, entries),
         Err(LedgerError::Unbalanced(3))
     );
 }

@@ -5,82 +5,16 @@ use std::collections::HashSet;
 
 use keystore_core::ids::AttemptId;
 use keystore_core::record::Record;
-use sqlx::postgres::PgArguments;
-use sqlx::sqlite::SqliteArguments;
 use uuid::Uuid;
 
 use super::fold::{Effects, Known};
-use super::insert::{Placeholders, Values, pieces, text};
 use super::pages::{self, NewPage};
 use crate::column::Bind;
-use crate::db::{Conn, Handle};
+use crate::db::Conn;
 use crate::error::StoreError;
 use crate::journal::batch::{self, Framed};
 use crate::requests;
-
-/// Ids in a list.
-const IDS_A_STATEMENT: usize = 500;
-
-/// Runs an `INSERT` of many rows: `insert_rows!(conn, items, head, |values, item| …, tail)`.
-macro_rules! insert_rows {
-    ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
-        let items: Vec<_> = $items.into_iter().collect();
-        for piece in pieces(&items) {
-            match $conn.handle() {
-                Handle::Sqlite(connection) => {
-                    let mut $values = Values::<SqliteArguments>::default();
-                    piece.iter().for_each(|$item| $push);
-                    let text = text($head, piece.len(), $tail, Placeholders::Anonymous);
-                    sqlx::query_with(text, $values.finish()?)
-                        .execute(connection)
-                        .await?;
-                }
-                Handle::Postgres(connection) => {
-                    let mut $values = Values::<PgArguments>::default();
-                    piece.iter().for_each(|$item| $push);
-                    let text = text($head, piece.len(), $tail, Placeholders::Numbered);
-                    sqlx::query_with(text, $values.finish()?)
-                        .execute(connection)
-                        .await?;
-                }
-            }
-        }
-    }};
-}
-
-/// Puts a list of ids in parentheses behind `head` and runs it with `$how`.
-macro_rules! with_ids {
-    ($conn:expr, $row:ty, $head:expr, $ids:expr) => {{
-        let mut rows: Vec<$row> = Vec::new();
-        for chunk in $ids.chunks(IDS_A_STATEMENT) {
-            rows.extend(match $conn.handle() {
-                Handle::Sqlite(connection) => {
-                    let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
-                    builder.push_tuples(chunk, |mut values, id| {
-                        values.push_bind(Bind::raw(id));
-                    });
-                    builder
-                        .build_query_as::<$row>()
-                        .persistent(false)
-                        .fetch_all(connection)
-                        .await?
-                }
-                Handle::Postgres(connection) => {
-                    let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
-                    builder.push_tuples(chunk, |mut values, id| {
-                        values.push_bind(Bind::raw(id));
-                    });
-                    builder
-                        .build_query_as::<$row>()
-                        .persistent(false)
-                        .fetch_all(connection)
-                        .await?
-                }
-            });
-        }
-        rows
-    }};
-}
+use crate::rows::{insert_rows, with_ids};
 
 /// What the tables know of the subjects of `records`.
 pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {

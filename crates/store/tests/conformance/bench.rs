@@ -147,6 +147,28 @@ impl Bench {
     }
 }
 
+impl Bench {
+    /// Runs statements in one transaction, as somebody does who has the database and no key.
+    pub(crate) async fn try_transaction(&self, statements: &[String]) -> sqlx::Result<()> {
+        use sqlx::{AssertSqlSafe, Connection};
+        if self.url.starts_with("sqlite") {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url).await?;
+            let mut tx = connection.begin().await?;
+            for sql in statements {
+                sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut *tx).await?;
+            }
+            tx.commit().await
+        } else {
+            let mut connection = sqlx::PgConnection::connect(&self.url).await?;
+            let mut tx = connection.begin().await?;
+            for sql in statements {
+                sqlx::query(AssertSqlSafe(sql.clone())).execute(&mut *tx).await?;
+            }
+            tx.commit().await
+        }
+    }
+}
+
 /// An organization with a project, an agent with a token, and a credential.
 #[derive(Clone)]
 pub(crate) struct World {

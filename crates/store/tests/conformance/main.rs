@@ -8,6 +8,7 @@
 mod audit;
 mod bench;
 mod journal;
+mod ledger;
 mod mails;
 mod money;
 mod outage;
@@ -95,6 +96,12 @@ on_both! {
         not_sent_gives_its_place_in_the_day_back,
         a_new_version_makes_a_projection_anew,
         a_refusal_is_told_from_an_attempt_of_its_request,
+    }
+    ledger {
+        random_transactions_balance,
+        the_database_refuses_what_does_not_balance_or_changes,
+        a_transaction_is_undone_once,
+        a_grant_ends_once,
     }
     outage {
         intents_are_refused_and_outcomes_survive,

@@ -11,7 +11,17 @@ use keystore_store::{
 use crate::bench::{Bench, World};
 
 /// What outlives an organization: its records.
-const RECORDS: [&str; 4] = ["audit_log", "audit_heads", "requests", "usage_daily"];
+const RECORDS: [&str; 9] = [
+    "audit_log",
+    "audit_heads",
+    "requests",
+    "usage_daily",
+    "ledger_transactions",
+    "ledger_entries",
+    "ledger_balances",
+    "ledger_charged",
+    "billing_lines",
+];
 
 async fn person(bench: &Bench, store: &Store, org: OrgId, email: &str, role: Role) -> UserId {
     let user = users::User {

@@ -1,5 +1,5 @@
-//! `INSERT`s of many rows: their texts and their values. There are few different numbers of rows, so that every text is made
-//! once and stays prepared in its connection.
+//! Statements over many rows: `INSERT`s with their texts and values, and lists of ids. There are few different numbers of rows, so
+//! that the text of every `INSERT` is made once and stays prepared in its connection.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, Type};
 const ROWS: [usize; 5] = [256, 64, 16, 4, 1];
 
 /// `items` in pieces of [`ROWS`].
-pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+pub(crate) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let rows = ROWS.into_iter().find(|rows| *rows <= items.len())?;
         let (piece, rest) = items.split_at(rows);
@@ -23,7 +23,7 @@ pub(super) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
 
 /// How an engine takes parameters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Placeholders {
+pub(crate) enum Placeholders {
     /// `?`: SQLite, which would look up every `$1` by its name, one after the other, at every execution.
     Anonymous,
     /// `$1`: PostgreSQL, which knows no other.
@@ -34,7 +34,7 @@ pub(super) enum Placeholders {
 type Texts = HashMap<(&'static str, usize, Placeholders), Arc<str>>;
 
 /// `head`, which ends with the list of its columns, the placeholders for that many rows, and `tail`.
-pub(super) fn text(
+pub(crate) fn text(
     head: &'static str,
     rows: usize,
     tail: &'static str,
@@ -69,13 +69,13 @@ fn put_together(head: &str, rows: usize, tail: &str, placeholders: Placeholders)
 
 /// The values of a statement, in the order of its placeholders.
 #[derive(Default)]
-pub(super) struct Values<A> {
+pub(crate) struct Values<A> {
     arguments: A,
     failed: Option<BoxDynError>,
 }
 
 impl<A: Arguments> Values<A> {
-    pub(super) fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
+    pub(crate) fn push_bind<'t, T>(&mut self, value: T) -> &mut Self
     where
         T: Encode<'t, A::Database> + Type<A::Database>,
     {
@@ -86,13 +86,81 @@ impl<A: Arguments> Values<A> {
     }
 
     /// All of them, unless one could not be encoded.
-    pub(super) fn finish(self) -> sqlx::Result<A> {
+    pub(crate) fn finish(self) -> sqlx::Result<A> {
         match self.failed {
             None => Ok(self.arguments),
             Some(error) => Err(sqlx::Error::Encode(error)),
         }
     }
 }
+
+/// Ids in a list.
+pub(crate) const IDS_A_STATEMENT: usize = 500;
+
+/// Runs an `INSERT` of many rows: `insert_rows!(conn, items, head, |values, item| …, tail)`.
+macro_rules! insert_rows {
+    ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
+        let items: Vec<_> = $items.into_iter().collect();
+        for piece in $crate::rows::pieces(&items) {
+            match $conn.handle() {
+                $crate::db::Handle::Sqlite(connection) => {
+                    let mut $values = $crate::rows::Values::<sqlx::sqlite::SqliteArguments>::default();
+                    piece.iter().for_each(|$item| $push);
+                    let (shape, kind) = (piece.len(), $crate::rows::Placeholders::Anonymous);
+                    let text = $crate::rows::text($head, shape, $tail, kind);
+                    sqlx::query_with(text, $values.finish()?)
+                        .execute(connection)
+                        .await?;
+                }
+                $crate::db::Handle::Postgres(connection) => {
+                    let mut $values = $crate::rows::Values::<sqlx::postgres::PgArguments>::default();
+                    piece.iter().for_each(|$item| $push);
+                    let (shape, kind) = (piece.len(), $crate::rows::Placeholders::Numbered);
+                    let text = $crate::rows::text($head, shape, $tail, kind);
+                    sqlx::query_with(text, $values.finish()?)
+                        .execute(connection)
+                        .await?;
+                }
+            }
+        }
+    }};
+}
+
+/// Puts a list of ids in parentheses behind `head`.
+macro_rules! with_ids {
+    ($conn:expr, $row:ty, $head:expr, $ids:expr) => {{
+        let mut rows: Vec<$row> = Vec::new();
+        for chunk in $ids.chunks($crate::rows::IDS_A_STATEMENT) {
+            rows.extend(match $conn.handle() {
+                $crate::db::Handle::Sqlite(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Sqlite>::new($head);
+                    builder.push_tuples(chunk, |mut values, id| {
+                        values.push_bind($crate::column::Bind::raw(id));
+                    });
+                    builder
+                        .build_query_as::<$row>()
+                        .persistent(false)
+                        .fetch_all(connection)
+                        .await?
+                }
+                $crate::db::Handle::Postgres(connection) => {
+                    let mut builder = sqlx::QueryBuilder::<sqlx::Postgres>::new($head);
+                    builder.push_tuples(chunk, |mut values, id| {
+                        values.push_bind($crate::column::Bind::raw(id));
+                    });
+                    builder
+                        .build_query_as::<$row>()
+                        .persistent(false)
+                        .fetch_all(connection)
+                        .await?
+                }
+            });
+        }
+        rows
+    }};
+}
+
+pub(crate) use {insert_rows, with_ids};
 
 #[cfg(test)]
 mod tests {
