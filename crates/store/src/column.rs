@@ -177,7 +177,9 @@ impl Bind for Month {
 impl Column for Month {
     fn from_raw(raw: i64) -> Result<Self, String> {
         let number = i32::try_from(raw).ok();
-        number.and_then(Self::from_number).ok_or_else(|| format!("{raw} is no month"))
+        number
+            .and_then(Self::from_number)
+            .ok_or_else(|| format!("{raw} is no month"))
     }
 }
 

@@ -19,7 +19,8 @@ use crate::rows::insert_rows;
 
 pub use promos::{DueGrant, end_grant, ended_by, grants, insert_grant};
 pub use read::{
-    balances, balances_in, balances_of_all, balances_until, charged, corrections, crashes, get, list, paid_back,
+    balances, balances_in, balances_of_all, balances_until, charged, corrections, crashes, get, list,
+    paid_back,
 };
 
 sql! {
@@ -88,9 +89,10 @@ pub(crate) async fn mark(conn: &mut Conn) -> Result<i64, StoreError> {
 async fn insert_entries(conn: &mut Conn, transactions: &[Transaction]) -> Result<(), StoreError> {
     insert_rows!(
         conn,
-        transactions
+        transactions.iter().flat_map(|transaction| transaction
+            .entries()
             .iter()
-            .flat_map(|transaction| transaction.entries().iter().map(|entry| (transaction.about(), entry))),
+            .map(|entry| (transaction.about(), entry))),
         "INSERT INTO ledger_entries (org, id, account, amount) ",
         |values, (about, entry)| {
             values

@@ -18,6 +18,7 @@ mod store;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
+pub mod billing;
 pub mod budgets;
 pub mod changes;
 pub mod credentials;

@@ -11,6 +11,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("agents", crate::agents::SQL),
     ("api_keys", crate::api_keys::SQL),
     ("audit", crate::audit::SQL),
+    ("billing", crate::billing::SQL),
     ("budgets", crate::budgets::SQL),
     ("changes", crate::changes::SQL),
     ("credentials", crate::credentials::SQL),

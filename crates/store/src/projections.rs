@@ -4,6 +4,7 @@
 //! the watermarks in one transaction (`tables.rs`), so each record counts exactly once whatever is killed when. Everything
 //! here can be thrown away and made again from the journal; no decision is taken from it while the process lives.
 
+mod charges;
 mod fold;
 mod pages;
 mod tables;
@@ -14,9 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use keystore_core::{Micros, Month};
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::billing;
 use crate::db::{Conn, execute, fetch_all, fetch_one, sql};
 use crate::error::StoreError;
 use crate::failpoint;
@@ -50,6 +53,7 @@ sql! {
     CLEAR_BUDGET_SPEND = "DELETE FROM budget_spend";
     CLEAR_DAILY_REQUESTS = "DELETE FROM daily_requests";
     CLEAR_USAGE_DAILY = "DELETE FROM usage_daily";
+    CLEAR_BILLING_LINES = "DELETE FROM billing_lines";
 }
 
 /// Brings the projections forward.
@@ -183,6 +187,21 @@ impl Projector {
         self.catch_up_from(&mut turn).await
     }
 
+    /// Closes a month with everything that is in the journal now. `false` when it was closed already.
+    pub(crate) async fn close_month(&self, month: Month, at: Micros) -> Result<bool, StoreError> {
+        let mut turn = self.turn.lock().await;
+        self.catch_up_from(&mut turn).await?;
+        let Some(Position { mark, .. }) = *turn else {
+            return Ok(false);
+        };
+        let mut tx = self.engine.begin().await?;
+        let closed = billing::close(&mut tx, month, mark, at).await?;
+        failpoint!(self.failpoints, "close_month.before_commit");
+        tx.commit_only().await?;
+        failpoint!(self.failpoints, "close_month.after_commit");
+        Ok(closed)
+    }
+
     async fn clear(&self) -> Result<(), StoreError> {
         let mut tx = self.engine.begin().await?;
         execute!(tx, CLEAR_OPEN_INTENTS)?;
@@ -192,6 +211,7 @@ impl Projector {
         execute!(tx, CLEAR_BUDGET_SPEND)?;
         execute!(tx, CLEAR_DAILY_REQUESTS)?;
         execute!(tx, CLEAR_USAGE_DAILY)?;
+        execute!(tx, CLEAR_BILLING_LINES)?;
         execute!(tx, ADVANCE, 0_i64)?;
         failpoint!(self.failpoints, "clear.before_commit");
         tx.commit_only().await?;
@@ -223,7 +243,7 @@ impl Projector {
         let effects = fold::fold(records, &known, last)?;
         let last = last + i64::try_from(effects.ended_calls.len()).unwrap_or(0);
         let mut tx = self.engine.begin().await?;
-        tables::write(&mut tx, &effects).await?;
+        tables::write(&mut tx, &effects, mark).await?;
         execute!(tx, ADVANCE, mark)?;
         failpoint!(self.failpoints, "project.before_commit");
         tx.commit_only().await?;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use keystore_core::{Clock, IdSource};
+use keystore_core::{Clock, IdSource, Month};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -229,6 +229,26 @@ impl Store {
             Ok(()) => projected,
             Err(JournalError::Unavailable) => Ok(()),
         }
+    }
+
+    /// Closes a month: what was recorded so far belongs to it, what ends later to the next one, whenever it ended. `false` when it was
+    /// closed already.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`: also while the journal cannot be written, because what belongs to the month may be waiting.
+    pub async fn close_month(&self, month: Month) -> Result<bool, StoreError> {
+        let JournalError::Unavailable = match self.shared.journal.flush().await {
+            Ok(()) => {
+                return self
+                    .shared
+                    .projector
+                    .close_month(month, self.shared.clock.now())
+                    .await;
+            }
+            Err(error) => error,
+        };
+        Err(std::io::Error::other("the journal cannot be written").into())
     }
 
     /// Throws all projections away and makes them anew from the journal.

@@ -256,7 +256,12 @@ impl Transaction {
                 amount: NanoUsd(amount),
             })
         });
-        Self::stored(about, Kind::Reversal, Some(other.about.id), opposite.collect::<Result<_, _>>()?)
+        Self::stored(
+            about,
+            Kind::Reversal,
+            Some(other.about.id),
+            opposite.collect::<Result<_, _>>()?,
+        )
     }
 
     fn regarding(mut self, other: &Self) -> Self {

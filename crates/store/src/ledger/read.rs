@@ -97,12 +97,15 @@ pub async fn list(
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
-pub async fn corrections(
-    conn: &mut Conn,
-    org: OrgId,
-    month: Month,
-) -> Result<Vec<Transaction>, StoreError> {
-    together(fetch_all!(conn, Posted, CORRECTIONS, org, month.start(), month.end())?)
+pub async fn corrections(conn: &mut Conn, org: OrgId, month: Month) -> Result<Vec<Transaction>, StoreError> {
+    together(fetch_all!(
+        conn,
+        Posted,
+        CORRECTIONS,
+        org,
+        month.start(),
+        month.end()
+    )?)
 }
 
 /// Calls of all organizations that were open when the process died and that nobody has ruled on, oldest first, from after `after` on, at

@@ -6,6 +6,7 @@ use keystore_core::ids::{AgentId, AttemptId, BudgetId, OrgId, ProjectId, Request
 use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal, Topup};
 use keystore_core::{Bucket, Micros};
 
+use super::charges::{Books, Charges};
 use crate::error::StoreError;
 use crate::journal::batch::{self, Framed};
 
@@ -16,6 +17,8 @@ pub(super) struct Known {
     pub(super) open: HashMap<AttemptId, Vec<u8>>,
     /// Requests of refusals that were taken in before.
     pub(super) refused: HashSet<RequestId>,
+    /// The ledger and the months; as if there were none where no record needs them.
+    pub(super) books: Books,
 }
 
 /// What a chunk of records changes.
@@ -34,6 +37,8 @@ pub(super) struct Effects<'a> {
     pub(super) admitted: BTreeMap<(AgentId, &'a str, i64), i64>,
     /// Usage by its key.
     pub(super) usage: BTreeMap<UsageKey<'a>, Sums>,
+    /// What calls with pooled credentials were charged.
+    pub(super) charges: Charges<'a>,
 }
 
 /// A call for the pages of requests: what it is found by, and the frames of the records that made it.
@@ -90,6 +95,7 @@ pub(super) fn fold<'a>(
         effects: Effects::default(),
         open: HashMap::new(),
         refused: known.refused.clone(),
+        books: &known.books,
         next: last + 1,
     };
     for (attempt, body) in &known.open {
@@ -100,7 +106,7 @@ pub(super) fn fold<'a>(
         match record {
             Record::Intent(intent) => fold.intent(row, intent, frame),
             Record::Topup(topup) => fold.topup(row, &topup, frame),
-            Record::Outcome(outcome) => fold.outcome(&outcome, frame),
+            Record::Outcome(outcome) => fold.outcome(row, &outcome, frame)?,
             Record::Refusal(refusal) => fold.refusal(&refusal, frame),
         }
     }
@@ -111,6 +117,7 @@ struct Fold<'a> {
     effects: Effects<'a>,
     open: HashMap<AttemptId, Open<'a>>,
     refused: HashSet<RequestId>,
+    books: &'a Books,
     next: i64,
 }
 
@@ -160,9 +167,9 @@ impl<'a> Fold<'a> {
     }
 
     /// The first outcome of an attempt counts. One without an open intent is a later one, or its intent was never written.
-    fn outcome(&mut self, outcome: &Outcome<'a>, frame: &'a [u8]) {
+    fn outcome(&mut self, row: i64, outcome: &Outcome<'a>, frame: &'a [u8]) -> Result<(), StoreError> {
         let Some(open) = self.open.remove(&outcome.attempt) else {
-            return;
+            return Ok(());
         };
         if open.is_kept {
             self.effects.ended.push(outcome.attempt);
@@ -191,6 +198,7 @@ impl<'a> Fold<'a> {
             day: utc_day(intent.at),
         };
         self.effects.usage.entry(key).or_default().add(outcome);
+        self.effects.charges.add(self.books, row, &intent, outcome)?;
         let seq = self.number();
         self.effects.ended_calls.push(EndedCall {
             seq,
@@ -200,6 +208,7 @@ impl<'a> Fold<'a> {
             agent: intent.agent,
             frames: [open.frame, frame],
         });
+        Ok(())
     }
 
     fn refusal(&mut self, refusal: &Refusal<'a>, frame: &'a [u8]) {

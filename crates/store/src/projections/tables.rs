@@ -7,24 +7,30 @@ use keystore_core::ids::AttemptId;
 use keystore_core::record::Record;
 use uuid::Uuid;
 
+use super::charges::{Books, Charges, is_charged};
 use super::fold::{Effects, Known};
 use super::pages::{self, NewPage};
 use crate::column::Bind;
 use crate::db::Conn;
 use crate::error::StoreError;
 use crate::journal::batch::{self, Framed};
+use crate::ledger;
 use crate::requests;
 use crate::rows::{insert_rows, with_ids};
 
 /// What the tables know of the subjects of `records`.
 pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {
     let (mut begun, mut before, mut refused) = (HashSet::new(), Vec::new(), Vec::new());
+    let mut charged = false;
     for (_, framed) in records {
         match &framed.record {
             Record::Intent(intent) => {
                 begun.insert(intent.attempt);
             }
-            Record::Outcome(outcome) => before.push(outcome.attempt),
+            Record::Outcome(outcome) => {
+                before.push(outcome.attempt);
+                charged |= is_charged(outcome);
+            }
             Record::Topup(topup) => before.push(topup.attempt),
             Record::Refusal(refusal) => refused.push((refusal.org, refusal.request)),
         }
@@ -41,11 +47,14 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Res
         known.open.insert(AttemptId::new(attempt), body);
     }
     known.refused = requests::refused_of(conn, &refused).await?;
+    if charged {
+        known.books = Books::read(conn).await?;
+    }
     Ok(known)
 }
 
-/// Writes the effects.
-pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
+/// Writes the effects of a chunk, whose last row is `mark`.
+pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>, mark: i64) -> Result<(), StoreError> {
     insert_rows!(
         conn,
         &effects.opened,
@@ -85,7 +94,36 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), 
         },
         " ON CONFLICT (day, agent, provider) DO UPDATE SET admitted = daily_requests.admitted + excluded.admitted"
     );
-    add_usage(conn, effects).await
+    add_usage(conn, effects).await?;
+    write_charges(conn, &effects.charges, mark).await
+}
+
+async fn write_charges(conn: &mut Conn, charges: &Charges<'_>, mark: i64) -> Result<(), StoreError> {
+    insert_rows!(
+        conn,
+        &charges.lines,
+        "INSERT INTO billing_lines (org, month, project, provider, model, bucket, units, amount, calls) ",
+        |values, (key, sums)| {
+            values
+                .push_bind(key.org.raw())
+                .push_bind(key.month.raw())
+                .push_bind(key.project.raw())
+                .push_bind(key.provider)
+                .push_bind(key.model)
+                .push_bind(key.bucket)
+                .push_bind(sums.units)
+                .push_bind(sums.amount)
+                .push_bind(sums.calls);
+        },
+        " ON CONFLICT (org, month, project, provider, model, bucket) DO UPDATE SET \
+            units = billing_lines.units + excluded.units, \
+            amount = billing_lines.amount + excluded.amount, \
+            calls = billing_lines.calls + excluded.calls"
+    );
+    if charges.posted.is_empty() {
+        return Ok(());
+    }
+    ledger::post_charges(conn, &charges.posted, mark).await
 }
 
 async fn delete_ended(conn: &mut Conn, ended: &[AttemptId]) -> Result<(), StoreError> {

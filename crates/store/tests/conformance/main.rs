@@ -102,6 +102,10 @@ on_both! {
         the_database_refuses_what_does_not_balance_or_changes,
         a_transaction_is_undone_once,
         a_grant_ends_once,
+        a_charge_is_posted_once,
+        what_ends_after_the_close_is_billed_later,
+        a_killed_posting_counts_once,
+        an_invoice_has_one_number_and_stays,
     }
     outage {
         intents_are_refused_and_outcomes_survive,

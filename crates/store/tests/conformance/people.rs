@@ -11,7 +11,7 @@ use keystore_store::{
 use crate::bench::{Bench, World};
 
 /// What outlives an organization: its records.
-const RECORDS: [&str; 9] = [
+const RECORDS: [&str; 11] = [
     "audit_log",
     "audit_heads",
     "requests",
@@ -21,6 +21,8 @@ const RECORDS: [&str; 9] = [
     "ledger_balances",
     "ledger_charged",
     "billing_lines",
+    "invoices",
+    "billing_terms",
 ];
 
 async fn person(bench: &Bench, store: &Store, org: OrgId, email: &str, role: Role) -> UserId {
