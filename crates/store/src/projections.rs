@@ -196,9 +196,7 @@ impl Projector {
         };
         let mut tx = self.engine.begin().await?;
         let closed = billing::close(&mut tx, month, mark, at).await?;
-        failpoint!(self.failpoints, "close_month.before_commit");
-        tx.commit_only().await?;
-        failpoint!(self.failpoints, "close_month.after_commit");
+        self.commit(tx).await?;
         Ok(closed)
     }
 
@@ -245,10 +243,15 @@ impl Projector {
         let mut tx = self.engine.begin().await?;
         tables::write(&mut tx, &effects, mark).await?;
         execute!(tx, ADVANCE, mark)?;
+        self.commit(tx).await?;
+        Ok(Position { mark, last })
+    }
+
+    async fn commit(&self, tx: Conn) -> Result<(), StoreError> {
         failpoint!(self.failpoints, "project.before_commit");
         tx.commit_only().await?;
         failpoint!(self.failpoints, "project.after_commit");
-        Ok(Position { mark, last })
+        Ok(())
     }
 
     fn publish(&self, last: i64) {
