@@ -56,7 +56,7 @@ sql! {
     FIRST = "SELECT MIN(month) FROM (SELECT MIN(month) AS month FROM billing_lines UNION ALL SELECT MIN(month) AS month FROM ledger_balances) m";
     UNBILLED = "SELECT o.org FROM (SELECT org FROM billing_lines WHERE month = $1 UNION SELECT org FROM ledger_balances \
             WHERE month = $1 AND account IN ('revenue', 'refund')) o \
-        WHERE NOT EXISTS (SELECT 1 FROM invoices i WHERE i.org = o.org AND i.month = $1) ORDER BY o.org LIMIT $2";
+        WHERE o.org > $2 AND NOT EXISTS (SELECT 1 FROM invoices i WHERE i.org = o.org AND i.month = $1) ORDER BY o.org LIMIT $3";
     NUMBER = "INSERT INTO invoice_numbers (year, last) VALUES ($1, 1) \
         ON CONFLICT (year) DO UPDATE SET last = invoice_numbers.last + 1 RETURNING last";
     INSERT = "INSERT INTO invoices (number, org, month, total, due, created_at, body) VALUES ($1, $2, $3, $4, $5, $6, $7)";
@@ -108,13 +108,19 @@ pub async fn first_month(conn: &mut Conn) -> Result<Option<Month>, StoreError> {
     number.map(month).transpose()
 }
 
-/// Organizations with something to bill in a month and no invoice for it, at most `limit`.
+/// Organizations with something to bill in a month and no invoice for it, by id, from after `after` on, at most `limit`.
 ///
 /// # Errors
 ///
 /// `Unavailable`, `Damaged`.
-pub async fn unbilled(conn: &mut Conn, month: Month, limit: u32) -> Result<Vec<OrgId>, StoreError> {
-    let rows = fetch_all!(conn, (uuid::Uuid,), UNBILLED, month, limit)?;
+pub async fn unbilled(
+    conn: &mut Conn,
+    month: Month,
+    after: Option<OrgId>,
+    limit: u32,
+) -> Result<Vec<OrgId>, StoreError> {
+    let after = after.unwrap_or(OrgId::new(uuid::Uuid::nil()));
+    let rows = fetch_all!(conn, (uuid::Uuid,), UNBILLED, month, after, limit)?;
     Ok(rows.into_iter().map(|(org,)| OrgId::new(org)).collect())
 }
 

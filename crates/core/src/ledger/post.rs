@@ -244,9 +244,13 @@ impl Transaction {
     ///
     /// # Errors
     ///
-    /// `WrongKind` for what is a reversal itself, and for an invoice, which is corrected by the next one.
+    /// `WrongKind` for what is undone otherwise: a reversal, an invoice and a ruling by what comes after them, credit that was given away by
+    /// its end.
     pub fn reversal(about: About, other: &Self) -> Result<Self, LedgerError> {
-        if matches!(other.kind, Kind::Reversal | Kind::Invoice) {
+        if matches!(
+            other.kind,
+            Kind::Reversal | Kind::Invoice | Kind::CrashRuling | Kind::PromoGrant | Kind::PromoExpiry
+        ) {
             return Err(LedgerError::WrongKind(other.kind));
         }
         let opposite = other.entries.iter().map(|entry| {

@@ -226,6 +226,11 @@ fn what_cannot_be_is_refused() {
         Transaction::reversal(about(4), &reversal),
         Err(LedgerError::WrongKind(Kind::Reversal))
     );
+    let promo = Transaction::promo_grant(about(4), NanoUsd(1)).unwrap();
+    assert_eq!(
+        Transaction::reversal(about(5), &promo),
+        Err(LedgerError::WrongKind(Kind::PromoGrant))
+    );
     let entries = vec![Entry {
         account: Account::Cash,
         amount: NanoUsd(3),

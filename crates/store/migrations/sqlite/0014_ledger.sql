@@ -70,6 +70,8 @@ CREATE TABLE ledger_balances (
     PRIMARY KEY (org, account, month)
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX ledger_balances_of_month ON ledger_balances (month, org);
+
 -- What calls were charged, ever, those included whose charge waits or was given back.
 CREATE TABLE ledger_charged (
     org     BLOB NOT NULL PRIMARY KEY,
@@ -115,5 +117,6 @@ CREATE TABLE billing_lines (
     calls    INTEGER NOT NULL,
     PRIMARY KEY (org, month, project, provider, model, bucket)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX billing_lines_of_month ON billing_lines (month, org);
 -- No call of the operator's credentials was made before.
 INSERT INTO watermarks (projection, seq) SELECT 'billing_lines', MIN(seq) FROM watermarks;

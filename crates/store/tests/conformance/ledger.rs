@@ -422,7 +422,7 @@ pub(crate) async fn what_ends_after_the_close_is_billed_later(bench: Bench) {
         assert_eq!(balances.of(Account::Revenue), NanoUsd(-revenue));
     }
     assert_eq!(billing::first_month(&mut conn).await.unwrap(), Some(month));
-    let unbilled = billing::unbilled(&mut conn, month, 5).await.unwrap();
+    let unbilled = billing::unbilled(&mut conn, month, None, 5).await.unwrap();
     assert_eq!(unbilled, [world.org]);
     drop(conn);
     store.close().await;
