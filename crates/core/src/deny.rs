@@ -248,6 +248,8 @@ pub enum Deny {
         what: String,
         /// It is a model, and a price that the organization sets for it would let it pass.
         can_be_priced: bool,
+        /// Whose credential would have served.
+        source: Source,
     },
     /// Under a budget of the money that calls move, one that does not say how much it moves.
     UnknownAmount {

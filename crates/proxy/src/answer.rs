@@ -137,6 +137,8 @@ pub(crate) struct AnswerBody {
     inner: Incoming,
     lease: Option<Lease>,
     decoder: Option<Decoder>,
+    /// What was read already and comes first, as the upstream sent it.
+    front: Option<Bytes>,
     /// No further frame will come: the end, or an error.
     ended: bool,
 }
@@ -158,10 +160,17 @@ impl AnswerBody {
             inner,
             lease: Some(lease),
             decoder: None,
+            front: None,
             ended: false,
         };
         body.release_at_end();
         body
+    }
+
+    /// Puts back what was read, to be read again before the rest.
+    pub(crate) fn unread(&mut self, read: Bytes) {
+        self.ended = false;
+        self.front = Some(read).filter(|read| !read.is_empty());
     }
 
     /// Whether all of the upstream's bytes are there. The announced length tells it even where the end itself is still to come, as
@@ -209,6 +218,13 @@ impl Body for AnswerBody {
                 Ok(None) => {}
                 Err(error) => return self.fail(error),
             }
+            if let Some(front) = self.front.take() {
+                match &mut self.decoder {
+                    None => return Poll::Ready(Some(Ok(Frame::data(front)))),
+                    Some(decoder) => decoder.feed(front),
+                }
+                continue;
+            }
             let frame = match ready!(Pin::new(&mut self.inner).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return self.fail(error.into()),
@@ -235,13 +251,13 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_none() && (self.ended || self.is_received())
+        self.decoder.is_none() && self.front.is_none() && (self.ended || self.is_received())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.decoder {
-            Some(_) => SizeHint::default(),
-            None => self.inner.size_hint(),
+        match (&self.decoder, &self.front) {
+            (None, None) => self.inner.size_hint(),
+            _ => SizeHint::default(),
         }
     }
 }

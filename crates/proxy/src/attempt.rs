@@ -1,4 +1,7 @@
-//! Steps 8 to 13 as one attempt: one hold, one intent, one upstream request, one outcome.
+//! Steps 8 to 13 as one attempt: one hold, one intent, one upstream request, one outcome. Where a pooled credential fails before the
+//! client has got anything, the next one is tried: another intent under the same hold, and one charge.
+
+mod failover;
 
 use std::sync::Arc;
 
@@ -6,6 +9,7 @@ use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 use keystore_core::Deny;
 use keystore_core::ids::RequestId;
+use keystore_core::pool::{FIRST_PAUSE, Outcome};
 use keystore_core::record::Ending;
 use keystore_store::failpoint;
 
@@ -15,13 +19,14 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::health::Pass;
-use crate::inject::{self, BuildParts, Built, Outgoing};
+use crate::inject::{self, BuildParts, Built, Needles, Outgoing};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
 use crate::refuse::{ProxyError, Refusal};
 use crate::relay::{self, Answer};
-use crate::reserve::{Asked, Reservation, Reserved};
+use crate::reserve::{Asked, Reservation, Reserved, Rest};
+use crate::resolve::Served;
 use crate::settle::End;
 use crate::upstream::{Client, Lease};
 use crate::{Body, Proxy, Trail};
@@ -33,7 +38,8 @@ pub(crate) struct Exchange {
     pub(crate) headers: HeaderMap,
     pub(crate) permit: Permit,
     pub(crate) credential: Arc<ReadyCredential>,
-    pub(crate) pass: Pass,
+    /// Until it is known how the host behaves.
+    pub(crate) pass: Option<Pass>,
 }
 
 impl Proxy {
@@ -43,11 +49,12 @@ impl Proxy {
         self: &Arc<Self>,
         permit: Permit,
         admission: Admission,
-        credential: Arc<ReadyCredential>,
+        served: Served,
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
-        let pass = self.pass(&permit, &credential)?;
+        let mut permit = permit;
+        let (Served { credential, place }, pass) = self.way(&mut permit, served).await?;
         let method = request.method().clone();
         let (headers, body) = request.into_parts();
         let asked = Asked {
@@ -56,16 +63,18 @@ impl Proxy {
             headers: &headers,
             body,
         };
-        let reserved = self.reserve(&permit, admission, &credential, asked).await?;
+        let reserved = self
+            .reserve(&permit, admission, (&credential, place), asked)
+            .await?;
         trail.attempted = true;
-        let metered = reserved.meter.is_some();
+        let metered = reserved.rest.meter.is_some();
         let exchange = Exchange {
             request: trail.request,
             method,
             headers,
             permit,
             credential,
-            pass,
+            pass: Some(pass),
         };
         // On the heap, so that the request's own future is small, and so that it can go on without it.
         let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
@@ -76,72 +85,184 @@ impl Proxy {
         }
     }
 
+    /// A way to the host of a call: past its circuit, at another pooled credential where that of the first is open.
+    async fn way(self: &Arc<Self>, permit: &mut Permit, mut served: Served) -> Result<(Served, Pass), Deny> {
+        let mut tried = Vec::new();
+        loop {
+            let deny = match self.pass(permit, &served.credential) {
+                Ok(pass) => return Ok((served, pass)),
+                Err(deny) => deny,
+            };
+            let Some(mut place) = served.place.take() else {
+                return Err(deny);
+            };
+            place.shows(Outcome::Failed { pause: None });
+            tried.push(place.member());
+            drop(place);
+            served = match Box::pin(self.next_member(permit, &tried)).await {
+                Ok(served) => served,
+                Err(_) => return Err(deny),
+            };
+        }
+    }
+
     async fn exchange(
+        self: Arc<Self>,
+        mut exchange: Exchange,
+        reserved: Reserved,
+    ) -> Result<Response<Body>, Refusal> {
+        if exchange.permit.pool.is_some() {
+            return Box::pin(self.exchange_pooled(exchange, reserved)).await;
+        }
+        let Reserved {
+            mut reservation,
+            body,
+            rest,
+        } = reserved;
+        match self.dial(&mut exchange, &mut reservation, body).await {
+            Ok(dialled) => self.relay(exchange, dialled, reservation, rest).await,
+            Err(stop) => Err(stop.end(reservation, exchange)),
+        }
+    }
+
+    /// As [`Proxy::exchange`], with other members of the pool in the place of one that fails.
+    async fn exchange_pooled(
         self: Arc<Self>,
         mut exchange: Exchange,
         reserved: Reserved,
     ) -> Result<Response<Body>, Refusal> {
         let Reserved {
             mut reservation,
-            body,
-            meter,
-            stream,
-            output_cap,
-            left,
+            mut body,
+            rest,
         } = reserved;
-        let mut leash = Leash::new(&self, &exchange.permit, &exchange.credential);
-        let built = match self.build(&mut exchange, body.length()).await {
+        let mut tried = Vec::new();
+        loop {
+            let again = body.copy().map(|body| (body, exchange.headers.clone()));
+            let dialled = self.dial(&mut exchange, &mut reservation, body).await;
+            let (outcome, stop) = match dialled {
+                Err(stop) => (stop.shows(), stop),
+                Ok(dialled) => {
+                    let Dialled {
+                        response,
+                        needles,
+                        leash,
+                    } = dialled;
+                    match failover::served(response, exchange.permit.provider()).await {
+                        Ok(response) => {
+                            reservation.shows(Outcome::Answered);
+                            let dialled = Dialled {
+                                response,
+                                needles,
+                                leash,
+                            };
+                            return self.relay(exchange, dialled, reservation, rest).await;
+                        }
+                        Err(outcome) => (Some(outcome), Stop::of_member(outcome, &exchange, &self)),
+                    }
+                }
+            };
+            tried.push(exchange.credential.id);
+            if let Some(outcome) = outcome {
+                reservation.shows(outcome);
+            }
+            if outcome == Some(Outcome::KeyRefused) {
+                self.note_bad_key(&exchange.permit, &exchange.credential);
+            }
+            let Some((copy, headers)) = again.filter(|_| outcome.is_some()) else {
+                return Err(stop.end(reservation, exchange));
+            };
+            let served = match self.next_member(&mut exchange.permit, &tried).await {
+                Ok(served) => self.way(&mut exchange.permit, served).await,
+                Err(deny) => Err(deny),
+            };
+            let Ok((Served { credential, place }, pass)) = served else {
+                return Err(stop.end(reservation, exchange));
+            };
+            let names = (exchange.request, &exchange.method);
+            reservation = reservation
+                .again(&exchange.permit, (&credential, place), names)
+                .await?;
+            (body, exchange.headers) = (copy, headers);
+            (exchange.credential, exchange.pass) = (credential, Some(pass));
+        }
+    }
+
+    /// From the opened credential to the head of the answer.
+    async fn dial(
+        self: &Arc<Self>,
+        exchange: &mut Exchange,
+        reservation: &mut Reservation,
+        body: OutgoingBody,
+    ) -> Result<Dialled, Stop> {
+        let mut leash = Leash::new(self, &exchange.permit, &exchange.credential);
+        let built = match self.build(exchange, body.length()).await {
             Ok(built) => built,
-            Err(refusal) => return Err(end(reservation, Ending::NotSent, refusal)),
+            Err(refusal) => return Err(Stop::Refused(Ending::NotSent, refusal)),
         };
         let Exchange {
-            request,
-            permit,
-            credential,
-            pass,
-            ..
-        } = exchange;
+            permit, credential, ..
+        } = &*exchange;
         let client = self
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
-        let lease = match self.connect(&client).await {
-            Ok(lease) => lease,
-            Err(error) => return Err(failed(reservation, pass, &permit, error)),
-        };
+        let lease = self.connect(&client).await.map_err(Stop::Failed)?;
         // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made.
         if let Err(deny) = leash.confirm().await {
-            return Err(end(reservation, Ending::NotSent, deny.into()));
+            return Err(Stop::Refused(Ending::NotSent, deny.into()));
+        }
+        if permit
+            .pool
+            .as_ref()
+            .is_some_and(|pool| !self.pools.is_current(pool))
+        {
+            return Err(Stop::Failed(ForwardError::Stale));
         }
         reservation.sending();
         let agent = Arc::clone(leash.agent());
         let is_current = || agent.is_current();
-        let sending = self.send(&reservation, (&client, lease), built.request, body, &is_current);
+        let sending = self.send(reservation, (&client, lease), built.request, body, &is_current);
         let sent = tokio::select! {
             biased;
             sent = sending => sent,
             deny = leash.ended() => {
                 leash.count_cut();
-                return Err(end(reservation, Ending::Revoked, deny.into()));
+                return Err(Stop::Refused(Ending::Revoked, deny.into()));
             }
         };
-        let response = match sent {
-            Ok(response) => response,
-            Err(error) => return Err(failed(reservation, pass, &permit, error)),
-        };
-        pass.answered(response.status());
+        let response = sent.map_err(Stop::Failed)?;
+        if let Some(pass) = exchange.pass.take() {
+            pass.answered(response.status());
+        }
         reservation.answered(response.status().as_u16());
-        let needles = built.needles;
+        Ok(Dialled {
+            response,
+            needles: built.needles,
+            leash,
+        })
+    }
+
+    async fn relay(
+        self: Arc<Self>,
+        exchange: Exchange,
+        dialled: Dialled,
+        reservation: Reservation,
+        rest: Rest,
+    ) -> Result<Response<Body>, Refusal> {
+        let Exchange {
+            request,
+            permit,
+            credential,
+            ..
+        } = exchange;
         let answer = Answer {
             request,
             permit,
             credential,
-            response,
-            needles,
-            meter,
-            stream,
-            output_cap,
-            left,
-            leash,
+            response: dialled.response,
+            needles: dialled.needles,
+            rest,
+            leash: dialled.leash,
         };
         relay::relay(self, answer, reservation).await
     }
@@ -201,6 +322,55 @@ impl Proxy {
     }
 }
 
+/// The head of an answer, with what goes with it.
+struct Dialled {
+    response: Response<AnswerBody>,
+    needles: Needles,
+    leash: Leash,
+}
+
+/// Why there is no answer.
+enum Stop {
+    /// The call is refused.
+    Refused(Ending, Refusal),
+    /// The upstream, or the way to it, failed.
+    Failed(ForwardError),
+}
+
+impl Stop {
+    /// What a client is told where no member of the pool is left.
+    fn of_member(outcome: Outcome, exchange: &Exchange, proxy: &Proxy) -> Self {
+        let provider = exchange.permit.provider().slug.to_string();
+        let deny = match outcome {
+            Outcome::Limited { retry_after } => Deny::PoolBusy {
+                provider,
+                resets_at: proxy.clock.now().plus(retry_after.unwrap_or(FIRST_PAUSE)),
+            },
+            _ => Deny::NoPoolCredential { provider },
+        };
+        Self::Refused(Ending::FailedOver, deny.into())
+    }
+
+    /// What it shows of a pooled credential, where the call may go on with another one: nothing was carried out.
+    const fn shows(&self) -> Option<Outcome> {
+        match self {
+            Self::Failed(ForwardError::NotSent { is_ours: false, .. }) => {
+                Some(Outcome::Failed { pause: None })
+            }
+            Self::Failed(ForwardError::Stale) => Some(Outcome::Unknown),
+            _ => None,
+        }
+    }
+
+    /// Settles the call.
+    fn end(self, reservation: Reservation, exchange: Exchange) -> Refusal {
+        match self {
+            Self::Refused(ending, refusal) => end(reservation, ending, refusal),
+            Self::Failed(error) => failed(reservation, exchange.pass, &exchange.permit, error),
+        }
+    }
+}
+
 /// Settles a call that ends with a refusal.
 fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
     let code = Some(refusal.code().as_str());
@@ -214,8 +384,10 @@ fn end(reservation: Reservation, ending: Ending, refusal: Refusal) -> Refusal {
 }
 
 /// Settles a call that brought no answer.
-fn failed(reservation: Reservation, pass: Pass, permit: &Permit, error: ForwardError) -> Refusal {
-    pass.failed(&error);
+fn failed(reservation: Reservation, pass: Option<Pass>, permit: &Permit, error: ForwardError) -> Refusal {
+    if let Some(pass) = pass {
+        pass.failed(&error);
+    }
     let provider = permit.provider().slug.to_string();
     match error {
         ForwardError::NotSent { reason, .. } => end(

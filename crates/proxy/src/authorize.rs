@@ -5,13 +5,14 @@ use std::sync::Arc;
 use keystore_catalog::{Billing, Operation, OperationMatch, ProviderRef, UsageShape};
 use keystore_core::Deny;
 use keystore_core::deny::Malformed;
-use keystore_core::policy::Access;
+use keystore_core::policy::{Access, Source};
 
 use crate::Proxy;
 use crate::authenticate::Caller;
 use crate::budgets;
 use crate::cache::{Agent, ReadyGrant};
 use crate::parse::CleanRequest;
+use crate::pools::Pool;
 use crate::route::Target;
 
 /// An agent, a provider that it may use, and the operation it asks for.
@@ -22,6 +23,8 @@ pub(crate) struct Permit {
     pub(crate) target: Target,
     /// For whom it is made, where the agent must say so.
     pub(crate) end_user: Option<String>,
+    /// The pool that serves it, if one does.
+    pub(crate) pool: Option<Arc<Pool>>,
     grant: usize,
 }
 
@@ -59,6 +62,22 @@ impl Permit {
         &self.grant().provider
     }
 
+    /// Whose credential serves it.
+    pub(crate) fn source(&self) -> Source {
+        match self.pool {
+            None => Source::Byok,
+            Some(_) => Source::Marketplace,
+        }
+    }
+
+    /// How it is billed. What a vendor bills in another way is sold by the call, or not at all.
+    pub(crate) fn billing(&self) -> Billing {
+        match (self.operation.billing, self.source()) {
+            (Billing::External, Source::Marketplace) => Billing::PerCall,
+            (billing, _) => billing,
+        }
+    }
+
     /// The operation as the provider's file describes it, if it does.
     pub(crate) fn known(&self) -> Option<&Operation> {
         self.provider().operations.get(self.operation.number?)
@@ -72,6 +91,14 @@ impl Permit {
     /// The price row, where the request does not name a model.
     pub(crate) fn price_model(&self) -> Option<&str> {
         self.known()?.price_model.as_deref()
+    }
+}
+
+impl Permit {
+    /// By which row a call is priced that names no model. What the vendor bills in another way is sold by the operation's own name.
+    pub(crate) fn price_row(&self) -> Option<&str> {
+        let named = self.pool.as_ref().map(|_| self.operation_name());
+        self.price_model().or(named)
     }
 }
 
@@ -107,6 +134,7 @@ impl Proxy {
         Ok(Permit {
             end_user: budgets::end_user(&agent, request.headers())?,
             operation: operation.into(),
+            pool: None,
             agent,
             target,
             grant,

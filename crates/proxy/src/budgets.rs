@@ -2,8 +2,9 @@
 
 use http::HeaderMap;
 use keystore_core::budget::{Applied, BudgetTerms};
+use keystore_core::deny::BudgetExceeded;
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{BudgetMode, Call, Each, MAX_END_USER, Unit};
+use keystore_core::policy::{BudgetMode, Call, CreditPolicy, Each, MAX_END_USER, Unit};
 use keystore_core::price::{BoundInput, ModelPrice, Terms};
 use keystore_core::{Deny, NanoUsd};
 use keystore_vault::policy_sha256;
@@ -47,12 +48,22 @@ impl Permit {
     pub(crate) fn budgets(&self, models: &[&str]) -> Vec<Applied<'_>> {
         let call = Call {
             provider: &self.provider().slug,
-            source: self.grant().grant.source,
+            source: self.source(),
             models,
             end_user: self.end_user.as_deref(),
         };
         let budgets = self.agent.budgets.iter();
         budgets.filter_map(|terms| applied(terms, &call)).collect()
+    }
+}
+
+impl Permit {
+    /// That a budget, or the credit, does not afford the call.
+    pub(crate) fn exceeded(&self, exceeded: BudgetExceeded) -> Deny {
+        match exceeded.budget == CreditPolicy::counter(self.agent.policy.org) {
+            true => Deny::InsufficientCredit(exceeded),
+            false => Deny::BudgetExceeded(exceeded),
+        }
     }
 }
 

@@ -18,7 +18,7 @@ use keystore_store::{Store, policies};
 use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
-pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, ready};
+pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, ready};
 pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;
@@ -39,7 +39,7 @@ pub(crate) struct Agents {
     store: Store,
     policy_mac: PolicyMac,
     counters: Arc<Counters>,
-    limits: Limits,
+    limits: Arc<Limits>,
     reached: Reached,
 }
 
@@ -53,13 +53,13 @@ impl Agents {
             store,
             policy_mac,
             counters,
-            limits: Limits::default(),
+            limits: Arc::default(),
             reached: Reached::default(),
         })
     }
 
     /// What is learned of the vendors' limits.
-    pub(crate) fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.limits
     }
 

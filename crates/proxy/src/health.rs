@@ -87,7 +87,7 @@ impl Proxy {
             provider: provider(),
             alias: alias.to_owned(),
         })?;
-        let learned = &permit.grant().learned;
+        let learned = &credential.learned;
         let entry = learned
             .circuits
             .enter(host, self.clock.boottime())
@@ -99,7 +99,7 @@ impl Proxy {
         Ok(Pass {
             proxy: Arc::clone(self),
             learned: Arc::clone(learned),
-            org: permit.agent.policy.org,
+            org: credential.org,
             credential: credential.id,
             provider: permit.provider().label(),
             entry: Some(entry),

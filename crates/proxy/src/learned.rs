@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use keystore_core::Micros;
 use keystore_core::ids::CredentialId;
+use keystore_core::pool::Quota;
 
 use crate::health::Circuits;
 use crate::lock::lock;
@@ -73,18 +74,18 @@ impl Limits {
 }
 
 impl Learned {
-    /// Looks at the head of an answer, unless one was looked at a moment ago. `uptime` is boot time.
+    /// Looks at the head of an answer, unless one was looked at a moment ago; says whether something was learned. `uptime` is boot time.
     pub(crate) fn observe(
         &self,
         status: StatusCode,
         headers: &HeaderMap,
         uptime: Duration,
         now: impl Fn() -> Micros,
-    ) {
+    ) -> bool {
         let uptime_ms = u64::try_from(uptime.as_millis()).unwrap_or(u64::MAX);
         let is_limited = status == StatusCode::TOO_MANY_REQUESTS;
         if uptime_ms < self.not_before_ms.load(Ordering::Relaxed) && !is_limited {
-            return;
+            return false;
         }
         let next = uptime_ms.saturating_add(u64::try_from(EVERY.as_millis()).unwrap_or(1_000));
         self.not_before_ms.store(next, Ordering::Relaxed);
@@ -94,7 +95,7 @@ impl Learned {
             .collect();
         let pause = is_limited.then(|| pause(headers)).flatten();
         if said.is_empty() && pause.is_none() {
-            return;
+            return false;
         }
         let now = now();
         let mut limits = lock(&self.limits);
@@ -112,6 +113,33 @@ impl Learned {
         {
             limit.resets_at = Some(now.plus(pause));
         }
+        true
+    }
+
+    /// What is left of the limits that are known, for a pool to choose by. `uptime` is boot time.
+    pub(crate) fn quotas(&self, now: Micros, uptime: Duration) -> Vec<Quota> {
+        let limits = lock(&self.limits);
+        let quotas = limits.values().filter_map(|limit| {
+            Some(Quota {
+                counts_requests: limit.subject.starts_with("requests"),
+                limit: limit.limit,
+                remaining: limit.remaining?,
+                resets_at: limit.resets_at.map(|at| uptime + at.since(now)),
+            })
+        });
+        quotas.collect()
+    }
+}
+
+/// Takes what a vendor says of an account's limits out of an answer: of a pooled credential they are not the customer's.
+pub(crate) fn conceal(headers: &mut HeaderMap) {
+    let said: Vec<_> = headers
+        .keys()
+        .filter(|name| part_of(name.as_str()).is_some() || name.as_str().starts_with("retry-after"))
+        .cloned()
+        .collect();
+    for name in said {
+        headers.remove(name);
     }
 }
 
@@ -232,7 +260,7 @@ fn go_duration(text: &str) -> Option<Duration> {
 }
 
 /// How long a 429 asks to wait: `retry-after-ms`, else `retry-after` in seconds.
-fn pause(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn pause(headers: &HeaderMap) -> Option<Duration> {
     let number = |name: &str| {
         let text = headers.get(name)?.to_str().ok()?;
         text.trim()

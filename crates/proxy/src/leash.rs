@@ -2,7 +2,9 @@
 //!
 //! A call holds the agent that it was permitted with. When something that the agent was made from changes, the call looks again
 //! and either goes on under the agent as it is now, or ends with the reason why it may not. A rotated credential does not end a
-//! call; one that was disabled or deleted does, and so does a grant that names another one. What the end of a token, an agent
+//! call; one that was disabled or deleted does, and so does a grant that names another one, unless the grant was moved between the
+//! customer's own credential and the pool: then calls end where they began. A pooled credential that is taken out of its pool ends no call
+//! either. What the end of a token, an agent
 //! or a credential needs is no change but a clock: it is looked at while anything of the three has an end.
 //!
 //! Which models and addresses an agent may use is asked when a call begins, not again.
@@ -11,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_catalog::ProviderRef;
-use keystore_core::policy::Access;
+use keystore_core::policy::{Access, Source};
 use keystore_core::{Deny, Micros};
 
 use crate::Proxy;
@@ -27,6 +29,7 @@ pub(crate) struct Leash {
     agent: Running,
     provider: ProviderRef,
     access: Access,
+    source: Source,
     credential: Arc<ReadyCredential>,
 }
 
@@ -38,6 +41,7 @@ impl Leash {
             agent: Running::under(&permit.agent),
             provider: permit.provider().clone(),
             access: permit.operation.access,
+            source: permit.source(),
             credential: Arc::clone(credential),
         }
     }
@@ -58,8 +62,9 @@ impl Leash {
             return Ok(());
         }
         self.look_again().await?;
-        let current = self.grant().and_then(ReadyGrant::version);
-        match current == Some((self.credential.id, self.credential.version)) {
+        let id = self.credential.id;
+        let current = self.grant().and_then(|grant| grant.version(id));
+        match self.source == Source::Marketplace || current == Some(self.credential.version) {
             true => Ok(()),
             false => Err(Deny::AuthStale),
         }
@@ -97,9 +102,16 @@ impl Leash {
         let ends = [
             self.agent.token.expires_at,
             self.agent.policy.expires_at,
-            self.grant().and_then(ReadyGrant::credential_expires_at),
+            self.credential_expires_at(self.grant()),
         ];
         ends.into_iter().flatten().min()
+    }
+
+    fn credential_expires_at(&self, grant: Option<&ReadyGrant>) -> Option<Micros> {
+        match self.source {
+            Source::Byok => grant?.expires_at(self.credential.id),
+            Source::Marketplace => self.credential.expires_at,
+        }
     }
 
     /// Asks whether the agent as it is now permits the call, and if so goes on under that. If not, the call stays among those of the
@@ -130,10 +142,20 @@ impl Leash {
                 access: self.access,
             });
         }
-        if grant.version().map(|(id, _)| id) != Some(self.credential.id) {
-            return Err(Deny::CredentialMissing { provider: provider() });
+        match self.source {
+            Source::Byok if grant.version(self.credential.id).is_none() => {
+                return Err(Deny::CredentialMissing { provider: provider() });
+            }
+            Source::Marketplace if !grant.may_use_pool() => {
+                return Err(Deny::ProviderNotGranted { provider: provider() });
+            }
+            Source::Marketplace => agent.check_enabled(&self.provider.slug)?,
+            Source::Byok => {}
         }
-        if grant.credential_expires_at().is_some_and(|at| at <= now) {
+        if self
+            .credential_expires_at(Some(grant))
+            .is_some_and(|at| at <= now)
+        {
             return Err(Deny::CredentialExpired {
                 provider: provider(),
                 credential: self.credential.name.clone(),

@@ -26,6 +26,7 @@ pub mod notices;
 mod outlive;
 mod panics;
 pub mod parse;
+mod pools;
 pub mod prices;
 mod probe;
 mod propagation;
@@ -51,6 +52,7 @@ use std::sync::Arc;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use keystore_core::ids::RequestId;
+use keystore_core::pool::MemberStatus;
 use keystore_core::record::Refusal as RefusalRecord;
 use keystore_core::{Clock, IdSource};
 use keystore_store::{Recovery, Store};
@@ -73,6 +75,7 @@ use crate::notices::Notices;
 use crate::outlive::Afterlife;
 pub use crate::panics::{Panicked, caught};
 use crate::parse::AllowedHosts;
+use crate::pools::Pools;
 pub use crate::probe::{ProbeOutcome, ProbeTarget};
 pub use crate::propagation::Propagation;
 use crate::refuse::{ProxyError, Refusal, RefusalContext};
@@ -95,6 +98,7 @@ pub struct Proxy {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     agents: Arc<Agents>,
+    pools: Arc<Pools>,
     counters: Arc<Counters>,
     upstreams: Arc<Upstreams>,
     notices: Notices,
@@ -156,7 +160,9 @@ impl Proxy {
         let counters = Arc::new(Counters::default());
         counters.restore(clock.now(), &recovery);
         let upstreams = Arc::new(Upstreams::new(&config)?);
-        let agents = Agents::new(store.clone(), policy_mac, Arc::clone(&counters));
+        let agents = Agents::new(store.clone(), policy_mac.clone(), Arc::clone(&counters));
+        let limits = Arc::clone(agents.limits());
+        let pools = Pools::new(store.clone(), policy_mac, limits, Arc::clone(&clock));
         agents.listen(Arc::clone(&upstreams));
         let afterlife = Afterlife {
             tasks: TaskTracker::new(),
@@ -173,6 +179,7 @@ impl Proxy {
             clock,
             ids,
             agents,
+            pools,
             counters,
             upstreams,
             metrics: Metrics::default(),
@@ -235,10 +242,10 @@ impl Proxy {
         let caller = self.authenticate(&request, target).await?;
         trail.caller(&caller);
         caller.check(self.clock.now(), request.peer().ip())?;
-        let permit = self.authorize(caller, &request)?;
+        let mut permit = self.authorize(caller, &request)?;
         trail.permit(&permit);
         let admission = self.admit(&permit)?;
-        let credential = self.resolve(&permit).await?;
+        let credential = self.resolve(&mut permit).await?;
         self.attempt(permit, admission, credential, request, trail).await
     }
 
@@ -281,6 +288,11 @@ impl Proxy {
     /// What a credential's vendor said of its limits.
     pub fn limits_of(&self, credential: keystore_core::ids::CredentialId) -> Vec<LearnedLimit> {
         self.agents.limits().known(credential)
+    }
+
+    /// How the pool of a provider does, and how many calls wait there; nothing where no call was made since the start.
+    pub fn pool_status(&self, provider: &str) -> (Vec<MemberStatus>, usize) {
+        self.pools.status(provider)
     }
 
     /// What is counted.

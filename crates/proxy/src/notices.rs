@@ -119,9 +119,10 @@ impl Proxy {
 
     /// The vendor refused `credential`.
     pub(crate) fn note_bad_key(&self, permit: &Permit, credential: &ReadyCredential) {
-        if !permit.grant().is_known_bad() {
+        let is_known = permit.pool.is_none() && permit.grant().is_known_bad();
+        if !is_known {
             self.notices.add(Notice::RefusedKey(RefusedKey {
-                org: permit.agent.policy.org,
+                org: credential.org,
                 credential: credential.id,
                 version: credential.version,
             }));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use keystore_catalog::{PriceRef, ProviderRef};
 use keystore_core::Micros;
-use keystore_core::policy::{OwnPrice, Source};
+use keystore_core::policy::OwnPrice;
 
 use crate::authorize::Permit;
+use crate::pools::{Offer, Pool};
 
 /// The price of `model` at a time, and the organization's own that is in it, where `own` has one for it.
 pub fn find<'a>(
@@ -29,10 +30,15 @@ pub fn find<'a>(
 impl Permit {
     /// The price of a model for this call. An organization's own prices are those of its own keys.
     pub(crate) fn find_price(&self, model: &str, at: Micros) -> Option<PriceRef> {
-        let own: &[OwnPrice] = match self.grant().grant.source {
-            Source::Byok => &self.agent.own_prices,
-            Source::Marketplace => &[],
-        };
-        find(own, self.provider(), model, at).0
+        match &self.pool {
+            None => find(&self.agent.own_prices, self.provider(), model, at).0,
+            Some(pool) => Some(self.offer(pool, model, at)?.price.clone()),
+        }
+    }
+
+    /// What the pool sells a model for.
+    pub(crate) fn offer(&self, pool: &Pool, model: &str, at: Micros) -> Option<Arc<Offer>> {
+        pool.selling
+            .find(self.agent.policy.org, self.provider(), model, at)
     }
 }

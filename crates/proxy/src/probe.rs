@@ -76,7 +76,7 @@ impl Proxy {
     pub async fn probe(self: &Arc<Self>, target: &ProbeTarget) -> Result<(ProbeOutcome, Option<u16>), Deny> {
         let row = &target.credential;
         let provider = &*target.provider;
-        let credential = cache::ready(&self.vault, target.org, row)
+        let credential = cache::ready(&self.vault, target.org, row, self.agents.limits().of(row.id))
             .await
             .map_err(|error| unusable(&error, &row.name))?;
         let opened = self.open(&credential).await?;

@@ -24,9 +24,9 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-keystore-request-i
 pub const ERROR: HeaderName = HeaderName::from_static("x-keystore-error");
 /// Read by the SDKs of OpenAI and Anthropic before they retry by themselves.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+pub(crate) const RATE_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+pub(crate) const RATE_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+pub(crate) const RATE_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 

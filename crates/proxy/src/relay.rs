@@ -17,17 +17,18 @@ use http::header::CONTENT_LENGTH;
 use http::response::Parts;
 use http::{HeaderMap, Response};
 use keystore_core::ids::RequestId;
+use keystore_core::policy::Source;
 use keystore_core::record::Ending;
 
-use crate::admit::RateLeft;
 use crate::answer::{self, AnswerBody};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::inject::Needles;
+use crate::learned;
 use crate::leash::Leash;
-use crate::meter::{Framing, Meter, MeterSetup};
+use crate::meter::{Framing, Meter};
 use crate::refuse::{ProxyError, Refusal};
-use crate::reserve::Reservation;
+use crate::reserve::{Reservation, Rest};
 use crate::response::{self, Marks};
 use crate::settle::End;
 use crate::{Body, Proxy};
@@ -47,11 +48,7 @@ pub(crate) struct Answer {
     pub(crate) credential: Arc<ReadyCredential>,
     pub(crate) response: Response<AnswerBody>,
     pub(crate) needles: Needles,
-    pub(crate) meter: Option<MeterSetup>,
-    /// The request asked for a stream.
-    pub(crate) stream: bool,
-    pub(crate) output_cap: Option<u64>,
-    pub(crate) left: Option<RateLeft>,
+    pub(crate) rest: Rest,
     pub(crate) leash: Leash,
 }
 
@@ -81,22 +78,34 @@ pub(crate) async fn relay(
         credential,
         response,
         needles,
-        meter,
-        stream,
-        output_cap,
-        left,
+        rest:
+            Rest {
+                meter,
+                stream,
+                output_cap,
+                left,
+            },
         leash,
     } = answer;
-    permit.grant().learned.observe(
+    let looked = credential.learned.observe(
         response.status(),
         response.headers(),
         proxy.clock.boottime(),
         || proxy.clock.now(),
     );
+    if let Some(pool) = permit.pool.as_ref().filter(|_| looked) {
+        let quotas = credential
+            .learned
+            .quotas(proxy.clock.now(), proxy.clock.boottime());
+        pool.queue.learn(credential.id, &quotas);
+    }
     let Ok(response) = answer::clean(response, permit.provider(), &needles) else {
         return Err(undecodable(reservation, &permit));
     };
     let (mut head, body) = response.into_parts();
+    if permit.source() == Source::Marketplace {
+        learned::conceal(&mut head.headers);
+    }
     let framing = Framing::of(&head.headers);
     if framing == Framing::Events && meter.is_some_and(|setup| setup.hide_usage_chunk) {
         // An event will be taken out.
@@ -113,7 +122,7 @@ pub(crate) async fn relay(
     let cleaned = Cleaned {
         marks: Marks {
             request,
-            source: permit.grant().grant.source,
+            source: permit.source(),
             left,
             output_cap,
             cost: None,

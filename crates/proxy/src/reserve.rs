@@ -17,6 +17,7 @@ use keystore_catalog::{Billing, PriceRef};
 use keystore_core::budget::Amounts;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::policy::Source;
+use keystore_core::pool::Outcome;
 use keystore_core::record::{Ending, HeldBudget, Intent, Topup};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, JournalError, failpoint};
@@ -24,7 +25,6 @@ use keystore_wire::problem::Code;
 use uuid::Uuid;
 
 use self::growth::Growth;
-use self::plan::Plan;
 pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft, Run};
@@ -33,8 +33,9 @@ use crate::budgets::Limited;
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
 use crate::meter::{Meter, MeterSetup};
+use crate::pools::Place;
 use crate::probe::{ProbeRequest, ProbeTarget};
-use crate::settle::{Charge, End};
+use crate::settle::{Charge, End, Sale};
 use crate::watch::Watched;
 
 /// The longest path that a record keeps, in bytes.
@@ -58,6 +59,12 @@ pub(crate) struct Open {
     pub(crate) growth: Option<Growth>,
     /// Its places in the rates, until it is settled.
     pub(crate) run: Option<Run>,
+    /// Its place at the pool, until it is settled.
+    pub(crate) place: Option<Place>,
+    /// What it is sold for, of a call with a pooled credential.
+    pub(crate) sale: Option<Sale>,
+    /// The model that was asked for.
+    pub(crate) model: Option<String>,
     /// Who is told what it cost, where a rule against abuse asks.
     pub(crate) watched: Option<Arc<Watched>>,
     pub(crate) request_bytes: u64,
@@ -81,6 +88,11 @@ pub(crate) struct Reservation {
 pub(crate) struct Reserved {
     pub(crate) reservation: Reservation,
     pub(crate) body: OutgoingBody,
+    pub(crate) rest: Rest,
+}
+
+/// What the relay of an answer needs to know of its request.
+pub(crate) struct Rest {
     /// How to read the usage; `None` where there is nothing to read.
     pub(crate) meter: Option<MeterSetup>,
     /// The request asked for a stream.
@@ -96,11 +108,11 @@ impl Proxy {
         self: &Arc<Self>,
         permit: &Permit,
         mut admission: Admission,
-        credential: &ReadyCredential,
+        (credential, place): (&ReadyCredential, Option<Place>),
         request: Asked<'_>,
     ) -> Result<Reserved, Deny> {
         let now = self.clock.now();
-        let asked = (request.id, request.method.clone());
+        let names = (request.id, request.method);
         let plan = self.plan(permit, request, now).await?;
         if let Err(deny) = admission.count_tokens(self.arrival(), plan.tokens) {
             self.counters.settle(&plan.budgets, &Amounts::NONE);
@@ -108,7 +120,12 @@ impl Proxy {
         }
         let (run, left) = admission.keep();
         let attempt = AttemptId::new(self.ids.next());
-        let intent = intent(permit, credential, &asked, now, attempt, &plan);
+        let held = Holding {
+            model: plan.model.as_deref(),
+            hold: plan.hold,
+            budgets: &plan.budgets,
+        };
+        let intent = intent(permit, credential, names, (now, attempt), held);
         // Taken before the first await, like the guard that settles it.
         let durability = self.durability(intent.source);
         let written = self.store.journal().intent(&intent, durability);
@@ -118,7 +135,8 @@ impl Proxy {
                 attempt,
                 began: self.clock.boottime(),
                 provider: permit.provider().label(),
-                billing: permit.operation.billing,
+                billing: permit.billing(),
+                sale: permit.sale(plan.model.as_deref(), now),
                 price: plan.price,
                 asked: plan.asked,
                 growth: Growth::of(permit, plan.limited, &plan.budgets, plan.hold),
@@ -126,9 +144,11 @@ impl Proxy {
                 limited: plan.limited,
                 hold: plan.hold,
                 run: Some(run),
+                place,
                 watched: permit.agent.watched.clone(),
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
+                model: plan.model,
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -137,10 +157,12 @@ impl Proxy {
         Ok(Reserved {
             reservation: reservation.once(written).await?,
             body: plan.body,
-            meter: plan.meter,
-            stream: plan.stream,
-            output_cap: plan.output_cap,
-            left,
+            rest: Rest {
+                meter: plan.meter,
+                stream: plan.stream,
+                output_cap: plan.output_cap,
+                left,
+            },
         })
     }
 }
@@ -196,6 +218,9 @@ impl Proxy {
                 limited: Limited::No,
                 hold: NanoUsd::ZERO,
                 run: None,
+                place: None,
+                sale: None,
+                model: None,
                 watched: None,
                 request_bytes: 0,
                 terms: AskedTerms::default(),
@@ -218,18 +243,25 @@ pub(crate) struct Asked<'a> {
     pub(crate) body: Incoming,
 }
 
+/// What is held for a call.
+#[derive(Clone, Copy)]
+struct Holding<'a> {
+    model: Option<&'a str>,
+    hold: NanoUsd,
+    budgets: &'a [HeldBudget],
+}
+
 fn intent<'a>(
     permit: &'a Permit,
     credential: &ReadyCredential,
-    (request, method): &'a (RequestId, Method),
-    now: Micros,
-    attempt: AttemptId,
-    plan: &'a Plan,
+    (request, method): (RequestId, &'a Method),
+    (now, attempt): (Micros, AttemptId),
+    held: Holding<'a>,
 ) -> Intent<'a> {
     let path = permit.target.upstream_path();
     Intent {
         attempt,
-        request: *request,
+        request,
         at: now,
         org: permit.agent.policy.org,
         project: permit.agent.policy.project,
@@ -240,12 +272,12 @@ fn intent<'a>(
         method: method.as_str(),
         // The front door lets only ASCII through, so any byte is a boundary.
         path: path.get(..MAX_RECORDED_PATH).unwrap_or(path),
-        model: plan.model.as_deref(),
-        source: permit.grant().grant.source,
+        model: held.model,
+        source: permit.source(),
         credential: credential.id,
         credential_version: credential.version,
-        hold: plan.hold,
-        budgets: Cow::Borrowed(&plan.budgets),
+        hold: held.hold,
+        budgets: Cow::Borrowed(held.budgets),
         end_user: permit.end_user.as_deref(),
     }
 }
@@ -258,6 +290,54 @@ impl Reservation {
             return Err(Deny::AuditUnavailable);
         }
         Ok(self)
+    }
+
+    /// The same hold for another attempt with another pooled credential: the one before ends without a charge, and its successor has an
+    /// intent of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Deny::AuditUnavailable`]; then nothing is held any more.
+    pub(crate) async fn again(
+        mut self,
+        permit: &Permit,
+        (credential, place): (&ReadyCredential, Option<Place>),
+        names: (RequestId, &Method),
+    ) -> Result<Self, Deny> {
+        let Some(open) = &mut self.open else {
+            return Ok(self);
+        };
+        let proxy = &self.proxy;
+        let end = End {
+            ending: Ending::FailedOver,
+            metered: None,
+            response_bytes: 0,
+            refusal: None,
+        };
+        proxy.record(open, &end, &Charge::FREE);
+        let now = proxy.clock.now();
+        open.attempt = AttemptId::new(proxy.ids.next());
+        open.began = proxy.clock.boottime();
+        open.place = place;
+        (open.sent, open.status, open.first_byte) = (false, 0, None);
+        let held = Holding {
+            model: open.model.as_deref(),
+            hold: open.hold,
+            budgets: &open.budgets,
+        };
+        let intent = intent(permit, credential, names, (now, open.attempt), held);
+        let written = proxy
+            .store
+            .journal()
+            .intent(&intent, proxy.durability(intent.source));
+        self.once(written).await
+    }
+
+    /// What the call shows of its pooled credential.
+    pub(crate) fn shows(&mut self, outcome: Outcome) {
+        if let Some(place) = self.open.as_mut().and_then(|open| open.place.as_mut()) {
+            place.shows(outcome);
+        }
     }
 
     /// From here on a byte may have gone to the upstream.

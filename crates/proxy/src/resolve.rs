@@ -1,38 +1,142 @@
-//! Step 7: which credential version serves the call. It stays sealed; only `inject` opens it.
+//! Step 7: which credential version serves the call: the customer's own, or one of the pool's. It stays sealed; only `inject` opens it.
 
 use std::sync::Arc;
 
 use keystore_core::Deny;
+use keystore_core::ids::CredentialId;
+use keystore_core::policy::Source;
+use keystore_core::pool::{Call, Refusal, TenantTerms};
 use keystore_vault::{Opened, VaultError};
 
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
+use crate::pools::{Place, Pool};
+
+/// How long a call may wait for a place at a pool.
+const LONGEST_QUEUE: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// The credential that serves a call, with the call's place at the pool where it is a pooled one.
+pub(crate) struct Served {
+    pub(crate) credential: Arc<ReadyCredential>,
+    pub(crate) place: Option<Place>,
+}
 
 impl Proxy {
-    /// The credential of the permit's grant, bound for the host that the request names.
-    pub(crate) async fn resolve(&self, permit: &Permit) -> Result<Arc<ReadyCredential>, Deny> {
+    /// The credential of the permit's grant, bound for the host that the request names. Notes in the permit where the pool serves.
+    pub(crate) async fn resolve(&self, permit: &mut Permit) -> Result<Served, Deny> {
+        let grant = &permit.grant().grant;
+        if grant.source == Source::Marketplace {
+            return Box::pin(self.resolve_pooled(permit)).await;
+        }
+        match self.own_credential(permit).await {
+            Ok(credential) => Ok(Served {
+                credential,
+                place: None,
+            }),
+            // Only where the grant says so: another's credential never serves silently.
+            Err(Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. })
+                if permit.grant().grant.fallback.is_some() =>
+            {
+                Box::pin(self.resolve_pooled(permit)).await
+            }
+            Err(deny) => Err(deny),
+        }
+    }
+
+    async fn own_credential(&self, permit: &Permit) -> Result<Arc<ReadyCredential>, Deny> {
         let provider = || permit.provider().slug.to_string();
-        let credential = permit
-            .grant()
+        let grant = permit.grant();
+        let missing = || Deny::CredentialMissing { provider: provider() };
+        if grant.is_known_bad() && grant.grant.fallback.is_some() {
+            return Err(missing());
+        }
+        let credential = grant
             .credential(&self.vault)
             .await
             .map_err(|error| unusable(&error, &provider()))?
-            .ok_or_else(|| Deny::CredentialMissing { provider: provider() })?;
+            .ok_or_else(missing)?;
         if credential.expires_at.is_some_and(|at| at <= self.clock.now()) {
             return Err(Deny::CredentialExpired {
                 provider: provider(),
                 credential: credential.name.clone(),
             });
         }
-        let alias = permit.target.alias();
-        if credential.policy.host(alias).is_none() {
-            return Err(Deny::UnknownHost {
-                provider: provider(),
-                alias: alias.to_owned(),
-            });
-        }
+        check_host(permit, Source::Byok, &credential)?;
         Ok(credential)
+    }
+
+    async fn resolve_pooled(&self, permit: &mut Permit) -> Result<Served, Deny> {
+        let provider = permit.provider().slug.to_string();
+        permit.agent.check_enabled(&provider)?;
+        permit
+            .agent
+            .check_labels(Source::Marketplace, &provider, None, &[])?;
+        permit.pool = Some(self.pools.get(&provider).await?);
+        self.next_member(permit, &[]).await
+    }
+
+    /// A place at the pool, at a member that was not tried, with its credential.
+    pub(crate) async fn next_member(
+        &self,
+        permit: &mut Permit,
+        tried: &[CredentialId],
+    ) -> Result<Served, Deny> {
+        let provider = permit.provider().slug.to_string();
+        let none = || Deny::NoPoolCredential {
+            provider: provider.clone(),
+        };
+        let call = || Call {
+            tenant: permit.agent.policy.org,
+            terms: TenantTerms::default(),
+            excluded: tried.to_vec(),
+            deadline: self.clock.boottime() + LONGEST_QUEUE,
+        };
+        loop {
+            let pool = self.pools.get(&provider).await?;
+            let place = pool.queue.place(call()).await;
+            let place = place.map_err(|refusal| self.no_place(refusal, &provider))?;
+            // A pool that was changed while the call waited is looked at again.
+            if let Some(credential) = self.at(&pool, &place, none).await? {
+                check_host(permit, Source::Marketplace, &credential)?;
+                permit.pool = Some(pool);
+                return Ok(Served {
+                    credential,
+                    place: Some(place),
+                });
+            }
+        }
+    }
+
+    /// The credential of a place; `None` where the pool has changed.
+    async fn at(
+        &self,
+        pool: &Pool,
+        place: &Place,
+        none: impl Fn() -> Deny,
+    ) -> Result<Option<Arc<ReadyCredential>>, Deny> {
+        let Some(member) = pool.member(place).filter(|_| self.pools.is_current(pool)) else {
+            return Ok(None);
+        };
+        if member.expires_at().is_some_and(|at| at <= self.clock.now()) {
+            return Err(none());
+        }
+        let credential = member.credential(&self.vault).await;
+        credential.map(Some).map_err(|error| match unusable(&error, "") {
+            Deny::CredentialMissing { .. } => none(),
+            deny => deny,
+        })
+    }
+
+    fn no_place(&self, refusal: Refusal, provider: &str) -> Deny {
+        let provider = provider.to_owned();
+        match refusal.retry_after() {
+            None => Deny::NoPoolCredential { provider },
+            Some(wait) => Deny::PoolBusy {
+                provider,
+                resets_at: self.clock.now().plus(wait),
+            },
+        }
     }
 
     /// Opens the credential, unwrapping its keys again when they have been kept for long enough.
@@ -43,6 +147,19 @@ impl Proxy {
         };
         opened.map_err(|error| unusable(&error, &credential.name))
     }
+}
+
+/// That the credential may be sent to the host that the request names, and that no label forbids it.
+fn check_host(permit: &Permit, source: Source, credential: &ReadyCredential) -> Result<(), Deny> {
+    let slug = &permit.provider().slug;
+    let alias = permit.target.alias();
+    let host = credential.policy.host(alias).ok_or_else(|| Deny::UnknownHost {
+        provider: slug.to_string(),
+        alias: alias.to_owned(),
+    })?;
+    permit
+        .agent
+        .check_labels(source, slug, Some(&host.host), &credential.labels)
 }
 
 /// A credential that cannot be opened: without the keys everything is closed; anything else is as good as no credential.

@@ -15,7 +15,7 @@ use keystore_core::ids::RequestId;
 use keystore_core::policy::Source;
 
 use crate::admit::RateLeft;
-use crate::refuse::REQUEST_ID;
+use crate::refuse::{RATE_LIMIT, RATE_REMAINING, RATE_RESET, REQUEST_ID};
 use crate::relay::Relay;
 
 /// The body of an answer.
@@ -102,6 +102,12 @@ pub(crate) fn mark(headers: &mut HeaderMap, marks: &Marks) {
         put(LIMIT, &left.limit);
         put(REMAINING, &left.remaining);
         put(RESET, &left.resets_at);
+        // Where the vendor's own would stand, which are not the customer's.
+        if marks.source == Source::Marketplace {
+            put(RATE_LIMIT, &left.limit);
+            put(RATE_REMAINING, &left.remaining);
+            put(RATE_RESET, &left.resets_at);
+        }
     }
     if let Some(cap) = marks.output_cap {
         put(MAX_OUTPUT, &cap);

@@ -1,14 +1,20 @@
 //! Step 13: what a call cost, and that it ended. Every reservation passes here exactly once.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_catalog::Billing;
-use keystore_core::record::{ChargeFlags, Ending, Outcome};
-use keystore_core::{NanoUsd, Usage};
+use keystore_core::budget::Amounts;
+use keystore_core::price::Line;
+use keystore_core::record::{ChargeFlags, ChargeLine, Ending, MarketCharge, Outcome};
+use keystore_core::{Bucket, Micros, NanoUsd, Usage};
 
 use crate::Proxy;
+use crate::authorize::Permit;
 use crate::budgets::Limited;
 use crate::meter::{Basis, Metered};
+use crate::pools::Offer;
 use crate::reserve::Open;
 
 /// How an exchange ended, as far as the step that ends it knows.
@@ -29,6 +35,55 @@ pub(crate) struct Charge {
     pub(crate) usage: Usage,
     pub(crate) cost: NanoUsd,
     pub(crate) flags: ChargeFlags,
+    pub(crate) by: By,
+}
+
+/// What a cost comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Nothing was charged.
+    Nothing,
+    /// The usage, by its prices.
+    Prices,
+    /// What the vendor says that it costs, in nano-dollars.
+    Stated(u64),
+    /// What was held.
+    Hold,
+}
+
+/// What a call with a pooled credential is sold for.
+pub(crate) struct Sale {
+    /// The version of the price book.
+    pub(crate) prices: u64,
+    /// `None` where nothing of the kind is sold; what is not sold is not called.
+    pub(crate) offer: Option<Arc<Offer>>,
+}
+
+impl Permit {
+    /// What a call is sold for, if the pool serves it.
+    pub(crate) fn sale(&self, model: Option<&str>, now: Micros) -> Option<Sale> {
+        let pool = self.pool.as_ref()?;
+        let row = model.or(self.price_row());
+        Some(Sale {
+            prices: pool.selling.version(),
+            offer: row.and_then(|row| self.offer(pool, row, now)),
+        })
+    }
+}
+
+impl Charge {
+    /// Nothing.
+    pub(crate) const FREE: Self = Self {
+        usage: Usage::ZERO,
+        cost: NanoUsd::ZERO,
+        flags: ChargeFlags {
+            estimated: false,
+            unpriced: false,
+            over_hold: false,
+            external: false,
+        },
+        by: By::Nothing,
+    };
 }
 
 impl Proxy {
@@ -36,6 +91,26 @@ impl Proxy {
     pub(crate) fn settle(&self, open: &Open, end: &End) -> Charge {
         let charge = charge(open, end);
         self.metrics.settled(open, end, &charge);
+        let used = self.record(open, end, &charge);
+        self.counters.settle(&open.budgets, &used);
+        if let Some(run) = &open.run
+            && (end.metered.is_some() || end.ending.is_void())
+        {
+            run.used(
+                charge
+                    .usage
+                    .input_tokens()
+                    .saturating_add(charge.usage.output_tokens()),
+            );
+        }
+        if let Some(watched) = &open.watched {
+            self.watch_cost(watched, charge.cost);
+        }
+        charge
+    }
+
+    /// Writes the outcome of an attempt into the journal; gives what it used.
+    pub(crate) fn record(&self, open: &Open, end: &End, charge: &Charge) -> Amounts {
         let elapsed =
             |until: Duration| u64::try_from(until.saturating_sub(open.began).as_micros()).unwrap_or(u64::MAX);
         let outcome = Outcome {
@@ -55,36 +130,58 @@ impl Proxy {
             request_bytes: open.request_bytes,
             response_bytes: end.response_bytes,
             refusal: end.refusal,
-            market: None,
+            market: open.sale.as_ref().map(|sale| market(sale, open, end, charge)),
         };
-        self.counters.settle(&open.budgets, &outcome.used());
-        if let Some(run) = &open.run
-            && (end.metered.is_some() || end.ending == Ending::NotSent)
-        {
-            run.used(
-                charge
-                    .usage
-                    .input_tokens()
-                    .saturating_add(charge.usage.output_tokens()),
-            );
-        }
-        if let Some(watched) = &open.watched {
-            self.watch_cost(watched, charge.cost);
-        }
         self.store.journal().outcome(&outcome);
-        charge
+        outcome.used()
+    }
+}
+
+/// How a charge of the marketplace is made up, and what the call costs the operator: by the prices that it pays. Where what was held is
+/// charged, or nobody has said what the operator pays, that is taken to be as much.
+fn market(sale: &Sale, open: &Open, end: &End, charge: &Charge) -> MarketCharge<'static> {
+    let whole = |bucket, units| vec![ChargeLine::new(bucket, units, charge.cost)];
+    let terms = match &end.metered {
+        Some(read) => open.terms.served(read.served()),
+        None => open.terms.terms(),
+    };
+    let at_cost = || {
+        let cost = sale.offer.as_ref()?.cost.as_ref()?;
+        // What has no price is not known to cost anything.
+        Some(
+            cost.charge(&charge.usage, &terms)
+                .unwrap_or_else(|unpriced| unpriced.priced),
+        )
+    };
+    let (vendor_cost, lines) = match charge.by {
+        By::Nothing => (NanoUsd::ZERO, Vec::new()),
+        By::Hold => (charge.cost, whole(None, 1)),
+        By::Stated(nanos) => (
+            NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)),
+            whole(Some(Bucket::VendorCostNanos), nanos),
+        ),
+        By::Prices => {
+            let lines = open
+                .price
+                .as_ref()
+                .map(|price| price.lines(&charge.usage, &terms));
+            let line = |line: Line| ChargeLine::new(Some(line.bucket), line.units, line.amount);
+            let lines: Vec<_> = lines.into_iter().flatten().map(line).collect();
+            (at_cost().unwrap_or(charge.cost), lines)
+        }
+    };
+    MarketCharge {
+        vendor_cost,
+        prices: sale.prices,
+        lines: Cow::Owned(lines),
     }
 }
 
 /// What the call cost. Nothing was sent: nothing. The vendor answered with an error and no usage: nothing. Nothing is known:
 /// the hold.
 fn charge(open: &Open, end: &End) -> Charge {
-    let free = Charge {
-        usage: Usage::ZERO,
-        cost: NanoUsd::ZERO,
-        flags: ChargeFlags::default(),
-    };
-    if end.ending == Ending::NotSent {
+    let free = Charge::FREE;
+    if end.ending.is_void() {
         return free;
     }
     match open.billing {
@@ -123,6 +220,7 @@ fn per_call(open: &Open, free: Charge) -> Charge {
             estimated: open.status == 0,
             ..free.flags
         },
+        by: By::Prices,
     }
 }
 
@@ -140,6 +238,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 usage: open.asked,
                 cost: open.hold,
                 flags,
+                by: By::Hold,
             }
         };
     };
@@ -152,10 +251,13 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         ..free.flags
     };
     let terms = open.terms.served(read.served());
-    let priced = match read.cost {
+    let (priced, by) = match read.cost {
         // What the vendor says that it costs is what it costs, whatever the list says.
-        Some(nanos) => Some(Ok(NanoUsd(i64::try_from(nanos).unwrap_or(i64::MAX)))),
-        None => open.price.as_ref().map(|price| price.charge(&read.usage, &terms)),
+        Some(nanos) => (Some(Ok(stated(open, nanos))), By::Stated(nanos)),
+        None => {
+            let priced = open.price.as_ref().map(|price| price.charge(&read.usage, &terms));
+            (priced, By::Prices)
+        }
     };
     match priced {
         // What was read of an answer says little of what it cost: reasoning does not show. Under a budget an answer that does not
@@ -168,6 +270,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 Limited::ByEstimate | Limited::No => cost.max(open.hold),
             },
             flags,
+            by: By::Hold,
         },
         Some(Ok(cost)) => {
             let over_hold = open.limited == Limited::Strictly && cost > open.hold;
@@ -175,6 +278,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 usage: read.usage,
                 cost,
                 flags: ChargeFlags { over_hold, ..flags },
+                by,
             }
         }
         // A unit without a price under a budget: the hold is the most that is known.
@@ -186,6 +290,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 estimated: true,
                 ..flags
             },
+            by: By::Hold,
         },
         unpriced => Charge {
             usage: read.usage,
@@ -196,8 +301,16 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
                 unpriced: true,
                 ..flags
             },
+            by,
         },
     }
+}
+
+/// What a call costs of which the vendor states the cost: that, with what the operator puts on it.
+fn stated(open: &Open, nanos: u64) -> NanoUsd {
+    let nanos = i64::try_from(nanos).unwrap_or(i64::MAX);
+    let offer = open.sale.as_ref().and_then(|sale| sale.offer.as_deref());
+    NanoUsd(offer.map_or(nanos, |offer| offer.on_stated.on_amount(nanos)))
 }
 
 #[cfg(test)]

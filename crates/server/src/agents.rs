@@ -23,7 +23,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
-use crate::grants;
+use crate::grants::{self, Labelled};
 use status::not_revoked;
 pub(crate) use status::{pause_by, set_status};
 
@@ -106,7 +106,12 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     check_future(&mut fields, new.expires_at.map(Micros::from), now);
     fields.check()?;
     let project = caller.select_project(tx, new.project.as_deref()).await?;
-    let grants = grants::resolve(app, tx, caller.org, &project, &new.providers, "/providers").await?;
+    let labelled = Labelled {
+        project: &project,
+        labels: &new.labels,
+    };
+    let at = (&[][..], "/providers");
+    let grants = grants::resolve(app, tx, caller.org, labelled, &new.providers, at).await?;
     let mut policy = AgentPolicy {
         expires_at: new.expires_at.map(Micros::from),
         grants,
@@ -213,7 +218,12 @@ pub(crate) async fn update(
         let project = projects::get(tx, caller.org, policy.project)
             .await?
             .ok_or_else(|| ApiError::not_found("project"))?;
-        policy.grants = grants::resolve(app, tx, caller.org, &project, wanted, "/providers").await?;
+        let labelled = Labelled {
+            project: &project,
+            labels: &policy.labels,
+        };
+        let at = (&policy.grants[..], "/providers");
+        policy.grants = grants::resolve(app, tx, caller.org, labelled, wanted, at).await?;
     }
     set_monthly(app, tx, &mut policy, &change.budget_cents_monthly).await?;
     let written = write(app, tx, name.trim(), &policy, now).await?;

@@ -16,9 +16,12 @@ mod events;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
+mod labels;
 mod limits;
+mod marketplace;
 pub(crate) mod members;
 mod metrics;
+pub(crate) mod operator;
 pub(crate) mod orgs;
 mod page;
 pub(crate) mod prices;
@@ -141,6 +144,29 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::list_prices, prices::set_price))
         .routes(routes!(prices::unset_price))
         .routes(routes!(prices::get_price_in_force))
+        .routes(routes!(labels::list_label_rules, labels::set_label_rule))
+        .routes(routes!(labels::unset_label_rule))
+        .routes(routes!(marketplace::list_listings))
+        .routes(routes!(marketplace::get_listing))
+        .routes(routes!(marketplace::enable_listing))
+        .routes(routes!(marketplace::disable_listing))
+        .routes(routes!(
+            marketplace::list_migrations,
+            marketplace::create_migration
+        ))
+        .routes(routes!(marketplace::undo_migration))
+        .routes(routes!(operator::set_up_operator))
+        .routes(routes!(
+            operator::list_pool_credentials,
+            operator::create_pool_credential
+        ))
+        .routes(routes!(
+            operator::get_pool_credential,
+            operator::update_pool_credential,
+            operator::delete_pool_credential
+        ))
+        .routes(routes!(operator::set_listing))
+        .routes(routes!(operator::get_price_book, operator::change_prices))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,

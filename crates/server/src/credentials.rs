@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use keystore_core::Micros;
 use keystore_core::ids::CredentialId;
 use keystore_core::policy::Source;
-use keystore_store::credentials::{self, Credential, CredentialStatus};
+use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::{Conn, Tx};
-use keystore_wire::credentials::{Agreement, CreateCredential, DEFAULT_NAME, UpdateCredential};
+pub(crate) use keystore_wire::credentials::CreateCredential;
+use keystore_wire::credentials::{Agreement, DEFAULT_NAME, UpdateCredential};
 use keystore_wire::problem::Code;
 
 pub(crate) use sealing::needs_reseal;
@@ -49,6 +50,28 @@ pub(crate) async fn create(
     new: CreateCredential,
     verify: bool,
 ) -> ApiResult<Credential> {
+    let (row, version) = prepare(app, caller, new, Source::Byok, verify).await?;
+    let mut tx = app.store.begin().await?;
+    credentials::insert(&mut tx, &row, &version).await?;
+    Event::new("create_credential", &row.id)
+        .within(row.project)
+        .after(&wire(row.clone()))?
+        .by(&mut tx, caller)?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// Seals a new credential; with `verify`, unless the vendor refuses it. What comes out is to be stored.
+///
+/// # Errors
+/// As [`create`].
+pub(crate) async fn prepare(
+    app: &App,
+    caller: &Caller,
+    new: CreateCredential,
+    source: Source,
+    verify: bool,
+) -> ApiResult<(Credential, CredentialVersion)> {
     let now = app.clock.now();
     let provider = providers::find(app, &mut app.store.read().await?, caller.org, &new.provider).await?;
     let name = new.name.as_deref().unwrap_or(DEFAULT_NAME).trim().to_owned();
@@ -70,6 +93,7 @@ pub(crate) async fn create(
         id,
         version: 1,
         provider: &provider,
+        source,
         policy: &policy,
     };
     let version = seal(app, &kek, &sealing, &secret, now).await?;
@@ -81,7 +105,7 @@ pub(crate) async fn create(
         project: project.id,
         provider: provider.slug.to_string(),
         name,
-        source: Source::Byok,
+        source,
         status: CredentialStatus::Untested,
         current_version: 1,
         params: new.params,
@@ -99,14 +123,7 @@ pub(crate) async fn create(
         row.status = app.verify(&row, &version).await?;
         row.tested_at = (row.status == CredentialStatus::Active).then_some(now);
     }
-    let mut tx = app.store.begin().await?;
-    credentials::insert(&mut tx, &row, &version).await?;
-    Event::new("create_credential", &row.id)
-        .within(row.project)
-        .after(&wire(row.clone()))?
-        .by(&mut tx, caller)?;
-    tx.commit().await?;
-    Ok(row)
+    Ok((row, version))
 }
 
 /// Changes what is known beside the secret.
@@ -191,6 +208,10 @@ pub(crate) async fn note_test(
 /// # Errors
 /// `conflict`, with the agents that use it.
 pub(crate) async fn delete(mut tx: Tx, caller: &Caller, row: Credential, force: bool) -> ApiResult<()> {
+    if row.source == Source::Marketplace {
+        return Err(ApiError::new(Code::Conflict, "the credential is in a pool")
+            .remedy(format!("take it out: `ks pool remove {}`", row.id)));
+    }
     let users = credentials::users(&mut tx, row.org, row.id, 6).await?;
     if !users.is_empty() && !force {
         let mut names: Vec<_> = users.iter().take(5).map(ToString::to_string).collect();

@@ -413,6 +413,7 @@ async fn demo_token(app: &App, caller: &Caller, kept: String) -> anyhow::Result<
         source: Source::Byok,
         credential: None,
         scopes: Vec::new(),
+        fallback: None,
     };
     let new = CreateToken {
         agent_id: exists.then(|| DEMO.to_owned()),

@@ -98,7 +98,7 @@ fn check(new: &SetPrice) -> ApiResult<Vec<UnitPrice>> {
 }
 
 /// The unit of this name. What a vendor states of its cost, and money that moves, have no price.
-fn priced(name: &str) -> Option<Bucket> {
+pub(crate) fn priced(name: &str) -> Option<Bucket> {
     let mut buckets = Bucket::ALL.into_iter();
     buckets
         .find(|bucket| bucket.name() == name)

@@ -38,7 +38,11 @@ pub(crate) async fn create(
     };
     check(&project)?;
     projects::insert(tx, &project).await?;
-    scopes::put(app, tx, &ScopePolicy::open(org, Some(project.id))).await?;
+    let scope = ScopePolicy {
+        labels: project.labels.clone(),
+        ..ScopePolicy::open(org, Some(project.id))
+    };
+    scopes::put(app, tx, &scope).await?;
     Event::new("create_project", &project.id)
         .within(project.id)
         .after(&wire(project.clone()))?
@@ -72,6 +76,11 @@ pub(crate) async fn update(
         return Err(is_default("another slug"));
     }
     projects::update(tx, &changed).await?;
+    if changed.labels != project.labels {
+        let mut scope = scopes::get(app, tx, project.org, Some(project.id)).await?;
+        scope.labels.clone_from(&changed.labels);
+        scopes::put(app, tx, &scope).await?;
+    }
     Event::new("update_project", &project.id)
         .within(project.id)
         .before(&wire(project))?

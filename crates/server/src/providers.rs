@@ -92,7 +92,7 @@ pub(crate) async fn all_own(app: &App, conn: &mut Conn, org: OrgId) -> ApiResult
 }
 
 /// The provider of the catalog with this slug, if it exists in this deployment.
-fn catalog(slug: &str, dev: bool) -> ApiResult<&'static Provider> {
+pub(crate) fn catalog(slug: &str, dev: bool) -> ApiResult<&'static Provider> {
     keystore_catalog::provider(slug)
         .filter(|provider| dev || !provider.dev_only)
         .ok_or_else(|| {

@@ -4,7 +4,7 @@
 use keystore_core::ids::{OrgId, ProjectId};
 use keystore_core::policy::ScopePolicy;
 use keystore_store::scopes::{self, Scope};
-use keystore_store::{Conn, Tx};
+use keystore_store::{Conn, Tx, projects};
 
 use crate::agents::Forged;
 use crate::api::problem::{ApiError, ApiResult};
@@ -64,6 +64,8 @@ pub(crate) async fn put(app: &App, tx: &mut Tx, policy: &ScopePolicy) -> ApiResu
 
 /// The newest migration without such policies.
 const SCHEMA_BEFORE: i64 = 8;
+/// The newest migration in which they did not hold the labels of projects.
+const LABELS_BEFORE: i64 = 14;
 
 /// Gives a policy to every organization and project of a version that knew none, in the start that brings the schema up to date. At
 /// any other time one that is missing was taken away: then what it stopped must not go on.
@@ -72,11 +74,14 @@ const SCHEMA_BEFORE: i64 = 8;
 /// The store's.
 pub(crate) async fn fill(app: &App, found_schema: i64) -> ApiResult<()> {
     if found_schema > SCHEMA_BEFORE {
-        return Ok(());
+        return match found_schema > LABELS_BEFORE {
+            true => Ok(()),
+            false => label(app).await,
+        };
     }
     let missing = scopes::missing(&mut app.store.read().await?).await?;
     if missing.is_empty() {
-        return Ok(());
+        return label(app).await;
     }
     tracing::info!(
         count = missing.len(),
@@ -85,6 +90,22 @@ pub(crate) async fn fill(app: &App, found_schema: i64) -> ApiResult<()> {
     let mut tx = app.store.begin().await?;
     for policy in &missing {
         put(app, &mut tx, policy).await?;
+    }
+    tx.commit().await?;
+    label(app).await
+}
+
+/// Takes the labels of projects into their policies.
+async fn label(app: &App) -> ApiResult<()> {
+    let labelled = projects::labelled(&mut app.store.read().await?).await?;
+    if labelled.is_empty() {
+        return Ok(());
+    }
+    let mut tx = app.store.begin().await?;
+    for project in labelled {
+        let mut policy = get(app, &mut tx, project.org, Some(project.id)).await?;
+        policy.labels = project.labels;
+        put(app, &mut tx, &policy).await?;
     }
     tx.commit().await?;
     Ok(())

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use keystore_core::ids::{
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, OrgId,
     ProjectId, ProviderId, RequestId, SessionId, TokenId, TransactionId, UserId,
+    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, MoveId,
+    OrgId, ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
@@ -120,6 +122,7 @@ ids!(
     EventId,
     InvitationId,
     KekId,
+    MoveId,
     OrgId,
     ProjectId,
     ProviderId,

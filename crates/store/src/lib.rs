@@ -33,6 +33,7 @@ pub mod ledger;
 pub mod login_attempts;
 pub mod mails;
 pub mod members;
+pub mod moves;
 pub mod orgs;
 pub mod policies;
 pub mod pools;

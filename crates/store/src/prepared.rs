@@ -29,6 +29,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("login_attempts", crate::login_attempts::SQL),
     ("mails", crate::mails::SQL),
     ("members", crate::members::SQL),
+    ("moves", crate::moves::SQL),
     ("open", crate::open::SQL),
     ("orgs", crate::orgs::SQL),
     ("policies", crate::policies::SQL),

@@ -33,6 +33,7 @@ sql! {
         VALUES ($1, $2, $3, $4, $5, $6, $7)";
     GET = "SELECT id, org, slug, name, labels, created_at, updated_at FROM projects WHERE org = $1 AND id = $2";
     BY_SLUG = "SELECT id, org, slug, name, labels, created_at, updated_at FROM projects WHERE org = $1 AND slug = $2";
+    LABELLED = "SELECT * FROM projects WHERE labels <> '[]' ORDER BY id";
     LIST = "SELECT id, org, slug, name, labels, created_at, updated_at \
         FROM projects WHERE org = $1 AND id > $2 ORDER BY id LIMIT $3";
     UPDATE = "UPDATE projects SET slug = $3, name = $4, labels = $5, updated_at = $6 WHERE org = $1 AND id = $2";
@@ -103,6 +104,15 @@ pub async fn list(
 ) -> Result<Vec<Project>, StoreError> {
     let after = after.unwrap_or(ProjectId::new(uuid::Uuid::nil()));
     Ok(fetch_all!(conn, Project, LIST, org, after, limit)?)
+}
+
+/// The projects of all organizations that have labels.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn labelled(conn: &mut Conn) -> Result<Vec<Project>, StoreError> {
+    Ok(fetch_all!(conn, Project, LABELLED)?)
 }
 
 /// Writes names and labels. `false` when there is no such project.

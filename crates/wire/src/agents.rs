@@ -35,6 +35,22 @@ pub struct GrantInput {
     /// `provider:<slug>:<read|write|*>`; empty is everything but credential-minting operations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<String>,
+    /// What serves while the agent's own credential is missing, disabled, expired or refused. Without it, nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackInput>,
+}
+
+/// The pool in place of a credential that cannot serve, up to a cap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"source": "marketplace", "budgetCentsMonthly": 500}))]
+pub struct FallbackInput {
+    /// `marketplace`.
+    #[schema(value_type = schema::Source)]
+    pub source: Source,
+    /// The most US cents in a calendar month that are spent so, at least 1.
+    #[schema(minimum = 1)]
+    pub budget_cents_monthly: i64,
 }
 
 /// A provider that an agent may use.
@@ -53,6 +69,9 @@ pub struct Grant {
     pub credential_id: Option<CredentialId>,
     /// `provider:<slug>:<read|write|*>`; empty is everything but credential-minting operations.
     pub scopes: Vec<String>,
+    /// What serves while the agent's own credential cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackInput>,
 }
 
 /// `POST /v1/agents`.

@@ -21,7 +21,7 @@ pub struct LabelRule {
 
 /// Labels that forbid pooled credentials where the organization has not said otherwise: data that only a contract of one's own may
 /// cover.
-const OWN_KEYS_ONLY: [&str; 3] = ["phi", "gdpr-dpa", "fedramp"];
+pub const OWN_KEYS_ONLY: [&str; 3] = ["phi", "gdpr-dpa", "fedramp"];
 
 /// What a label is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -76,6 +76,10 @@ pub struct ScopePolicy {
     #[n(11)]
     #[cbor(default)]
     pub labels: Vec<String>,
+    /// The operator acts in this organization; the organization's policy alone says it.
+    #[n(12)]
+    #[cbor(default)]
+    pub operator: bool,
 }
 
 impl ScopePolicy {
@@ -93,6 +97,7 @@ impl ScopePolicy {
             marketplace: Vec::new(),
             label_rules: Vec::new(),
             labels: Vec::new(),
+            operator: false,
         }
     }
 

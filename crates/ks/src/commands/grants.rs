@@ -30,6 +30,7 @@ pub(crate) fn parse(text: &str) -> Result<GrantInput, String> {
         ));
     }
     Ok(GrantInput {
+        fallback: None,
         name: slug.to_owned(),
         source,
         credential,
@@ -77,6 +78,7 @@ pub(crate) fn changed(
             source: grant.source,
             credential: grant.credential_id.map(|id| id.to_string()),
             scopes: grant.scopes.clone(),
+            fallback: grant.fallback,
         });
     Ok(kept.chain(added.iter().cloned()).collect())
 }
@@ -127,6 +129,7 @@ mod tests {
             source: Source::Byok,
             credential_id: None,
             scopes: vec!["provider:openai:read".into()],
+            fallback: None,
         }];
         let names = |added: &[&str], removed: &[&str]| {
             let added: Vec<_> = added.iter().map(|text| parse(text).unwrap()).collect();

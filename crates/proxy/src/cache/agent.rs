@@ -8,12 +8,16 @@ use keystore_core::budget::BudgetTerms;
 use keystore_core::deny::RateScope;
 use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
-use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant, OwnPrice, ScopePolicy, TokenPolicy};
+use keystore_core::policy::{
+    AgentPolicy, BudgetPolicy, CreditPolicy, Grant, LabelRule, OwnPrice, ScopePolicy, Source, TokenPolicy,
+    forbidden,
+};
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
-use keystore_core::window::Zone;
+use keystore_core::window::{Window, Zone};
 use keystore_core::{Deny, Micros};
 use keystore_store::credentials::CredentialStatus;
+use keystore_store::credits::Credit;
 use keystore_store::policies::{LoadedBudget, LoadedCredential, LoadedToken};
 use keystore_store::scopes::Scope;
 use keystore_vault::{
@@ -44,6 +48,9 @@ pub(crate) struct Agent {
     pub(crate) watched: Option<Arc<Watched>>,
     /// What its organization pays by contracts of its own.
     pub(crate) own_prices: Vec<OwnPrice>,
+    /// The providers of the marketplace that its organization has enabled.
+    marketplace: Vec<String>,
+    labels: Labels,
     /// Why none of its requests is served, where its organization or its project is stopped.
     suspended: Option<Deny>,
     /// The providers that its organization has stopped.
@@ -61,21 +68,26 @@ pub(crate) struct ReadyGrant {
     pub(crate) provider: ProviderRef,
     pub(crate) rates: Arc<Mutex<Rates>>,
     org: OrgId,
-    /// What its credential's vendor says of its limits.
-    pub(crate) learned: Arc<Learned>,
+    learned: Arc<Learned>,
     stored: Option<LoadedCredential>,
+    /// The credential that it was moved away from.
+    former: Option<LoadedCredential>,
     ready: OnceCell<Arc<ReadyCredential>>,
 }
 
 /// A credential version, sealed, with where it may go.
 pub(crate) struct ReadyCredential {
+    pub(crate) org: OrgId,
     pub(crate) id: CredentialId,
     pub(crate) version: u32,
     pub(crate) name: String,
     /// From this time on it is not used.
     pub(crate) expires_at: Option<Micros>,
+    pub(crate) labels: Vec<String>,
     pub(crate) sealed: SealedCredential,
     pub(crate) policy: DestinationPolicy,
+    /// What its vendor says of its limits.
+    pub(crate) learned: Arc<Learned>,
 }
 
 impl ReadyCredential {
@@ -107,7 +119,7 @@ impl Agent {
             budgets,
             credentials,
             providers,
-            credit: _,
+            credit,
         } = loaded;
         let token: TokenPolicy = authentic(mac, "token", &identity.token_policy, &identity.token_mac)?;
         let policy: AgentPolicy = authentic(mac, "agent", &identity.agent_policy, &identity.agent_mac)?;
@@ -141,7 +153,16 @@ impl Agent {
             .iter()
             .flat_map(|scope| &scope.budgets)
             .chain(&policy.budgets);
-        let budgets = terms(&policy, named, &budgets, mac, &zone)?;
+        let mut budgets = terms(&policy, named, &budgets, mac, &zone)?;
+        if policy.grants.iter().any(Grant::reaches_pool) {
+            budgets.push(BudgetTerms {
+                policy: credit_of(&policy, credit.as_ref(), mac)?.budget(),
+                zone: zone.clone(),
+            });
+            budgets.extend(fallback_caps(&policy, &zone));
+        }
+        let [org_scope, project_scope] = &limits;
+        let labels = Labels::of(&policy, org_scope, project_scope);
         let networks = policy
             .allowed_ips
             .iter()
@@ -167,6 +188,8 @@ impl Agent {
             ceilings,
             grants,
             own_prices,
+            marketplace: org_scope.marketplace.clone(),
+            labels,
             providers: providers.iter().map(|row| row.id).collect(),
             policy,
             calls: Arc::default(),
@@ -194,6 +217,35 @@ impl Agent {
         }
     }
 
+    /// Whether its organization has the provider from the marketplace.
+    pub(crate) fn check_enabled(&self, provider: &str) -> Result<(), Deny> {
+        match self.marketplace.iter().any(|slug| slug == provider) {
+            true => Ok(()),
+            false => Err(Deny::NotEnabled {
+                provider: provider.to_owned(),
+            }),
+        }
+    }
+
+    /// Whether the labels of its project, of itself and of the credential let the credential serve there.
+    pub(crate) fn check_labels(
+        &self,
+        source: Source,
+        provider: &str,
+        host: Option<&str>,
+        credential: &[String],
+    ) -> Result<(), Deny> {
+        let labels = self.labels.own.iter().chain(credential).map(String::as_str);
+        match forbidden(&self.labels.rules, labels, (source, provider, host)) {
+            None => Ok(()),
+            Some(label) => Err(Deny::LabelForbids {
+                label: label.to_owned(),
+                provider: provider.to_owned(),
+                source,
+            }),
+        }
+    }
+
     /// Notes that it has changed. Whether this is news, and calls run under it.
     pub(super) fn mark_stale(&self) -> bool {
         self.calls.mark_stale()
@@ -213,7 +265,11 @@ impl Agent {
         .chain(
             self.grants
                 .iter()
-                .filter_map(|ready| ready.grant.credential)
+                .flat_map(|ready| {
+                    let former = ready.grant.former.and_then(|former| former.credential);
+                    [ready.grant.credential, former]
+                })
+                .flatten()
                 .map(CredentialId::uuid),
         )
     }
@@ -256,8 +312,58 @@ impl Agent {
     }
 }
 
+/// What an agent is marked with, and what that allows.
+struct Labels {
+    rules: Vec<LabelRule>,
+    /// Those of its project, then its own.
+    own: Vec<String>,
+}
+
+impl Labels {
+    fn of(policy: &AgentPolicy, org: &ScopePolicy, project: &ScopePolicy) -> Self {
+        Self {
+            rules: org.label_rules.clone(),
+            own: project.labels.iter().chain(&policy.labels).cloned().collect(),
+        }
+    }
+}
+
+/// What the agent's organization may spend at the marketplace.
+fn credit_of(
+    policy: &AgentPolicy,
+    stored: Option<&Credit>,
+    mac: &PolicyMac,
+) -> Result<CreditPolicy, &'static str> {
+    let Some(row) = stored else {
+        return Ok(CreditPolicy::none(policy.org));
+    };
+    let credit: CreditPolicy = authentic(mac, "credit", &row.policy, &row.mac)?;
+    match credit.org == policy.org {
+        true => Ok(credit),
+        false => Err("a credit belongs elsewhere"),
+    }
+}
+
+/// What may be spent where the pool stands in for credentials of the organization's own.
+fn fallback_caps(policy: &AgentPolicy, zone: &Zone) -> Vec<BudgetTerms> {
+    let caps = policy.grants.iter().filter_map(|grant| {
+        let fallback = grant.fallback?;
+        Some(BudgetTerms {
+            policy: BudgetPolicy {
+                project: Some(policy.project),
+                agent: Some(policy.agent),
+                provider: Some(grant.provider.clone()),
+                source: Some(Source::Marketplace),
+                ..BudgetPolicy::new(fallback.budget, policy.org, fallback.monthly.0, Window::Month)
+            },
+            zone: zone.clone(),
+        })
+    });
+    caps.collect()
+}
+
 /// A policy row whose MAC is ours.
-pub(super) fn authentic<'b, T: minicbor::Decode<'b, ()>>(
+pub(crate) fn authentic<'b, T: minicbor::Decode<'b, ()>>(
     mac: &PolicyMac,
     purpose: &str,
     bytes: &'b [u8],
@@ -335,16 +441,18 @@ impl ReadyGrant {
         credentials: &[LoadedCredential],
         (counters, limits): (&Counters, &Limits),
     ) -> Self {
-        let stored = credentials
-            .iter()
-            .find(|row| {
-                Some(row.id) == grant.credential
+        let find = |credential: Option<CredentialId>| {
+            let fits = |row: &&LoadedCredential| {
+                Some(row.id) == credential
                     && row.provider == grant.provider
-                    && row.source == grant.source
-            })
-            .filter(|row| row.status != CredentialStatus::Disabled)
-            .cloned();
+                    && row.source == Source::Byok
+                    && row.status != CredentialStatus::Disabled
+            };
+            credentials.iter().find(fits).cloned()
+        };
+        let stored = find(grant.credential.filter(|_| grant.source == Source::Byok));
         Self {
+            former: find(grant.former.and_then(|former| former.credential)),
             rates: counters.rates(RateKey::Agent(policy.agent, grant.provider.clone())),
             grant: grant.clone(),
             provider,
@@ -355,9 +463,21 @@ impl ReadyGrant {
         }
     }
 
-    /// The credential and version that serve this grant; `None` when it was deleted.
-    pub(crate) fn version(&self) -> Option<(CredentialId, u32)> {
-        self.stored.as_ref().map(|row| (row.id, row.version))
+    /// The version of a credential of the organization's own under which calls of this grant may run: that which serves it, or that
+    /// which served it before it was moved.
+    pub(crate) fn version(&self, credential: CredentialId) -> Option<u32> {
+        self.own(credential).map(|row| row.version)
+    }
+
+    fn own(&self, credential: CredentialId) -> Option<&LoadedCredential> {
+        let rows = self.stored.iter().chain(&self.former);
+        rows.into_iter().find(|row| row.id == credential)
+    }
+
+    /// Whether calls may run on pooled credentials: new ones, or those that began before the grant was moved.
+    pub(crate) fn may_use_pool(&self) -> bool {
+        let before = self.grant.former.map(|former| former.source);
+        self.grant.reaches_pool() || before == Some(Source::Marketplace)
     }
 
     /// Whether it is stored already that the vendor refuses its credential.
@@ -366,9 +486,9 @@ impl ReadyGrant {
         known == Some(CredentialStatus::Invalid)
     }
 
-    /// From when on its credential is not used.
-    pub(crate) fn credential_expires_at(&self) -> Option<Micros> {
-        self.stored.as_ref()?.expires_at
+    /// From when on a credential of the organization's own is not used.
+    pub(crate) fn expires_at(&self, credential: CredentialId) -> Option<Micros> {
+        self.own(credential)?.expires_at
     }
 
     /// The credential, its keys unwrapped at first use; `None` when there is none.
@@ -379,7 +499,9 @@ impl ReadyGrant {
         if let Some(ready) = self.ready.get() {
             return Ok(Some(Arc::clone(ready)));
         }
-        let init = self.ready.get_or_try_init(|| ready(vault, self.org, row));
+        let init = self
+            .ready
+            .get_or_try_init(|| ready(vault, self.org, row, Arc::clone(&self.learned)));
         // On the heap: it happens once, and every request would carry room for it.
         Ok(Some(Arc::clone(Box::pin(init).await?)))
     }
@@ -390,6 +512,7 @@ pub(crate) async fn ready(
     vault: &Vault,
     org: OrgId,
     row: &LoadedCredential,
+    learned: Arc<Learned>,
 ) -> Result<Arc<ReadyCredential>, VaultError> {
     let policy = serde_json::from_slice(&row.policy).map_err(|_| VaultError::Corrupt)?;
     let kek = WrappedKek {
@@ -409,12 +532,15 @@ pub(crate) async fn ready(
     };
     let sealed = vault.load(&kek, context, &row.sealed).await?;
     Ok(Arc::new(ReadyCredential {
+        org,
         id: row.id,
         version: row.version,
         name: row.name.clone(),
         expires_at: row.expires_at,
+        labels: row.labels.clone(),
         sealed,
         policy,
+        learned,
     }))
 }
 

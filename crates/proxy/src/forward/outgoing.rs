@@ -38,6 +38,15 @@ impl OutgoingBody {
         }
     }
 
+    /// The same once more, where it can be sent twice.
+    pub(crate) fn copy(&self) -> Option<Self> {
+        match self {
+            Self::Empty => Some(Self::Empty),
+            Self::Full(bytes) => Some(Self::Full(bytes.clone())),
+            Self::Stream { .. } => None,
+        }
+    }
+
     pub(super) fn into_sent(self) -> (SentBody, Option<Arc<Progress>>) {
         match self {
             Self::Empty => (SentBody(Sent::Whole(None)), None),

@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, RateKind, RateScope};
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{Access, Unit};
+use keystore_core::policy::{Access, Source, Unit};
 use serde_json::Value;
 
 use super::*;
@@ -55,8 +55,8 @@ fn open_circuit(wait: Duration) -> Deny {
     }
 }
 
-fn over_budget() -> Deny {
-    Deny::BudgetExceeded(BudgetExceeded {
+fn exceeded() -> BudgetExceeded {
+    BudgetExceeded {
         budget: BudgetId::new(uuid::Uuid::nil()),
         unit: Unit::Usd,
         limit: 50_000_000_000,
@@ -64,7 +64,30 @@ fn over_budget() -> Deny {
         held: 20_000_000,
         needed: 125_000,
         resets_at: Some(Micros(1_796_083_200_000_000)),
-    })
+    }
+}
+
+fn over_budget() -> Deny {
+    Deny::BudgetExceeded(exceeded())
+}
+
+fn over_credit() -> Deny {
+    Deny::InsufficientCredit(exceeded())
+}
+
+fn label_forbids(source: Source) -> Deny {
+    Deny::LabelForbids {
+        label: "phi".into(),
+        provider: "openai".into(),
+        source,
+    }
+}
+
+fn busy_pool(wait: Duration) -> Deny {
+    Deny::PoolBusy {
+        provider: "openai".into(),
+        resets_at: NOW.plus(wait),
+    }
 }
 
 fn everything() -> Vec<(Refusal, u16, &'static str)> {
@@ -168,10 +191,29 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         (open_circuit(Duration::from_secs(5)), 503, "circuit_open"),
         (Deny::EndUserMissing, 400, "end_user_missing"),
         (over_budget(), 402, "budget_exceeded"),
+        (over_credit(), 402, "insufficient_credit"),
+        (
+            Deny::NotEnabled { provider: provider() },
+            403,
+            "marketplace_not_enabled",
+        ),
+        (
+            label_forbids(Source::Marketplace),
+            403,
+            "label_forbids_marketplace",
+        ),
+        (label_forbids(Source::Byok), 403, "label_forbids_provider"),
+        (
+            Deny::NoPoolCredential { provider: provider() },
+            503,
+            "no_pool_credential",
+        ),
+        (busy_pool(Duration::from_secs(5)), 429, "rate_limited"),
         (
             Deny::UnpricedOperation {
                 provider: provider(),
                 what: "gpt-x".into(),
+                source: Source::Byok,
                 can_be_priced: true,
             },
             403,

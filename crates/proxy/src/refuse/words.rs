@@ -250,7 +250,22 @@ fn rights(deny: &Deny, agent: &str) -> Words {
         Deny::UnpricedOperation {
             provider,
             what,
+            source: Source::Marketplace,
+            ..
+        } => words(
+            format!(
+                "`{}` of {provider} is not sold at the marketplace: it has no price there.",
+                shown(what)
+            ),
+            format!(
+                "`ks marketplace show {provider}` lists what is sold; with a credential of your own it can be called: `ks migrate {provider} --to byok`."
+            ),
+        ),
+        Deny::UnpricedOperation {
+            provider,
+            what,
             can_be_priced,
+            source: Source::Byok,
         } => words(
             format!(
                 "`{}` of {provider} has no known price, and a budget applies to this call.",

@@ -128,7 +128,7 @@ impl Proxy {
     /// The plan of a call. What it holds is held already: make the reservation at once.
     pub(super) async fn plan(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
         let shape = permit.operation.usage_shape;
-        match permit.operation.billing {
+        match permit.billing() {
             Billing::Metered if meter::reads(shape) => match Tells::of(shape, request.method) {
                 Tells::Request => self.plan_by_request(permit, request, now).await,
                 Tells::Units => self.plan_by_units(permit, request, now).await,
@@ -269,7 +269,8 @@ fn unpriced(permit: &Permit, model: Option<&str>, can_be_priced: bool) -> Deny {
     Deny::UnpricedOperation {
         provider: permit.provider().slug.to_string(),
         what: model.unwrap_or(permit.operation_name()).to_owned(),
-        can_be_priced,
+        can_be_priced: can_be_priced && permit.pool.is_none(),
+        source: permit.source(),
     }
 }
 

@@ -38,7 +38,8 @@ use crate::meter::{Meter, MeterSetup};
 use crate::outlive::Outlive;
 use crate::parse::{AllowedHosts, CleanRequest, parse};
 use crate::refuse::Refusal;
-use crate::reserve::{Asked, Reservation, Reserved};
+use crate::reserve::{Asked, Reservation, Reserved, Rest};
+use crate::resolve::Served;
 use crate::route::{Route, route};
 use crate::settle::End;
 use crate::{Proxy, ProxyParts};
@@ -212,9 +213,9 @@ impl Node {
         }
         let caller = caller?;
         caller.check(proxy.clock.now(), request.peer().ip())?;
-        let permit = proxy.authorize(caller, &request)?;
+        let mut permit = proxy.authorize(caller, &request)?;
         let admission = proxy.admit(&permit)?;
-        let credential = proxy.resolve(&permit).await?;
+        let Served { credential, place } = proxy.resolve(&mut permit).await?;
         let body = incoming(&body).await;
         line.ready().await;
         line.at(Point::Admitted).await;
@@ -225,7 +226,7 @@ impl Node {
             headers: request.headers(),
             body,
         };
-        let reserve = proxy.reserve(&permit, admission, &credential, asked);
+        let reserve = proxy.reserve(&permit, admission, (&credential, place), asked);
         let reserved = match self.protocol {
             Protocol::JournalAfterDispatch => self.reserve_late(&line, ask, reserve).await?,
             _ => reserve.await?,
@@ -251,7 +252,7 @@ impl Node {
     ) {
         let Reserved {
             mut reservation,
-            meter,
+            rest: Rest { meter, .. },
             ..
         } = reserved;
         let leashed = self.protocol != Protocol::CacheForAWhile;

@@ -14,7 +14,7 @@ use keystore_core::window::Zone;
 use keystore_store::budgets::{self as budget_rows, Budget};
 use keystore_store::{Conn, agents as rows, orgs};
 use keystore_wire::Page;
-use keystore_wire::agents::{Agent, BudgetState, CreateAgent, Grant, ListAgents, UpdateAgent};
+use keystore_wire::agents::{Agent, BudgetState, CreateAgent, FallbackInput, Grant, ListAgents, UpdateAgent};
 
 use super::extract::{Body, Query};
 use super::page::Slice;
@@ -207,6 +207,10 @@ fn wire(agent: Loaded, budget: Option<&budgets::Loaded>, state: Option<BudgetSta
             .iter()
             .map(|action| scope(&grant.provider, *action))
             .collect(),
+        fallback: grant.fallback.map(|fallback| FallbackInput {
+            source: keystore_core::policy::Source::Marketplace,
+            budget_cents_monthly: fallback.monthly.cents_floor(),
+        }),
         name: grant.provider,
         source: grant.source,
         credential_id: grant.credential,

@@ -241,14 +241,19 @@ fn limit(limit: keystore_proxy::LearnedLimit) -> UpstreamLimit {
     }
 }
 
-/// The credential as the audit log shows it, and all of an answer that its row says: everything but its value.
-pub(crate) fn wire(row: Row) -> Credential {
-    let status = match row.status {
+/// What is known of a credential, as answers show it.
+pub(super) const fn status(stored: Stored) -> CredentialStatus {
+    match stored {
         Stored::Untested => CredentialStatus::Untested,
         Stored::Active => CredentialStatus::Active,
         Stored::Invalid => CredentialStatus::Invalid,
         Stored::Disabled => CredentialStatus::Disabled,
-    };
+    }
+}
+
+/// The credential as the audit log shows it, and all of an answer that its row says: everything but its value.
+pub(crate) fn wire(row: Row) -> Credential {
+    let status = status(row.status);
     // Opaque in the store; written by this crate from the same type.
     let agreements: BTreeMap<_, _> = serde_json::from_value(row.agreements).unwrap_or_default();
     Credential {

@@ -124,7 +124,7 @@ pub(crate) fn shown(own: &OwnPrice) -> Price {
     }
 }
 
-fn units(prices: impl Iterator<Item = (Bucket, i64)>) -> BTreeMap<String, String> {
+pub(crate) fn units(prices: impl Iterator<Item = (Bucket, i64)>) -> BTreeMap<String, String> {
     prices
         .map(|(bucket, per_million)| (bucket.name().to_owned(), NanoUsd(per_million).to_string()))
         .collect()

@@ -82,6 +82,14 @@ impl Caller {
         }
     }
 
+    /// The same caller as the person who answers, acting on their own account: for what is made for them elsewhere.
+    pub(crate) fn as_person(&self, user: UserId) -> Self {
+        Self {
+            who: Who::Machine { user },
+            ..self.clone()
+        }
+    }
+
     /// What they may hand out at most.
     pub(crate) fn authority(&self) -> Authority {
         let until = match self.who {

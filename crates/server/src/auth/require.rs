@@ -19,6 +19,7 @@ use super::caller::{Caller, Who};
 use super::rights::{Right, holds};
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::operator;
 
 /// A right as a type.
 pub(crate) trait Needs {
@@ -54,6 +55,9 @@ impl<R: Needs> FromRequestParts<Arc<App>> for Require<R> {
                     caller.role.as_str()
                 ),
             ));
+        }
+        if R::RIGHT == Right::Operate {
+            operator::check(app, &caller).await?;
         }
         if !parts.method.is_safe() {
             confirmed(app, &caller).await?;
@@ -181,5 +185,7 @@ needs! {
     ManageAgents
     ManageCredentials
     Administer
+    ManageMarketplace
     ManageOrg
+    Operate
 }

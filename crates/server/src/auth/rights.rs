@@ -30,11 +30,13 @@ pub(crate) enum Right {
     ManageBilling,
     /// The organization itself: its names, its time zone, its end, who owns it.
     ManageOrg,
+    /// Pools, price book, credit of all organizations; only in the operator's organization.
+    Operate,
 }
 
 use Right::{
-    Administer, ManageAgents, ManageBilling, ManageCredentials, ManageMarketplace, ManageOrg, SeeAgents,
-    SeeAudit, SeeMoney, SeeOrg,
+    Administer, ManageAgents, ManageBilling, ManageCredentials, ManageMarketplace, ManageOrg, Operate,
+    SeeAgents, SeeAudit, SeeMoney, SeeOrg,
 };
 
 /// The rights of a role.
@@ -51,6 +53,7 @@ const fn rights(role: Role) -> &'static [Right] {
             ManageMarketplace,
             ManageBilling,
             ManageOrg,
+            Operate,
         ],
         Role::Admin => &[
             SeeOrg,
@@ -61,6 +64,7 @@ const fn rights(role: Role) -> &'static [Right] {
             ManageCredentials,
             Administer,
             ManageMarketplace,
+            Operate,
         ],
         Role::Member => &[SeeOrg, SeeAgents, SeeMoney, ManageAgents],
         Role::Billing => &[SeeOrg, SeeMoney, ManageMarketplace, ManageBilling],

@@ -109,6 +109,7 @@ pub(super) struct Sealing<'a> {
     pub(super) id: CredentialId,
     pub(super) version: u32,
     pub(super) provider: &'a Provider,
+    pub(super) source: Source,
     pub(super) policy: &'a DestinationPolicy,
 }
 
@@ -126,7 +127,7 @@ pub(super) async fn seal(
         credential: what.id,
         version: what.version,
         provider: what.provider.slug.to_string(),
-        source: Source::Byok,
+        source: what.source,
         policy_sha256: policy_sha256(&policy),
     };
     Ok(CredentialVersion {

@@ -79,6 +79,7 @@ pub(crate) async fn rotate_to(
         id: row.id,
         version: row.current_version.saturating_add(1),
         provider: &provider,
+        source: row.source,
         policy: &policy,
     };
     let version = seal(app, &kek, &sealing, &secret, now).await?;

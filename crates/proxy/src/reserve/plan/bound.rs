@@ -348,7 +348,7 @@ impl Proxy {
         };
         let hold = |bound| {
             let held = self.counters.hold(now, &budgets, &ask(bound));
-            held.map_err(Deny::BudgetExceeded)
+            held.map_err(|exceeded| permit.exceeded(exceeded))
         };
         if limited == Limited::No {
             return Ok(Held {

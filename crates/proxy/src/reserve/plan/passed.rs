@@ -38,23 +38,16 @@ impl Proxy {
         request: Asked<'_>,
         now: Micros,
     ) -> Result<Plan, Deny> {
-        let row = permit
-            .price_model()
-            .and_then(|model| permit.find_price(model, now));
+        let row = permit.price_row().and_then(|row| permit.find_price(row, now));
         let priced = row.and_then(|row| one_call(&row).map(|(usage, cost)| (row, usage, cost)));
         let names: Vec<_> = permit.price_model().into_iter().collect();
         let budgets = permit.budgets(&names);
         let limited = Limited::by(&budgets);
+        if permit.pool.is_some() && moving::counts(&budgets, request.method) {
+            moving::allow_unknown(permit, &budgets)?;
+        }
         if priced.is_none() && limited != Limited::No {
-            let (provider, what) = (
-                permit.provider().slug.to_string(),
-                permit.operation_name().to_owned(),
-            );
-            return Err(Deny::UnpricedOperation {
-                provider,
-                what,
-                can_be_priced: false,
-            });
+            return Err(unpriced(permit, None, false));
         }
         let mut plan = unbilled(permit, request)?;
         if let Some((row, usage, cost)) = priced {
@@ -68,7 +61,8 @@ impl Proxy {
             estimate: plan.hold,
         };
         let held = self.counters.hold(now, &budgets, &ask);
-        (plan.budgets, plan.limited) = (held.map_err(Deny::BudgetExceeded)?, limited);
+        let held = held.map_err(|exceeded| permit.exceeded(exceeded))?;
+        (plan.budgets, plan.limited) = (held, limited);
         Ok(plan)
     }
 

@@ -1,0 +1,407 @@
+//! Moving agents' grants of a provider between their own credentials and the pool, many at once in one step; and back.
+
+use keystore_core::ids::{AgentId, CredentialId, MoveId};
+use keystore_core::policy::{AgentStatus, Former, Grant, Source};
+use keystore_core::{Bucket, NanoUsd, Usage};
+use keystore_store::moves::{self, Move};
+use keystore_store::projects::{self, Project};
+use keystore_store::{Conn, Tx, agents as agent_rows, usage};
+use keystore_wire::agents::GrantInput;
+use keystore_wire::marketplace::{CreateMigration, Migration, MigrationEffect, MovedAgent};
+use keystore_wire::problem::Code;
+use serde::{Deserialize, Serialize};
+
+use crate::agents::{self, Loaded};
+use crate::api::problem::{ApiError, ApiResult};
+use crate::app::App;
+use crate::audit::Event;
+use crate::auth::caller::Caller;
+use crate::auth::require::Resource;
+use crate::grants::{self, Labelled};
+use crate::marketplace::Shop;
+use crate::providers;
+
+/// The most agents that move at once.
+const MAX_AGENTS: usize = 10_000;
+/// Agents that are read at a time.
+const AT_A_TIME: u32 = 500;
+/// Groups of usage that are looked at.
+const MAX_GROUPS: u32 = 100_000;
+/// The days of usage that a dry run looks at.
+const DAYS: i64 = 30;
+const MICROS_A_DAY: i64 = 86_400_000_000;
+
+/// An agent of a move, as it is kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Moved {
+    agent: AgentId,
+    name: String,
+    from: Option<CredentialId>,
+    to: Option<CredentialId>,
+}
+
+impl Resource for Move {
+    type Key = MoveId;
+    const NOUN: &'static str = "migration";
+
+    async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &MoveId) -> ApiResult<Self> {
+        let found = moves::get(conn, caller.org, *key).await?;
+        found
+            .filter(|_| caller.project.is_none())
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
+    }
+}
+
+/// Moves the grants, or says what that would do.
+///
+/// # Errors
+/// `not_found`, `conflict` with what keeps an agent from moving.
+pub(crate) async fn create(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    new: CreateMigration,
+) -> ApiResult<Migration> {
+    caller.whole_org()?;
+    let provider = providers::find(app, tx, caller.org, &new.provider).await?;
+    let concerned = concerned(app, tx, caller, &new).await?;
+    let mut moving = Vec::new();
+    for agent in concerned {
+        let project = projects::get(tx, caller.org, agent.policy.project).await?;
+        let project = project.ok_or_else(|| ApiError::not_found("project"))?;
+        let next = next(app, tx, caller, (&agent, &project), &new).await;
+        moving.push((agent, next));
+    }
+    if new.dry_run {
+        let ids: Vec<_> = moving.iter().map(|(agent, _)| agent.policy.agent).collect();
+        let effect = effect(app, tx, caller, &provider, (&ids, new.to)).await?;
+        let agents = moving
+            .into_iter()
+            .map(|(agent, next)| planned(&agent, &new.provider, next));
+        return Ok(Migration {
+            id: None,
+            provider: new.provider.clone(),
+            to: new.to,
+            agents: agents.collect::<ApiResult<_>>()?,
+            effect: Some(effect),
+            at: None,
+            undone_at: None,
+        });
+    }
+    if moving.is_empty() {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!(
+                "no agent is granted {} from anywhere else than `{}`",
+                new.provider,
+                new.to.as_str()
+            ),
+        )
+        .remedy("`ks agent list` shows what each may use"));
+    }
+    let mut moved = Vec::new();
+    for (agent, next) in moving {
+        moved.push(put(app, tx, agent, next?).await?);
+    }
+    let row = Move {
+        id: MoveId::new(app.ids.next()),
+        org: caller.org,
+        provider: new.provider,
+        target: new.to,
+        body: serde_json::to_value(&moved).map_err(ApiError::internal)?,
+        at: app.clock.now(),
+        undone_at: None,
+    };
+    moves::insert(tx, &row).await?;
+    let shown = wire(row)?;
+    Event::new("create_migration", &caller.org)
+        .before(&serde_json::json!({"source": other(new.to)}))?
+        .after(&shown)?
+        .by(tx, caller)?;
+    Ok(shown)
+}
+
+/// Moves the agents back that are still where a move put them.
+///
+/// # Errors
+/// `conflict` when it was undone before, or an agent was changed since.
+pub(crate) async fn undo(app: &App, tx: &mut Tx, caller: &Caller, row: Move) -> ApiResult<Migration> {
+    let moved: Vec<Moved> = serde_json::from_value(row.body.clone()).map_err(ApiError::internal)?;
+    let now = app.clock.now();
+    if !moves::undo(tx, row.org, row.id, now).await? {
+        return Err(ApiError::new(Code::Conflict, "the migration was undone before"));
+    }
+    let mut changed = Vec::new();
+    for one in &moved {
+        let Some(agent) = agent_rows::get(tx, row.org, one.agent).await? else {
+            // Whoever is gone cannot go back.
+            continue;
+        };
+        let agent = agents::load(app, agent)?;
+        let stands = agent
+            .policy
+            .grant(&row.provider)
+            .is_some_and(|grant| grant.source == row.target && grant.credential == one.to);
+        if !stands {
+            changed.push(one.name.clone());
+            continue;
+        }
+        let back = Grant {
+            source: other(row.target),
+            credential: one.from,
+            ..moved_away(agent.policy.grant(&row.provider), &row.provider)
+        };
+        put(app, tx, agent, back).await?;
+    }
+    if !changed.is_empty() {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!("agents were changed since: {}", changed.join(", ")),
+        )
+        .remedy("move them one by one: `ks migrate <provider> --to … --agent <agent>`"));
+    }
+    let shown = wire(Move {
+        undone_at: Some(now),
+        ..row
+    })?;
+    Event::new("undo_migration", &caller.org)
+        .after(&shown)?
+        .by(tx, caller)?;
+    Ok(shown)
+}
+
+/// The agents that are named, or all that have the provider from the other side.
+async fn concerned(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateMigration) -> ApiResult<Vec<Loaded>> {
+    let mut found = Vec::new();
+    if let Some(named) = &new.agents {
+        for name in named.iter().take(MAX_AGENTS) {
+            let agent = agents::find(app, tx, caller, name).await?;
+            match agent.policy.grant(&new.provider) {
+                Some(grant) if grant.source == new.to && grant.fallback.is_none() => {}
+                Some(_) => found.push(agent),
+                None => {
+                    return Err(ApiError::new(
+                        Code::Conflict,
+                        format!("`{name}` is not granted {}", new.provider),
+                    )
+                    .remedy(format!(
+                        "grant it: `ks agent update {name} --provider {}:{}`",
+                        new.provider,
+                        new.to.as_str()
+                    )));
+                }
+            }
+        }
+        return Ok(found);
+    }
+    let mut after = None;
+    loop {
+        let page = agent_rows::list(tx, caller.org, None, after, AT_A_TIME).await?;
+        after = page.last().map(|agent| agent.id);
+        let is_full = page.len() == AT_A_TIME as usize;
+        for row in page {
+            let agent = agents::load(app, row)?;
+            let moves = agent
+                .policy
+                .grant(&new.provider)
+                .is_some_and(|grant| grant.source != new.to);
+            if moves && agent.policy.status != AgentStatus::Revoked {
+                found.push(agent);
+            }
+        }
+        if !is_full {
+            return Ok(found);
+        }
+        if found.len() > MAX_AGENTS {
+            return Err(ApiError::new(
+                Code::Conflict,
+                format!("more than {MAX_AGENTS} agents would move at once"),
+            )
+            .remedy("name them in `agents`, in several steps"));
+        }
+    }
+}
+
+/// The grant that an agent would have.
+async fn next(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    (agent, project): (&Loaded, &Project),
+    new: &CreateMigration,
+) -> ApiResult<Grant> {
+    let input = GrantInput {
+        name: new.provider.clone(),
+        source: new.to,
+        credential: new.credential.clone(),
+        scopes: Vec::new(),
+        fallback: None,
+    };
+    let labelled = Labelled {
+        project,
+        labels: &agent.policy.labels,
+    };
+    let mut made = grants::resolve(app, tx, caller.org, labelled, &[input], (&[], "")).await?;
+    let made = made.pop().ok_or_else(|| ApiError::not_found("provider"))?;
+    Ok(Grant {
+        source: made.source,
+        credential: made.credential,
+        ..moved_away(agent.policy.grant(&new.provider), &new.provider)
+    })
+}
+
+/// The scopes of a grant, and where it was.
+fn moved_away(from: Option<&Grant>, provider: &str) -> Grant {
+    let blank = Grant::new(provider, Source::Byok, None);
+    let Some(from) = from else { return blank };
+    Grant {
+        scopes: from.scopes.clone(),
+        former: Some(Former {
+            source: from.source,
+            credential: from.credential,
+        }),
+        ..blank
+    }
+}
+
+/// Writes an agent with its new grant in place of the old one.
+async fn put(app: &App, tx: &mut Tx, agent: Loaded, next: Grant) -> ApiResult<Moved> {
+    let Loaded { row, mut policy } = agent;
+    let place = policy
+        .grants
+        .iter_mut()
+        .find(|grant| grant.provider == next.provider)
+        .ok_or_else(|| ApiError::not_found("grant"))?;
+    let moved = Moved {
+        agent: row.id,
+        name: row.name.clone(),
+        from: place.credential,
+        to: next.credential,
+    };
+    *place = next;
+    agents::write(app, tx, &row.name, &policy, app.clock.now()).await?;
+    Ok(moved)
+}
+
+const fn other(source: Source) -> Source {
+    match source {
+        Source::Byok => Source::Marketplace,
+        Source::Marketplace => Source::Byok,
+    }
+}
+
+/// What a dry run says of an agent: where it would go, or what keeps it.
+fn planned(agent: &Loaded, provider: &str, next: ApiResult<Grant>) -> ApiResult<MovedAgent> {
+    let from = agent.policy.grant(provider).and_then(|grant| grant.credential);
+    let (to, obstacles) = match next {
+        Ok(grant) => (grant.credential, Vec::new()),
+        Err(error) if error.code() == Code::StoreUnavailable || error.code() == Code::Internal => {
+            return Err(error);
+        }
+        Err(error) => (None, vec![error.to_string()]),
+    };
+    Ok(MovedAgent {
+        id: agent.row.id,
+        name: agent.row.name.clone(),
+        from_credential_id: from,
+        to_credential_id: to,
+        obstacles,
+    })
+}
+
+/// What the last days would have cost there, and what else is different.
+async fn effect(
+    app: &App,
+    tx: &mut Tx,
+    caller: &Caller,
+    provider: &keystore_catalog::ProviderRef,
+    (agents, to): (&[AgentId], Source),
+) -> ApiResult<MigrationEffect> {
+    let now = app.clock.now();
+    let filter = usage::Filter {
+        provider: Some(provider.slug.to_string()),
+        since: Some(keystore_core::Micros(now.0 - DAYS * MICROS_A_DAY)),
+        ..usage::Filter::default()
+    };
+    let by = [usage::By::Agent, usage::By::Model, usage::By::Source];
+    let rows = usage::grouped(tx, caller.org, &by, &filter, MAX_GROUPS).await?;
+    let shop = Shop::of(app, tx, caller.org).await?;
+    let own = crate::scopes::get(app, tx, caller.org, None).await?.prices;
+    let (mut calls, mut cost, mut there) = (0, NanoUsd::ZERO, NanoUsd::ZERO);
+    let mut unpriced = Vec::new();
+    let concerned = rows.iter().filter(|row| {
+        row.agent.is_some_and(|agent| agents.contains(&agent)) && row.source == Some(other(to))
+    });
+    for row in concerned {
+        calls += row.calls;
+        cost = NanoUsd(cost.0.saturating_add(row.cost.0));
+        let model = row.model.as_deref().unwrap_or_default();
+        let used = Usage::ZERO
+            .with(Bucket::InputUncached, row.input_tokens)
+            .with(Bucket::CacheRead, row.cache_read_tokens)
+            .with(Bucket::CacheWrite, row.cache_write_tokens)
+            .with(Bucket::OutputText, row.output_tokens)
+            .with(Bucket::Reasoning, row.reasoning_tokens);
+        if used == Usage::ZERO {
+            // Not by the token: nothing is known of it but what it cost.
+            there = NanoUsd(there.0.saturating_add(row.cost.0));
+            continue;
+        }
+        let price = match to {
+            Source::Marketplace => shop.sold(provider, model).map(|sold| sold.price),
+            Source::Byok => keystore_proxy::prices::find(&own, provider, model, now)
+                .0
+                .map(|price| (*price).clone()),
+        };
+        let charged =
+            price.and_then(|price| price.charge(&used, &keystore_core::price::Terms::default()).ok());
+        match charged {
+            Some(amount) => there = NanoUsd(there.0.saturating_add(amount.0)),
+            None => unpriced.push(model.to_owned()),
+        }
+    }
+    unpriced.sort();
+    unpriced.dedup();
+    let notes = match to {
+        Source::Marketplace => vec![
+            "The operator of this deployment bills it, from your credit; every call is held at the most that it can cost.".to_owned(),
+            "The provider's rate limits are shared with other customers; your own limits on agents stay.".to_owned(),
+            "Only operations with a price are sold; what reads or changes an account at the provider is not.".to_owned(),
+        ],
+        Source::Byok => vec![
+            "The provider bills it, by your contract; `ks price set` says what you pay where that is not the list.".to_owned(),
+            "The provider's rate limits are those of your own key; your own limits on agents stay.".to_owned(),
+        ],
+    };
+    Ok(MigrationEffect {
+        calls,
+        cost,
+        cost_there: unpriced.is_empty().then_some(there),
+        unpriced,
+        notes,
+    })
+}
+
+/// A move as answers and the audit log show it.
+///
+/// # Errors
+/// `internal` for a row that cannot be read.
+pub(crate) fn wire(row: Move) -> ApiResult<Migration> {
+    let moved: Vec<Moved> = serde_json::from_value(row.body).map_err(ApiError::internal)?;
+    let agents = moved.into_iter().map(|one| MovedAgent {
+        id: one.agent,
+        name: one.name,
+        from_credential_id: one.from,
+        to_credential_id: one.to,
+        obstacles: Vec::new(),
+    });
+    Ok(Migration {
+        id: Some(row.id),
+        provider: row.provider,
+        to: row.target,
+        agents: agents.collect(),
+        effect: None,
+        at: Some(row.at.into()),
+        undone_at: row.undone_at.map(Into::into),
+    })
+}
