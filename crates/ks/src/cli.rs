@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, budgets, events, kill, login, members, orgs, prices, projects,
-    providers, requests, run, serve, tokens, usage,
+    account, agents, api_keys, audit, budgets, events, kill, labels, login, marketplace, members, migrate,
+    operator, orgs, pools, prices, projects, providers, requests, run, serve, tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -137,6 +137,33 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks price show openai/gpt-5.2\n  ks price set openai/gpt-5.2 --input 1.20 --output-text 9.60\n  ks price list"
     )]
     Price(prices::PriceCommand),
+    /// Providers that the operator sells: use them without a key of your own
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks marketplace list --category search\n  ks marketplace enable tavily\n  ks token create --name bot --provider tavily:marketplace"
+    )]
+    Marketplace(marketplace::MarketplaceCommand),
+    /// Move agents between your own keys and the marketplace; their tokens stay
+    #[command(
+        after_help = "Examples:\n  ks migrate openai --to marketplace --dry-run\n  ks migrate openai --to byok --agent bot\n  \
+        ks migrate --list\n  ks migrate --undo mov_01jd3w8f0qe7ys4c9p2m5n6r7t"
+    )]
+    Migrate(migrate::MigrateArgs),
+    /// What labels on projects, agents and keys allow
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks label list\n  ks label set eu-only --host eu.api.openai.com"
+    )]
+    Label(labels::LabelCommand),
+    /// The operator's keys, which customers use without having any
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks pool add openai --name pool-1\n  ks pool list\n  ks pool drain openai/pool-1"
+    )]
+    Pool(pools::PoolCommand),
+    /// Who runs this deployment
+    #[command(subcommand, after_help = "Example:\n  ks operator set-up")]
+    Operator(operator::OperatorCommand),
     /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
     #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
     Events(events::EventsArgs),

@@ -14,10 +14,15 @@ pub(crate) mod events;
 mod find;
 mod grants;
 pub(crate) mod kill;
+pub(crate) mod labels;
 mod limits;
 pub(crate) mod login;
+pub(crate) mod marketplace;
 pub(crate) mod members;
+pub(crate) mod migrate;
+pub(crate) mod operator;
 pub(crate) mod orgs;
+pub(crate) mod pools;
 pub(crate) mod prices;
 pub(crate) mod projects;
 pub(crate) mod providers;
@@ -96,6 +101,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Budget(command) => budgets::run(command, &context).await?,
         Command::Price(command) => prices::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
+        Command::Marketplace(command) => marketplace::run(command, &context).await?,
+        Command::Migrate(args) => migrate::run(args, &context).await?,
+        Command::Label(command) => labels::run(command, &context).await?,
+        Command::Pool(command) => pools::run(command, &context).await?,
+        Command::Operator(command) => operator::run(command, &context).await?,
         Command::Kill(command) => kill::run(command, &context).await?,
         Command::Agent(command) => agents::run(command, &context).await?,
         Command::Token(command) => tokens::run(command, &context).await?,

@@ -26,7 +26,7 @@ use crate::parse::CleanRequest;
 use crate::refuse::{ProxyError, Refusal};
 use crate::relay::{self, Answer};
 use crate::reserve::{Asked, Reservation, Reserved, Rest};
-use crate::resolve::Served;
+use crate::resolve::{Pooled, Served};
 use crate::settle::End;
 use crate::upstream::{Client, Lease};
 use crate::{Body, Proxy, Trail};
@@ -42,6 +42,21 @@ pub(crate) struct Exchange {
     pub(crate) pass: Option<Pass>,
 }
 
+impl Exchange {
+    /// What is relayed.
+    fn answer(self, dialled: Dialled, rest: Rest) -> Answer {
+        Answer {
+            request: self.request,
+            permit: self.permit,
+            credential: self.credential,
+            response: dialled.response,
+            needles: dialled.needles,
+            rest,
+            leash: dialled.leash,
+        }
+    }
+}
+
 impl Proxy {
     /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where its usage has to be
     /// read.
@@ -53,8 +68,11 @@ impl Proxy {
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
-        let mut permit = permit;
-        let (Served { credential, place }, pass) = self.way(&mut permit, served).await?;
+        let Served { credential, pooled } = served;
+        let (place, pass) = match pooled {
+            None => (None, self.pass(&permit, &credential)?),
+            Some(pooled) => (Some(pooled.place), pooled.pass),
+        };
         let method = request.method().clone();
         let (headers, body) = request.into_parts();
         let asked = Asked {
@@ -85,27 +103,6 @@ impl Proxy {
         }
     }
 
-    /// A way to the host of a call: past its circuit, at another pooled credential where that of the first is open.
-    async fn way(self: &Arc<Self>, permit: &mut Permit, mut served: Served) -> Result<(Served, Pass), Deny> {
-        let mut tried = Vec::new();
-        loop {
-            let deny = match self.pass(permit, &served.credential) {
-                Ok(pass) => return Ok((served, pass)),
-                Err(deny) => deny,
-            };
-            let Some(mut place) = served.place.take() else {
-                return Err(deny);
-            };
-            place.shows(Outcome::Failed { pause: None });
-            tried.push(place.member());
-            drop(place);
-            served = match Box::pin(self.next_member(permit, &tried)).await {
-                Ok(served) => served,
-                Err(_) => return Err(deny),
-            };
-        }
-    }
-
     async fn exchange(
         self: Arc<Self>,
         mut exchange: Exchange,
@@ -120,7 +117,7 @@ impl Proxy {
             rest,
         } = reserved;
         match self.dial(&mut exchange, &mut reservation, body).await {
-            Ok(dialled) => self.relay(exchange, dialled, reservation, rest).await,
+            Ok(dialled) => relay::relay(self, exchange.answer(dialled, rest), reservation).await,
             Err(stop) => Err(stop.end(reservation, exchange)),
         }
     }
@@ -156,7 +153,8 @@ impl Proxy {
                                 needles,
                                 leash,
                             };
-                            return self.relay(exchange, dialled, reservation, rest).await;
+                            let answer = exchange.answer(dialled, rest);
+                            return relay::relay(self, answer, reservation).await;
                         }
                         Err(outcome) => (Some(outcome), Stop::of_member(outcome, &exchange, &self)),
                     }
@@ -172,16 +170,18 @@ impl Proxy {
             let Some((copy, headers)) = again.filter(|_| outcome.is_some()) else {
                 return Err(stop.end(reservation, exchange));
             };
-            let served = match self.next_member(&mut exchange.permit, &tried).await {
-                Ok(served) => self.way(&mut exchange.permit, served).await,
-                Err(deny) => Err(deny),
-            };
-            let Ok((Served { credential, place }, pass)) = served else {
+            let next = self.next_member(&mut exchange.permit, &mut tried).await;
+            let Ok(Served {
+                credential,
+                pooled: Some(pooled),
+            }) = next
+            else {
                 return Err(stop.end(reservation, exchange));
             };
+            let Pooled { place, pass } = *pooled;
             let names = (exchange.request, &exchange.method);
             reservation = reservation
-                .again(&exchange.permit, (&credential, place), names)
+                .again(&exchange.permit, (&credential, Some(place)), names)
                 .await?;
             (body, exchange.headers) = (copy, headers);
             (exchange.credential, exchange.pass) = (credential, Some(pass));
@@ -240,31 +240,6 @@ impl Proxy {
             needles: built.needles,
             leash,
         })
-    }
-
-    async fn relay(
-        self: Arc<Self>,
-        exchange: Exchange,
-        dialled: Dialled,
-        reservation: Reservation,
-        rest: Rest,
-    ) -> Result<Response<Body>, Refusal> {
-        let Exchange {
-            request,
-            permit,
-            credential,
-            ..
-        } = exchange;
-        let answer = Answer {
-            request,
-            permit,
-            credential,
-            response: dialled.response,
-            needles: dialled.needles,
-            rest,
-            leash: dialled.leash,
-        };
-        relay::relay(self, answer, reservation).await
     }
 
     async fn connect(&self, client: &Client) -> Result<Lease, ForwardError> {

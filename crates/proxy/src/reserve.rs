@@ -25,6 +25,7 @@ use keystore_wire::problem::Code;
 use uuid::Uuid;
 
 use self::growth::Growth;
+use self::plan::Plan;
 pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
 use crate::admit::{Admission, RateLeft, Run};
@@ -107,13 +108,36 @@ impl Proxy {
     pub(crate) async fn reserve(
         self: &Arc<Self>,
         permit: &Permit,
-        mut admission: Admission,
+        admission: Admission,
         (credential, place): (&ReadyCredential, Option<Place>),
         request: Asked<'_>,
     ) -> Result<Reserved, Deny> {
         let now = self.clock.now();
         let names = (request.id, request.method);
         let plan = self.plan(permit, request, now).await?;
+        let (reserved, written) = self.begin(permit, admission, (credential, place), (names, now), plan)?;
+        let Reserved {
+            reservation,
+            body,
+            rest,
+        } = reserved;
+        Ok(Reserved {
+            reservation: reservation.once(written).await?,
+            body,
+            rest,
+        })
+    }
+
+    /// The reservation of a call whose amount is held, and what is waited for before it counts. No step of it waits, so that nothing of the
+    /// plan is kept while the intent is written.
+    fn begin(
+        self: &Arc<Self>,
+        permit: &Permit,
+        mut admission: Admission,
+        (credential, place): (&ReadyCredential, Option<Place>),
+        (names, now): ((RequestId, &Method), Micros),
+        plan: Plan,
+    ) -> Result<(Reserved, impl Future<Output = Result<(), JournalError>> + use<>), Deny> {
         if let Err(deny) = admission.count_tokens(self.arrival(), plan.tokens) {
             self.counters.settle(&plan.budgets, &Amounts::NONE);
             return Err(deny);
@@ -126,7 +150,6 @@ impl Proxy {
             budgets: &plan.budgets,
         };
         let intent = intent(permit, credential, names, (now, attempt), held);
-        // Taken before the first await, like the guard that settles it.
         let durability = self.durability(intent.source);
         let written = self.store.journal().intent(&intent, durability);
         let reservation = Reservation {
@@ -154,8 +177,8 @@ impl Proxy {
                 first_byte: None,
             })),
         };
-        Ok(Reserved {
-            reservation: reservation.once(written).await?,
+        let reserved = Reserved {
+            reservation,
             body: plan.body,
             rest: Rest {
                 meter: plan.meter,
@@ -163,7 +186,8 @@ impl Proxy {
                 output_cap: plan.output_cap,
                 left,
             },
-        })
+        };
+        Ok((reserved, written))
     }
 }
 

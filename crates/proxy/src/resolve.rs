@@ -5,43 +5,53 @@ use std::sync::Arc;
 use keystore_core::Deny;
 use keystore_core::ids::CredentialId;
 use keystore_core::policy::Source;
-use keystore_core::pool::{Call, Refusal, TenantTerms};
+use keystore_core::pool::{Call, Outcome, Refusal, TenantTerms};
 use keystore_vault::{Opened, VaultError};
 
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
+use crate::health::Pass;
 use crate::pools::{Place, Pool};
 
 /// How long a call may wait for a place at a pool.
 const LONGEST_QUEUE: std::time::Duration = std::time::Duration::from_secs(3);
 
-/// The credential that serves a call, with the call's place at the pool where it is a pooled one.
+/// The credential that serves a call.
 pub(crate) struct Served {
     pub(crate) credential: Arc<ReadyCredential>,
-    pub(crate) place: Option<Place>,
+    /// On the heap, so that calls without a pool carry no room for it.
+    pub(crate) pooled: Option<Box<Pooled>>,
+}
+
+/// What a call has of a pool.
+pub(crate) struct Pooled {
+    /// Its place.
+    pub(crate) place: Place,
+    /// Its way to the host.
+    pub(crate) pass: Pass,
 }
 
 impl Proxy {
     /// The credential of the permit's grant, bound for the host that the request names. Notes in the permit where the pool serves.
-    pub(crate) async fn resolve(&self, permit: &mut Permit) -> Result<Served, Deny> {
+    pub(crate) async fn resolve(self: &Arc<Self>, permit: &mut Permit) -> Result<Served, Deny> {
         let grant = &permit.grant().grant;
         if grant.source == Source::Marketplace {
             return Box::pin(self.resolve_pooled(permit)).await;
         }
         match self.own_credential(permit).await {
-            Ok(credential) => Ok(Served {
-                credential,
-                place: None,
-            }),
+            Ok(credential) => {
+                return Ok(Served {
+                    credential,
+                    pooled: None,
+                });
+            }
             // Only where the grant says so: another's credential never serves silently.
             Err(Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. })
-                if permit.grant().grant.fallback.is_some() =>
-            {
-                Box::pin(self.resolve_pooled(permit)).await
-            }
-            Err(deny) => Err(deny),
+                if permit.grant().grant.fallback.is_some() => {}
+            Err(deny) => return Err(deny),
         }
+        Box::pin(self.resolve_pooled(permit)).await
     }
 
     async fn own_credential(&self, permit: &Permit) -> Result<Arc<ReadyCredential>, Deny> {
@@ -66,44 +76,60 @@ impl Proxy {
         Ok(credential)
     }
 
-    async fn resolve_pooled(&self, permit: &mut Permit) -> Result<Served, Deny> {
+    async fn resolve_pooled(self: &Arc<Self>, permit: &mut Permit) -> Result<Served, Deny> {
         let provider = permit.provider().slug.to_string();
         permit.agent.check_enabled(&provider)?;
         permit
             .agent
             .check_labels(Source::Marketplace, &provider, None, &[])?;
         permit.pool = Some(self.pools.get(&provider).await?);
-        self.next_member(permit, &[]).await
+        self.next_member(permit, &mut Vec::new()).await
     }
 
-    /// A place at the pool, at a member that was not tried, with its credential.
+    /// A place at the pool, at a member that was not tried and whose host is worth calling, with its credential. Takes those that are not
+    /// into what was tried.
     pub(crate) async fn next_member(
-        &self,
+        self: &Arc<Self>,
         permit: &mut Permit,
-        tried: &[CredentialId],
+        tried: &mut Vec<CredentialId>,
     ) -> Result<Served, Deny> {
         let provider = permit.provider().slug.to_string();
         let none = || Deny::NoPoolCredential {
             provider: provider.clone(),
         };
-        let call = || Call {
-            tenant: permit.agent.policy.org,
-            terms: TenantTerms::default(),
-            excluded: tried.to_vec(),
-            deadline: self.clock.boottime() + LONGEST_QUEUE,
-        };
+        let mut held_back = None;
         loop {
             let pool = self.pools.get(&provider).await?;
-            let place = pool.queue.place(call()).await;
-            let place = place.map_err(|refusal| self.no_place(refusal, &provider))?;
+            let call = Call {
+                tenant: permit.agent.policy.org,
+                terms: TenantTerms::default(),
+                excluded: tried.clone(),
+                deadline: self.clock.boottime() + LONGEST_QUEUE,
+            };
+            let mut place = match pool.queue.place(call).await {
+                Ok(place) => place,
+                Err(refusal) => {
+                    return Err(held_back.unwrap_or_else(|| self.no_place(refusal, &provider)));
+                }
+            };
             // A pool that was changed while the call waited is looked at again.
-            if let Some(credential) = self.at(&pool, &place, none).await? {
-                check_host(permit, Source::Marketplace, &credential)?;
-                permit.pool = Some(pool);
-                return Ok(Served {
-                    credential,
-                    place: Some(place),
-                });
+            let Some(credential) = self.at(&pool, &place, none).await? else {
+                continue;
+            };
+            check_host(permit, Source::Marketplace, &credential)?;
+            match self.pass(permit, &credential) {
+                Ok(pass) => {
+                    permit.pool = Some(pool);
+                    return Ok(Served {
+                        credential,
+                        pooled: Some(Box::new(Pooled { place, pass })),
+                    });
+                }
+                Err(deny) => {
+                    place.shows(Outcome::Failed { pause: None });
+                    tried.push(place.member());
+                    held_back = Some(deny);
+                }
             }
         }
     }

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use keystore_core::Clock;
 use keystore_core::policy::Source;
 use keystore_proxy::config::ProxyConfig;
+use keystore_store::credentials::Credential;
 use keystore_store::members::Role;
 use keystore_store::{api_keys as key_rows, credentials as credential_rows, tokens as token_rows, users};
 use keystore_vault::intake::Given;
@@ -41,6 +42,7 @@ use crate::log;
 use crate::mail::Shown;
 use crate::run::{bind, harden, run, store_options};
 use crate::sandbox::{self, Sandbox};
+use crate::{operator, pools};
 use file::DevFile;
 
 /// The slug of the sandbox in the catalog.
@@ -277,8 +279,11 @@ async fn settle(
         },
     };
     let (email, password, caller) = owner(app, first_start, kept.email, kept.password).await?;
-    seal_sandbox(app, &caller, sandbox_url, key).await?;
+    let (operator_key, operator) = operator(app, &caller, kept.operator_key).await?;
+    seal_sandbox(app, &caller, sandbox_url, &key).await?;
+    pool_sandbox(app, &operator, sandbox_url, key).await?;
     Ok(DevFile {
+        operator_key,
         api_key: management_key(app, &caller, kept.api_key).await?,
         token: demo_token(app, &caller, kept.token).await?,
         proxy_url,
@@ -347,23 +352,14 @@ fn person(user: keystore_core::ids::UserId, org: keystore_core::ids::OrgId, role
 }
 
 /// The sandbox listens on another port with another key at each start.
-async fn seal_sandbox(app: &App, caller: &Caller, url: &str, key: SandboxKey) -> anyhow::Result<()> {
+async fn seal_sandbox(app: &App, caller: &Caller, url: &str, key: &SandboxKey) -> anyhow::Result<()> {
     let found = {
         let mut conn = app.store.read().await?;
         let project = caller.select_project(&mut conn, None).await?;
         credential_rows::by_name(&mut conn, caller.org, project.id, SANDBOX, DEFAULT_NAME).await?
     };
     match found {
-        Some(row) => {
-            let moved = credentials::Rotation {
-                secret: Given::Text(key.0),
-                base_url: Some(url),
-                expires_at: None,
-                rotate_after: None,
-                verify: false,
-            };
-            credentials::rotate_to(app, caller, row, moved).await?;
-        }
+        Some(row) => move_sandbox(app, caller, row, url, key).await?,
         None => {
             let new = serde_json::json!({"provider": SANDBOX, "secret": key.0.as_str(), "baseUrl": url});
             let new: CreateCredential = serde_json::from_value(new)?;
@@ -371,6 +367,52 @@ async fn seal_sandbox(app: &App, caller: &Caller, url: &str, key: SandboxKey) ->
         }
     }
     Ok(())
+}
+
+/// The same sandbox as one that the operator sells the use of.
+async fn pool_sandbox(app: &App, operator: &Caller, url: &str, key: SandboxKey) -> anyhow::Result<()> {
+    let pooled = pools::of_org(app, &mut app.store.read().await?, operator.org, Some(SANDBOX)).await?;
+    match pooled.into_iter().next() {
+        Some(member) => move_sandbox(app, operator, member.credential, url, &key).await,
+        None => {
+            let new = serde_json::json!({"provider": SANDBOX, "secret": key.0.as_str(), "baseUrl": url});
+            pools::add(app, operator, serde_json::from_value(new)?, false).await?;
+            Ok(())
+        }
+    }
+}
+
+async fn move_sandbox(
+    app: &App,
+    caller: &Caller,
+    row: Credential,
+    url: &str,
+    key: &SandboxKey,
+) -> anyhow::Result<()> {
+    let moved = credentials::Rotation {
+        secret: Given::Text(key.0.clone()),
+        base_url: Some(url),
+        expires_at: None,
+        rotate_after: None,
+        verify: false,
+    };
+    credentials::rotate_to(app, caller, row, moved).await?;
+    Ok(())
+}
+
+/// The operator's organization, with the key of the file while it holds, else a new one.
+async fn operator(app: &App, owner: &Caller, kept: String) -> anyhow::Result<(String, Caller)> {
+    let (org, key) = operator::set_up(app, owner).await?;
+    let there = Caller {
+        org,
+        role: Role::Owner,
+        ..owner.clone()
+    };
+    let key = match key {
+        Some(key) => key.into_text().to_string(),
+        None => management_key(app, &there, kept).await?,
+    };
+    Ok((key, there))
 }
 
 /// The key of the file while it holds, else a new one.

@@ -1,6 +1,6 @@
 //! What customers see of the marketplace: which providers are sold, for how much, and which of them an organization has enabled.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use keystore_catalog::Provider;
 use keystore_core::ids::OrgId;
@@ -10,6 +10,7 @@ use keystore_core::{Bucket, Micros, NanoUsd, Usage};
 use keystore_store::{Conn, Tx};
 use keystore_wire::marketplace::{Listing, ListingDetail, ListingPrice, TypicalCall};
 use keystore_wire::problem::Code;
+use serde_json::json;
 
 use crate::api::prices::units;
 use crate::api::problem::{ApiError, ApiResult};
@@ -178,21 +179,20 @@ async fn change(app: &App, tx: &mut Tx, caller: &Caller, slug: &str, enable: boo
     if is_enabled == enable {
         return Ok(());
     }
-    let before: BTreeMap<_, _> = [("enabled", is_enabled)].into();
+    let recorded = |enabled: bool| json!({"provider": slug, "enabled": enabled});
     match enable {
         true => scope.marketplace.push(slug.to_owned()),
         false => scope.marketplace.retain(|known| known != slug),
     }
     scope.marketplace.sort();
     scopes::put(app, tx, &scope).await?;
-    let after: BTreeMap<_, _> = [("enabled", enable)].into();
     let action = match enable {
         true => "enable_listing",
         false => "disable_listing",
     };
-    Event::new(action, &slug)
-        .before(&before)?
-        .after(&after)?
+    Event::new(action, &caller.org)
+        .before(&recorded(is_enabled))?
+        .after(&recorded(enable))?
         .by(tx, caller)
 }
 

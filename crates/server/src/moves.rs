@@ -158,7 +158,7 @@ pub(crate) async fn undo(app: &App, tx: &mut Tx, caller: &Caller, row: Move) -> 
             Code::Conflict,
             format!("agents were changed since: {}", changed.join(", ")),
         )
-        .remedy("move them one by one: `ks migrate <provider> --to … --agent <agent>`"));
+        .remedy("move them one by one, naming each: `ks migrate <provider> --to byok --agent <agent>`"));
     }
     let shown = wire(Move {
         undone_at: Some(now),
@@ -184,11 +184,7 @@ async fn concerned(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateMigratio
                         Code::Conflict,
                         format!("`{name}` is not granted {}", new.provider),
                     )
-                    .remedy(format!(
-                        "grant it: `ks agent update {name} --provider {}:{}`",
-                        new.provider,
-                        new.to.as_str()
-                    )));
+                    .remedy("grant it: `ks agent update <agent> --provider <provider>`"));
                 }
             }
         }

@@ -6,10 +6,8 @@
 use std::collections::BTreeMap;
 
 use keystore_core::ids::{
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, OrgId,
-    ProjectId, ProviderId, RequestId, SessionId, TokenId, TransactionId, UserId,
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, MoveId,
-    OrgId, ProjectId, ProviderId, RequestId, SessionId, TokenId, UserId,
+    OrgId, ProjectId, ProviderId, RequestId, SessionId, TokenId, TransactionId, UserId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;

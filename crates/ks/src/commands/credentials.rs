@@ -2,7 +2,7 @@
 //!
 //! What takes one in is in `intake`, what changes what is known beside it in `update`.
 
-mod intake;
+pub(crate) mod intake;
 mod update;
 
 use std::time::Duration;

@@ -1,4 +1,6 @@
-//! `ks price`: what the organization pays by contracts of its own.
+//! `ks price`: what the organization pays by contracts of its own; and of the operator, what pooled keys are sold for ([`book`]).
+
+mod book;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +32,36 @@ pub(crate) enum PriceCommand {
     /// Let the price of the list count again
     #[command(after_help = "Example:\n  ks price unset openai/gpt-5.2")]
     Unset(ModelArgs),
+    /// The operator: show the price book, by which pooled keys are sold
+    #[command(after_help = "Examples:\n  ks price book\n  ks price book --output json > prices.json")]
+    Book,
+    /// The operator: put a markup on what pooled keys cost
+    #[command(
+        after_help = "Examples:\n  ks price markup --percent 10\n  ks price markup openai --percent 12.5 --per-million 0.05\n  \
+        ks price markup 'openai/gpt-5*' --percent 8 --org org_01jd3w8f0qe7ys4c9p2m5n6r7t --from 2099-01-01\n\n\
+        Of several markups the nearest counts: for the organization, for the model, for names like it, for the provider."
+    )]
+    Markup(book::MarkupArgs),
+    /// The operator: set what customers pay, whatever it costs
+    #[command(
+        after_help = "Examples:\n  ks price sell tavily/search --unit credits=8000\n  ks price sell openai/models.list --unit requests=0\n\n\
+        What a vendor bills in no way that is known is sold only by the name of its operation."
+    )]
+    Sell(book::RateArgs),
+    /// The operator: set what the vendor is paid, where the list says otherwise or nothing
+    #[command(after_help = "Example:\n  ks price cost openai/gpt-5.2 --input 1.40 --output-text 11.20")]
+    Cost(book::RateArgs),
+    /// The operator: take the rules of a file into the price book
+    #[command(
+        after_help = "Examples:\n  ks price import prices.json\n  ks price import prices.json --replace"
+    )]
+    Import(book::FileArgs),
+    /// The operator: say what a file would change in the price book
+    #[command(after_help = "Examples:\n  ks price diff prices.json\n  ks price diff prices.json --replace")]
+    Diff(book::FileArgs),
+    /// The operator: take rules out of the price book
+    #[command(after_help = "Example:\n  ks price drop 3 4")]
+    Drop(book::DropArgs),
 }
 
 /// `ks price list`.
@@ -54,6 +86,16 @@ pub(crate) struct SetArgs {
     /// The provider and the model, by the name that is asked for or the one in the list
     #[arg(value_name = "PROVIDER/MODEL", value_parser = model)]
     model: (String, String),
+    #[command(flatten)]
+    units: Units,
+    /// With your own keys, which is what this sets in any case; the operator's prices are `ks price sell`, `cost` and `markup`
+    #[arg(long)]
+    byok: bool,
+}
+
+/// Prices by unit.
+#[derive(Args)]
+pub(crate) struct Units {
     /// A million tokens of input
     #[arg(long, value_name = "DOLLARS")]
     input: Option<String>,
@@ -75,6 +117,32 @@ pub(crate) struct SetArgs {
     /// The most tokens of output, where the list does not say
     #[arg(long, value_name = "TOKENS")]
     max_output: Option<u64>,
+}
+
+impl Units {
+    /// Dollars for a million, by the name of the unit.
+    ///
+    /// # Errors
+    /// There is none.
+    fn by_name(&self) -> anyhow::Result<BTreeMap<String, String>> {
+        let named = [
+            (Bucket::InputUncached, &self.input),
+            (Bucket::OutputText, &self.output_text),
+            (Bucket::CacheRead, &self.cache_read),
+            (Bucket::CacheWrite, &self.cache_write),
+        ];
+        let named = named
+            .into_iter()
+            .filter_map(|(bucket, price)| Some((bucket.name().to_owned(), price.clone()?)));
+        let units: BTreeMap<_, _> = named.chain(self.units.iter().cloned()).collect();
+        match units.is_empty() {
+            false => Ok(units),
+            true => Err(advice(
+                "no price is named",
+                "give `--input`, `--output-text` or `--unit NAME=DOLLARS`",
+            )),
+        }
+    }
 }
 
 fn model(text: &str) -> Result<(String, String), String> {
@@ -109,6 +177,13 @@ pub(crate) async fn run(command: PriceCommand, context: &Context<'_>) -> anyhow:
             show(&price, context)
         }
         PriceCommand::Set(args) => set(args, context).await,
+        PriceCommand::Book => book::book(context).await,
+        PriceCommand::Markup(args) => book::markup(args, context).await,
+        PriceCommand::Sell(args) => book::sell(args, context).await,
+        PriceCommand::Cost(args) => book::cost(args, context).await,
+        PriceCommand::Import(args) => book::import(args, false, context).await,
+        PriceCommand::Diff(args) => book::import(args, true, context).await,
+        PriceCommand::Drop(args) => book::drop(args, context).await,
         PriceCommand::Unset(args) => {
             let (provider, model) = args.model;
             let said = format!("The price of the list counts again for {provider}/{model}");
@@ -139,29 +214,14 @@ async fn list(args: ListArgs, context: &Context<'_>) -> anyhow::Result<()> {
 }
 
 async fn set(args: SetArgs, context: &Context<'_>) -> anyhow::Result<()> {
-    let named = [
-        (Bucket::InputUncached, args.input),
-        (Bucket::OutputText, args.output_text),
-        (Bucket::CacheRead, args.cache_read),
-        (Bucket::CacheWrite, args.cache_write),
-    ];
-    let named = named
-        .into_iter()
-        .filter_map(|(bucket, price)| Some((bucket.name().to_owned(), price?)));
-    let units: BTreeMap<_, _> = named.chain(args.units).collect();
-    if units.is_empty() {
-        return Err(advice(
-            "no price is named",
-            "give `--input`, `--output-text` or `--unit NAME=DOLLARS`",
-        ));
-    }
+    let units = args.units.by_name()?;
     let (provider, model) = args.model;
     let body = SetPrice {
         provider,
         model,
         units,
-        context_window: args.context_window,
-        max_output_tokens: args.max_output,
+        context_window: args.units.context_window,
+        max_output_tokens: args.units.max_output,
     };
     let price: Price = context.client.post(&["prices"], &body).await?;
     context

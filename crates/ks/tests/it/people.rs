@@ -36,7 +36,10 @@ fn people_come_and_go() {
     )
     .ok();
     json(&["org", "create", "Labs", "--time-zone", "Europe/Berlin"]);
-    assert_eq!(names(&json(&["org", "list"]), "slug"), ["dev", "labs"]);
+    assert_eq!(
+        names(&json(&["org", "list"]), "slug"),
+        ["dev", "operator", "labs"]
+    );
     home.ks(&["org", "switch", "labs"]).ok();
     assert_eq!(json(&["org", "show"])["timeZone"], "Europe/Berlin");
     assert_eq!(
@@ -116,7 +119,7 @@ fn people_come_and_go() {
             .contains("accept_invitation")
     );
     home.ks(&["org", "delete", "labs", "--yes"]).ok();
-    assert_eq!(names(&json(&["org", "list"]), "slug"), ["dev"]);
+    assert_eq!(names(&json(&["org", "list"]), "slug"), ["dev", "operator"]);
     dev.stop();
 }
 

@@ -377,7 +377,7 @@ fn credit(exceeded: &BudgetExceeded) -> Words {
             "This call may cost up to ${needed}, which the organization's credit at the marketplace does not afford: of ${limit}, \
              ${spent} is spent and ${held} is held by running calls."
         ),
-        "Add credit with `ks billing top-up <dollars>`, ask for less, or use a credential of your own.",
+        "Ask whoever runs this Keystore for more credit, ask for less, or use a credential of your own.",
     )
 }
 

@@ -215,7 +215,7 @@ impl Node {
         caller.check(proxy.clock.now(), request.peer().ip())?;
         let mut permit = proxy.authorize(caller, &request)?;
         let admission = proxy.admit(&permit)?;
-        let Served { credential, place } = proxy.resolve(&mut permit).await?;
+        let Served { credential, .. } = proxy.resolve(&mut permit).await?;
         let body = incoming(&body).await;
         line.ready().await;
         line.at(Point::Admitted).await;
@@ -226,7 +226,7 @@ impl Node {
             headers: request.headers(),
             body,
         };
-        let reserve = proxy.reserve(&permit, admission, (&credential, place), asked);
+        let reserve = proxy.reserve(&permit, admission, (&credential, None), asked);
         let reserved = match self.protocol {
             Protocol::JournalAfterDispatch => self.reserve_late(&line, ask, reserve).await?,
             _ => reserve.await?,

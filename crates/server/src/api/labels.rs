@@ -7,21 +7,26 @@ use axum::extract::State;
 use http::StatusCode;
 use keystore_wire::Page;
 use keystore_wire::labels::{LabelRule, SetLabelRule, UnsetLabelRule};
+use keystore_wire::page::PageQuery;
 
-use super::extract::Body;
+use super::extract::{Body, Query};
+use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
 use crate::auth::require::{ManageOrg, Require, SeeOrg};
 use crate::labels;
 
 /// What each label allows, those included that hold without anybody having set them.
-#[utoipa::path(get, path = "/v1/labels", tag = "labels", responses((status = 200, body = Page<LabelRule>)))]
+#[utoipa::path(get, path = "/v1/labels", tag = "labels", params(PageQuery),
+    responses((status = 200, body = Page<LabelRule>)))]
 pub(super) async fn list_label_rules(
     State(app): State<Arc<App>>,
     caller: Require<SeeOrg>,
+    Query(query): Query<PageQuery>,
 ) -> ApiResult<Json<Page<LabelRule>>> {
-    let data = labels::list(&app, &mut app.store.read().await?, &caller).await?;
-    Ok(Json(Page { data, next: None }))
+    let slice = Slice::<String>::of(query.limit, query.after.as_deref())?;
+    let rules = labels::list(&app, &mut app.store.read().await?, &caller).await?;
+    Ok(Json(slice.of_all(rules, |rule| rule.label.clone(), |rule| rule)))
 }
 
 /// Sets what a label allows. In force on the next request.

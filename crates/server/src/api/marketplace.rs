@@ -51,8 +51,8 @@ pub(super) async fn list_listings(
 }
 
 /// What is sold of a provider, and for how much.
-#[utoipa::path(get, path = "/v1/marketplace/{provider}", tag = "marketplace",
-    params(("provider" = String, Path, description = "Slug")), responses((status = 200, body = ListingDetail)))]
+#[utoipa::path(get, path = "/v1/marketplace/{listing}", tag = "marketplace",
+    params(("listing" = String, Path, description = "The provider's slug")), responses((status = 200, body = ListingDetail)))]
 pub(super) async fn get_listing(
     State(app): State<Arc<App>>,
     caller: Require<SeeMoney>,
@@ -66,8 +66,8 @@ pub(super) async fn get_listing(
 }
 
 /// Enables a provider: from now on agents can be granted it with `"source": "marketplace"`.
-#[utoipa::path(post, path = "/v1/marketplace/{provider}/enable", tag = "marketplace",
-    params(("provider" = String, Path, description = "Slug")), responses((status = 204)))]
+#[utoipa::path(post, path = "/v1/marketplace/{listing}/enable", tag = "marketplace",
+    params(("listing" = String, Path, description = "The provider's slug")), responses((status = 204)))]
 pub(super) async fn enable_listing(
     State(app): State<Arc<App>>,
     caller: Require<ManageMarketplace>,
@@ -80,8 +80,8 @@ pub(super) async fn enable_listing(
 }
 
 /// Disables a provider. Calls with pooled credentials of it are refused when this returns, and running ones are cut.
-#[utoipa::path(post, path = "/v1/marketplace/{provider}/disable", tag = "marketplace",
-    params(("provider" = String, Path, description = "Slug")), responses((status = 204)))]
+#[utoipa::path(post, path = "/v1/marketplace/{listing}/disable", tag = "marketplace",
+    params(("listing" = String, Path, description = "The provider's slug")), responses((status = 204)))]
 pub(super) async fn disable_listing(
     State(app): State<Arc<App>>,
     caller: Require<ManageMarketplace>,

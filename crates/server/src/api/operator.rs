@@ -67,8 +67,8 @@ pub(super) async fn create_pool_credential(
 }
 
 /// A key of a pool.
-#[utoipa::path(get, path = "/v1/operator/pool/{credential}", tag = "operator",
-    params(("credential" = String, Path, description = "Id")), responses((status = 200, body = PoolCredential)))]
+#[utoipa::path(get, path = "/v1/operator/pool/{pooled}", tag = "operator",
+    params(("pooled" = String, Path, description = "Id of the credential")), responses((status = 200, body = PoolCredential)))]
 pub(super) async fn get_pool_credential(
     State(app): State<Arc<App>>,
     target: Target<Operate, Member>,
@@ -78,8 +78,8 @@ pub(super) async fn get_pool_credential(
 }
 
 /// Changes whom a key serves and how much. In force on the next request.
-#[utoipa::path(patch, path = "/v1/operator/pool/{credential}", tag = "operator", request_body = UpdatePoolCredential,
-    params(("credential" = String, Path, description = "Id")), responses((status = 200, body = PoolCredential)))]
+#[utoipa::path(patch, path = "/v1/operator/pool/{pooled}", tag = "operator", request_body = UpdatePoolCredential,
+    params(("pooled" = String, Path, description = "Id of the credential")), responses((status = 200, body = PoolCredential)))]
 pub(super) async fn update_pool_credential(
     State(app): State<Arc<App>>,
     target: Target<Operate, Member>,
@@ -92,8 +92,8 @@ pub(super) async fn update_pool_credential(
 }
 
 /// Takes a key out of its pool and deletes it. No request that begins after the answer uses it; calls that run end on it.
-#[utoipa::path(delete, path = "/v1/operator/pool/{credential}", tag = "operator",
-    params(("credential" = String, Path, description = "Id")), responses((status = 204)))]
+#[utoipa::path(delete, path = "/v1/operator/pool/{pooled}", tag = "operator",
+    params(("pooled" = String, Path, description = "Id of the credential")), responses((status = 204)))]
 pub(super) async fn delete_pool_credential(
     State(app): State<Arc<App>>,
     target: Target<Operate, Member>,

@@ -14,6 +14,9 @@ pub(super) struct DevFile {
     pub(super) proxy_url: String,
     pub(super) api_url: String,
     pub(super) api_key: String,
+    /// A management key of the operator's organization.
+    #[serde(default)]
+    pub(super) operator_key: String,
     pub(super) token: String,
     pub(super) email: String,
     pub(super) password: String,

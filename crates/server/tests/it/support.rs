@@ -260,6 +260,17 @@ impl TestApp {
         sign_up(&self.api_url, email, org, &self.recorder).await
     }
 
+    /// The owner in the operator's organization, which is set up if it is not there.
+    pub(crate) async fn operator(&self) -> Client {
+        let made = self.owner.post("/v1/operator", &Value::Null).await.expect(200);
+        let login = json!({"email": "owner@example.com", "password": PASSWORD});
+        let session = self.anonymous().post("/v1/auth/login", &login).await.expect(200);
+        let there = self.owner.with_token(session["token"].as_str().unwrap());
+        let switch = json!({"orgId": made["orgId"]});
+        there.post("/v1/auth/switch-org", &switch).await.expect(200);
+        there
+    }
+
     /// Where agents reach the data plane.
     pub(crate) fn proxy_url(&self) -> &str {
         &self.proxy_url

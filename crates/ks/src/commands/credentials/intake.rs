@@ -186,7 +186,7 @@ fn finish(credential: &Credential, verified: bool, context: &Context<'_>) -> any
     show(credential, context)
 }
 
-fn wanted(provider: &Provider) -> Vec<Wanted> {
+pub(crate) fn wanted(provider: &Provider) -> Vec<Wanted> {
     let fields = provider.fields.iter().map(|field| Wanted {
         name: field.name.clone(),
         label: format!("{} {}", provider.name, field.label),
@@ -195,7 +195,7 @@ fn wanted(provider: &Provider) -> Vec<Wanted> {
     fields.collect()
 }
 
-fn secret(fields: &BTreeMap<String, Zeroizing<String>>) -> Value {
+pub(crate) fn secret(fields: &BTreeMap<String, Zeroizing<String>>) -> Value {
     fields
         .iter()
         .map(|(name, value)| (name.clone(), Value::String(value.to_string())))
@@ -203,7 +203,7 @@ fn secret(fields: &BTreeMap<String, Zeroizing<String>>) -> Value {
 }
 
 /// Says so when a key looks like another provider's.
-fn warn_of_shape(slug: &str, fields: &BTreeMap<String, Zeroizing<String>>, context: &Context<'_>) {
+pub(crate) fn warn_of_shape(slug: &str, fields: &BTreeMap<String, Zeroizing<String>>, context: &Context<'_>) {
     if let Some(key) = fields.get(keystore_wire::secret::MAIN_FIELD)
         && let Some(warning) = shape_warning(slug, key)
     {

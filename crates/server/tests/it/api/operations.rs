@@ -21,6 +21,8 @@ pub(super) enum May {
     People(&'static str),
     /// Everybody, signed in or not.
     Anybody,
+    /// Owners and admins of the operator's organization, and nobody of another one.
+    Operator,
 }
 
 /// The roles.
@@ -33,6 +35,7 @@ const OWNER_IN_PERSON: May = May::People("owner");
 const SEE_AGENTS: May = May::Roles("owner admin member viewer");
 const SEE_AUDIT: May = May::Roles("owner admin viewer");
 const MANAGE_AGENTS: May = May::Roles("owner admin member");
+const MANAGE_MARKETPLACE: May = May::Roles("owner admin billing");
 const ADMINISTER: May = May::Roles("owner admin");
 
 type Body = fn(&Things) -> Value;
@@ -214,6 +217,45 @@ const TABLE: &[(&str, May, Body)] = &[
         |_| json!({"provider": "openai", "model": "a-tune"}),
     ),
     ("get_price_in_force", ALL, NONE),
+    ("list_label_rules", ALL, NONE),
+    (
+        "set_label_rule",
+        OWNER,
+        |_| json!({"label": "eu-only", "providers": ["openai"]}),
+    ),
+    ("unset_label_rule", OWNER, |_| json!({"label": "a-label"})),
+    ("list_listings", ALL, NONE),
+    ("get_listing", ALL, NONE),
+    ("enable_listing", MANAGE_MARKETPLACE, NONE),
+    ("disable_listing", MANAGE_MARKETPLACE, NONE),
+    ("list_migrations", SEE_AGENTS, NONE),
+    (
+        "create_migration",
+        MANAGE_MARKETPLACE,
+        |things| json!({"provider": "openai", "to": "marketplace", "agents": [things.id("agent")]}),
+    ),
+    ("undo_migration", MANAGE_MARKETPLACE, NONE),
+    ("set_up_operator", OWNER, NONE),
+    ("list_pool_credentials", May::Operator, NONE),
+    (
+        "create_pool_credential",
+        May::Operator,
+        |_| json!({"provider": "anthropic", "name": "fresh", "secret": "sk-ant-fresh"}),
+    ),
+    ("get_pool_credential", May::Operator, NONE),
+    ("update_pool_credential", May::Operator, |_| json!({"weight": 2})),
+    ("delete_pool_credential", May::Operator, NONE),
+    (
+        "set_listing",
+        May::Operator,
+        |_| json!({"provider": "anthropic", "published": true}),
+    ),
+    ("get_price_book", May::Operator, NONE),
+    (
+        "change_prices",
+        May::Operator,
+        |_| json!({"add": [{"markup": {"percent": "10"}}]}),
+    ),
     ("list_events", ALL, NONE),
     ("list_revocations", SEE_AGENTS, NONE),
     (
@@ -274,6 +316,20 @@ impl Things {
         let revocation = owner.post("/v1/revocations", &revocation).await.expect(200);
         let price = json!({"provider": "openai", "model": "a-tune", "units": {"input_uncached": "1"}});
         owner.post("/v1/prices", &price).await.expect(200);
+        let label = json!({"label": "a-label", "sources": ["byok"]});
+        owner.post("/v1/labels", &label).await.expect(200);
+        let operator = app.operator().await;
+        let pooled = json!({"provider": "openai", "name": canary("pooled"), "secret": "sk-pooled",
+            "baseUrl": app.fake_upstream().url()});
+        let pooled = operator.post("/v1/operator/pool", &pooled).await.expect(201);
+        owner
+            .post("/v1/marketplace/openai/enable", &Value::Null)
+            .await
+            .expect(204);
+        let moving = json!({"name": canary("moved"), "providers": [{"name": "openai", "source": "byok"}]});
+        let moving = owner.post("/v1/agents", &moving).await.expect(201);
+        let migration = json!({"provider": "openai", "to": "marketplace", "agents": [moving["id"]]});
+        let migration = owner.post("/v1/migrations", &migration).await.expect(200);
         let member = app.member(owner, MEMBER, "viewer").await;
         let member = member.get("/v1/auth/me").await.expect(200);
         let invitation = json!({"email": INVITED, "role": "viewer"});
@@ -297,6 +353,9 @@ impl Things {
             ("member", text(&member["user"]["id"])),
             ("invitation", text(&invitation["id"])),
             ("revocation", text(&revocation["id"])),
+            ("listing", "openai".to_owned()),
+            ("pooled", text(&pooled["id"])),
+            ("migration", text(&migration["id"])),
         ]))
     }
 
@@ -316,6 +375,9 @@ impl Things {
             ("member", id("usr")),
             ("invitation", id("ivt")),
             ("revocation", id("rvk")),
+            ("listing", "none".to_owned()),
+            ("pooled", id("crd")),
+            ("migration", id("mov")),
         ]))
     }
 
@@ -330,7 +392,7 @@ impl Things {
         let things = self
             .0
             .iter()
-            .filter(|(kind, _)| !matches!(**kind, "org" | "provider"));
+            .filter(|(kind, _)| !matches!(**kind, "org" | "provider" | "listing"));
         things.map(|(_, id)| id.as_str())
     }
 }
@@ -432,7 +494,8 @@ impl Operation {
 
     /// Whether its path names a thing of an organization. A provider's name may be another organization's too.
     pub(super) fn names_a_thing(&self) -> bool {
-        self.path.contains('{') && !self.path.contains("{provider}")
+        let is_a_name = self.path.contains("{provider}") || self.path.contains("{listing}");
+        self.path.contains('{') && !is_a_name
     }
 
     /// The operation on these things, as it should be called.

@@ -1,0 +1,108 @@
+//! `ks label`: what labels on projects, agents and credentials allow.
+
+use clap::{Args, Subcommand};
+use keystore_core::policy::Source;
+use keystore_wire::labels::{LabelRule, SetLabelRule, UnsetLabelRule};
+use keystore_wire::page::PageQuery;
+
+use super::Context;
+use super::find::MOST;
+use crate::output::table;
+
+/// `ks label`.
+#[derive(Subcommand)]
+pub(crate) enum LabelCommand {
+    /// List what each label allows
+    #[command(after_help = "Examples:\n  ks label list\n  ks label list --output json")]
+    List,
+    /// Set what a label allows, in place of what was set before
+    #[command(
+        after_help = "Examples:\n  ks label set phi --source byok --provider openai\n  ks label set eu-only --host eu.api.openai.com --host '*.mistral.ai'\n\n\
+        What is not named is not limited. Labels that hold without being set: phi, gdpr-dpa and fedramp allow keys of your own alone."
+    )]
+    Set(SetArgs),
+    /// Take away what was set for a label
+    #[command(after_help = "Example:\n  ks label unset eu-only")]
+    Unset(LabelArgs),
+}
+
+/// `ks label set`.
+#[derive(Args)]
+pub(crate) struct SetArgs {
+    /// The label
+    label: String,
+    /// Whose keys may serve: byok or marketplace; may be given several times
+    #[arg(long = "source", value_name = "SOURCE", value_parser = source)]
+    sources: Vec<Source>,
+    /// A provider that may be called; may be given several times
+    #[arg(long = "provider", value_name = "SLUG")]
+    providers: Vec<String>,
+    /// A host that may be called; may be given several times
+    #[arg(long = "host", value_name = "HOST")]
+    hosts: Vec<String>,
+}
+
+/// A label.
+#[derive(Args)]
+pub(crate) struct LabelArgs {
+    /// The label
+    label: String,
+}
+
+fn source(text: &str) -> Result<Source, String> {
+    match text {
+        "byok" => Ok(Source::Byok),
+        "marketplace" => Ok(Source::Marketplace),
+        _ => Err("expected byok or marketplace".to_owned()),
+    }
+}
+
+/// Does what the command says.
+pub(crate) async fn run(command: LabelCommand, context: &Context<'_>) -> anyhow::Result<()> {
+    match command {
+        LabelCommand::List => {
+            let rules: Vec<LabelRule> = context
+                .client
+                .list(&["labels"], &PageQuery::default(), MOST)
+                .await?;
+            show(&rules, context)
+        }
+        LabelCommand::Set(args) => {
+            let body = SetLabelRule {
+                label: args.label,
+                sources: args.sources,
+                providers: args.providers,
+                hosts: args.hosts,
+            };
+            let rule: LabelRule = context.client.post(&["labels"], &body).await?;
+            context.output.note(&format!("Set what `{}` allows", rule.label));
+            show(&[rule], context)
+        }
+        LabelCommand::Unset(args) => {
+            let said = format!("Took away what was set for `{}`", args.label);
+            let body = UnsetLabelRule { label: args.label };
+            context.client.post_quietly(&["labels", "unset"], &body).await?;
+            context.output.note(&said);
+            Ok(())
+        }
+    }
+}
+
+fn show(rules: &[LabelRule], context: &Context<'_>) -> anyhow::Result<()> {
+    context.output.data(&rules, || {
+        let any = |list: Vec<&str>| match list.is_empty() {
+            true => "any".to_owned(),
+            false => list.join(", "),
+        };
+        let rows = rules.iter().map(|rule| {
+            [
+                rule.label.clone(),
+                any(rule.sources.iter().map(|source| source.as_str()).collect()),
+                any(rule.providers.iter().map(String::as_str).collect()),
+                any(rule.hosts.iter().map(String::as_str).collect()),
+                if rule.built_in { "always" } else { "set" }.to_owned(),
+            ]
+        });
+        table(["LABEL", "SOURCES", "PROVIDERS", "HOSTS", "HOLDS"], rows)
+    })
+}
