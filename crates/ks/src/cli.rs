@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, budgets, events, kill, labels, login, marketplace, members, migrate,
-    operator, orgs, pools, prices, projects, providers, requests, run, serve, tokens, usage,
+    account, agents, api_keys, audit, billing, budgets, credit, events, kill, labels, login, marketplace,
+    members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve, tokens,
+    usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -164,6 +165,19 @@ pub(crate) enum Command {
     /// Who runs this deployment
     #[command(subcommand, after_help = "Example:\n  ks operator set-up")]
     Operator(operator::OperatorCommand),
+    /// What may be spent at the marketplace, what was charged, and invoices
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks billing balance\n  ks billing invoices\n  ks billing invoice KS-2026-000001 --pdf"
+    )]
+    Billing(billing::BillingCommand),
+    /// The operator's books of customers: what they paid, are given and owe, and on which terms
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks credit list\n  ks credit top-up org_01jd3w8f0qe7ys4c9p2m5n6r7t 100\n  ks credit terms org_01jd3w8f0qe7ys4c9p2m5n6r7t --limit 500\n\n\
+        Act as the operator: sign in and `ks org switch operator`, or KS_API_KEY with a key of that organization."
+    )]
+    Credit(credit::CreditCommand),
     /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
     #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
     Events(events::EventsArgs),

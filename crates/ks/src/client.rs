@@ -227,6 +227,13 @@ impl Client {
         Ok(Events::new(self.send(request).await?))
     }
 
+    /// Reads a file.
+    pub(crate) async fn download(&self, path: &[&str]) -> anyhow::Result<Vec<u8>> {
+        let response = self.send(self.request(Method::GET, path)?).await?;
+        let bytes = response.bytes().await.context("the answer broke off")?;
+        Ok(bytes.to_vec())
+    }
+
     fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
         let mut url = self.base.clone();
         url.path_segments_mut()

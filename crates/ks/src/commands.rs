@@ -5,9 +5,11 @@ pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 pub(crate) mod audit;
+pub(crate) mod billing;
 pub(crate) mod budgets;
 mod completions;
 mod credentials;
+pub(crate) mod credit;
 mod definitions;
 mod doctor;
 pub(crate) mod events;
@@ -99,6 +101,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::ApiKey(command) => api_keys::run(command, &context).await?,
         Command::Audit(command) => audit::run(command, &context).await?,
         Command::Budget(command) => budgets::run(command, &context).await?,
+        Command::Billing(command) => billing::run(command, &context).await?,
+        Command::Credit(command) => credit::run(command, &context).await?,
         Command::Price(command) => prices::run(command, &context).await?,
         Command::Provider(command) => providers::run(command, &context).await?,
         Command::Marketplace(command) => marketplace::run(command, &context).await?,

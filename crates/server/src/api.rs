@@ -8,6 +8,7 @@ pub(crate) mod agents;
 pub(crate) mod api_keys;
 mod audit;
 mod auth;
+pub(crate) mod billing;
 pub(crate) mod budgets;
 pub(crate) mod credentials;
 mod description;
@@ -167,6 +168,14 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(operator::set_listing))
         .routes(routes!(operator::get_price_book, operator::change_prices))
+        .routes(routes!(billing::list_customers))
+        .routes(routes!(billing::get_terms, billing::set_terms))
+        .routes(routes!(billing::list_books, billing::post_to_ledger))
+        .routes(routes!(billing::list_customer_invoices))
+        .routes(routes!(billing::get_balance))
+        .routes(routes!(billing::list_ledger))
+        .routes(routes!(billing::list_invoices))
+        .routes(routes!(billing::get_invoice))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,

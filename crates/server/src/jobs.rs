@@ -10,6 +10,7 @@ use keystore_store::{idempotency, requests, uses};
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::billing::{close, promos};
 use crate::events;
 use crate::mail::waiting;
 use crate::reminders;
@@ -49,7 +50,9 @@ impl App {
 async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     forget_answers(app).await?;
     note_uses(app, noted).await?;
-    reminders::note(app).await
+    reminders::note(app).await?;
+    promos::end(app).await?;
+    close::run(app).await
 }
 
 /// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.

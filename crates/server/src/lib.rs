@@ -9,12 +9,12 @@ mod api_keys;
 pub mod app;
 mod audit;
 mod auth;
+mod billing;
 mod body;
 mod budgets;
 pub mod clock;
 pub mod config;
 mod credentials;
-#[expect(dead_code, reason = "what writes it comes with the ledger")]
 mod credits;
 pub mod custody;
 pub mod dev;

@@ -19,6 +19,7 @@ pub struct Event {
     /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
     /// `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
     /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
+    /// `invoice.created`: a month was invoiced.
     #[schema(example = "usage.threshold")]
     pub kind: String,
     /// The id of what it happened to.
@@ -32,7 +33,7 @@ pub struct Event {
     pub at: Time,
     /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
     /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`; for abuse `agent`, `rule`, `action`, what was
-    /// `found` and the `threshold` (dollars or requests), and `windowSeconds`.
+    /// `found` and the `threshold` (dollars or requests), and `windowSeconds`; for invoices `month`, `total` and `due`.
     pub data: Value,
 }
 

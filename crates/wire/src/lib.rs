@@ -10,6 +10,7 @@ pub mod agents;
 pub mod api_keys;
 pub mod audit;
 pub mod auth;
+pub mod billing;
 pub mod budgets;
 pub mod credentials;
 pub mod events;

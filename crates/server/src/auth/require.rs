@@ -186,6 +186,7 @@ needs! {
     ManageCredentials
     Administer
     ManageMarketplace
+    ManageBilling
     ManageOrg
     Operate
 }

@@ -9,6 +9,7 @@
 mod api;
 mod architecture;
 mod attack;
+mod billing;
 mod dev;
 mod exchange;
 mod faults;
