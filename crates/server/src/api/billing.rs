@@ -272,7 +272,11 @@ impl Resource for Asked {
     const NOUN: &'static str = "invoice";
 
     async fn find(_: &App, conn: &mut Conn, caller: &Caller, name: &Name) -> ApiResult<Self> {
-        let found = rows::get(conn, caller.whole_org()?, &name.number).await?;
+        // They are the organization's: for a key of a project there are none.
+        let found = match caller.project {
+            None => rows::get(conn, caller.org, &name.number).await?,
+            Some(_) => None,
+        };
         let row = found.ok_or_else(|| ApiError::not_found(Self::NOUN))?;
         Ok(Self { row, form: name.form })
     }
