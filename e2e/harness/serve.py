@@ -27,8 +27,9 @@ class Database:
 class Served(Keystore):
     """A production server in front of `upstreams`, with its data in `store_url`."""
 
-    def __init__(self, folder, upstreams, store_url):
+    def __init__(self, folder, upstreams, store_url, settings=None):
         self.store_url = store_url
+        self.settings = settings or {}
         super().__init__(folder, upstreams, tapped=False)
 
     def start(self):
@@ -57,6 +58,7 @@ class Served(Keystore):
             "kms.key_file": str(key),
             "upstream.allow_private": [upstream.authority for upstream in self.upstreams],
             "telemetry.format": "json",
+            **self.settings,
         }
         lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
         (self.folder / "keystore.toml").write_text("".join(lines))

@@ -159,6 +159,8 @@ typed_ids! {
     RevocationId = "rvk";
     /// A transaction of the ledger. That of a call has the UUID of its attempt.
     TransactionId = "txn";
+    /// A payment that a customer began.
+    PaymentId = "pay";
     /// A move of grants between the customer's own credentials and the pool.
     MoveId = "mov";
     /// A key-encryption key of an organization.

@@ -25,6 +25,7 @@ mod metrics;
 pub(crate) mod operator;
 pub(crate) mod orgs;
 mod page;
+mod payments;
 pub(crate) mod prices;
 pub mod problem;
 pub(crate) mod projects;
@@ -176,6 +177,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(billing::list_ledger))
         .routes(routes!(billing::list_invoices))
         .routes(routes!(billing::get_invoice))
+        .routes(routes!(payments::create_top_up))
+        .routes(routes!(payments::receive_stripe_event))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,

@@ -13,6 +13,7 @@ use keystore_proxy::listener::{Limits, Listener};
 use keystore_proxy::{Proxy, ProxyParts};
 use keystore_store::{Options, Store};
 use keystore_vault::{Kms, PolicyMac, Vault};
+use keystore_wire::problem::Code;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify};
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api;
+use crate::api::problem::ApiError;
 use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
@@ -27,6 +29,7 @@ use crate::custody::{self, Custody, RootKeySource};
 use crate::events;
 use crate::jobs;
 use crate::mail::{Mailer, waiting};
+use crate::payments::Stripe;
 use crate::scopes;
 
 /// What the handlers work with.
@@ -49,6 +52,8 @@ pub struct App {
     pub(crate) passwords: Passwords,
     /// How mails reach people.
     pub(crate) mailer: Arc<dyn Mailer>,
+    /// How customers pay by card, where they can.
+    pub(crate) payments: Option<Stripe>,
     /// What the handlers were told.
     pub(crate) settings: Settings,
     /// Background work that a shutdown waits for.
@@ -100,6 +105,8 @@ pub struct Parts {
     pub settings: Settings,
     /// How mails reach people.
     pub mailer: Arc<dyn Mailer>,
+    /// How customers pay by card, where they can.
+    pub payments: Option<Stripe>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -182,6 +189,7 @@ impl App {
             ids: parts.ids,
             passwords: Passwords::new(),
             mailer: parts.mailer,
+            payments: parts.payments,
             settings: parts.settings,
             tasks,
             stop,
@@ -244,6 +252,20 @@ impl App {
             }
         };
         listener.serve(service, self.stop.clone(), drain).await;
+    }
+
+    /// The way to Stripe.
+    ///
+    /// # Errors
+    /// `payments_unavailable`.
+    pub(crate) fn stripe(&self) -> Result<&Stripe, ApiError> {
+        self.payments.as_ref().ok_or_else(|| {
+            ApiError::new(
+                Code::PaymentsUnavailable,
+                "this deployment takes no payments by card",
+            )
+            .remedy("ask the operator, who can note what you pay otherwise")
+        })
     }
 
     /// Whether the server is about to shut down.

@@ -14,6 +14,7 @@ pub use api::{ApiSection, SignUp};
 pub use kms::{KmsSection, RootKey};
 pub use limits::LimitsSection;
 pub use mail::{MailSection, MailTls};
+pub use payments::PaymentsSection;
 pub use proxy::ProxySection;
 pub use secret::SecretText;
 pub use store::StoreSection;
@@ -26,6 +27,7 @@ mod duration;
 mod kms;
 mod limits;
 mod mail;
+mod payments;
 mod proxy;
 mod safety;
 mod secret;
@@ -38,7 +40,14 @@ mod upstream;
 pub const DEFAULT_FILE: &str = "keystore.toml";
 
 /// Keys that hold secrets. Their environment values are taken as text as it stands, never as TOML.
-const SECRETS: [&str; 4] = ["store.url", "kms.key", "kms.passphrase", "mail.password"];
+const SECRETS: [&str; 6] = [
+    "store.url",
+    "kms.key",
+    "kms.passphrase",
+    "mail.password",
+    "payments.stripe_key",
+    "payments.stripe_webhook_secret",
+];
 
 /// Everything that `ks serve` is told.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -58,6 +67,8 @@ pub struct Config {
     pub upstream: UpstreamSection,
     /// Mail to people.
     pub mail: MailSection,
+    /// Payments by card.
+    pub payments: PaymentsSection,
     /// Logs.
     pub telemetry: TelemetrySection,
 }

@@ -151,6 +151,7 @@ impl Dev {
                 allow_upstream: allowed.into_iter().collect(),
             },
             mailer: Arc::new(Shown::Terminal),
+            payments: None,
             ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
             clock,
         };

@@ -31,6 +31,7 @@ mod moves;
 mod names;
 mod operator;
 mod orgs;
+pub mod payments;
 mod pools;
 mod price_book;
 mod prices;

@@ -22,6 +22,7 @@ use crate::config::{Config, RootKey, TlsFiles};
 use crate::custody::RootKeySource;
 use crate::log;
 use crate::mail::{Mailer, Shown, Smtp, SmtpSettings};
+use crate::payments::Stripe;
 
 /// How long the API's own running answers may take at shutdown.
 const API_DRAIN: Duration = Duration::from_secs(10);
@@ -128,6 +129,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         root_key,
         kek_ttl: config.kms.kek_ttl,
         mailer: mailer(&config)?,
+        payments: payments(&config)?,
         settings,
         ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
         clock,
@@ -176,6 +178,13 @@ fn api_url(config: &Config) -> String {
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("{scheme}://{}", api.addr),
     }
+}
+
+fn payments(config: &Config) -> anyhow::Result<Option<Stripe>> {
+    let Some((key, webhook)) = config.payments.stripe()? else {
+        return Ok(None);
+    };
+    Ok(Some(Stripe::new(&config.payments.stripe_url, key, &webhook)?))
 }
 
 fn mailer(config: &Config) -> anyhow::Result<Arc<dyn Mailer>> {

@@ -35,6 +35,7 @@ pub mod mails;
 pub mod members;
 pub mod moves;
 pub mod orgs;
+pub mod payments;
 pub mod policies;
 pub mod pools;
 pub mod price_books;

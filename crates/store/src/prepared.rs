@@ -32,6 +32,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("moves", crate::moves::SQL),
     ("open", crate::open::SQL),
     ("orgs", crate::orgs::SQL),
+    ("payments", crate::payments::SQL),
     ("policies", crate::policies::SQL),
     ("pools", crate::pools::SQL),
     ("price_books", crate::price_books::SQL),

@@ -22,6 +22,7 @@ mod root;
 mod secret;
 mod token;
 mod vault;
+mod webhook;
 
 pub use credential::{Opened, SealedCredential};
 pub use deployment::{DeploymentKey, PolicyMac};
@@ -35,3 +36,4 @@ pub use root::{PassphraseParams, RootKey, RootKeyError};
 pub use secret::Secret;
 pub use token::{NewToken, TokenKind, hash_token, same_token};
 pub use vault::{Vault, WrappedKek};
+pub use webhook::WebhookKey;

@@ -160,6 +160,8 @@ codes! {
     AmbiguousCredential = "ambiguous_credential", 409, "Several credentials could be meant", false;
     /// The marketplace is not part of this deployment.
     MarketplaceUnavailable = "marketplace_unavailable", 409, "There is no marketplace here", false;
+    /// The deployment takes no payments by card.
+    PaymentsUnavailable = "payments_unavailable", 409, "No payments by card", false;
     /// The vendor does not accept the secret that was to be stored.
     CredentialRefused = "credential_refused", 422, "The provider refused the secret", false;
     /// An idempotency key came with another request than before.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use keystore_wire::billing::{Balance, Invoice, InvoiceSummary, ListLedger, Transaction};
+use keystore_wire::billing::{Balance, CreateTopUp, Invoice, InvoiceSummary, ListLedger, TopUp, Transaction};
 use keystore_wire::page::PageQuery;
 
 use super::find::MOST;
@@ -16,6 +16,13 @@ pub(crate) enum BillingCommand {
     /// Show what may still be spent at the marketplace, and why
     #[command(after_help = "Examples:\n  ks billing balance\n  ks billing balance --output json")]
     Balance,
+    /// Pay in advance by card: prints the page on which it can be done
+    #[command(after_help = "Example:\n  ks billing top-up 50")]
+    TopUp {
+        /// How much
+        #[arg(value_name = "DOLLARS")]
+        amount: String,
+    },
     /// List what was charged and paid, newest first
     #[command(after_help = "Examples:\n  ks billing ledger\n  ks billing ledger --kind top_up -n 20")]
     Ledger(LedgerArgs),
@@ -67,6 +74,15 @@ pub(crate) async fn run(command: BillingCommand, context: &Context<'_>) -> anyho
         BillingCommand::Balance => {
             let balance: Balance = context.client.get(&["billing", "balance"], &()).await?;
             context.output.data(&balance, || shown(&balance))
+        }
+        BillingCommand::TopUp { amount } => {
+            let body = CreateTopUp { amount };
+            let begun: TopUp = context.client.post(&["billing", "top-ups"], &body).await?;
+            context.output.note(&format!(
+                "Pay ${} on this page; the credit is there when the money is",
+                begun.amount
+            ));
+            context.output.data(&begun, || begun.url.clone())
         }
         BillingCommand::Ledger(args) => ledger(args, context).await,
         BillingCommand::Invoices => {

@@ -73,7 +73,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     }
 }
 
-fn unreadable(rejection: BytesRejection) -> ApiError {
+pub(super) fn unreadable(rejection: BytesRejection) -> ApiError {
     use axum::response::IntoResponse;
     match rejection.into_response().status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(

@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Config, MailTls, SignUp};
+use super::{Config, MailTls, SecretText, SignUp};
 
 pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root key \
      nothing can be sealed or opened";
@@ -51,6 +51,35 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
             "`mail.tls = \"none\"` and `mail.host` ({host}) is not this machine: codes that open accounts would travel in plain \
              text; set it to \"starttls\" or \"implicit\""
         ));
+    }
+    let payments = &config.payments;
+    if payments.is_on() {
+        let given = |value: &Option<SecretText>, file: bool| {
+            file || value
+                .as_ref()
+                .is_some_and(|value| !value.expose().trim().is_empty())
+        };
+        if !given(
+            &payments.stripe_webhook_secret,
+            payments.stripe_webhook_secret_file.is_some(),
+        ) {
+            reasons.push(
+                "`[payments]` is set up and `payments.stripe_webhook_secret` is missing or empty: anybody could say that they \
+                 paid"
+                .to_owned(),
+            );
+        }
+        if !given(&payments.stripe_key, payments.stripe_key_file.is_some()) {
+            reasons.push("`[payments]` is set up and `payments.stripe_key` is missing or empty".to_owned());
+        }
+        let is_here = ["http://127.0.0.1:", "http://localhost:"]
+            .iter()
+            .any(|here| payments.stripe_url.starts_with(here));
+        if !payments.stripe_url.starts_with("https://") && !is_here {
+            reasons.push(
+                "`payments.stripe_url` does not begin with https://: the account's key would travel in plain text".to_owned(),
+            );
+        }
     }
     if config.kms.ways() != 1 {
         reasons.push(ONE_ROOT_KEY.to_owned());
@@ -131,6 +160,16 @@ mod tests {
                 "proxy.hosts",
             ),
             ("[api]\naddr = \"192.0.2.1:8401\"\n", "api.tls"),
+            ("[payments]\nstripe_key = \"sk\"\n", "stripe_webhook_secret"),
+            (
+                "[payments]\nstripe_key = \"sk\"\nstripe_webhook_secret = \" \"\n",
+                "stripe_webhook_secret",
+            ),
+            ("[payments]\nstripe_webhook_secret = \"whsec\"\n", "stripe_key"),
+            (
+                "[payments]\nstripe_key = \"sk\"\nstripe_webhook_secret = \"whsec\"\nstripe_url = \"http://a\"\n",
+                "stripe_url",
+            ),
             (
                 "[api]\naddr = \"192.0.2.1:8401\"\nbehind_tls = true\nsignup = \"open\"\n",
                 "api.signup",

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use keystore_core::{Clock, NanoUsd};
+use keystore_server::payments::Stripe;
 use keystore_testkit::clock::MockClock;
 use serde_json::{Value, json};
 
-use crate::support::{Client, TestApp};
+use crate::support::{Client, STRIPE_SECRET, Setup, TestApp};
 
 /// The same, with a management key.
 async fn with_key(client: &Client) -> Client {
@@ -330,4 +331,135 @@ async fn what_the_operator_posts_is_checked_and_undone_once() {
         .post("/v1/operator/ledger", &own)
         .await
         .expect_problem(403, "forbidden");
+}
+
+/// A deployment that takes payments, with a customer who has begun one of 50 dollars; the payment, and the session.
+async fn paying() -> (TestApp, std::sync::Arc<MockClock>, Client, Value, String) {
+    let clock = std::sync::Arc::new(MockClock::default());
+    let setup = Setup {
+        clock: Some(clock.clone()),
+        stripe: true,
+        ..Setup::default()
+    };
+    let app = TestApp::with(setup).await;
+    let customer = app.owner_client().clone();
+    let begun = customer
+        .post("/v1/billing/top-ups", &json!({"amount": "50"}))
+        .await
+        .expect(201);
+    let log = app.fake_upstream().log();
+    let asked = log.last().unwrap();
+    assert_eq!(asked.target, "/v1/checkout/sessions");
+    let form = String::from_utf8(asked.body.to_vec()).unwrap();
+    assert!(
+        form.contains("unit_amount%5D=5000") && form.contains(begun["id"].as_str().unwrap()),
+        "{form}"
+    );
+    let session = format!("fake_{:08}", asked.index);
+    (app, clock, customer, begun, session)
+}
+
+/// An event of Stripe about a payment, and its signature at this time.
+fn event(id: &str, payment: &Value, session: &str, cents: i64, at: i64) -> (String, String) {
+    let body = json!({"id": id, "object": "event", "type": "checkout.session.completed", "data": {"object": {
+        "id": session, "object": "checkout.session", "client_reference_id": payment["id"], "amount_total": cents,
+        "currency": "usd", "payment_status": "paid"}}})
+    .to_string();
+    let signature = signed(STRIPE_SECRET, &body, at);
+    (body, signature)
+}
+
+fn signed(secret: &str, body: &str, at: i64) -> String {
+    let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
+    let tag = aws_lc_rs::hmac::sign(&key, format!("{at}.{body}").as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={at},v1={hex}")
+}
+
+async fn tell(app: &TestApp, body: &str, signature: &str) -> u16 {
+    let request = app.anonymous().request("POST", "/v1/payments/stripe");
+    let request = request
+        .header("stripe-signature", signature)
+        .header("content-type", "application/json");
+    request
+        .body(body.to_owned())
+        .send()
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
+}
+
+#[tokio::test]
+async fn a_payment_is_credited_once_and_only_as_it_was_asked_for() {
+    let (app, clock, customer, payment, session) = paying().await;
+    let now = clock.now().seconds();
+    let available = async || customer.get("/v1/billing/balance").await.expect(200)["available"].clone();
+    let (body, signature) = event("evt_1", &payment, &session, 5_000, now);
+    // Forged, stale, early, altered after it was signed, without a signature.
+    let other = signed("whsec_other", &body, now);
+    assert_eq!(tell(&app, &body, &other).await, 401);
+    assert_eq!(
+        tell(&app, &body, &signed(STRIPE_SECRET, &body, now - 301)).await,
+        401
+    );
+    assert_eq!(
+        tell(&app, &body, &signed(STRIPE_SECRET, &body, now + 301)).await,
+        401
+    );
+    assert_eq!(tell(&app, &body.replace("5000", "9000"), &signature).await, 401);
+    assert_eq!(tell(&app, &body, "").await, 401);
+    // Signed, and of something else than was asked for.
+    for (amount, of) in [(4_999, session.as_str()), (5_000, "cs_other")] {
+        let (body, signature) = event("evt_2", &payment, of, amount, now);
+        assert_eq!(tell(&app, &body, &signature).await, 409);
+    }
+    let (euros, _) = event("evt_3", &payment, &session, 5_000, now);
+    let euros = euros.replace("\"usd\"", "\"eur\"");
+    assert_eq!(tell(&app, &euros, &signed(STRIPE_SECRET, &euros, now)).await, 409);
+    let (unpaid, _) = event("evt_4", &payment, &session, 5_000, now);
+    let unpaid = unpaid.replace("\"paid\"", "\"unpaid\"");
+    assert_eq!(
+        tell(&app, &unpaid, &signed(STRIPE_SECRET, &unpaid, now)).await,
+        204
+    );
+    let unknown = json!({"id": "pay_00000000000000000000000000"});
+    let (foreign, signature_of_it) = event("evt_5", &unknown, &session, 5_000, now);
+    assert_eq!(tell(&app, &foreign, &signature_of_it).await, 404);
+    assert_eq!(available().await, "0.00");
+
+    // It is credited, once, whatever is told again.
+    assert_eq!(tell(&app, &body, &signature).await, 204);
+    assert_eq!(available().await, "50.00");
+    assert_eq!(tell(&app, &body, &signature).await, 204);
+    let (again, signature) = event("evt_6", &payment, &session, 5_000, now);
+    assert_eq!(tell(&app, &again, &signature).await, 204);
+    assert_eq!(available().await, "50.00");
+    clock.advance(Duration::from_secs(301));
+    assert_eq!(tell(&app, &body, &signed(STRIPE_SECRET, &body, now)).await, 401);
+    let ledger = customer.get("/v1/billing/ledger").await.expect(200);
+    assert_eq!(ledger["data"].as_array().unwrap().len(), 1);
+    assert_eq!(ledger["data"][0]["subject"], session);
+    for action in ["create_top_up", "receive_payment"] {
+        let entries = customer
+            .get(&format!("/v1/audit?action={action}"))
+            .await
+            .expect(200);
+        assert_eq!(entries["data"].as_array().unwrap().len(), 1, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn without_stripe_nothing_is_taken() {
+    let app = TestApp::start().await;
+    let begin = app
+        .owner_client()
+        .post("/v1/billing/top-ups", &json!({"amount": "50"}))
+        .await;
+    begin.expect_problem(409, "payments_unavailable");
+    assert_eq!(tell(&app, "{}", "").await, 409);
+    let secret = |text: &str| keystore_server::config::SecretText::new(text.to_owned());
+    for (key, webhook) in [("sk_test", ""), ("sk_test", " "), ("", "whsec")] {
+        assert!(Stripe::new("https://api.stripe.com", secret(key), &secret(webhook)).is_err());
+    }
 }

@@ -26,6 +26,7 @@ use keystore_server::clock::SystemClock;
 use keystore_server::config::{MailTls, SecretText, SignUp};
 use keystore_server::custody::RootKeySource;
 use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
+use keystore_server::payments::Stripe;
 use keystore_store::Options;
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::pg::PgCluster;
@@ -66,6 +67,8 @@ pub(crate) struct Setup {
     pub(crate) upstream: Option<FakeUpstream>,
     /// A mail server; without one, mails are kept and the server does not count on their being read.
     pub(crate) smtp: Option<SmtpServer>,
+    /// Whether the fake provider takes payments, as Stripe does.
+    pub(crate) stripe: bool,
 }
 
 impl Default for Setup {
@@ -79,6 +82,7 @@ impl Default for Setup {
             proxy: |_| {},
             upstream: None,
             smtp: None,
+            stripe: false,
         }
     }
 }
@@ -106,7 +110,11 @@ struct Base {
     proxy: ProxyConfig,
     mails: Mails,
     smtp: Option<SmtpServer>,
+    stripe: bool,
 }
+
+/// The secret that [`Setup::stripe`] shares.
+pub(crate) const STRIPE_SECRET: &str = "whsec_test_secret";
 
 /// A started server.
 struct Running {
@@ -183,6 +191,7 @@ impl TestApp {
             proxy,
             mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
             smtp: setup.smtp,
+            stripe: setup.stripe,
         };
         let running = base.start(folder.path(), &upstream).await;
         let recorder = Recorder::default();
@@ -471,6 +480,10 @@ impl Base {
                 allow_upstream: [upstream.authority()].into(),
             },
             mailer: self.mailer(),
+            payments: self.stripe.then(|| {
+                let secret = |text: &str| SecretText::new(text.to_owned());
+                Stripe::new(&upstream.url(), secret("sk_test_canary"), &secret(STRIPE_SECRET)).unwrap()
+            }),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
         };

@@ -11,7 +11,7 @@ use keystore_store::{
 use crate::bench::{Bench, World};
 
 /// What outlives an organization: its records.
-const RECORDS: [&str; 11] = [
+const RECORDS: [&str; 12] = [
     "audit_log",
     "audit_heads",
     "requests",
@@ -23,6 +23,7 @@ const RECORDS: [&str; 11] = [
     "billing_lines",
     "invoices",
     "billing_terms",
+    "payments",
 ];
 
 async fn person(bench: &Bench, store: &Store, org: OrgId, email: &str, role: Role) -> UserId {

@@ -272,6 +272,8 @@ const TABLE: &[(&str, May, Body)] = &[
     ),
     ("list_customer_invoices", May::Operator, NONE),
     ("get_balance", ALL, NONE),
+    ("create_top_up", MANAGE_BILLING, |_| json!({"amount": "50"})),
+    ("receive_stripe_event", May::Anybody, |_| json!({})),
     ("list_ledger", MANAGE_BILLING, NONE),
     ("list_invoices", MANAGE_BILLING, NONE),
     ("get_invoice", MANAGE_BILLING, NONE),

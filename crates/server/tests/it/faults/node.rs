@@ -403,6 +403,7 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
             allow_upstream: upstreams,
         },
         mailer: Arc::new(Shown::Log),
+        payments: None,
         ids: Arc::new(SystemIds::new(clock.clone())),
         clock,
     }

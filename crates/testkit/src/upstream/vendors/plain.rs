@@ -8,7 +8,8 @@ use super::openai::masked;
 use super::{Call, Reply};
 
 /// Stripe's first version segment is that of OpenAI, so its objects are told by name.
-const STRIPE: [&str; 6] = [
+const STRIPE: [&str; 7] = [
+    "/v1/checkout",
     "/v1/customers",
     "/v1/charges",
     "/v1/payment_intents",
@@ -81,6 +82,9 @@ fn stripe(call: &Call<'_>) -> Reply {
         };
         one["amount"] = amount.into();
         one["currency"] = form(call.body, "currency").as_deref().unwrap_or(of_charge).into();
+    }
+    if call.path == "/v1/checkout/sessions" {
+        one["url"] = json!(format!("https://checkout.example/{}", call.index));
     }
     let is_list =
         *call.method == http::Method::GET && call.path.matches('/').count() == 2 && object != "balance";
