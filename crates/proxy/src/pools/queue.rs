@@ -1,6 +1,7 @@
 //! Who gets which member of a pool, and who waits for one: the pure pool of `core` behind a lock, with a way to wait.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use keystore_core::ids::CredentialId;
 use keystore_core::pool::{
     Asked, Call, Chosen, MemberStatus, MemberTerms, Outcome, Pool, QueueTerms, Quota, Refusal, Ticket, Turn,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::lock::lock;
 
@@ -23,11 +24,15 @@ const TERMS: QueueTerms = QueueTerms {
 pub(crate) struct Queue {
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Tells those that wait that there is something to do earlier than they thought.
+    earlier: Notify,
 }
 
 struct State {
     pool: Pool,
     waiting: HashMap<Ticket, oneshot::Sender<Result<Chosen, Refusal>>>,
+    /// When those that wait look after the time at the latest.
+    next_wake: Option<Duration>,
 }
 
 impl Queue {
@@ -36,23 +41,25 @@ impl Queue {
         let state = State {
             pool: Pool::new(TERMS),
             waiting: HashMap::new(),
+            next_wake: None,
         };
         Arc::new(Self {
             clock,
             state: Mutex::new(state),
+            earlier: Notify::new(),
         })
     }
 
     /// Takes in which members there are.
     pub(crate) fn configure(&self, members: &[MemberTerms]) {
         let now = self.clock.boottime();
-        self.change(|pool| pool.configure(now, TERMS, members));
+        self.change(now, |pool| pool.configure(now, TERMS, members));
     }
 
     /// Takes in what the vendor said of a member's limits.
     pub(crate) fn learn(&self, member: CredentialId, quotas: &[Quota]) {
         let now = self.clock.boottime();
-        self.change(|pool| pool.learn(now, member, quotas));
+        self.change(now, |pool| pool.learn(now, member, quotas));
     }
 
     /// How the members are.
@@ -73,7 +80,8 @@ impl Queue {
     pub(crate) async fn place(self: &Arc<Self>, call: Call) -> Result<Place, Refusal> {
         let (asked, turn) = {
             let mut state = lock(&self.state);
-            let (asked, turns) = state.pool.ask(self.clock.boottime(), call);
+            let now = self.clock.boottime();
+            let (asked, turns) = state.pool.ask(now, call);
             let turn = match asked {
                 Asked::Waits(ticket) => {
                     let (sender, turn) = oneshot::channel();
@@ -82,7 +90,7 @@ impl Queue {
                 }
                 Asked::Granted(..) | Asked::Refused(_) => None,
             };
-            state.deliver(turns);
+            self.deliver(&mut state, now, turns);
             (asked, turn)
         };
         match (asked, turn) {
@@ -106,22 +114,26 @@ impl Queue {
             outcome: Outcome::Unknown,
         };
         loop {
+            let mut earlier = pin!(self.earlier.notified());
+            // From here on it is told, so that nothing is missed between the look at the time and the wait.
+            earlier.as_mut().enable();
             let now = self.clock.boottime();
             let next = lock(&self.state).pool.next_wake(now);
             let wait = next.map_or(Duration::from_secs(1), |next| next.saturating_sub(now));
             // Never without a pause: a clock that stands still must not make this turn for ever.
             let wait = wait.max(Duration::from_millis(1));
-            match tokio::time::timeout(wait, &mut turn).await {
-                Ok(Ok(Ok(chosen))) => {
+            tokio::select! {
+                biased;
+                result = &mut turn => {
+                    // The sender is kept until it is used.
+                    let chosen = result.unwrap_or(Err(Refusal::NoMember))?;
                     held.outcome = Outcome::Unknown;
                     return Ok(Place { held, chosen });
                 }
-                Ok(Ok(Err(refusal))) => return Err(refusal),
-                // The sender is kept until it is used.
-                Ok(Err(_)) => return Err(Refusal::NoMember),
-                Err(_) => {
+                () = earlier => {}
+                () = tokio::time::sleep(wait) => {
                     let now = self.clock.boottime();
-                    self.change(|pool| pool.wake(now));
+                    self.change(now, |pool| pool.wake(now));
                 }
             }
         }
@@ -136,21 +148,25 @@ impl Queue {
         Place { held, chosen }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Pool) -> Vec<Turn>) {
+    fn change(&self, now: Duration, change: impl FnOnce(&mut Pool) -> Vec<Turn>) {
         let mut state = lock(&self.state);
         let turns = change(&mut state.pool);
-        state.deliver(turns);
+        self.deliver(&mut state, now, turns);
     }
-}
 
-impl State {
-    fn deliver(&mut self, turns: Vec<Turn>) {
+    /// Tells those whose turn it is; and the others, where a member is back before they would look.
+    fn deliver(&self, state: &mut State, now: Duration, turns: Vec<Turn>) {
         for turn in turns {
-            if let Some(waiting) = self.waiting.remove(&turn.ticket) {
+            if let Some(waiting) = state.waiting.remove(&turn.ticket) {
                 // Whoever is gone gives its place back when it is dropped.
                 let _ = waiting.send(turn.result);
             }
         }
+        let next = state.pool.next_wake(now);
+        if next.is_some_and(|next| state.next_wake.is_none_or(|known| next < known)) {
+            self.earlier.notify_waiters();
+        }
+        state.next_wake = next;
     }
 }
 
@@ -167,7 +183,7 @@ impl Drop for Held {
         let mut state = lock(&self.queue.state);
         state.waiting.remove(&self.ticket);
         let turns = state.pool.release(now, self.ticket, self.outcome);
-        state.deliver(turns);
+        self.queue.deliver(&mut state, now, turns);
     }
 }
 
@@ -193,3 +209,6 @@ impl Place {
         self.held.outcome = outcome;
     }
 }
+
+#[cfg(test)]
+mod tests;
