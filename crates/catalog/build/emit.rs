@@ -202,7 +202,7 @@ emit_struct! {
     HeaderPair { name, value }
     TokenTemplate { grant, token_url, scope, client_auth, form, scheme }
     Operation {
-        name, methods, path, host, access, billing, usage_shape, output_cap, ask_usage, minting, max_body_bytes, seconds,
+        name, methods, path, host, access, billing, usage_shape, output_cap, end_user, ask_usage, minting, max_body_bytes, seconds,
         moves, price_model, websocket,
     }
     BadKey { status, pointer, values }

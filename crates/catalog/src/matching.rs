@@ -279,6 +279,7 @@ mod tests {
             billing: Billing::External,
             usage_shape: UsageShape::None,
             output_cap: None,
+            end_user: None,
             ask_usage: false,
             minting,
             max_body_bytes: None,

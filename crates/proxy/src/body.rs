@@ -62,6 +62,8 @@ pub struct RequestFacts<'a> {
     /// Fees per call that the request can cause: the bucket and the most calls, `None` where nothing bounds them
     /// (`max_tool_calls`, or a tool's `max_uses`, would).
     pub calls: Vec<(Bucket, Option<u64>)>,
+    /// The names of its members.
+    pub names: Vec<Cow<'a, str>>,
     /// Where to splice.
     pub layout: Layout,
 }
@@ -112,7 +114,9 @@ struct Nested {
 
 /// What is written into a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Edits {
+pub struct Edits<'a> {
+    /// A member that is not there (or `object.member`, of an object that is not there), and its value, a text of plain letters.
+    pub end_user: Option<(&'a str, &'a str)>,
     /// Set `stream_options.include_usage` to true.
     pub include_usage: bool,
     /// Cap the output.

@@ -33,8 +33,10 @@ pub(crate) mod providers;
 mod requests;
 mod revocations;
 pub(crate) mod roles;
+mod sales;
 pub(crate) mod tokens;
 mod usage;
+mod usage_events;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +181,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(billing::get_invoice))
         .routes(routes!(payments::create_top_up))
         .routes(routes!(payments::receive_stripe_event))
+        .routes(routes!(sales::get_sales))
+        .routes(routes!(sales::reconcile))
         .routes(routes!(events::list_events))
         .routes(routes!(
             revocations::list_revocations,
@@ -186,6 +190,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         ))
         .routes(routes!(revocations::delete_revocation))
         .routes(routes!(usage::get_usage))
+        .routes(routes!(usage_events::get_usage_events))
         .routes(routes!(requests::list_requests))
         .routes(routes!(requests::stream_requests))
         .routes(routes!(requests::get_request))

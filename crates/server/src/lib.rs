@@ -41,6 +41,7 @@ mod providers;
 mod reminders;
 mod revocations;
 pub mod run;
+mod sales;
 pub mod sandbox;
 mod scopes;
 mod tokens;

@@ -42,6 +42,7 @@ pub mod price_books;
 pub mod projects;
 pub mod providers;
 pub mod requests;
+pub mod sales;
 pub mod scopes;
 pub mod sessions;
 pub mod sign_in_codes;

@@ -41,6 +41,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("providers", crate::providers::SQL),
     ("recovery", crate::recovery::SQL),
     ("requests", crate::requests::SQL),
+    ("sales", crate::sales::SQL),
     ("scopes", crate::scopes::SQL),
     ("sessions", crate::sessions::SQL),
     ("sign_in_codes", crate::sign_in_codes::SQL),

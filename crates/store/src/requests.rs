@@ -48,6 +48,8 @@ pub struct RequestRow {
     pub path: Option<String>,
     /// The model that the body named.
     pub model: Option<String>,
+    /// For whom it was made, where the agent said so.
+    pub end_user: Option<String>,
     /// The model that the vendor says it served.
     pub served_model: Option<String>,
     /// Whose credential; none for a refusal.
@@ -112,6 +114,7 @@ impl RequestRow {
             method: Some(intent.method.to_owned()),
             path: Some(intent.path.to_owned()),
             model: intent.model.map(str::to_owned),
+            end_user: intent.end_user.map(str::to_owned),
             served_model: outcome.served_model.map(str::to_owned),
             source: Some(intent.source),
             credential: Some(intent.credential),
@@ -149,6 +152,7 @@ impl RequestRow {
             operation: None,
             method: None,
             path: None,
+            end_user: None,
             model: refusal.model.map(str::to_owned),
             served_model: None,
             source: None,

@@ -103,6 +103,9 @@ pub struct Request {
     /// The model that the vendor says it served.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_model: Option<String>,
+    /// For whom it was made, where the agent must say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<String>,
     /// Whose credential.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<schema::Source>)]

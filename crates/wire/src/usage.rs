@@ -1,7 +1,9 @@
-//! What was used and what it cost: `GET /v1/usage?by=agent,provider&since=&until=`.
+//! What was used and what it cost: `GET /v1/usage?by=agent,provider&since=&until=`; call by call, `GET /v1/usage/events`.
+
+use std::collections::BTreeMap;
 
 use keystore_core::NanoUsd;
-use keystore_core::ids::{AgentId, ProjectId};
+use keystore_core::ids::{AgentId, ProjectId, RequestId};
 use keystore_core::policy::Source;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -160,4 +162,86 @@ pub struct Totals {
     #[serde(default)]
     #[schema(value_type = String, example = "0.02")]
     pub held: NanoUsd,
+}
+
+/// What a call used, as a CloudEvent (<https://github.com/cloudevents/spec>, version 1.0), for meters such as OpenMeter or Lago.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct UsageEvent {
+    /// `1.0`.
+    pub specversion: String,
+    /// The attempt: the same call always has the same id.
+    #[schema(example = "att_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub id: String,
+    /// The organization, as a path.
+    #[schema(example = "/keystore/orgs/org_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub source: String,
+    /// `keystore.usage`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Whom to bill: the end user, where the agent names it; else the project.
+    pub subject: String,
+    /// When the call ended.
+    pub time: Time,
+    /// `application/json`.
+    pub datacontenttype: String,
+    /// What it used.
+    pub data: UsageData,
+}
+
+/// What a call used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageData {
+    /// The request.
+    #[schema(value_type = String)]
+    pub request_id: RequestId,
+    /// The project.
+    #[schema(value_type = String)]
+    pub project_id: ProjectId,
+    /// The agent.
+    #[schema(value_type = String)]
+    pub agent_id: AgentId,
+    /// The end user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_user: Option<String>,
+    /// The provider (slug).
+    pub provider: String,
+    /// The model that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whose credential.
+    #[schema(value_type = schema::Source)]
+    pub credential_source: Source,
+    /// Units by name.
+    pub usage: BTreeMap<String, u64>,
+    /// What it cost, in dollars.
+    #[schema(value_type = String, example = "0.0012")]
+    pub cost: NanoUsd,
+}
+
+/// Which events of usage.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct UsageEventsQuery {
+    /// Of this project (id or slug).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// How many, 1 to 500; 50 by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 1, maximum = 500)]
+    pub limit: Option<u32>,
+    /// The `next` of the page before; from the beginning when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// Events of usage, in the order in which the calls ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageEvents {
+    /// The events.
+    pub data: Vec<UsageEvent>,
+    /// Where to go on from, now or later: always there, so that a meter comes again with it.
+    pub next: String,
 }

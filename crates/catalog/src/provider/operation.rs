@@ -159,6 +159,9 @@ pub struct Operation {
     pub usage_shape: UsageShape,
     /// The member of the request that caps the output, where it has one.
     pub output_cap: Option<OutputCap>,
+    /// The member of the request in which the vendor wants to be told for whom a call is, by the names that lead there with a dot between
+    /// them.
+    pub end_user: Option<Str>,
     /// Whether a stream reports its usage only where the request asks for it (`stream_options.include_usage`).
     pub ask_usage: bool,
     /// Whether it makes or shows credentials. Refused to everyone, whatever the scopes.

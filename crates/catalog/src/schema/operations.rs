@@ -127,6 +127,18 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
             "has an effect with `metered` billing only; remove it",
         ));
     }
+    let end_user = section.text("end_user")?;
+    let is_plain =
+        |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+    let names = end_user
+        .as_deref()
+        .map(|member| member.split('.').collect::<Vec<_>>());
+    if names.is_some_and(|names| names.len() > 2 || !names.into_iter().all(is_plain)) {
+        return Err(section.error(
+            "end_user",
+            "write a member of the request, such as `user`, or a member of an object in it, such as `metadata.user_id`",
+        ));
+    }
     let ask_usage = section.flag("ask_usage")?;
     let speaks_chat = matches!(
         usage_shape,
@@ -168,6 +180,7 @@ fn read_one(mut section: Section, hosts: &[Host], default: Billing, prices: &Pri
         billing,
         usage_shape,
         output_cap,
+        end_user: end_user.map(Str::from),
         ask_usage,
         minting,
         seconds: seconds.map(Str::from),

@@ -1,10 +1,27 @@
-//! Grants as they are typed: `openai`, `openai:byok`, `openai:byok@staging`, and scopes beside them.
+//! Grants as they are typed: `openai`, `openai:byok`, `openai:byok@staging`, `openai:byok+marketplace=500`, and scopes beside them.
 
 use keystore_core::policy::Source;
-use keystore_wire::agents::{Grant, GrantInput};
+use keystore_wire::agents::{FallbackInput, Grant, GrantInput};
 
-/// One `--provider`: `SLUG[:SOURCE][@CREDENTIAL]`.
+/// What stands before the cap of a fallback.
+const FALLBACK: &str = "+marketplace=";
+
+/// One `--provider`: `SLUG[:SOURCE][@CREDENTIAL][+marketplace=CENTS]`.
 pub(crate) fn parse(text: &str) -> Result<GrantInput, String> {
+    let (text, fallback) = match text.split_once(FALLBACK) {
+        None => (text, None),
+        Some((text, cents)) => match cents.parse() {
+            Ok(budget_cents_monthly) => {
+                let source = Source::Marketplace;
+                let fallback = FallbackInput {
+                    source,
+                    budget_cents_monthly,
+                };
+                (text, Some(fallback))
+            }
+            Err(_) => return Err(format!("expected US cents a month after `{FALLBACK}`")),
+        },
+    };
     let (head, credential) = match text.split_once('@') {
         Some((head, credential)) if !credential.is_empty() => (head, Some(credential.to_owned())),
         Some(_) => return Err("there is no credential after `@`".to_owned()),
@@ -30,7 +47,7 @@ pub(crate) fn parse(text: &str) -> Result<GrantInput, String> {
         ));
     }
     Ok(GrantInput {
-        fallback: None,
+        fallback,
         name: slug.to_owned(),
         source,
         credential,
@@ -107,7 +124,22 @@ mod tests {
             parts("openai:byok@staging"),
             Ok(("openai".into(), Source::Byok, Some("staging".into())))
         );
-        for text in ["", ":byok", "openai:own", "OpenAI", "openai@", "open ai"] {
+        let backed = parse("openai@staging+marketplace=500").unwrap();
+        assert_eq!(backed.credential.as_deref(), Some("staging"));
+        assert_eq!(
+            backed.fallback.map(|fallback| fallback.budget_cents_monthly),
+            Some(500)
+        );
+        for text in [
+            "",
+            ":byok",
+            "openai:own",
+            "OpenAI",
+            "openai@",
+            "open ai",
+            "openai+marketplace",
+            "openai+marketplace=x",
+        ] {
             assert!(parts(text).is_err(), "{text}");
         }
     }

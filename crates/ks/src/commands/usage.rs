@@ -3,7 +3,9 @@
 use clap::Args;
 use keystore_core::Micros;
 use keystore_core::policy::Source;
-use keystore_wire::usage::{By, Totals, UsageQuery, UsageReport, UsageRow};
+use keystore_wire::usage::{
+    By, Totals, UsageEvents, UsageEventsQuery, UsageQuery, UsageReport, UsageRow,
+};
 
 use super::{Context, date, or_dash};
 use crate::complete;
@@ -30,6 +32,12 @@ pub(crate) struct UsageArgs {
     /// Of this model
     #[arg(long, value_name = "MODEL")]
     model: Option<String>,
+    /// Call by call instead, as CloudEvents, one a line, oldest first: for meters, and for billing on
+    #[arg(long, conflicts_with_all = ["by", "since", "until", "agent", "provider", "model"])]
+    events: bool,
+    /// With --events: from where an earlier run ended, which is said at its end
+    #[arg(long, value_name = "CURSOR", requires = "events")]
+    after: Option<String>,
 }
 
 fn by(text: &str) -> Result<By, String> {
@@ -41,6 +49,9 @@ fn by(text: &str) -> Result<By, String> {
 
 /// Does what the command says.
 pub(crate) async fn run(args: UsageArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    if args.events {
+        return events(args.after, context).await;
+    }
     let agent = match &args.agent {
         Some(agent) => Some(context.agent(agent).await?.id.to_string()),
         None => None,
@@ -59,6 +70,27 @@ pub(crate) async fn run(args: UsageArgs, context: &Context<'_>) -> anyhow::Resul
         .output
         .note(&format!("{} to {}", date(report.since), date(report.until)));
     context.output.data(&report, || shown(&report, &args.by))
+}
+
+async fn events(mut after: Option<String>, context: &Context<'_>) -> anyhow::Result<()> {
+    loop {
+        let query = UsageEventsQuery {
+            project: context.settings.project.clone(),
+            limit: Some(500),
+            after: after.clone(),
+        };
+        let page: UsageEvents = context.client.get(&["usage", "events"], &query).await?;
+        for event in &page.data {
+            context.output.line(&serde_json::to_string(event)?)?;
+        }
+        if after.as_ref() == Some(&page.next) || (after.is_none() && page.next == "0") {
+            context
+                .output
+                .note(&format!("Go on from here with `--after {}`", page.next));
+            return Ok(());
+        }
+        after = Some(page.next);
+    }
 }
 
 const TOTALS: [&str; 8] = [

@@ -97,6 +97,7 @@ impl<'a> Reader<'a> {
                 rounds: Some(1),
                 background: false,
                 calls: Vec::new(),
+                names: Vec::new(),
                 layout,
             },
             found: Found::default(),
@@ -122,6 +123,7 @@ impl<'a> Reader<'a> {
         })?;
         scanner.end()?;
         let mut facts = self.facts;
+        facts.names = self.names;
         facts.n = facts.n.saturating_mul(self.prompts);
         facts.unbounded_input |= self.found.unbounded;
         facts.has_images = self.found.images > 0;

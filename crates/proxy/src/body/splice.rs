@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::{Edits, Layout, Nested, Object, OutputCap};
 
 /// The body with `edits`, every other byte as it was. `layout` must have been read from these very bytes.
-pub fn splice(body: &Bytes, layout: &Layout, edits: Edits) -> Bytes {
+pub fn splice(body: &Bytes, layout: &Layout, edits: Edits<'_>) -> Bytes {
     let mut patches = Vec::new();
     let mut members = String::new();
     if edits.include_usage {
@@ -15,6 +15,15 @@ pub fn splice(body: &Bytes, layout: &Layout, edits: Edits) -> Bytes {
     }
     if let Some((member, cap)) = edits.output_cap {
         output_cap(layout, member, cap, &mut patches, &mut members);
+    }
+    if let Some((member, value)) = edits.end_user {
+        add(
+            &mut members,
+            &match member.split_once('.') {
+                Some((object, name)) => format!("\"{object}\":{{\"{name}\":\"{value}\"}}"),
+                None => format!("\"{member}\":\"{value}\""),
+            },
+        );
     }
     if !members.is_empty() {
         patches.push(insertion(layout.top, members));

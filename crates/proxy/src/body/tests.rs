@@ -344,8 +344,8 @@ fn caps_that_stand_inside() {
         let body = Bytes::copy_from_slice(body.as_bytes());
         let layout = read(&body, Some(member)).unwrap().layout;
         let edits = Edits {
-            include_usage: false,
             output_cap: Some((member, 512)),
+            ..Edits::default()
         };
         String::from_utf8(splice(&body, &layout, edits).to_vec()).unwrap()
     };
@@ -385,7 +385,7 @@ fn caps_that_stand_inside() {
     }
 }
 
-fn spliced(body: &str, edits: Edits) -> String {
+fn spliced(body: &str, edits: Edits<'_>) -> String {
     let body = Bytes::copy_from_slice(body.as_bytes());
     let layout = read(&body, own(CHAT)).unwrap().layout;
     String::from_utf8(splice(&body, &layout, edits).to_vec()).unwrap()
@@ -395,7 +395,7 @@ fn spliced(body: &str, edits: Edits) -> String {
 fn splices_touch_nothing_else() {
     let usage = Edits {
         include_usage: true,
-        output_cap: None,
+        ..Edits::default()
     };
     for (body, expected) in [
         ("{}", r#"{"stream_options":{"include_usage":true}}"#),
@@ -426,7 +426,20 @@ fn splices_touch_nothing_else() {
     let both = Edits {
         include_usage: true,
         output_cap: Some((OutputCap::MaxCompletionTokens, 4_096)),
+        ..Edits::default()
     };
+    let named = |member| Edits {
+        end_user: Some((member, "0a1b")),
+        ..both
+    };
+    assert_eq!(
+        spliced(r#"{"stream_options":{}}"#, named("user")),
+        r#"{"max_completion_tokens":4096,"user":"0a1b","stream_options":{"include_usage":true}}"#
+    );
+    assert_eq!(
+        spliced("{}", named("metadata.user_id")),
+        r#"{"stream_options":{"include_usage":true},"max_completion_tokens":4096,"metadata":{"user_id":"0a1b"}}"#
+    );
     assert_eq!(
         spliced("{}", both),
         r#"{"stream_options":{"include_usage":true},"max_completion_tokens":4096}"#
@@ -504,7 +517,7 @@ proptest! {
         member in prop::sample::select(&OutputCap::ALL[..2]),
     ) {
         let text = if pretty { serde_json::to_string_pretty(&request) } else { serde_json::to_string(&request) }.unwrap();
-        let edits = Edits { include_usage, output_cap: cap.map(|cap| (member, cap)) };
+        let edits = Edits { include_usage, output_cap: cap.map(|cap| (member, cap)), end_user: None };
         let after: Value = serde_json::from_str(&spliced(&text, edits)).unwrap();
 
         let mut expected = request;

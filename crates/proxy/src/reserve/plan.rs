@@ -17,13 +17,14 @@ use keystore_catalog::{Billing, OutputCap, PriceRef, UsageShape};
 use keystore_core::deny::Malformed;
 use keystore_core::record::HeldBudget;
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
+use keystore_vault::policy_sha256;
 
 use self::bound::{Called, Held, Needs, Prices};
 use super::{Asked, AskedTerms};
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::form::{self, Form};
-use crate::body::{self, Edits, chosen};
+use crate::body::{self, Edits, RequestFacts, chosen};
 use crate::budgets::Limited;
 use crate::forward::OutgoingBody;
 use crate::meter::{self, Asked as AskedUnits, MeterSetup};
@@ -199,7 +200,9 @@ impl Proxy {
         )?;
         let ask_usage = permit.known().is_some_and(|known| known.ask_usage);
         let hide_usage_chunk = ask_usage && facts.stream && facts.include_usage != Some(true);
+        let end_user = end_user(permit, &facts);
         let edits = Edits {
+            end_user: end_user.as_ref().map(|(member, value)| (*member, value.as_str())),
             include_usage: hide_usage_chunk,
             output_cap: cap_member(permit).zip(held.output_cap),
         };
@@ -278,6 +281,25 @@ fn model_in_path(permit: &Permit) -> Option<Cow<'_, str>> {
     permit
         .known()
         .and_then(|known| known.model_in_path(permit.target.upstream_path()))
+}
+
+/// For whom a call with a pooled credential is, where the vendor wants to be told and the request does not say it: a pseudonym, which
+/// says nothing outside of this deployment.
+fn end_user<'a>(permit: &'a Permit, facts: &RequestFacts<'_>) -> Option<(&'a str, String)> {
+    let member = permit.pool.as_ref().and(permit.known()?.end_user.as_deref())?;
+    let outer = member.split_once('.').map_or(member, |(object, _)| object);
+    if facts.names.iter().any(|name| *name == outer) {
+        return None;
+    }
+    let policy = &permit.agent.policy;
+    let (org, agent) = (policy.org.uuid(), policy.agent.uuid());
+    let who = match &permit.end_user {
+        Some(named) => [org.as_bytes(), named.as_bytes()].concat(),
+        None => [org.as_bytes().as_slice(), agent.as_bytes()].concat(),
+    };
+    let digest = policy_sha256(&who);
+    let pseudonym = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Some((member, pseudonym))
 }
 
 /// The member of the request that caps its output, where the operation has one.

@@ -273,6 +273,7 @@ fn wire(row: RequestRow, names: &Names) -> Request {
         path: row.path,
         model: row.model,
         served_model: row.served_model,
+        end_user: row.end_user,
         source: row.source,
         credential_id: row.credential,
         credential_version: row.credential_version,

@@ -14,6 +14,7 @@ mod journal;
 mod kill;
 mod late;
 mod limits;
+mod market;
 mod metering;
 mod passing;
 mod prices;

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use keystore_core::ids::{AgentId, AttemptId, BudgetId, OrgId, ProjectId, RequestId};
+use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId};
+use keystore_core::policy::Source;
 use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal, Topup};
 use keystore_core::{Bucket, Micros};
 
@@ -39,6 +40,31 @@ pub(super) struct Effects<'a> {
     pub(super) usage: BTreeMap<UsageKey<'a>, Sums>,
     /// What calls with pooled credentials were charged.
     pub(super) charges: Charges<'a>,
+    /// What was sold, by UTC day, provider, customer and credential.
+    pub(super) sales: BTreeMap<(i64, &'a str, OrgId, CredentialId), Sale>,
+}
+
+/// The sums of `pool_sales`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Sale {
+    pub(super) calls: i64,
+    pub(super) failed_over: i64,
+    pub(super) cost: i64,
+    pub(super) vendor_cost: i64,
+}
+
+impl Sale {
+    /// What a crash is charged is taken to be what it costs.
+    fn add(&mut self, outcome: &Outcome<'_>) {
+        let vendor_cost = outcome
+            .market
+            .as_ref()
+            .map_or(outcome.cost, |market| market.vendor_cost);
+        self.calls += i64::from(!outcome.ending.is_void());
+        self.failed_over += i64::from(outcome.ending == Ending::FailedOver);
+        self.cost = self.cost.saturating_add(outcome.cost.0);
+        self.vendor_cost = self.vendor_cost.saturating_add(vendor_cost.0);
+    }
 }
 
 /// A call for the pages of requests: what it is found by, and the frames of the records that made it.
@@ -199,6 +225,10 @@ impl<'a> Fold<'a> {
         };
         self.effects.usage.entry(key).or_default().add(outcome);
         self.effects.charges.add(self.books, row, &intent, outcome)?;
+        if intent.source == Source::Marketplace {
+            let key = (utc_day(intent.at), intent.provider, intent.org, intent.credential);
+            self.effects.sales.entry(key).or_default().add(outcome);
+        }
         let seq = self.number();
         self.effects.ended_calls.push(EndedCall {
             seq,

@@ -95,7 +95,33 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>, mark: i64) -> 
         " ON CONFLICT (day, agent, provider) DO UPDATE SET admitted = daily_requests.admitted + excluded.admitted"
     );
     add_usage(conn, effects).await?;
+    write_sales(conn, effects).await?;
     write_charges(conn, &effects.charges, mark).await
+}
+
+async fn write_sales(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreError> {
+    insert_rows!(
+        conn,
+        &effects.sales,
+        "INSERT INTO pool_sales (day, provider, org, credential, calls, failed_over, cost, vendor_cost) ",
+        |values, ((day, provider, org, credential), sale)| {
+            values
+                .push_bind(*day)
+                .push_bind(*provider)
+                .push_bind(org.raw())
+                .push_bind(credential.raw())
+                .push_bind(sale.calls)
+                .push_bind(sale.failed_over)
+                .push_bind(sale.cost)
+                .push_bind(sale.vendor_cost);
+        },
+        " ON CONFLICT (day, provider, org, credential) DO UPDATE SET \
+            calls = pool_sales.calls + excluded.calls, \
+            failed_over = pool_sales.failed_over + excluded.failed_over, \
+            cost = pool_sales.cost + excluded.cost, \
+            vendor_cost = pool_sales.vendor_cost + excluded.vendor_cost"
+    );
+    Ok(())
 }
 
 async fn write_charges(conn: &mut Conn, charges: &Charges<'_>, mark: i64) -> Result<(), StoreError> {

@@ -252,6 +252,13 @@ const TABLE: &[(&str, May, Body)] = &[
         |_| json!({"provider": "anthropic", "published": true}),
     ),
     ("get_price_book", May::Operator, NONE),
+    ("get_sales", May::Operator, NONE),
+    (
+        "reconcile",
+        May::Operator,
+        |_| json!({"provider": "openai", "report": {"data": [{"start_time": 1_795_651_200, "end_time": 1_795_737_600,
+            "results": [{"amount": {"value": 1.25, "currency": "usd"}}]}]}}),
+    ),
     (
         "change_prices",
         May::Operator,
@@ -286,6 +293,7 @@ const TABLE: &[(&str, May, Body)] = &[
     ),
     ("delete_revocation", ADMINISTER, NONE),
     ("get_usage", ALL, NONE),
+    ("get_usage_events", ALL, NONE),
     ("list_requests", SEE_AGENTS, NONE),
     ("stream_requests", SEE_AGENTS, NONE),
     ("get_request", SEE_AGENTS, NONE),
