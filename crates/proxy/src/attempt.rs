@@ -31,6 +31,9 @@ use crate::settle::End;
 use crate::upstream::{Client, Lease};
 use crate::{Body, Proxy, Trail};
 
+/// How often a call begins anew because its pool changed in the very moment.
+const MOST_STALE: u32 = 8;
+
 /// What an attempt needs to know of the request once its body is on its way.
 pub(crate) struct Exchange {
     pub(crate) request: RequestId,
@@ -133,7 +136,7 @@ impl Proxy {
             mut body,
             rest,
         } = reserved;
-        let mut tried = Vec::new();
+        let (mut tried, mut stale) = (Vec::new(), 0);
         loop {
             let again = body.copy().map(|body| (body, exchange.headers.clone()));
             let dialled = self.dial(&mut exchange, &mut reservation, body).await;
@@ -160,14 +163,19 @@ impl Proxy {
                     }
                 }
             };
-            tried.push(exchange.credential.id);
+            // What changed meanwhile says nothing of the member: it may be chosen again.
+            match stop {
+                Stop::Failed(ForwardError::Stale) => stale += 1,
+                _ => tried.push(exchange.credential.id),
+            }
             if let Some(outcome) = outcome {
                 reservation.shows(outcome);
             }
             if outcome == Some(Outcome::KeyRefused) {
                 self.note_bad_key(&exchange.permit, &exchange.credential);
             }
-            let Some((copy, headers)) = again.filter(|_| outcome.is_some()) else {
+            let goes_on = outcome.is_some() && stale < MOST_STALE;
+            let Some((copy, headers)) = again.filter(|_| goes_on) else {
                 return Err(stop.end(reservation, exchange));
             };
             let next = self.next_member(&mut exchange.permit, &mut tried).await;

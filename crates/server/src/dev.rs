@@ -21,6 +21,7 @@ use keystore_store::{api_keys as key_rows, credentials as credential_rows, token
 use keystore_vault::intake::Given;
 use keystore_vault::{NewToken, SystemIds, TokenKind, hash_token};
 use keystore_wire::agents::GrantInput;
+use keystore_wire::billing::{Post, Posting};
 use keystore_wire::credentials::{CreateCredential, DEFAULT_NAME};
 use keystore_wire::tokens::CreateToken;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ use crate::app::{App, Parts, Settings, Sockets};
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
+use crate::billing::postings;
 use crate::clock::SystemClock;
 use crate::config::{KmsSection, SecretText, SignUp, TelemetrySection, default_data_dir};
 use crate::credentials;
@@ -50,6 +52,9 @@ const SANDBOX: &str = "sandbox";
 
 /// The name of the demo agent, and of what belongs to it.
 const DEMO: &str = "demo";
+
+/// Dollars of credit that the newcomer is given.
+const WELCOME: &str = "10";
 
 /// How long a drain waits for running answers.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -410,10 +415,29 @@ async fn operator(app: &App, owner: &Caller, kept: String) -> anyhow::Result<(St
         ..owner.clone()
     };
     let key = match key {
-        Some(key) => key.into_text().to_string(),
+        Some(key) => {
+            welcome(app, &there, owner).await?;
+            key.into_text().to_string()
+        }
         None => management_key(app, &there, kept).await?,
     };
     Ok((key, there))
+}
+
+/// Credit for the newcomer, so that what is sold can be tried at once.
+async fn welcome(app: &App, operator: &Caller, owner: &Caller) -> anyhow::Result<()> {
+    let promo = Post {
+        kind: Posting::PromoGrant,
+        org: owner.org.to_string(),
+        amount: Some(WELCOME.to_owned()),
+        vendor_cost: None,
+        regards: None,
+        expires_at: None,
+        subject: "ks dev".to_owned(),
+        memo: "to try the marketplace with".to_owned(),
+    };
+    postings::by_hand(app, operator, &promo).await?;
+    Ok(())
 }
 
 /// The key of the file while it holds, else a new one.

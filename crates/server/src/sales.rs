@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
 use crate::auth::caller::Caller;
-use crate::billing;
+use crate::billing::postings;
 
 /// The most sums of an answer.
 pub(crate) const MOST: u32 = 100_000;
@@ -29,7 +29,7 @@ pub(crate) fn day(number: i64) -> String {
     let date = number
         .checked_mul(SECONDS_A_DAY)
         .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map(|time| time.to_zoned(TimeZone::UTC).date());
+        .map(|time| TimeZone::UTC.to_datetime(time).date());
     date.map_or_else(String::new, |date: Date| date.to_string())
 }
 
@@ -85,7 +85,11 @@ pub(crate) fn read_report(report: &serde_json::Value) -> ApiResult<BTreeMap<i64,
         serde_json::Value::Array(_) => serde_json::from_value(report.clone()),
         _ => serde_json::from_value(report.clone()).map(|page| vec![page]),
     }
-    .map_err(|error| wrong(format!("is not a page of OpenAI's costs API, nor a list of them: {error}")))?;
+    .map_err(|error| {
+        wrong(format!(
+            "is not a page of OpenAI's costs API, nor a list of them: {error}"
+        ))
+    })?;
     if pages.last().is_some_and(|page| page.has_more) {
         return Err(wrong(
             "says that there is another page (`has_more`); send all of them as a list".to_owned(),
@@ -143,7 +147,9 @@ fn dollars(value: &serde_json::Value) -> Option<i64> {
     let all: i128 = format!("{whole}{decimals}").parse().ok()?;
     let places = i32::try_from(decimals.len()).ok()?.checked_sub(exponent)?;
     let nanos = match places.checked_sub(9)? {
-        excess if excess >= 0 => all.checked_div(10_i128.checked_pow(excess.unsigned_abs()).unwrap_or(i128::MAX))?,
+        excess if excess >= 0 => {
+            all.checked_div(10_i128.checked_pow(excess.unsigned_abs()).unwrap_or(i128::MAX))?
+        }
         missing => all.checked_mul(10_i128.checked_pow(missing.unsigned_abs())?)?,
     };
     i64::try_from(nanos).ok().map(|nanos| sign * nanos)
@@ -240,7 +246,7 @@ pub(crate) async fn post(
             subject: format!("{} {}", compared.provider, day.day),
             memo: format!("billed {}, metered {}", day.billed, day.metered),
         };
-        let posted = billing::by_hand(app, caller, &adjustment).await?;
+        let posted = postings::by_hand(app, caller, &adjustment).await?;
         day.transaction_id = Some(posted.about().id);
     }
     Ok(compared)

@@ -20,7 +20,9 @@ pub(crate) enum OperatorCommand {
         Only for whoever set the deployment up. Afterwards act there with `ks org switch operator`, or with the key in KS_API_KEY.")]
     SetUp,
     /// Show what was sold of pooled keys, what it cost, and the margin
-    #[command(after_help = "Examples:\n  ks operator sales\n  ks operator sales --by org,provider --since 30d\n  ks operator sales --by credential --provider openai")]
+    #[command(
+        after_help = "Examples:\n  ks operator sales\n  ks operator sales --by org,provider --since 30d\n  ks operator sales --by credential --provider openai"
+    )]
     Sales(SalesArgs),
     /// Compare what a vendor says it bills with what its calls were thought to cost, day by day
     #[command(
@@ -108,8 +110,8 @@ async fn sales(args: SalesArgs, context: &Context<'_>) -> anyhow::Result<()> {
 async fn reconcile(args: ReconcileArgs, context: &Context<'_>) -> anyhow::Result<()> {
     let text =
         std::fs::read(&args.file).with_context(|| format!("{} cannot be read", args.file.display()))?;
-    let report = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is not JSON", args.file.display()))?;
+    let report =
+        serde_json::from_slice(&text).with_context(|| format!("{} is not JSON", args.file.display()))?;
     let body = Reconcile {
         provider: args.provider,
         report,

@@ -3,9 +3,7 @@
 use clap::Args;
 use keystore_core::Micros;
 use keystore_core::policy::Source;
-use keystore_wire::usage::{
-    By, Totals, UsageEvents, UsageEventsQuery, UsageQuery, UsageReport, UsageRow,
-};
+use keystore_wire::usage::{By, Totals, UsageEvents, UsageEventsQuery, UsageQuery, UsageReport, UsageRow};
 
 use super::{Context, date, or_dash};
 use crate::complete;

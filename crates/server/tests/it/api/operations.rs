@@ -253,12 +253,10 @@ const TABLE: &[(&str, May, Body)] = &[
     ),
     ("get_price_book", May::Operator, NONE),
     ("get_sales", May::Operator, NONE),
-    (
-        "reconcile",
-        May::Operator,
-        |_| json!({"provider": "openai", "report": {"data": [{"start_time": 1_795_651_200, "end_time": 1_795_737_600,
-            "results": [{"amount": {"value": 1.25, "currency": "usd"}}]}]}}),
-    ),
+    ("reconcile", May::Operator, |_| {
+        json!({"provider": "openai", "report": {"data": [{"start_time": 1_795_651_200, "end_time": 1_795_737_600,
+            "results": [{"amount": {"value": 1.25, "currency": "usd"}}]}]}})
+    }),
     (
         "change_prices",
         May::Operator,

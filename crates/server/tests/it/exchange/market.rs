@@ -41,7 +41,11 @@ impl Market {
 
     async fn enable(&self, provider: &str) {
         let path = format!("/v1/marketplace/{provider}/enable");
-        self.app.owner_client().post(&path, &Value::Null).await.expect(204);
+        self.app
+            .owner_client()
+            .post(&path, &Value::Null)
+            .await
+            .expect(204);
     }
 
     async fn org(&self) -> Value {
@@ -56,12 +60,20 @@ impl Market {
 
     async fn prices(&self, rules: Value) {
         let change = json!({"add": rules});
-        self.operator.post("/v1/operator/prices", &change).await.expect(200);
+        self.operator
+            .post("/v1/operator/prices", &change)
+            .await
+            .expect(200);
     }
 
     async fn caller(&self, name: &str) -> Caller {
         let body = json!({"name": name, "providers": [{"name": "openai", "source": "marketplace"}], "rpmLimit": 100_000});
-        let made = self.app.owner_client().post("/v1/tokens", &body).await.expect(201);
+        let made = self
+            .app
+            .owner_client()
+            .post("/v1/tokens", &body)
+            .await
+            .expect(201);
         self.app.caller(made["token"].as_str().unwrap())
     }
 }
@@ -71,7 +83,12 @@ fn keys(app: &TestApp) -> Vec<String> {
     let received = app.fake_upstream().log();
     received
         .iter()
-        .map(|request| request.header("authorization").unwrap_or_default().replace("Bearer ", ""))
+        .map(|request| {
+            request
+                .header("authorization")
+                .unwrap_or_default()
+                .replace("Bearer ", "")
+        })
         .collect()
 }
 
@@ -88,9 +105,18 @@ async fn a_call_without_a_key_of_ones_own_is_answered_and_sold_with_its_markup()
     let (input, output) = market.app.fake_upstream().log()[0].tokens;
     let cost = 225 * input as i64 + 900 * output as i64;
     let shown = record(&market.app, &reply.id()).await;
-    assert_eq!(nanos(&shown["cost"]), cost, "gpt-4o-mini costs 150 and 600 a token: {shown:#}");
+    assert_eq!(
+        nanos(&shown["cost"]),
+        cost,
+        "gpt-4o-mini costs 150 and 600 a token: {shown:#}"
+    );
     assert_eq!(shown["source"], "marketplace");
-    let balance = market.app.owner_client().get("/v1/billing/balance").await.expect(200);
+    let balance = market
+        .app
+        .owner_client()
+        .get("/v1/billing/balance")
+        .await
+        .expect(200);
     assert_eq!(nanos(&balance["available"]), 10_000_000_000 - cost, "{balance:#}");
     market.app.finish().await;
 }
@@ -103,8 +129,14 @@ async fn without_credit_nothing_is_called() {
         .post(CHAT, &chat(json!({})))
         .await
         .refused(402, "insufficient_credit");
-    assert_eq!((&error["limitType"], &error["limit"]), (&json!("credit"), &json!("0.00")));
-    assert!(error["remedy"].as_str().unwrap().contains("for more credit"), "{error:#}");
+    assert_eq!(
+        (&error["limitType"], &error["limit"]),
+        (&json!("credit"), &json!("0.00"))
+    );
+    assert!(
+        error["remedy"].as_str().unwrap().contains("for more credit"),
+        "{error:#}"
+    );
     assert_eq!(market.app.fake_upstream().count(), 0);
     market.app.finish().await;
 }
@@ -125,7 +157,12 @@ async fn the_last_cent_is_never_spent_twice() {
             reply.refused(402, "insufficient_credit");
         }
     }
-    let balance = market.app.owner_client().get("/v1/billing/balance").await.expect(200);
+    let balance = market
+        .app
+        .owner_client()
+        .get("/v1/billing/balance")
+        .await
+        .expect(200);
     let left = nanos(&balance["available"]);
     let spent: i64 = market
         .app
@@ -149,12 +186,21 @@ async fn what_is_not_enabled_cannot_be_granted_and_what_is_disabled_is_not_serve
         .await
         .expect_problem(404, "not_found");
     let pooled = json!({"provider": "anthropic", "secret": "sk-ant-pooled", "baseUrl": market.app.fake_upstream().url()});
-    market.operator.post("/v1/operator/pool", &pooled).await.expect(201);
+    market
+        .operator
+        .post("/v1/operator/pool", &pooled)
+        .await
+        .expect(201);
     let problem = owner
         .post("/v1/agents", &grant)
         .await
         .expect_problem(403, "marketplace_not_enabled");
-    assert!(problem["remedy"].as_str().unwrap().contains("ks marketplace enable anthropic"));
+    assert!(
+        problem["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("ks marketplace enable anthropic")
+    );
     let caller = market.caller("agent").await;
     caller.post(CHAT, &chat(json!({}))).await.expect(200);
     owner
@@ -175,7 +221,13 @@ async fn only_what_has_a_price_is_sold_of_a_shared_account() {
     let caller = market.caller("agent").await;
     for path in ["/v1/openai/v1/files", "/v1/openai/v1/models"] {
         let error = caller.get(path).await.refused(403, "unpriced_operation");
-        assert!(error["remedy"].as_str().unwrap().contains("ks marketplace show openai"), "{error:#}");
+        assert!(
+            error["remedy"]
+                .as_str()
+                .unwrap()
+                .contains("ks marketplace show openai"),
+            "{error:#}"
+        );
     }
     assert_eq!(market.app.fake_upstream().count(), 0);
     market
@@ -236,23 +288,46 @@ async fn a_pool_without_a_working_key_says_so() {
     assert!(reply.header("retry-after").is_some());
     let error = reply.refused(429, "rate_limited");
     assert_eq!(error["limitType"], "pool");
-    // It cools for a second, for which the next call waits.
-    caller.post(CHAT, &chat(json!({}))).await.expect(200);
+    market.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_key_is_put_aside_until_it_is_rotated() {
+    let market = Market::open("10").await;
+    let caller = market.caller("agent").await;
     market.app.fake_upstream().script([Behaviour {
         status: Some(401),
         ..Behaviour::default()
     }]);
-    caller
-        .post(CHAT, &chat(json!({})))
+    for _ in 0..2 {
+        caller
+            .post(CHAT, &chat(json!({})))
+            .await
+            .refused(503, "no_pool_credential");
+    }
+    assert_eq!(market.app.fake_upstream().count(), 1, "it is not tried again");
+    let mut member = Value::Null;
+    for _ in 0..500 {
+        let pool = market.operator.get("/v1/operator/pool").await.expect(200);
+        member = pool["data"][0].clone();
+        if member["status"] == "invalid" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(member["status"], "invalid", "{member:#}");
+    let events = market
+        .operator
+        .get("/v1/events?kind=credential.invalid")
         .await
-        .refused(503, "no_pool_credential");
-    caller
-        .post(CHAT, &chat(json!({})))
-        .await
-        .refused(503, "no_pool_credential");
-    let pool = market.operator.get("/v1/operator/pool").await.expect(200);
-    let state = pool["data"][0]["health"]["state"].as_str().unwrap();
-    assert_eq!(state, "key_refused", "{pool:#}");
+        .expect(200);
+    assert_eq!(events["data"][0]["subject"], member["id"], "the operator is told");
+    let rotate = format!("/v1/credentials/{}/rotate", member["id"].as_str().unwrap());
+    market.app.secret("sk-pooled-anew");
+    let anew = json!({"secret": "sk-pooled-anew"});
+    market.operator.post(&rotate, &anew).await.expect(200);
+    caller.post(CHAT, &chat(json!({}))).await.expect(200);
+    assert_eq!(keys(&market.app)[1], "sk-pooled-anew");
     market.app.finish().await;
 }
 
@@ -309,7 +384,10 @@ async fn an_agent_moves_there_and_back_and_a_running_call_ends_where_it_began() 
     let plan = json!({"provider": "openai", "to": "marketplace", "dryRun": true});
     let plan = owner.post("/v1/migrations", &plan).await.expect(200);
     assert_eq!(plan["agents"][0]["name"], "mover");
-    assert!(plan["id"].is_null() && plan["effect"]["calls"].is_u64(), "{plan:#}");
+    assert!(
+        plan["id"].is_null() && plan["effect"]["calls"].is_u64(),
+        "{plan:#}"
+    );
     let order = json!({"provider": "openai", "to": "marketplace"});
     let made = owner.post("/v1/migrations", &order).await.expect(200);
     let reply = caller.post(CHAT, &chat(json!({}))).await.expect(200);
@@ -320,7 +398,10 @@ async fn an_agent_moves_there_and_back_and_a_running_call_ends_where_it_began() 
     owner.post(&undo, &Value::Null).await.expect(200);
     let reply = caller.post(CHAT, &chat(json!({}))).await.expect(200);
     assert_eq!(reply.header("x-keystore-source"), Some("byok"));
-    owner.post(&undo, &Value::Null).await.expect_problem(409, "conflict");
+    owner
+        .post(&undo, &Value::Null)
+        .await
+        .expect_problem(409, "conflict");
     market.app.finish().await;
 }
 
@@ -338,14 +419,26 @@ async fn the_pool_stands_in_only_where_the_grant_says_so_and_up_to_its_cap() {
     };
     let make = |name: &'static str, fallback: Value| {
         let body = json!({"name": name, "providers": grants(fallback)});
-        async move { owner.post("/v1/tokens", &body).await.expect(201)["token"].as_str().unwrap().to_owned() }
+        async move {
+            owner.post("/v1/tokens", &body).await.expect(201)["token"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        }
     };
     let plain = market.app.caller(&make("plain", Value::Null).await);
-    let backed = make("backed", json!({"source": "marketplace", "budgetCentsMonthly": 1})).await;
+    let backed = make(
+        "backed",
+        json!({"source": "marketplace", "budgetCentsMonthly": 1}),
+    )
+    .await;
     let backed = market.app.caller(&backed);
     let reply = backed.post(CHAT, &chat(json!({}))).await.expect(200);
     assert_eq!(reply.header("x-keystore-source"), Some("byok"));
-    let path = format!("/v1/credentials/{}?force=true", credential["id"].as_str().unwrap());
+    let path = format!(
+        "/v1/credentials/{}?force=true",
+        credential["id"].as_str().unwrap()
+    );
     owner.delete(&path).await.expect(204);
     plain
         .post(CHAT, &chat(json!({})))
@@ -367,7 +460,8 @@ async fn the_pool_stands_in_only_where_the_grant_says_so_and_up_to_its_cap() {
 async fn labels_keep_the_pool_away_when_a_grant_is_made_and_when_a_call_is() {
     let market = Market::open("10").await;
     let owner = market.app.owner_client();
-    let labelled = json!({"name": "a", "labels": ["phi"], "providers": [{"name": "openai", "source": "marketplace"}]});
+    let labelled =
+        json!({"name": "a", "labels": ["phi"], "providers": [{"name": "openai", "source": "marketplace"}]});
     owner
         .post("/v1/agents", &labelled)
         .await
@@ -388,7 +482,10 @@ async fn labels_keep_the_pool_away_when_a_grant_is_made_and_when_a_call_is() {
         .expect(200);
     caller.post(CHAT, &chat(json!({}))).await.expect(200);
     owner
-        .post("/v1/labels", &json!({"label": "phi", "hosts": ["eu.example.com"]}))
+        .post(
+            "/v1/labels",
+            &json!({"label": "phi", "hosts": ["eu.example.com"]}),
+        )
         .await
         .expect(200);
     caller
@@ -402,26 +499,53 @@ async fn labels_keep_the_pool_away_when_a_grant_is_made_and_when_a_call_is() {
 async fn prices_change_in_versions_and_what_was_charged_stays() {
     let market = Market::open("10").await;
     let before = market.operator.get("/v1/operator/prices").await.expect(200);
-    let rule = json!({"provider": "openai", "model": "gpt-4o-mini", "sell": {"units": {"output_text": "100"}}});
+    let rule =
+        json!({"provider": "openai", "model": "gpt-4o-mini", "sell": {"units": {"output_text": "100"}}});
     let change = json!({"add": [rule], "dryRun": true});
-    let planned = market.operator.post("/v1/operator/prices", &change).await.expect(200);
-    assert_eq!((&planned["version"], planned["added"].as_array().unwrap().len()), (&before["version"], 1));
+    let planned = market
+        .operator
+        .post("/v1/operator/prices", &change)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&planned["version"], planned["added"].as_array().unwrap().len()),
+        (&before["version"], 1)
+    );
     market.prices(json!([rule])).await;
     let after = market.operator.get("/v1/operator/prices").await.expect(200);
-    assert_eq!(after["version"].as_u64(), before["version"].as_u64().map(|version| version + 1));
+    assert_eq!(
+        after["version"].as_u64(),
+        before["version"].as_u64().map(|version| version + 1)
+    );
     let stale = json!({"remove": [0], "base": before["version"]});
     market
         .operator
         .post("/v1/operator/prices", &stale)
         .await
         .expect_problem(409, "conflict");
-    let shown = market.app.owner_client().get("/v1/marketplace/openai").await.expect(200);
+    let shown = market
+        .app
+        .owner_client()
+        .get("/v1/marketplace/openai")
+        .await
+        .expect(200);
     let prices = shown["prices"].as_array().unwrap();
-    let mini = prices.iter().find(|price| price["model"] == "gpt-4o-mini").unwrap();
+    let mini = prices
+        .iter()
+        .find(|price| price["model"] == "gpt-4o-mini")
+        .unwrap();
     assert_eq!(mini["units"]["output_text"], "100.00");
-    let listed = market.app.owner_client().get("/v1/marketplace?search=openai").await.expect(200);
+    let listed = market
+        .app
+        .owner_client()
+        .get("/v1/marketplace?search=openai")
+        .await
+        .expect(200);
     let openai = &listed["data"].as_array().unwrap()[0];
-    assert_eq!((&openai["enabled"], &openai["available"]), (&json!(true), &json!(true)));
+    assert_eq!(
+        (&openai["enabled"], &openai["available"]),
+        (&json!(true), &json!(true))
+    );
     assert!(openai["typicalCall"]["cost"].is_string(), "{openai:#}");
     market.app.finish().await;
 }
@@ -437,12 +561,21 @@ async fn calls_wait_a_moment_for_a_busy_pool_and_then_are_told() {
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let caller = caller.clone();
-        calls.spawn(async move { caller.post_with(CHAT, "head-delay-ms=150", &chat(json!({}))).await.status });
+        calls.spawn(async move {
+            caller
+                .post_with(CHAT, "head-delay-ms=150", &chat(json!({})))
+                .await
+                .status
+        });
     }
     assert_eq!(calls.join_all().await, [200; 4], "each has its turn");
     let slow = {
         let caller = caller.clone();
-        tokio::spawn(async move { caller.post_with(CHAT, "head-delay-ms=6000", &chat(json!({}))).await })
+        tokio::spawn(async move {
+            caller
+                .post_with(CHAT, "head-delay-ms=6000", &chat(json!({})))
+                .await
+        })
     };
     tokio::time::sleep(Duration::from_millis(300)).await;
     let reply = caller.post(CHAT, &chat(json!({}))).await;
@@ -460,12 +593,20 @@ async fn only_whoever_set_the_deployment_up_sets_up_the_operator() {
         .post("/v1/operator", &Value::Null)
         .await
         .expect_problem(403, "forbidden");
-    let made = app.owner_client().post("/v1/operator", &Value::Null).await.expect(200);
+    let made = app
+        .owner_client()
+        .post("/v1/operator", &Value::Null)
+        .await
+        .expect(200);
     let key = app.owner_client().with_token(made["apiKey"].as_str().unwrap());
     key.get("/v1/operator/pool").await.expect(200);
     let log = key.get("/v1/audit?action=set_up_operator").await.expect(200);
     assert_eq!(log["data"].as_array().unwrap().len(), 1);
-    let again = app.owner_client().post("/v1/operator", &Value::Null).await.expect(200);
+    let again = app
+        .owner_client()
+        .post("/v1/operator", &Value::Null)
+        .await
+        .expect(200);
     assert_eq!((&again["orgId"], again.get("apiKey")), (&made["orgId"], None));
     app.owner_client()
         .get("/v1/operator/pool")
@@ -482,9 +623,19 @@ async fn the_vendor_is_told_for_whom_a_call_is_by_a_pseudonym() {
     let made = match made.status {
         201 => made.body,
         _ => {
-            let agent = market.app.owner_client().post("/v1/agents", &body).await.expect(201);
+            let agent = market
+                .app
+                .owner_client()
+                .post("/v1/agents", &body)
+                .await
+                .expect(201);
             let token = json!({"agentId": agent["id"]});
-            market.app.owner_client().post("/v1/tokens", &token).await.expect(201)
+            market
+                .app
+                .owner_client()
+                .post("/v1/tokens", &token)
+                .await
+                .expect(201)
         }
     };
     let caller = market.app.caller(made["token"].as_str().unwrap());
@@ -514,15 +665,23 @@ async fn sales_reconcile_with_what_the_vendor_bills() {
     caller.post(CHAT, &chat(json!({}))).await.expect(200);
     let (input, output) = market.app.fake_upstream().log()[0].tokens;
     let cost = 150 * input as i64 + 600 * output as i64;
-    let sales = market.operator.get("/v1/operator/sales?by=provider,org").await.expect(200);
+    let sales = market
+        .operator
+        .get("/v1/operator/sales?by=provider,org")
+        .await
+        .expect(200);
     let row = &sales["rows"][0];
     assert_eq!(nanos(&row["vendorCost"]), cost);
     assert_eq!(nanos(&row["sold"]), cost * 3 / 2);
-    assert_eq!((&row["provider"], &row["orgId"]), (&json!("openai"), &market.org().await));
+    assert_eq!(
+        (&row["provider"], &row["orgId"]),
+        (&json!("openai"), &market.org().await)
+    );
     let day = jiff::Timestamp::now().as_second() / 86_400 * 86_400;
     let bucket = json!({"object": "bucket", "start_time": day, "end_time": day + 86_400,
         "results": [{"object": "organization.costs.result", "amount": {"value": "0.5", "currency": "usd"}}]});
-    let mut order = json!({"provider": "openai", "report": {"object": "page", "data": [bucket], "has_more": false}});
+    let mut order =
+        json!({"provider": "openai", "report": {"object": "page", "data": [bucket], "has_more": false}});
     let shown = market
         .operator
         .post("/v1/operator/reconciliations", &order)
