@@ -219,10 +219,8 @@ impl Proxy {
         if let Err(deny) = leash.confirm().await {
             return Err(Stop::Refused(Ending::NotSent, deny.into()));
         }
-        if permit
-            .pool
-            .as_ref()
-            .is_some_and(|pool| !self.pools.is_current(pool))
+        if let Some(pool) = &permit.pool
+            && !Box::pin(self.pools.keeps(pool, credential.key())).await
         {
             return Err(Stop::Failed(ForwardError::Stale));
         }

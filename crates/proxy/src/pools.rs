@@ -25,6 +25,7 @@ use tokio::sync::OnceCell;
 use crate::cache::{ReadyCredential, authentic, ready};
 use crate::learned::{Learned, Limits};
 use crate::lock::lock;
+use crate::upstream::CredentialKey;
 pub(crate) use queue::{Place, Queue};
 pub(crate) use selling::{Offer, Selling};
 
@@ -47,6 +48,7 @@ pub(crate) struct Pools {
 
 /// The pool of a provider.
 pub(crate) struct Pool {
+    provider: String,
     generation: u64,
     /// Who serves, oldest first.
     pub(crate) members: Vec<Arc<Member>>,
@@ -102,6 +104,22 @@ impl Pools {
         pool.generation == self.generation.load(Ordering::SeqCst)
     }
 
+    /// Whether a call that chose its member in `pool` may still be sent with it.
+    pub(crate) async fn keeps(&self, pool: &Pool, credential: CredentialKey) -> bool {
+        if self.is_current(pool) {
+            return true;
+        }
+        let now = self.get(&pool.provider).await;
+        now.is_ok_and(|now| {
+            let is_it = |member: &Arc<Member>| {
+                member.policy.credential == credential.credential
+                    && member.stored.version == credential.version
+                    && member.policy.state == PoolState::Active
+            };
+            now.members.iter().any(is_it)
+        })
+    }
+
     /// The pool of a provider as it is now.
     pub(crate) async fn get(&self, provider: &str) -> Result<Arc<Pool>, Deny> {
         let known = lock(&self.ready).get(provider).cloned();
@@ -140,6 +158,7 @@ impl Pools {
                 }
             };
             let pool = Arc::new(Pool {
+                provider: provider.to_owned(),
                 generation,
                 members: members.into_iter().flatten().collect(),
                 selling: Selling::of(provider, book),
