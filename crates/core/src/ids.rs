@@ -165,6 +165,8 @@ typed_ids! {
     MoveId = "mov";
     /// A key-encryption key of an organization.
     KekId = "kek";
+    /// A rotation of a pooled credential's key.
+    RotationId = "rot";
     /// A deployment: drawn once when a database is made, bound into everything that is sealed.
     DeploymentId = "dep";
 }

@@ -20,6 +20,7 @@ pub mod pool;
 pub mod price;
 pub mod rate;
 pub mod record;
+pub mod rotation;
 pub mod time;
 pub mod token;
 pub mod usage;
