@@ -3,6 +3,7 @@
 //! [`Proxy::handle`] is the path. Every step is a file, takes the value of the step before, and refuses by an early return. This
 //! crate does not know the control plane: it reads the store and is told of changes.
 
+mod administer;
 mod admit;
 mod answer;
 mod attempt;
@@ -63,6 +64,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::administer::{OwnAnswer, OwnRequest, Unanswered};
 use crate::authenticate::Caller;
 use crate::authorize::Permit;
 use crate::cache::{Agent, Agents};

@@ -1,31 +1,21 @@
 //! Whether a credential works: the cheap request that the catalog names for its provider, and what its answer means.
 //!
-//! A probe is built by the same `inject` and sent by the same `forward` as every other request, under a reservation of its
-//! own; nothing of the answer but its meaning is given back. Recording it is the caller's part.
+//! Nothing of the answer but its meaning is given back. Recording it is the caller's part.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
 use keystore_catalog::{Provider, ProviderRef, Verify};
 use keystore_core::Deny;
-use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{OrgId, ProjectId};
-use keystore_core::record::Ending;
 use keystore_store::policies::LoadedCredential;
-use keystore_vault::Opened;
 
 use crate::Proxy;
-use crate::answer::{self, AnswerBody};
-use crate::cache;
-use crate::config::ProxyConfig;
-use crate::forward::{self, ForwardError, OutgoingBody};
-use crate::inject::{self, BuildParts};
-use crate::reserve::Reservation;
-use crate::resolve::unusable;
-use crate::settle::End;
-use crate::upstream::Client;
+use crate::administer::{OwnRequest, Unanswered};
+use crate::answer::AnswerBody;
+use crate::inject;
 
 /// How much of the answer is read to tell what it means.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -76,10 +66,7 @@ impl Proxy {
     pub async fn probe(self: &Arc<Self>, target: &ProbeTarget) -> Result<(ProbeOutcome, Option<u16>), Deny> {
         let row = &target.credential;
         let provider = &*target.provider;
-        let credential = cache::ready(&self.vault, target.org, row, self.agents.limits().of(row.id))
-            .await
-            .map_err(|error| unusable(&error, &row.name))?;
-        let opened = self.open(&credential).await?;
+        let (credential, opened) = self.unsealed(target).await?;
         let value = |name: &str| {
             row.params
                 .get(name)
@@ -93,62 +80,36 @@ impl Proxy {
             );
             return Ok((ProbeOutcome::Unclear { reason }, None));
         };
-        let mut reservation = self.reserve_probe(target, &request).await?;
-        reservation.sending();
-        let client = self
-            .upstreams
-            .client(credential.key(), &credential.policy, &request.alias);
-        let parts = ProbeParts {
-            provider,
-            policy: &credential.policy,
-            opened: &opened,
-            client,
+        let (own, answer) = self.own(target, (&credential, &opened), request).await?;
+        let (outcome, status) = match answer {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                (meaning(provider, response).await, Some(status))
+            }
+            Err(Unanswered::Unclear(reason)) => (ProbeOutcome::Unclear { reason }, None),
+            Err(Unanswered::Unreachable(reason)) => (ProbeOutcome::Unreachable { reason }, None),
         };
-        let (outcome, status) = probe(&reservation, request, parts, &self.config).await;
-        let status = status.map(|status| status.as_u16());
-        reservation.answered(status.unwrap_or(0));
-        let ending = if status.is_some() {
-            Ending::Complete
-        } else {
-            Ending::UpstreamError
-        };
-        reservation.settle(&End {
-            ending,
-            metered: None,
-            response_bytes: 0,
-            refusal: None,
-        });
+        own.end();
         Ok((outcome, status))
     }
 }
 
-/// The verification request of a provider, with its parameters filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ProbeRequest {
-    /// The method.
-    pub(crate) method: Method,
-    /// The host's alias.
-    pub(crate) alias: String,
-    /// The path, for the intent, too.
-    pub(crate) path: String,
-    /// The query.
-    pub(crate) query: Option<String>,
-}
-
 /// The request that verifies a credential of `provider`, with `value` giving parameters and fields that are not secret.
 /// `None` where none is known, or where it needs a value that there is not.
-pub(crate) fn request(provider: &Provider, value: &dyn Fn(&str) -> Option<String>) -> Option<ProbeRequest> {
+pub(crate) fn request(provider: &Provider, value: &dyn Fn(&str) -> Option<String>) -> Option<OwnRequest> {
     let verify = provider.verify.as_ref()?;
     let target = fill(&verify.path, value)?;
     let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
         None => (target, None),
     };
-    Some(ProbeRequest {
+    Some(OwnRequest {
+        operation: "credential.verify",
         method: verify.method.parse().ok()?,
         alias: verify.host.to_string(),
         path,
         query,
+        body: None,
     })
 }
 
@@ -172,111 +133,6 @@ fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String
     }
     filled.push_str(rest);
     Some(filled)
-}
-
-/// Where a probe goes and with what.
-pub(crate) struct ProbeParts<'a> {
-    /// The provider.
-    pub(crate) provider: &'a Provider,
-    /// The sealed copy of the destination policy.
-    pub(crate) policy: &'a DestinationPolicy,
-    /// The credential.
-    pub(crate) opened: &'a Opened,
-    /// The connections of this credential version to the host of the probe.
-    pub(crate) client: Client,
-}
-
-/// Sends a probe and says what its answer means, and its status where there was one.
-pub(crate) async fn probe(
-    reservation: &Reservation,
-    request: ProbeRequest,
-    parts: ProbeParts<'_>,
-    config: &ProxyConfig,
-) -> (ProbeOutcome, Option<StatusCode>) {
-    let ProbeParts {
-        provider,
-        policy,
-        opened,
-        client,
-    } = parts;
-    let built = inject::build(
-        BuildParts {
-            method: &request.method,
-            path: &request.path,
-            query: request.query.as_deref(),
-            headers: headers(),
-            provider,
-            alias: &request.alias,
-            policy,
-            body_bytes: Some(0),
-        },
-        opened,
-    );
-    let built = match built {
-        Ok(built) => built,
-        Err(error) => {
-            return (
-                ProbeOutcome::Unclear {
-                    reason: error.to_string(),
-                },
-                None,
-            );
-        }
-    };
-    let sent = async {
-        let lease = forward::lease(&client).await?;
-        let body = OutgoingBody::Empty;
-        forward::forward(
-            reservation,
-            (&client, lease),
-            built.request,
-            body,
-            config,
-            &|| true,
-        )
-        .await
-    };
-    match sent.await {
-        Ok(response) => {
-            let status = response.status();
-            let outcome = match answer::clean(response, provider, &built.needles) {
-                Ok(response) => meaning(provider, response).await,
-                Err(error) => ProbeOutcome::Unclear {
-                    reason: error.to_string(),
-                },
-            };
-            (outcome, Some(status))
-        }
-        Err(ForwardError::NotSent { reason, .. } | ForwardError::Broken { reason }) => {
-            (ProbeOutcome::Unreachable { reason }, None)
-        }
-        Err(ForwardError::Timeout) => (
-            ProbeOutcome::Unreachable {
-                reason: "no answer in time".to_owned(),
-            },
-            None,
-        ),
-        // A probe has no body that could fail, and nobody's permission.
-        Err(error @ (ForwardError::RequestBody(_) | ForwardError::Stale)) => (
-            ProbeOutcome::Unclear {
-                reason: error.to_string(),
-            },
-            None,
-        ),
-    }
-}
-
-fn headers() -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(
-        HeaderName::from_static("accept"),
-        HeaderValue::from_static("application/json"),
-    );
-    headers.insert(
-        HeaderName::from_static("user-agent"),
-        HeaderValue::from_static("keystore"),
-    );
-    headers
 }
 
 async fn meaning(provider: &Provider, response: Response<AnswerBody>) -> ProbeOutcome {

@@ -28,6 +28,7 @@ use self::growth::Growth;
 use self::plan::Plan;
 pub(crate) use self::terms::AskedTerms;
 use crate::Proxy;
+use crate::administer::OwnRequest;
 use crate::admit::{Admission, RateLeft, Run};
 use crate::authorize::Permit;
 use crate::budgets::Limited;
@@ -35,7 +36,7 @@ use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
 use crate::meter::{Meter, MeterSetup};
 use crate::pools::Place;
-use crate::probe::{ProbeRequest, ProbeTarget};
+use crate::probe::ProbeTarget;
 use crate::settle::{Charge, End, Sale};
 use crate::watch::Watched;
 
@@ -200,11 +201,11 @@ impl Proxy {
         }
     }
 
-    /// Reserves the verification of a credential: an intent like any other, of no agent, without a hold.
-    pub(crate) async fn reserve_probe(
+    /// Reserves a request of the server's own: an intent like any other, of no agent, without a hold.
+    pub(crate) async fn reserve_own(
         self: &Arc<Self>,
         target: &ProbeTarget,
-        request: &ProbeRequest,
+        request: &OwnRequest,
     ) -> Result<Reservation, Deny> {
         let now = self.clock.now();
         let attempt = AttemptId::new(self.ids.next());
@@ -217,7 +218,7 @@ impl Proxy {
             agent: AgentId::new(Uuid::nil()),
             token: TokenId::new(Uuid::nil()),
             provider: &target.provider.slug,
-            operation: "credential.verify",
+            operation: request.operation,
             method: request.method.as_str(),
             path: &request.path,
             model: None,

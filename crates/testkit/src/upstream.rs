@@ -3,12 +3,13 @@
 //! are compared with.
 //!
 //! It is strict about nothing but credentials, and about those only when told: see [`FakeUpstream::expect`]. It checks no JSON
-//! schema and keeps no state between requests except the log and the script.
+//! schema and keeps no state between requests except the log, the script, and the keys that were made at it (`upstream/keys.rs`).
 
 mod answer;
 mod behaviour;
 mod credential;
 mod fixed;
+mod keys;
 mod log;
 mod service;
 mod socket;
@@ -35,9 +36,11 @@ use tokio_util::task::TaskTracker;
 
 pub use behaviour::{Behaviour, HEADER as BEHAVIOUR_HEADER};
 pub use credential::{Credential, Slot};
+pub use keys::MadeKey;
 pub use log::{Received, Sent};
 pub use vendors::{DEFAULT_OUTPUT_TOKENS, Dialect, TOOL_CALL_TOKENS};
 
+use keys::{Changed, Keys};
 use log::Log;
 use socket::{Lever, Socket};
 
@@ -79,6 +82,7 @@ struct Shared {
     script: Mutex<VecDeque<Behaviour>>,
     scripted: AtomicUsize,
     expected: Mutex<HashSet<Credential>>,
+    keys: Mutex<Keys>,
     answers: AtomicUsize,
     connections: AtomicU64,
     held: watch::Sender<bool>,
@@ -104,6 +108,25 @@ impl Shared {
 
     fn expected(&self) -> MutexGuard<'_, HashSet<Credential>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The answer of an API for keys, with its effect.
+    fn answer_of_keys(&self, call: &vendors::Call<'_>) -> Option<vendors::Reply> {
+        let (reply, changed) = self.keys().answer(call)?;
+        match changed {
+            Some(Changed::Made(credential)) => {
+                self.expected().insert(credential);
+            }
+            Some(Changed::Revoked(credential)) => {
+                self.expected().remove(&credential);
+            }
+            None => {}
+        }
+        Some(reply)
     }
 }
 
@@ -166,6 +189,7 @@ impl FakeUpstream {
                 script: Mutex::default(),
                 scripted: AtomicUsize::new(0),
                 expected: Mutex::default(),
+                keys: Mutex::default(),
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
                 held: watch::Sender::new(false),
@@ -247,6 +271,12 @@ impl FakeUpstream {
         self.shared.scripted.store(script.len(), Ordering::Release);
     }
 
+    /// Forgets what is left of the script.
+    pub fn unscript(&self) {
+        self.shared.script().clear();
+        self.shared.scripted.store(0, Ordering::Release);
+    }
+
     /// From now on a request needs one of the expected credentials, in its slot, and no other credential anywhere; every other
     /// request is answered with the vendor's 401.
     pub fn expect(&self, slot: Slot, value: impl Into<String>) {
@@ -254,6 +284,24 @@ impl FakeUpstream {
             slot,
             value: value.into(),
         });
+    }
+
+    /// From now on keys can be made, listed and revoked with `admin`, which is expected, as each key that was made is until it is revoked.
+    pub fn keep_keys(&self, admin: &str) {
+        let admin = self.shared.keys().open(admin);
+        self.shared.expected().insert(admin);
+    }
+
+    /// A key that somebody made by hand, and that is expected; gives the vendor's id of it.
+    pub fn add_key(&self, name: &str, secret: &str) -> String {
+        let (key, credential) = self.shared.keys().add(name, secret);
+        self.shared.expected().insert(credential);
+        key.id
+    }
+
+    /// The keys that are not revoked, oldest first.
+    pub fn keys(&self) -> Vec<MadeKey> {
+        self.shared.keys().all()
     }
 
     /// Waits until `count` answers are over, whole or not, at most `limit` long; says whether they were.

@@ -75,7 +75,10 @@ pub(super) async fn serve(
                 ..call
             })
         }
-        Ok(_) => plain_or_told(&head, &call),
+        Ok(told) => {
+            let keys = told.status.is_none().then(|| shared.answer_of_keys(&call));
+            keys.flatten().unwrap_or_else(|| plain_or_told(&head, &call))
+        }
     };
     let version = head.version;
     let received = received(head, body.clone(), credentials, reply.tokens, connection, &shared);

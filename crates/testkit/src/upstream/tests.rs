@@ -526,3 +526,53 @@ async fn it_stops_and_refuses_other_addresses() {
     };
     assert!(FakeUpstream::with(public).await.is_err());
 }
+
+#[tokio::test]
+async fn keys_are_made_listed_page_by_page_and_revoked() {
+    let upstream = FakeUpstream::start().await;
+    upstream.keep_keys("sk-admin-1");
+    let old = upstream.add_key("by hand", "sk-svcacct-old");
+    let admin = "authorization: Bearer sk-admin-1\r\n";
+    let accounts = "/v1/organization/projects/proj_1/service_accounts";
+    let mut made = Vec::new();
+    for number in 0..4 {
+        let answer = ask(&upstream, accounts, admin, &json!({"name": format!("n{number}")})).await;
+        made.push(answer.json());
+    }
+    assert_eq!(upstream.keys().len(), 5);
+    let secret = made[3]["api_key"]["value"].as_str().unwrap();
+    let with = |secret: &str| format!("authorization: Bearer {secret}\r\n");
+    let models = async |secret: &str| {
+        ask(&upstream, "/v1/models", &with(secret), &Value::Null)
+            .await
+            .status
+    };
+    assert_eq!((models(secret).await, models("sk-svcacct-new").await), (200, 401));
+    let refused = ask(&upstream, accounts, &with(secret), &Value::Null).await;
+    assert_eq!(refused.status, 401, "a key makes no keys");
+
+    let first = ask(&upstream, accounts, admin, &Value::Null).await.json();
+    assert_eq!(
+        (&first["data"][0]["id"], &first["has_more"]),
+        (&json!(old), &json!(true))
+    );
+    let after = format!(
+        "{accounts}?limit=100&after={}",
+        first["last_id"].as_str().unwrap()
+    );
+    let second = ask(&upstream, &after, admin, &Value::Null).await.json();
+    assert_eq!(second["data"][1]["name"], "n3");
+    assert_eq!(second["has_more"], false);
+    let keys = ask(&upstream, "/api/v1/keys?offset=4", admin, &Value::Null)
+        .await
+        .json();
+    assert_eq!(keys["data"][0]["hash"], made[3]["id"]);
+
+    let path = format!("{accounts}/{}", made[3]["id"].as_str().unwrap());
+    for status in [200, 404] {
+        let head = format!("DELETE {path} HTTP/1.1\r\nhost: fake\r\n{admin}\r\n");
+        let mut exchange = raw::exchange(upstream.addr(), head.as_bytes(), SILENCE).await;
+        assert_eq!(exchange.answers.remove(0).status, status);
+    }
+    assert_eq!(models(secret).await, 401);
+}

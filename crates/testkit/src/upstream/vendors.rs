@@ -40,7 +40,7 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    fn json(status: StatusCode, body: &Value) -> Self {
+    pub(super) fn json(status: StatusCode, body: &Value) -> Self {
         let mut reply = Self {
             status,
             headers: HeaderMap::new(),
@@ -52,7 +52,7 @@ impl Reply {
         reply
     }
 
-    fn ok(body: &Value) -> Self {
+    pub(super) fn ok(body: &Value) -> Self {
         Self::json(StatusCode::OK, body)
     }
 
