@@ -33,6 +33,7 @@ pub(crate) mod providers;
 mod requests;
 mod revocations;
 pub(crate) mod roles;
+pub(crate) mod rotations;
 mod sales;
 pub(crate) mod tokens;
 mod usage;
@@ -189,6 +190,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             revocations::create_revocation
         ))
         .routes(routes!(revocations::delete_revocation))
+        .routes(routes!(rotations::get_key_plan, rotations::set_key_plan))
+        .routes(routes!(rotations::list_rotations, rotations::create_rotation))
+        .routes(routes!(rotations::get_rotation))
+        .routes(routes!(rotations::give_rotation_key))
+        .routes(routes!(rotations::confirm_rotation_revoked))
+        .routes(routes!(rotations::undo_rotation))
         .routes(routes!(usage::get_usage))
         .routes(routes!(usage_events::get_usage_events))
         .routes(routes!(requests::list_requests))

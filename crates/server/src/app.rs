@@ -30,6 +30,7 @@ use crate::events;
 use crate::jobs;
 use crate::mail::{Mailer, waiting};
 use crate::payments::Stripe;
+use crate::rotations;
 use crate::scopes;
 
 /// What the handlers work with.
@@ -64,6 +65,8 @@ pub struct App {
     pub(crate) taken: events::Taken,
     /// Told when mails begin to wait.
     pub(crate) mails_wait: Notify,
+    /// Held by whoever carries rotations on, so that nobody makes a key twice.
+    pub(crate) rotating: Mutex<()>,
     /// Held by whoever sends the mails that wait, so that nobody sends one twice.
     pub(crate) delivering: Mutex<()>,
     /// Whether `/readyz` says no, before the listeners close.
@@ -195,6 +198,7 @@ impl App {
             stop,
             taken: events::Taken::default(),
             mails_wait: Notify::new(),
+            rotating: Mutex::new(()),
             delivering: Mutex::new(()),
             draining: AtomicBool::new(false),
         });
@@ -212,6 +216,7 @@ impl App {
         self.tasks.spawn(jobs::run(Arc::clone(self)));
         self.tasks.spawn(waiting::run(Arc::clone(self)));
         self.tasks.spawn(events::run(Arc::clone(self)));
+        self.tasks.spawn(rotations::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(

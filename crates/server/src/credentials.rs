@@ -3,6 +3,7 @@
 //! How a secret is sealed is in `sealing`, what puts another version in place in `versions`.
 
 mod sealing;
+mod successor;
 mod versions;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use keystore_wire::credentials::{Agreement, DEFAULT_NAME, UpdateCredential};
 use keystore_wire::problem::Code;
 
 pub(crate) use sealing::needs_reseal;
+pub(crate) use successor::successor;
 pub(crate) use versions::{Rotation, reseal, rotate, rotate_to};
 
 use crate::api::credentials::wire;

@@ -14,6 +14,7 @@ use crate::billing::{close, promos};
 use crate::events;
 use crate::mail::waiting;
 use crate::reminders;
+use crate::rotations;
 
 /// How often the loop turns.
 pub(crate) const TURN: Duration = Duration::from_secs(60);
@@ -42,6 +43,7 @@ impl App {
     /// The store's.
     pub async fn do_jobs(&self) -> Result<(), ApiError> {
         turn(self, &mut None).await?;
+        rotations::turn(self).await?;
         events::write(self).await?;
         waiting::deliver(self).await
     }

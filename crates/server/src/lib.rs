@@ -40,6 +40,7 @@ mod projects;
 mod providers;
 mod reminders;
 mod revocations;
+mod rotations;
 pub mod run;
 mod sales;
 pub mod sandbox;

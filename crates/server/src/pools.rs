@@ -41,9 +41,8 @@ impl Resource for Member {
     const NOUN: &'static str = "pooled credential";
 
     async fn find(app: &App, conn: &mut Conn, caller: &Caller, key: &CredentialId) -> ApiResult<Self> {
-        let row = pools::get(conn, caller.org, *key).await?;
-        let row = row.ok_or_else(|| ApiError::not_found(Self::NOUN))?;
-        load(app, conn, &row).await
+        let found = get(app, conn, caller.org, *key).await?;
+        found.ok_or_else(|| ApiError::not_found(Self::NOUN))
     }
 }
 
@@ -62,6 +61,22 @@ pub(crate) async fn of_org(
         members.push(load(app, conn, &row).await?);
     }
     Ok(members)
+}
+
+/// A member of the operator's pools; `None` when there is none.
+///
+/// # Errors
+/// `internal` when it is not ours.
+pub(crate) async fn get(
+    app: &App,
+    conn: &mut Conn,
+    org: OrgId,
+    credential: CredentialId,
+) -> ApiResult<Option<Member>> {
+    match pools::get(conn, org, credential).await? {
+        Some(row) => Ok(Some(load(app, conn, &row).await?)),
+        None => Ok(None),
+    }
 }
 
 async fn load(app: &App, conn: &mut Conn, row: &PoolCredential) -> ApiResult<Member> {
@@ -127,8 +142,7 @@ pub(crate) async fn add(
     let member = Member { credential, policy };
     let mut tx = app.store.begin().await?;
     rows::insert(&mut tx, &member.credential, &version).await?;
-    let mac = app.policy_mac.tag(POOL_MAC, &member.policy.canonical());
-    pools::insert(&mut tx, &member.policy, &mac, app.clock.now()).await?;
+    insert(app, &mut tx, &member.policy).await?;
     Event::new("create_pool_credential", &member.credential.id)
         .after(&recorded(&member))?
         .by(&mut tx, caller)?;
@@ -174,6 +188,15 @@ pub(crate) async fn update(
         .after(&recorded(&changed))?
         .by(tx, caller)?;
     Ok(changed)
+}
+
+/// Puts a credential, stored in the same transaction, into its pool.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn insert(app: &App, tx: &mut Tx, policy: &PoolPolicy) -> ApiResult<()> {
+    let mac = app.policy_mac.tag(POOL_MAC, &policy.canonical());
+    Ok(pools::insert(tx, policy, &mac, app.clock.now()).await?)
 }
 
 /// Writes a policy.

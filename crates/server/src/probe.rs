@@ -1,7 +1,8 @@
-//! Asking a vendor whether it takes a stored credential.
+//! Asking a vendor with a stored credential: whether it takes it, and for what the server itself needs.
 
 use keystore_catalog::ProviderRef;
-use keystore_proxy::{ProbeOutcome, ProbeTarget};
+use keystore_core::Deny;
+use keystore_proxy::{OwnAnswer, OwnRequest, ProbeOutcome, ProbeTarget, Unanswered};
 use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::keks;
 use keystore_store::policies::LoadedCredential;
@@ -17,19 +18,37 @@ impl App {
     /// # Errors
     /// `not_found` when it was deleted meanwhile, `sealed`, `audit_unavailable`.
     pub(crate) async fn probe(&self, row: &Credential) -> ApiResult<(ProbeOutcome, Option<u16>)> {
+        self.ask(&self.target(row).await?).await
+    }
+
+    /// Makes a request of the server's own with the credential's current version.
+    ///
+    /// # Errors
+    /// As [`App::probe`]; inside, there is no answer.
+    pub(crate) async fn administer(
+        &self,
+        row: &Credential,
+        request: OwnRequest,
+    ) -> ApiResult<Result<OwnAnswer, Unanswered>> {
+        let target = self.target(row).await?;
+        self.proxy
+            .administer(&target, request)
+            .await
+            .map_err(|deny| unused(&deny))
+    }
+
+    /// The current version of a credential.
+    async fn target(&self, row: &Credential) -> ApiResult<ProbeTarget> {
         let gone = || ApiError::not_found("credential");
-        let (provider, version, kek) = {
-            let mut conn = self.store.read().await?;
-            let provider = providers::find(self, &mut conn, row.org, &row.provider).await?;
-            let version = credentials::current(&mut conn, row.org, row.id)
-                .await?
-                .ok_or_else(gone)?;
-            let kek = keks::get(&mut conn, row.org, version.kek)
-                .await?
-                .ok_or_else(gone)?;
-            (provider, version, kek)
-        };
-        self.probe_version(row, provider, version, kek.wrapped).await
+        let mut conn = self.store.read().await?;
+        let provider = providers::find(self, &mut conn, row.org, &row.provider).await?;
+        let version = credentials::current(&mut conn, row.org, row.id)
+            .await?
+            .ok_or_else(gone)?;
+        let kek = keks::get(&mut conn, row.org, version.kek)
+            .await?
+            .ok_or_else(gone)?;
+        Ok(target(row, provider, version, kek.wrapped))
     }
 
     /// What is known of a version that is not stored yet, after the vendor was asked. Where it gives no clear answer: untested.
@@ -48,9 +67,8 @@ impl App {
             (provider, kek.ok_or_else(|| ApiError::not_found("credential"))?)
         };
         let name = provider.name.to_string();
-        let (outcome, _) = self
-            .probe_version(row, provider, version.clone(), kek.wrapped)
-            .await?;
+        let target = target(row, provider, version.clone(), kek.wrapped);
+        let (outcome, _) = self.ask(&target).await?;
         match outcome {
             ProbeOutcome::Valid => Ok(CredentialStatus::Active),
             ProbeOutcome::Invalid { status } => Err(ApiError::new(
@@ -65,40 +83,44 @@ impl App {
         }
     }
 
-    async fn probe_version(
-        &self,
-        row: &Credential,
-        provider: ProviderRef,
-        version: CredentialVersion,
-        kek_wrapped: Vec<u8>,
-    ) -> ApiResult<(ProbeOutcome, Option<u16>)> {
-        let target = ProbeTarget {
-            org: row.org,
-            project: row.project,
-            provider,
-            credential: LoadedCredential {
-                id: row.id,
-                version: version.version,
-                provider: row.provider.clone(),
-                name: row.name.clone(),
-                source: row.source,
-                status: row.status,
-                params: row.params.clone(),
-                expires_at: row.expires_at,
-                labels: row.labels.clone(),
-                sealed: version.sealed,
-                policy: version.policy,
-                kek: version.kek,
-                kek_generation: version.kek_generation,
-                kek_wrapped,
-            },
-        };
-        self.proxy.probe(&target).await.map_err(|deny| {
-            let code = Code::of_deny(&deny);
-            ApiError::new(
-                code,
-                format!("the credential was not tested: {}", code.title().to_lowercase()),
-            )
-        })
+    async fn ask(&self, target: &ProbeTarget) -> ApiResult<(ProbeOutcome, Option<u16>)> {
+        self.proxy.probe(target).await.map_err(|deny| unused(&deny))
     }
+}
+
+fn target(
+    row: &Credential,
+    provider: ProviderRef,
+    version: CredentialVersion,
+    kek_wrapped: Vec<u8>,
+) -> ProbeTarget {
+    ProbeTarget {
+        org: row.org,
+        project: row.project,
+        provider,
+        credential: LoadedCredential {
+            id: row.id,
+            version: version.version,
+            provider: row.provider.clone(),
+            name: row.name.clone(),
+            source: row.source,
+            status: row.status,
+            params: row.params.clone(),
+            expires_at: row.expires_at,
+            labels: row.labels.clone(),
+            sealed: version.sealed,
+            policy: version.policy,
+            kek: version.kek,
+            kek_generation: version.kek_generation,
+            kek_wrapped,
+        },
+    }
+}
+
+fn unused(deny: &Deny) -> ApiError {
+    let code = Code::of_deny(deny);
+    ApiError::new(
+        code,
+        format!("the credential was not used: {}", code.title().to_lowercase()),
+    )
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use keystore_core::ids::{
     AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, MoveId,
-    OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId, TokenId, TransactionId, UserId,
+    OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId, TokenId, TransactionId,
+    UserId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;

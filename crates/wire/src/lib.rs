@@ -32,6 +32,7 @@ pub mod refusal;
 pub mod requests;
 pub mod revocations;
 pub mod role;
+pub mod rotations;
 pub mod sales;
 mod schema;
 pub mod secret;

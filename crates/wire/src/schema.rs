@@ -36,12 +36,16 @@ described! {
     Window { Day, Week, Month, Total } as "lowercase";
     /// How an attempt at an upstream ended.
     Ending { Complete, UpstreamError, ClientGone, Deadline, NotSent, Crash, Revoked, OverBudget, FailedOver } as "snake_case";
+    /// Who makes and revokes the keys of a pooled credential; `manual` is the operator.
+    Driver { Openai, Openrouter, Manual } as "snake_case";
+    /// How far the rotation of a key is.
+    Step { Mint, Verify, Promote, Overlap, Drain, Revoke, Sweep, Done, Undo, Undone } as "snake_case";
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use keystore_core::{abuse, policy, record, window};
+    use keystore_core::{abuse, policy, record, rotation, window};
 
     fn assert_same<A: serde::Serialize, B: serde::Serialize>(pairs: &[(A, B)]) {
         for (described, real) in pairs {
@@ -107,6 +111,23 @@ mod tests {
             (Ending::Revoked, record::Ending::Revoked),
             (Ending::OverBudget, record::Ending::OverBudget),
             (Ending::FailedOver, record::Ending::FailedOver),
+        ]);
+        assert_same(&[
+            (Driver::Openai, rotation::Driver::OpenAi),
+            (Driver::Openrouter, rotation::Driver::OpenRouter),
+            (Driver::Manual, rotation::Driver::Manual),
+        ]);
+        assert_same(&[
+            (Step::Mint, rotation::Step::Mint),
+            (Step::Verify, rotation::Step::Verify),
+            (Step::Promote, rotation::Step::Promote),
+            (Step::Overlap, rotation::Step::Overlap),
+            (Step::Drain, rotation::Step::Drain),
+            (Step::Revoke, rotation::Step::Revoke),
+            (Step::Sweep, rotation::Step::Sweep),
+            (Step::Done, rotation::Step::Done),
+            (Step::Undo, rotation::Step::Undo),
+            (Step::Undone, rotation::Step::Undone),
         ]);
     }
 }

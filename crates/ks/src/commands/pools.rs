@@ -1,5 +1,7 @@
 //! `ks pool`: the operator's keys, which customers use without having any.
 
+mod rotations;
+
 use clap::{Args, Subcommand};
 use keystore_core::Micros;
 use keystore_core::ids::OrgId;
@@ -50,6 +52,24 @@ pub(crate) enum PoolCommand {
     /// Take a key out of its pool and delete it; calls that run end on it
     #[command(after_help = "Example:\n  ks pool remove openai/pool-1")]
     Remove(MemberArgs),
+    /// Show or set how a key is renewed
+    #[command(
+        after_help = "Examples:\n  ks pool plan openai/pool-1 --driver openai --admin openai-admin --account proj_abc --vendor-key svc_acct_abc --every 90d\n  \
+        ks pool plan tavily/pool-1 --driver manual --every 180d\n  ks pool plan openai/pool-1"
+    )]
+    Plan(rotations::PlanArgs),
+    /// Renew a key: a new one takes its place, and it is revoked at the vendor
+    #[command(after_help = "Example:\n  ks pool rotate openai/pool-1")]
+    Rotate(MemberArgs),
+    /// List the rotations, and what they need
+    #[command(after_help = "Example:\n  ks pool rotations")]
+    Rotations,
+    /// Show a rotation, give it a key, undo it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks pool rotation show rot_01jd3w8f0qe7ys4c9p2m5n6r7t\n  ks pool rotation undo rot_01jd3w8f0qe7ys4c9p2m5n6r7t"
+    )]
+    Rotation(rotations::RotationCommand),
     /// Let customers see a provider and enable it
     #[command(after_help = "Example:\n  ks pool publish openai")]
     Publish(ProviderArgs),
@@ -161,6 +181,10 @@ pub(crate) async fn run(command: PoolCommand, context: &Context<'_>) -> anyhow::
                 .note(&format!("Removed {}; calls that run end on it", name(&member)));
             Ok(())
         }
+        PoolCommand::Plan(args) => rotations::plan(args, context).await,
+        PoolCommand::Rotate(args) => rotations::rotate(&args.key, context).await,
+        PoolCommand::Rotations => rotations::list(context).await,
+        PoolCommand::Rotation(command) => rotations::one(command, context).await,
         PoolCommand::Publish(args) => publish(args.provider, true, context).await,
         PoolCommand::Hide(args) => publish(args.provider, false, context).await,
     }

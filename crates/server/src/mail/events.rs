@@ -157,6 +157,7 @@ fn words(place: &Place<'_>) -> Words {
         "abuse.detected" => abuse(place),
         EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
         ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
+        "pool.rotation_waits" | "pool.key_rotated" | "pool.rotation_undone" => rotation(place),
         other => Words {
             subject: other.to_owned(),
             happened: format!("{other}: {subject} {}.", place.project()),
@@ -197,6 +198,59 @@ fn abuse(place: &Place<'_>) -> Words {
         ),
         purpose,
         command: format!("agent {command} {}", place.waiting.subject),
+    }
+}
+
+/// A pooled key is renewed, or is not.
+fn rotation(place: &Place<'_>) -> Words {
+    let (provider, id, problem) = (
+        place.fact("provider"),
+        &place.waiting.subject,
+        place.fact("problem"),
+    );
+    let (subject, happened, purpose, command) = match place.waiting.kind.as_str() {
+        "pool.key_rotated" => (
+            format!("A pooled key of {provider} was renewed"),
+            format!(
+                "A new key of {provider} serves {}, and the old one is revoked.",
+                place.org()
+            ),
+            "To see it",
+            format!("pool rotation show {id}"),
+        ),
+        "pool.rotation_undone" => (
+            format!("A pooled key of {provider} was not renewed"),
+            format!(
+                "The rotation of a key of {provider} in {} was undone; the old key serves on. {problem}",
+                place.org()
+            ),
+            "To see it",
+            format!("pool rotation show {id}"),
+        ),
+        _ if place.fact("for") == "key" => (
+            format!("A rotation waits for a new key of {provider}"),
+            format!(
+                "A pooled key of {provider} in {} is to be renewed, and you make its keys.",
+                place.org()
+            ),
+            "Make one at the vendor. To give it",
+            format!("pool rotation give {id}"),
+        ),
+        _ => (
+            format!("A rotation waits until an old key of {provider} is revoked"),
+            format!(
+                "A pooled key of {provider} in {} was replaced; nothing runs on the old one any more.",
+                place.org()
+            ),
+            "Revoke it at the vendor. To say so",
+            format!("pool rotation revoked {id}"),
+        ),
+    };
+    Words {
+        subject,
+        happened,
+        purpose,
+        command,
     }
 }
 

@@ -17,5 +17,6 @@ mod mail;
 mod openapi;
 mod proxy;
 mod reminders;
+mod rotations;
 mod sandbox;
 mod support;

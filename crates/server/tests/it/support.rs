@@ -28,6 +28,7 @@ use keystore_server::custody::RootKeySource;
 use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
 use keystore_server::payments::Stripe;
 use keystore_store::Options;
+use keystore_store::failpoints::Failpoints;
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::pg::PgCluster;
 use keystore_testkit::upstream::FakeUpstream;
@@ -108,6 +109,7 @@ struct Base {
     signup: SignUp,
     dev: bool,
     proxy: ProxyConfig,
+    failpoints: Failpoints,
     mails: Mails,
     smtp: Option<SmtpServer>,
     stripe: bool,
@@ -189,6 +191,7 @@ impl TestApp {
             signup: setup.signup,
             dev: setup.dev,
             proxy,
+            failpoints: Failpoints::default(),
             mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
             smtp: setup.smtp,
             stripe: setup.stripe,
@@ -410,6 +413,17 @@ impl TestApp {
         self.app.do_jobs().await.unwrap();
     }
 
+    /// Carries rotations on, in a task that may be ended at any time.
+    pub(crate) fn rotating(&self) -> JoinHandle<()> {
+        let app = Arc::clone(&self.app);
+        tokio::spawn(async move { app.carry_rotations_on().await.unwrap() })
+    }
+
+    /// Where the server can be made to fail.
+    pub(crate) fn failpoints(&self) -> &Failpoints {
+        &self.base.failpoints
+    }
+
     /// Shuts the server down as SIGTERM does, and waits until it has drained and closed its database.
     pub(crate) async fn stop(self) -> TempDir {
         self.app.shut_down();
@@ -466,7 +480,10 @@ impl Base {
         let api_url = format!("http://{}", sockets.api.local_addr().unwrap());
         let parts = Parts {
             store_url: SecretText::new(self.store_url.clone()),
-            store_options: store_options(folder),
+            store_options: Options {
+                failpoints: self.failpoints.clone(),
+                ..store_options(folder)
+            },
             root_key: RootKeySource::FileOrNew(folder.join("root.key")),
             kek_ttl: Duration::from_secs(600),
             proxy: self.proxy.clone(),

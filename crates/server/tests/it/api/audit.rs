@@ -98,6 +98,7 @@ async fn prepared(app: &TestApp, operation: &Operation, things: &Things) -> (Cli
             let disable = "/v1/marketplace/openai/disable";
             caller.post(disable, &json!(null)).await.expect(204);
         }
+        "confirm_rotation_revoked" => app.statement("UPDATE rotations SET step = 'revoke'").await,
         "leave_org" => caller = app.anonymous().with_token(&login(app, MEMBER).await),
         _ => {}
     }

@@ -246,6 +246,26 @@ const TABLE: &[(&str, May, Body)] = &[
     ("get_pool_credential", May::Operator, NONE),
     ("update_pool_credential", May::Operator, |_| json!({"weight": 2})),
     ("delete_pool_credential", May::Operator, NONE),
+    ("get_key_plan", May::Operator, NONE),
+    (
+        "set_key_plan",
+        May::Operator,
+        |_| json!({"driver": "manual", "everyDays": 90}),
+    ),
+    ("list_rotations", May::Operator, NONE),
+    (
+        "create_rotation",
+        May::Operator,
+        |things| json!({"credential": things.id("pooled")}),
+    ),
+    ("get_rotation", May::Operator, NONE),
+    (
+        "give_rotation_key",
+        May::Operator,
+        |_| json!({"secret": "sk-another"}),
+    ),
+    ("confirm_rotation_revoked", May::Operator, NONE),
+    ("undo_rotation", May::Operator, NONE),
     (
         "set_listing",
         May::Operator,
@@ -349,6 +369,14 @@ impl Things {
         let pooled = json!({"provider": "openai", "name": canary("pooled"), "secret": "sk-pooled",
             "baseUrl": app.fake_upstream().url()});
         let pooled = operator.post("/v1/operator/pool", &pooled).await.expect(201);
+        let rotating = json!({"provider": "openai", "name": canary("rotating"), "secret": "sk-rotating",
+            "baseUrl": app.fake_upstream().url()});
+        let rotating = operator.post("/v1/operator/pool", &rotating).await.expect(201);
+        let rotation = json!({"credential": rotating["id"]});
+        let rotation = operator
+            .post("/v1/operator/rotations", &rotation)
+            .await
+            .expect(201);
         owner
             .post("/v1/marketplace/openai/enable", &Value::Null)
             .await
@@ -385,6 +413,7 @@ impl Things {
             ("migration", text(&migration["id"])),
             // Months close too seldom for one here; see billing.rs.
             ("invoice", "KS-1970-000001".to_owned()),
+            ("rotation", text(&rotation["id"])),
         ]))
     }
 
@@ -408,6 +437,7 @@ impl Things {
             ("pooled", id("crd")),
             ("migration", id("mov")),
             ("invoice", "KS-1970-000002".to_owned()),
+            ("rotation", id("rot")),
         ]))
     }
 
