@@ -47,6 +47,7 @@ def market(tmp_path):
 
 def test_what_is_spent_is_in_the_ledger_and_a_crash_waits_for_a_ruling(market):
     market.operate("credit", "top-up", market.org, 10, "--of", "transfer 1")
+    credit = market.balance()["available"]
     for _ in range(3):
         list(market.call())
     rows = market.keystore.requests(market.agent, count=3)
@@ -75,14 +76,14 @@ def test_what_is_spent_is_in_the_ledger_and_a_crash_waits_for_a_ruling(market):
     market.keystore.start()
     crashed = market.balance()
     hold = crashed["charged"] - spent
-    assert hold > 0 and crashed["available"] == 10 - crashed["charged"]
+    assert hold > 0 and crashed["available"] == credit - crashed["charged"]
     listed = market.operate("credit", "crashes").splitlines()
     assert len(listed) == 2, listed
     crash = listed[1].split()[0]
     with pytest.raises(Failed):
         market.operate("credit", "rule", market.org, crash, hold + 1)
     market.operate("credit", "rule", market.org, crash, "0.000001", "--vendor-cost", "0.000001")
-    assert market.balance()["available"] == 10 - spent - Decimal("0.000001")
+    assert market.balance()["available"] == credit - spent - Decimal("0.000001")
     with pytest.raises(Failed):
         market.operate("credit", "rule", market.org, crash, "0")
     assert len(market.operate("credit", "crashes").splitlines()) <= 1

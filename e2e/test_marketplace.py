@@ -129,8 +129,9 @@ def test_a_thousand_calls_cost_what_the_vendors_served(world, keystore, operator
     cost = sum(Decimal(row["cost"]) for row in rows)
     assert cost == marked_up(served(world, gpt, claude, 250))
     assert spent(keystore) - before == cost
-    ledger = keystore.ks("billing", "ledger", "--kind", "usage")
-    assert len(ledger) >= 1_000
+    ledger = [row for row in keystore.ks("billing", "ledger", "-n", 1_000) if row["kind"] == "usage"]
+    assert sum(Decimal(row["amount"]) for row in ledger) == -cost
+    assert {row["subject"] for row in ledger} == {row["id"] for row in rows}
 
 
 def test_moving_to_the_marketplace_fails_no_call(world, keystore, operator, gpt, claude):
