@@ -5,18 +5,19 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use keystore_core::ids::{OrgId, TransactionId};
-use keystore_core::ledger::Kind;
+use keystore_core::ledger::{Kind, Transaction};
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::sales::{self, By, Sale};
 use keystore_store::{Conn, ledger};
-use keystore_wire::billing::{Post, Posting};
 use keystore_wire::sales::{ReconciledDay, Reconciliation, Sale as Shown};
 use serde::Deserialize;
 
+use crate::api::billing::books;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::audit::Event;
 use crate::auth::caller::Caller;
-use crate::billing::postings;
+use crate::billing;
 
 /// The most sums of an answer.
 pub(crate) const MOST: u32 = 100_000;
@@ -223,32 +224,33 @@ async fn posted(conn: &mut Conn, operator: OrgId) -> ApiResult<BTreeMap<String, 
     }
 }
 
-/// Posts the difference of every day that has one and was not posted before.
+/// Posts the difference of every day that has one and was not posted before, all or none. The operator's organization is held from the
+/// comparison to the end, so that two reconciliations at once post no day twice.
 ///
 /// # Errors
-/// Those of posting by hand.
+/// `conflict` where an amount leaves its range, and the store's.
 pub(crate) async fn post(
     app: &App,
     caller: &Caller,
-    mut compared: Reconciliation,
+    provider: &str,
+    billed: &BTreeMap<i64, NanoUsd>,
 ) -> ApiResult<Reconciliation> {
+    let (mut tx, lives) = billing::open(app, caller.org).await?;
+    let mut compared = compare(&mut tx, caller.org, provider, billed).await?;
     for day in &mut compared.days {
         if day.drift == NanoUsd::ZERO || day.transaction_id.is_some() {
             continue;
         }
-        let adjustment = Post {
-            kind: Posting::CostAdjustment,
-            org: caller.org.to_string(),
-            amount: Some(day.drift.to_string()),
-            vendor_cost: None,
-            regards: None,
-            expires_at: None,
-            subject: format!("{} {}", compared.provider, day.day),
-            memo: format!("billed {}, metered {}", day.billed, day.metered),
-        };
-        let posted = postings::by_hand(app, caller, &adjustment).await?;
-        day.transaction_id = Some(posted.about().id);
+        let memo = format!("billed {}, metered {}", day.billed, day.metered);
+        let about = billing::about(app, caller.org, &format!("{provider} {}", day.day), &memo);
+        let adjustment = Transaction::cost_adjustment(about, day.drift)?;
+        billing::post(app, &mut tx, &adjustment, lives).await?;
+        Event::new("post_to_ledger", &adjustment.about().id)
+            .after(&books(&adjustment)?)?
+            .by(&mut tx, caller)?;
+        day.transaction_id = Some(adjustment.about().id);
     }
+    tx.commit().await?;
     Ok(compared)
 }
 

@@ -82,12 +82,12 @@ pub(super) async fn reconcile(
     providers::catalog(&body.provider, app.settings.dev)?;
     let billed = sales::read_report(&body.report)?;
     app.store.project_now().await?;
-    let compared = {
-        let mut conn = app.store.read().await?;
-        sales::compare(&mut conn, caller.org, &body.provider, &billed).await?
+    let compared = match body.post {
+        true => sales::post(&app, &caller, &body.provider, &billed).await?,
+        false => {
+            let mut conn = app.store.read().await?;
+            sales::compare(&mut conn, caller.org, &body.provider, &billed).await?
+        }
     };
-    match body.post {
-        false => Ok(Json(compared)),
-        true => sales::post(&app, &caller, compared).await.map(Json),
-    }
+    Ok(Json(compared))
 }

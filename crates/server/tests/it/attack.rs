@@ -148,7 +148,8 @@ async fn clients_that_leave_at_any_moment_leave_nothing_held() {
         }
     }
     let arrived = app.fake_upstream().count();
-    assert!(arrived > 80, "{arrived}");
+    // Those alone that stay, at whatever speed.
+    assert!(arrived > 40, "{arrived}");
     let before = settled(&app).await;
     let app = app.restart().await;
     assert_eq!(
