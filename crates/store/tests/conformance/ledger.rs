@@ -437,7 +437,9 @@ pub(crate) async fn a_killed_posting_counts_once(bench: Bench) {
             let (intent, ended) = bench.sale(&world, 10);
             begin(&store, &intent).await;
             store.journal().outcome(&ended);
-            assert!(store.project_now().await.is_err());
+            // Behind the commit there is nothing left to do where the store's own loop was there first.
+            let failed = store.project_now().await.is_err();
+            assert!(failed || point == "project.after_commit");
         }
         bench.failpoints.clear(point);
     }
