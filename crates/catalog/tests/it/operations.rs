@@ -28,7 +28,7 @@ const TABLE: &[Row] = &[
     ("openai", "POST", "", "/v1/images/generations", "images.generations", Write, Billing::Metered, UsageShape::OpenaiImages),
     ("openai", "POST", "", "/v1/audio/speech", "audio.speech", Write, Billing::Metered, UsageShape::OpenaiAudio),
     ("openai", "GET", "", "/v1/models", "models.list", Read, Billing::External, UsageShape::None),
-    ("openai", "HEAD", "", "/v1/models", "read", Read, Billing::External, UsageShape::None),
+    ("openai", "HEAD", "", "/v1/models", "models.list", Read, Billing::External, UsageShape::None),
     ("openai", "HEAD", "", "/v1/models/gpt-5.2", "read", Read, Billing::External, UsageShape::None),
     ("openai", "POST", "", "/v1/moderations", "moderations", Read, Billing::External, UsageShape::None),
     ("openai", "POST", "", "/v1/batches", "batches", Write, Billing::Metered, UsageShape::None),
