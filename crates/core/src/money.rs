@@ -81,6 +81,17 @@ impl fmt::Debug for NanoUsd {
     }
 }
 
+/// A decimal without a sign, such as `1.75`, times ten to the power of `decimals`, exactly; `None` for what is none, has more decimals than
+/// that, or leaves the range.
+pub fn scaled(text: &str, decimals: usize) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > decimals {
+        return None;
+    }
+    format!("{whole}{fraction:0<decimals$}").parse().ok()
+}
+
 /// A text is not an amount of dollars.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected dollars as a decimal with at most nine decimals, such as 12.50")]
@@ -94,17 +105,7 @@ impl FromStr for NanoUsd {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
-        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-        if !all_digits(whole) || !all_digits(fraction) || fraction.len() > 9 {
-            return Err(InvalidAmount);
-        }
-        let whole: i64 = whole.parse().map_err(|_| InvalidAmount)?;
-        let fraction: i64 = format!("{fraction:0<9}").parse().map_err(|_| InvalidAmount)?;
-        let nanos = whole
-            .checked_mul(PER_DOLLAR)
-            .and_then(|nanos| nanos.checked_add(fraction))
-            .ok_or(InvalidAmount)?;
+        let nanos = scaled(digits, 9).ok_or(InvalidAmount)?;
         Ok(Self(if negative { -nanos } else { nanos }))
     }
 }

@@ -56,6 +56,17 @@ impl Micros {
     }
 }
 
+/// The UTC day of a time, counted from 1970-01-01.
+pub const fn utc_day(at: Micros) -> i64 {
+    at.seconds().div_euclid(86_400)
+}
+
+/// The UTC day with this number, counted from 1970-01-01, such as `2026-11-23`; `None` outside of the calendar.
+pub fn date(day: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(day.checked_mul(86_400)?).ok()?;
+    Some(jiff::tz::TimeZone::UTC.to_datetime(time).date().to_string())
+}
+
 impl std::fmt::Display for Micros {
     /// RFC 3339 in UTC with milliseconds and `Z`, the form of every time in the API.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -101,6 +112,8 @@ mod tests {
             "2026-11-18T11:06:40.123Z"
         );
         assert_eq!(Micros(0).to_string(), "1970-01-01T00:00:00.000Z");
+        assert_eq!((date(-1).as_deref(), date(i64::MAX)), (Some("1969-12-31"), None));
+        assert_eq!((utc_day(Micros(-1)), utc_day(Micros(86_400_000_000))), (-1, 1));
         assert_eq!("1970-01-01T01:00:01+01:00".parse(), Ok(Micros(1_000_000)));
     }
 }

@@ -1,5 +1,7 @@
 //! Moving agents' grants of a provider between their own credentials and the pool, many at once in one step; and back.
 
+use std::time::Duration;
+
 use keystore_core::ids::{AgentId, CredentialId, MoveId};
 use keystore_core::policy::{AgentStatus, Former, Grant, Source};
 use keystore_core::{Bucket, NanoUsd, Usage};
@@ -28,8 +30,7 @@ const AT_A_TIME: u32 = 500;
 /// Groups of usage that are looked at.
 const MAX_GROUPS: u32 = 100_000;
 /// The days of usage that a dry run looks at.
-const DAYS: i64 = 30;
-const MICROS_A_DAY: i64 = 86_400_000_000;
+const PERIOD: Duration = Duration::from_secs(30 * 86_400);
 
 /// An agent of a move, as it is kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -316,7 +317,7 @@ async fn effect(
     let now = app.clock.now();
     let filter = usage::Filter {
         provider: Some(provider.slug.to_string()),
-        since: Some(keystore_core::Micros(now.0 - DAYS * MICROS_A_DAY)),
+        since: Some(now.minus(PERIOD)),
         ..usage::Filter::default()
     };
     let by = [usage::By::Agent, usage::By::Model, usage::By::Source];

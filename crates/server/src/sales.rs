@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use keystore_core::ids::{OrgId, TransactionId};
 use keystore_core::ledger::{Kind, Transaction};
+use keystore_core::time::date;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::sales::{self, By, Sale};
 use keystore_store::{Conn, ledger};
@@ -23,15 +22,10 @@ use crate::billing;
 pub(crate) const MOST: u32 = 100_000;
 
 const SECONDS_A_DAY: i64 = 86_400;
-const MICROS_A_DAY: i64 = SECONDS_A_DAY * 1_000_000;
 
 /// The UTC day with this number, counted from 1970-01-01, as a text; empty outside of the calendar.
 pub(crate) fn day(number: i64) -> String {
-    let date = number
-        .checked_mul(SECONDS_A_DAY)
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map(|time| TimeZone::UTC.to_datetime(time).date());
-    date.map_or_else(String::new, |date: Date| date.to_string())
+    date(number).unwrap_or_default()
 }
 
 /// A sum as answers show it.
@@ -98,9 +92,9 @@ pub(crate) fn read_report(report: &serde_json::Value) -> ApiResult<BTreeMap<i64,
     }
     let mut days = BTreeMap::new();
     for bucket in pages.iter().flat_map(|page| &page.data) {
-        let is_day =
-            bucket.start_time % SECONDS_A_DAY == 0 && bucket.end_time - bucket.start_time == SECONDS_A_DAY;
-        if !is_day {
+        let is_day = bucket.start_time % SECONDS_A_DAY == 0
+            && bucket.end_time.checked_sub(bucket.start_time) == Some(SECONDS_A_DAY);
+        if !is_day || date(bucket.start_time / SECONDS_A_DAY).is_none() {
             return Err(wrong("is not by whole UTC days (`bucket_width=1d`)".to_owned()));
         }
         let number = bucket.start_time / SECONDS_A_DAY;
@@ -169,7 +163,10 @@ pub(crate) async fn compare(
     let posted = posted(conn, operator).await?;
     let first = billed.keys().next().copied().unwrap_or(0);
     let last = billed.keys().next_back().copied().unwrap_or(0);
-    let bounds = (Micros(first * MICROS_A_DAY), Micros(last * MICROS_A_DAY));
+    let bounds = (
+        Micros::from_seconds(first * SECONDS_A_DAY),
+        Micros::from_seconds(last * SECONDS_A_DAY),
+    );
     let sold = sales::grouped(conn, &[By::Day], bounds, Some(provider), MOST).await?;
     let metered: BTreeMap<i64, NanoUsd> = sold
         .into_iter()
@@ -297,6 +294,8 @@ mod tests {
             page(86_400, 172_800, "eur"),
             page(86_400, 90_000, "usd"),
             page(1, 86_401, "usd"),
+            page(i64::MIN, i64::MAX, "usd"),
+            page(1_000_000_000_000 * 86_400, 1_000_000_000_001 * 86_400, "usd"),
             json!([day(1), day(1)]),
             more,
             json!({"data": []}),

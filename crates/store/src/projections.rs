@@ -9,8 +9,6 @@ mod fold;
 mod pages;
 mod tables;
 
-pub(crate) use fold::utc_day;
-
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -13,7 +13,8 @@ use crate::failpoint;
 use crate::journal::batch::{self, RecordRef};
 use crate::journal::writer::pack;
 use crate::open::Engine;
-use crate::projections::{Projector, open_intents, utc_day};
+use crate::projections::{Projector, open_intents};
+use keystore_core::time::utc_day;
 
 row! {
     /// How many requests of an agent to a provider were admitted on one UTC day.

@@ -5,7 +5,7 @@ use keystore_core::{Micros, NanoUsd};
 
 use crate::db::{Conn, fetch_all, row, sql};
 use crate::error::StoreError;
-use crate::projections::utc_day;
+use keystore_core::time::utc_day;
 
 /// What sums are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::column::Bind;
 use crate::db::{Conn, fetch_built, row};
 use crate::error::StoreError;
 use crate::holds;
-use crate::projections::utc_day;
+use keystore_core::time::utc_day;
 
 /// What sums are grouped by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,6 +5,7 @@ mod rules;
 #[path = "prices/windows.rs"]
 mod windows;
 
+use keystore_core::money::scaled;
 use keystore_core::price::{Choice, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 use keystore_core::usage::Bucket;
 
@@ -118,16 +119,6 @@ fn read_buckets(
         *prices = std::mem::replace(prices, UnitPrices::NONE).with(*bucket, nanos);
     }
     Ok(())
-}
-
-/// A decimal such as `1.75` times ten to the power of `decimals`, exactly; `None` if it is not one.
-fn scaled(text: &str, decimals: usize) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !all_digits(whole) || !all_digits(fraction) || fraction.len() > decimals {
-        return None;
-    }
-    format!("{whole}{fraction:0<decimals$}").parse().ok()
 }
 
 fn read_tiers(section: &mut Section) -> Read<Vec<Tier>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use keystore_core::time::utc_day;
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::sales::{self as rows, By};
@@ -36,10 +37,9 @@ pub(super) async fn get_sales(
     let provider = query.provider.as_deref();
     let found = rows::grouped(&mut conn, &by, (since, until), provider, sales::MOST).await?;
     let rows: Vec<_> = found.into_iter().map(sales::shown).collect();
-    let number = |at: Micros| at.0.div_euclid(86_400_000_000);
     Ok(Json(SalesReport {
-        since: sales::day(number(since)),
-        until: sales::day(number(until)),
+        since: sales::day(utc_day(since)),
+        until: sales::day(utc_day(until)),
         total: total(&rows),
         rows,
     }))

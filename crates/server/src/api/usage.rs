@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use jiff::ToSpan;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use keystore_core::time::date;
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::usage::{self as rows, Filter, Key, UsageRow as Row};
@@ -134,13 +133,8 @@ fn wire(
         provider: row.provider,
         model: row.model.filter(|model| !model.is_empty()),
         source: row.source,
-        day: row.day.and_then(day),
+        day: row.day.and_then(date),
     }
-}
-
-fn day(days: i64) -> Option<String> {
-    let epoch = Date::new(1970, 1, 1).ok()?;
-    epoch.checked_add(days.days()).ok().map(|date| date.to_string())
 }
 
 fn totals(row: &Row, held: &HashMap<Key, NanoUsd>) -> Totals {
@@ -181,8 +175,8 @@ mod tests {
     fn the_month_begins_on_its_first_day_in_utc() {
         let now: Micros = "2026-11-23T22:00:00Z".parse().unwrap();
         assert_eq!(month_start(now).to_string(), "2026-11-01T00:00:00.000Z");
-        assert_eq!(day(0).as_deref(), Some("1970-01-01"));
-        assert_eq!(day(20_780).as_deref(), Some("2026-11-23"));
+        assert_eq!(date(0).as_deref(), Some("1970-01-01"));
+        assert_eq!(date(20_780).as_deref(), Some("2026-11-23"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keystore_core::money::scaled;
 use keystore_core::policy::{Markup, PriceRule, PriceTier, Rate, Unit, UnitPrice};
 use keystore_core::{Bucket, Micros, NanoUsd};
 use keystore_store::{Conn, orgs};
@@ -171,14 +172,7 @@ fn basis_points(text: &str) -> Option<i32> {
         Some(rest) => (-1, rest),
         None => (1, text),
     };
-    let (whole, decimals) = digits.split_once('.').unwrap_or((digits, ""));
-    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !plain(whole) || !plain(decimals) || decimals.len() > 2 || digits.ends_with('.') {
-        return None;
-    }
-    let whole: i32 = whole.parse().ok()?;
-    let hundredths: i32 = format!("{decimals:0<2}").parse().ok()?;
-    let basis_points = whole.checked_mul(100)?.checked_add(hundredths)? * sign;
+    let basis_points = i32::try_from(scaled(digits, 2)?).ok()? * sign;
     MARKUP.contains(&basis_points).then_some(basis_points)
 }
 

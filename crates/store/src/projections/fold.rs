@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId};
 use keystore_core::policy::Source;
 use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal, Topup};
+use keystore_core::time::utc_day;
 use keystore_core::{Bucket, Micros};
 
 use super::charges::{Books, Charges};
@@ -102,13 +103,6 @@ pub(super) struct Sums {
     pub(super) output: i64,
     pub(super) reasoning: i64,
     pub(super) cost: i64,
-}
-
-const MICROS_A_DAY: i64 = 86_400_000_000;
-
-/// The UTC day of a time, counted from 1970-01-01.
-pub(crate) const fn utc_day(at: Micros) -> i64 {
-    at.0.div_euclid(MICROS_A_DAY)
 }
 
 /// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of the requests before them.
