@@ -61,8 +61,8 @@ impl Exchange {
 }
 
 impl Proxy {
-    /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where its usage has to be
-    /// read.
+    /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where
+    /// its usage has to be read.
     pub(crate) async fn attempt(
         self: &Arc<Self>,
         permit: Permit,
@@ -142,20 +142,10 @@ impl Proxy {
             let dialled = self.dial(&mut exchange, &mut reservation, body).await;
             let (outcome, stop) = match dialled {
                 Err(stop) => (stop.shows(), stop),
-                Ok(dialled) => {
-                    let Dialled {
-                        response,
-                        needles,
-                        leash,
-                    } = dialled;
-                    match failover::served(response, exchange.permit.provider()).await {
-                        Ok(response) => {
+                Ok(mut dialled) => {
+                    match failover::served(&mut dialled.response, exchange.permit.provider()).await {
+                        Ok(()) => {
                             reservation.shows(Outcome::Answered);
-                            let dialled = Dialled {
-                                response,
-                                needles,
-                                leash,
-                            };
                             let answer = exchange.answer(dialled, rest);
                             return relay::relay(self, answer, reservation).await;
                         }
