@@ -23,6 +23,7 @@ pub mod record;
 pub mod rotation;
 pub mod time;
 pub mod token;
+pub mod top_up;
 pub mod usage;
 pub mod window;
 mod words;

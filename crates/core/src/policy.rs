@@ -8,6 +8,7 @@ mod label;
 mod pool;
 mod price;
 mod scope;
+mod top_up;
 
 pub use book::{Listing, Markup, PriceBook, PriceRule, PriceTier, Rate, Sold};
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
@@ -17,6 +18,7 @@ pub use label::{LabelRule, OWN_KEYS_ONLY, forbidden};
 pub use pool::{PoolPolicy, PoolState};
 pub use price::{OwnPrice, UnitPrice};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
+pub use top_up::{Card, CardCharge, TopUpPolicy};
 
 use crate::abuse;
 use crate::deny::Deny;

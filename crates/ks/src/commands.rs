@@ -24,6 +24,7 @@ pub(crate) mod members;
 pub(crate) mod migrate;
 pub(crate) mod operator;
 pub(crate) mod orgs;
+pub(crate) mod payments;
 pub(crate) mod pools;
 pub(crate) mod prices;
 pub(crate) mod projects;

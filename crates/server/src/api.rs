@@ -25,7 +25,7 @@ mod metrics;
 pub(crate) mod operator;
 pub(crate) mod orgs;
 mod page;
-mod payments;
+pub(crate) mod payments;
 pub(crate) mod prices;
 pub mod problem;
 pub(crate) mod projects;
@@ -181,6 +181,13 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(billing::list_invoices))
         .routes(routes!(billing::get_invoice))
         .routes(routes!(payments::create_top_up))
+        .routes(routes!(
+            payments::get_auto_top_up,
+            payments::set_auto_top_up,
+            payments::delete_auto_top_up
+        ))
+        .routes(routes!(payments::list_payments))
+        .routes(routes!(payments::settle_payment))
         .routes(routes!(payments::receive_stripe_event))
         .routes(routes!(sales::get_sales))
         .routes(routes!(sales::reconcile))

@@ -29,7 +29,7 @@ use crate::custody::{self, Custody, RootKeySource};
 use crate::events;
 use crate::jobs;
 use crate::mail::{Mailer, waiting};
-use crate::payments::Stripe;
+use crate::payments::{Stripe, auto};
 use crate::rotations;
 use crate::scopes;
 
@@ -67,6 +67,8 @@ pub struct App {
     pub(crate) mails_wait: Notify,
     /// Held by whoever carries rotations on, so that nobody makes a key twice.
     pub(crate) rotating: Mutex<()>,
+    /// Held by whoever tops credit up, so that nobody begins a payment twice.
+    pub(crate) topping_up: Mutex<()>,
     /// Held by whoever sends the mails that wait, so that nobody sends one twice.
     pub(crate) delivering: Mutex<()>,
     /// Whether `/readyz` says no, before the listeners close.
@@ -199,6 +201,7 @@ impl App {
             taken: events::Taken::default(),
             mails_wait: Notify::new(),
             rotating: Mutex::new(()),
+            topping_up: Mutex::new(()),
             delivering: Mutex::new(()),
             draining: AtomicBool::new(false),
         });
@@ -217,6 +220,7 @@ impl App {
         self.tasks.spawn(waiting::run(Arc::clone(self)));
         self.tasks.spawn(events::run(Arc::clone(self)));
         self.tasks.spawn(rotations::run(Arc::clone(self)));
+        self.tasks.spawn(auto::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(

@@ -13,6 +13,7 @@ use crate::app::App;
 use crate::billing::{close, promos};
 use crate::events;
 use crate::mail::waiting;
+use crate::payments::auto;
 use crate::reminders;
 use crate::rotations;
 
@@ -44,6 +45,7 @@ impl App {
     pub async fn do_jobs(&self) -> Result<(), ApiError> {
         turn(self, &mut None).await?;
         rotations::turn(self).await?;
+        auto::turn(self).await?;
         events::write(self).await?;
         waiting::deliver(self).await
     }

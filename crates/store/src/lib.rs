@@ -49,6 +49,7 @@ pub mod scopes;
 pub mod sessions;
 pub mod sign_in_codes;
 pub mod tokens;
+pub mod top_ups;
 pub mod usage;
 pub mod users;
 pub mod uses;

@@ -48,6 +48,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("sessions", crate::sessions::SQL),
     ("sign_in_codes", crate::sign_in_codes::SQL),
     ("tokens", crate::tokens::SQL),
+    ("top_ups", crate::top_ups::SQL),
     ("users", crate::users::SQL),
 ];
 

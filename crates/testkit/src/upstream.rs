@@ -3,7 +3,8 @@
 //! are compared with.
 //!
 //! It is strict about nothing but credentials, and about those only when told: see [`FakeUpstream::expect`]. It checks no JSON
-//! schema and keeps no state between requests except the log, the script, and the keys that were made at it (`upstream/keys.rs`).
+//! schema and keeps no state between requests except the log, the script, the keys that were made at it (`upstream/keys.rs`), and the
+//! payments (`upstream/payments.rs`).
 
 mod answer;
 mod behaviour;
@@ -11,6 +12,7 @@ mod credential;
 mod fixed;
 mod keys;
 mod log;
+mod payments;
 mod service;
 mod socket;
 mod tls;
@@ -38,10 +40,12 @@ pub use behaviour::{Behaviour, HEADER as BEHAVIOUR_HEADER};
 pub use credential::{Credential, Slot};
 pub use keys::MadeKey;
 pub use log::{Received, Sent};
+pub use payments::Charged;
 pub use vendors::{DEFAULT_OUTPUT_TOKENS, Dialect, TOOL_CALL_TOKENS};
 
 use keys::{Changed, Keys};
 use log::Log;
+use payments::Payments;
 use socket::{Lever, Socket};
 
 /// How a fake upstream is started.
@@ -83,6 +87,7 @@ struct Shared {
     scripted: AtomicUsize,
     expected: Mutex<HashSet<Credential>>,
     keys: Mutex<Keys>,
+    payments: Mutex<Payments>,
     answers: AtomicUsize,
     connections: AtomicU64,
     held: watch::Sender<bool>,
@@ -112,6 +117,10 @@ impl Shared {
 
     fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn payments(&self) -> MutexGuard<'_, Payments> {
+        self.payments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The answer of an API for keys, with its effect.
@@ -190,6 +199,7 @@ impl FakeUpstream {
                 scripted: AtomicUsize::new(0),
                 expected: Mutex::default(),
                 keys: Mutex::default(),
+                payments: Mutex::default(),
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
                 held: watch::Sender::new(false),
@@ -302,6 +312,25 @@ impl FakeUpstream {
     /// The keys that are not revoked, oldest first.
     pub fn keys(&self) -> Vec<MadeKey> {
         self.shared.keys().all()
+    }
+
+    /// From now on payments are taken as Stripe takes them (`upstream/payments.rs`), with `key` as the account's.
+    pub fn take_payments(&self, key: &str) {
+        self.shared.payments().open(key);
+    }
+
+    /// The payments that were made from saved cards, oldest first.
+    pub fn charged(&self) -> Vec<Charged> {
+        self.shared.payments().charged()
+    }
+
+    /// Ends a payment that takes its time: it is made, or refused.
+    ///
+    /// # Panics
+    ///
+    /// When nobody has asked for it.
+    pub fn end_payment(&self, payment: &str, is_paid: bool) {
+        self.shared.payments().end(payment, is_paid);
     }
 
     /// Waits until `count` answers are over, whole or not, at most `limit` long; says whether they were.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use keystore_core::NanoUsd;
-use keystore_core::ids::{OrgId, PaymentId, ProjectId, TransactionId};
+use keystore_core::ids::{OrgId, ProjectId, TransactionId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -53,29 +53,6 @@ pub struct Promo {
     /// When the rest ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,
-}
-
-/// `POST /v1/billing/top-ups`: pays in advance, by card.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"amount": "50"}))]
-pub struct CreateTopUp {
-    /// Dollars in whole cents, 1 to 100,000.
-    pub amount: String,
-}
-
-/// A top-up that is begun.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct TopUp {
-    /// The payment.
-    #[schema(value_type = String, example = "pay_01jd3w8f0qe7ys4c9p2m5n6r7t")]
-    pub id: PaymentId,
-    /// How much it is.
-    #[schema(value_type = String, example = "50.00")]
-    pub amount: NanoUsd,
-    /// The page on which it can be paid.
-    #[schema(example = "https://checkout.stripe.com/c/pay/…")]
-    pub url: String,
 }
 
 /// A transaction of the ledger.

@@ -24,6 +24,7 @@ pub mod operator;
 pub mod orgs;
 pub mod page;
 pub mod patch;
+pub mod payments;
 pub mod prices;
 pub mod problem;
 pub mod projects;

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use keystore_wire::billing::{Balance, CreateTopUp, Invoice, InvoiceSummary, ListLedger, TopUp, Transaction};
+use keystore_wire::billing::{Balance, Invoice, InvoiceSummary, ListLedger, Transaction};
 use keystore_wire::page::PageQuery;
 
 use super::find::MOST;
+use super::payments::{self, AutoTopUpArgs, TopUpArgs};
 use super::{Context, date, moment, or_dash};
 use crate::output::{advice, facts, table};
 
@@ -17,12 +18,15 @@ pub(crate) enum BillingCommand {
     #[command(after_help = "Examples:\n  ks billing balance\n  ks billing balance --output json")]
     Balance,
     /// Pay in advance by card: prints the page on which it can be done
-    #[command(after_help = "Example:\n  ks billing top-up 50")]
-    TopUp {
-        /// How much
-        #[arg(value_name = "DOLLARS")]
-        amount: String,
-    },
+    #[command(after_help = "Examples:\n  ks billing top-up 50\n  ks billing top-up 50 --save-card")]
+    TopUp(TopUpArgs),
+    /// Show, change or end how credit is topped up by itself
+    #[command(
+        after_help = "Examples:\n  ks billing auto-top-up\n  ks billing auto-top-up --below 10 --amount 50 --monthly 500\n  \
+        ks billing auto-top-up --off\n\n\
+        The card is the one that `ks billing top-up --save-card` saved; --off forgets it. Where cards are not taken, the operator sees to it."
+    )]
+    AutoTopUp(AutoTopUpArgs),
     /// List what was charged and paid, newest first
     #[command(after_help = "Examples:\n  ks billing ledger\n  ks billing ledger --kind top_up -n 20")]
     Ledger(LedgerArgs),
@@ -75,15 +79,8 @@ pub(crate) async fn run(command: BillingCommand, context: &Context<'_>) -> anyho
             let balance: Balance = context.client.get(&["billing", "balance"], &()).await?;
             context.output.data(&balance, || shown(&balance))
         }
-        BillingCommand::TopUp { amount } => {
-            let body = CreateTopUp { amount };
-            let begun: TopUp = context.client.post(&["billing", "top-ups"], &body).await?;
-            context.output.note(&format!(
-                "Pay ${} on this page; the credit is there when the money is",
-                begun.amount
-            ));
-            context.output.data(&begun, || begun.url.clone())
-        }
+        BillingCommand::TopUp(args) => payments::top_up(args, context).await,
+        BillingCommand::AutoTopUp(args) => payments::auto_top_up(args, context).await,
         BillingCommand::Ledger(args) => ledger(args, context).await,
         BillingCommand::Invoices => {
             let query = PageQuery::default();

@@ -12,6 +12,7 @@ use keystore_wire::page::PageQuery;
 use super::Context;
 use super::billing::{show_invoices, show_transactions};
 use super::find::MOST;
+use super::payments::{self, SettleArgs};
 use crate::duration;
 use crate::output::{facts, table};
 
@@ -72,6 +73,15 @@ pub(crate) enum CreditCommand {
     /// List the books of an organization with every entry, newest first
     #[command(after_help = "Example:\n  ks credit ledger org_01jd3w8f0qe7ys4c9p2m5n6r7t --output json")]
     Ledger(BooksArgs),
+    /// List payments that began by themselves and are open: those that you see to, and those from cards
+    #[command(after_help = "Example:\n  ks credit payments")]
+    Payments,
+    /// Say what came of such a payment
+    #[command(
+        after_help = "Examples:\n  ks credit settle pay_01jd3w8f0qe7ys4c9p2m5n6r7t --paid --of 'transfer 4711'\n  \
+        ks credit settle pay_01jd3w8f0qe7ys4c9p2m5n6r7t --failed"
+    )]
+    Settle(SettleArgs),
     /// List the invoices of all organizations, newest first
     #[command(after_help = "Example:\n  ks credit invoices")]
     Invoices,
@@ -205,6 +215,8 @@ pub(crate) async fn run(command: CreditCommand, context: &Context<'_>) -> anyhow
     let (kind, args) = match command {
         CreditCommand::List => return list(context).await,
         CreditCommand::Terms(args) => return terms(args, context).await,
+        CreditCommand::Payments => return payments::list(context).await,
+        CreditCommand::Settle(args) => return payments::settle(args, context).await,
         CreditCommand::Crashes => return books(ListBooks::default(), MOST, context).await,
         CreditCommand::Ledger(args) => {
             let query = ListBooks {

@@ -1,8 +1,11 @@
-//! Stripe: the page to pay on, and what it tells.
+//! Stripe: the page to pay on, payments from saved cards, and what it tells.
+
+mod intents;
 
 use std::time::Duration;
 
 use keystore_core::ids::PaymentId;
+use keystore_core::policy::Card;
 use keystore_core::{Micros, NanoUsd};
 use keystore_vault::WebhookKey;
 use keystore_wire::problem::Code;
@@ -11,6 +14,7 @@ use serde::Deserialize;
 use super::signature;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::config::SecretText;
+pub(super) use intents::Outcome;
 
 /// How long Stripe may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -66,10 +70,17 @@ impl Stripe {
         })
     }
 
-    /// Asks for a page on which `amount` can be paid. The same payment has the same page, however often it is asked for.
-    pub(super) async fn checkout(&self, id: PaymentId, amount: NanoUsd, back: &str) -> ApiResult<Session> {
+    /// Asks for a page on which `amount` can be paid, and which saves the card if that is asked for. The same payment has the same page,
+    /// however often it is asked for.
+    pub(super) async fn checkout(
+        &self,
+        id: PaymentId,
+        amount: NanoUsd,
+        saves_card: bool,
+        back: &str,
+    ) -> ApiResult<Session> {
         let (id, cents) = (id.to_string(), amount.cents_floor().to_string());
-        let form = [
+        let mut form = vec![
             ("mode", "payment"),
             ("client_reference_id", id.as_str()),
             ("success_url", back),
@@ -79,19 +90,15 @@ impl Stripe {
             ("line_items[0][price_data][unit_amount]", cents.as_str()),
             ("line_items[0][price_data][product_data][name]", "Credit"),
         ];
-        let form: Vec<_> = form
-            .iter()
-            .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
-            .collect();
-        let asked = self
-            .http
-            .post(format!("{}/v1/checkout/sessions", self.url))
-            .bearer_auth(self.key.expose())
-            .header("idempotency-key", &id)
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form.join("&"));
-        let answer = asked.send().await.and_then(reqwest::Response::error_for_status);
-        let session = match answer {
+        if saves_card {
+            form.extend([
+                ("payment_method_types[0]", "card"),
+                ("customer_creation", "always"),
+                ("payment_intent_data[setup_future_usage]", "off_session"),
+            ]);
+        }
+        let answer = self.post("/v1/checkout/sessions", &id, &form).await;
+        let session = match answer.and_then(reqwest::Response::error_for_status) {
             Ok(answer) => answer.json().await,
             Err(error) => Err(error),
         };
@@ -102,6 +109,27 @@ impl Stripe {
             )
             .because(error.without_url())
         })
+    }
+
+    /// Sends a form. Under the same key Stripe does nothing twice.
+    async fn post(&self, path: &str, key: &str, form: &[(&str, &str)]) -> reqwest::Result<reqwest::Response> {
+        let form: Vec<_> = form
+            .iter()
+            .map(|(name, value)| format!("{}={}", escaped(name), escaped(value)))
+            .collect();
+        let asked = self
+            .http
+            .post(format!("{}{path}", self.url))
+            .bearer_auth(self.key.expose())
+            .header("idempotency-key", key)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form.join("&"));
+        asked.send().await
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
+        let asked = self.http.get(format!("{}{path}", self.url));
+        asked.bearer_auth(self.key.expose()).send().await
     }
 
     /// That Stripe signed these bytes just now.
@@ -125,7 +153,7 @@ fn escaped(text: &str) -> String {
     bytes.collect()
 }
 
-/// That a payment was made.
+/// What Stripe tells of a payment of ours.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// The event's id.
@@ -134,10 +162,24 @@ pub(super) struct Told {
     pub(super) payment: PaymentId,
     /// Stripe's name for it.
     pub(super) session: String,
-    /// What was paid, in cents.
-    pub(super) cents: i64,
-    /// Whether they are of dollars.
-    pub(super) usd: bool,
+    /// What came of it.
+    pub(super) news: News,
+}
+
+/// What came of a payment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// It was made.
+    Paid {
+        /// What was paid, in cents.
+        cents: i64,
+        /// Whether they are of dollars.
+        usd: bool,
+        /// The card, where the payment saved one.
+        card: Option<Card>,
+    },
+    /// It was refused, for this reason.
+    Declined(String),
 }
 
 #[derive(Deserialize)]
@@ -160,31 +202,47 @@ struct Checkout {
     amount_total: Option<i64>,
     currency: Option<String>,
     payment_status: String,
+    customer: Option<String>,
+    payment_intent: Option<String>,
 }
 
-/// The payment that an event tells of; `None` for one that tells of none of ours, or of one that is not paid yet.
+/// What an event tells of a payment of ours; `None` for one that tells of none, or of one of which nothing is known yet.
 pub(super) fn told(body: &[u8]) -> ApiResult<Option<Told>> {
-    let unreadable = |error: serde_json::Error| {
-        ApiError::new(Code::BadRequest, "this is no event of Stripe").because(error)
-    };
     let event: Event = serde_json::from_slice(body).map_err(unreadable)?;
-    let kinds = [
-        "checkout.session.completed",
-        "checkout.session.async_payment_succeeded",
-    ];
-    if !kinds.contains(&event.kind.as_str()) {
-        return Ok(None);
+    let of = |found: Option<(PaymentId, String, News)>| {
+        found.map(|(payment, session, news)| Told {
+            event: event.id,
+            payment,
+            session,
+            news,
+        })
+    };
+    match event.kind.as_str() {
+        "checkout.session.completed" | "checkout.session.async_payment_succeeded" => {
+            Ok(of(of_page(event.data.object)?))
+        }
+        "payment_intent.succeeded" | "payment_intent.payment_failed" => {
+            Ok(of(intents::told(event.data.object)?))
+        }
+        _ => Ok(None),
     }
-    let checkout: Checkout = serde_json::from_value(event.data.object).map_err(unreadable)?;
+}
+
+fn unreadable(error: serde_json::Error) -> ApiError {
+    ApiError::new(Code::BadRequest, "this is no event of Stripe").because(error)
+}
+
+fn of_page(object: serde_json::Value) -> ApiResult<Option<(PaymentId, String, News)>> {
+    let checkout: Checkout = serde_json::from_value(object).map_err(unreadable)?;
     let ours = checkout.client_reference_id.and_then(|id| id.parse().ok());
     let Some(payment) = ours.filter(|_| checkout.payment_status == "paid") else {
         return Ok(None);
     };
-    Ok(Some(Told {
-        event: event.id,
-        payment,
-        session: checkout.id,
+    let card = checkout.customer.zip(checkout.payment_intent);
+    let news = News::Paid {
         cents: checkout.amount_total.unwrap_or(0),
         usd: checkout.currency.as_deref() == Some("usd"),
-    }))
+        card: card.map(|(customer, intent)| Card { customer, intent }),
+    };
+    Ok(Some((payment, checkout.id, news)))
 }

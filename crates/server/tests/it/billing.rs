@@ -1,5 +1,7 @@
 //! The marketplace's money, from a top-up to an invoice.
 
+mod top_ups;
+
 use std::time::Duration;
 
 use keystore_core::{Clock, NanoUsd};
@@ -30,7 +32,18 @@ struct Market {
 
 impl Market {
     async fn open() -> Self {
-        let (app, clock) = TestApp::clocked().await;
+        Self::taking(false).await
+    }
+
+    /// As [`Market::open`], with Stripe if that is said.
+    async fn taking(stripe: bool) -> Self {
+        let clock = std::sync::Arc::new(MockClock::default());
+        let setup = Setup {
+            clock: Some(clock.clone()),
+            stripe,
+            ..Setup::default()
+        };
+        let app = TestApp::with(setup).await;
         // Sessions end before months do.
         let operator = with_key(&app.operator().await).await;
         let pooled =
@@ -355,7 +368,7 @@ async fn paying() -> (TestApp, std::sync::Arc<MockClock>, Client, Value, String)
         form.contains("unit_amount%5D=5000") && form.contains(begun["id"].as_str().unwrap()),
         "{form}"
     );
-    let session = format!("fake_{:08}", asked.index);
+    let session = format!("cs_fake_{:08}", asked.index);
     (app, clock, customer, begun, session)
 }
 

@@ -118,6 +118,9 @@ struct Base {
 /// The secret that [`Setup::stripe`] shares.
 pub(crate) const STRIPE_SECRET: &str = "whsec_test_secret";
 
+/// The key of the account there.
+const STRIPE_KEY: &str = "sk_test_canary";
+
 /// A started server.
 struct Running {
     app: Arc<App>,
@@ -196,6 +199,9 @@ impl TestApp {
             smtp: setup.smtp,
             stripe: setup.stripe,
         };
+        if setup.stripe {
+            upstream.take_payments(STRIPE_KEY);
+        }
         let running = base.start(folder.path(), &upstream).await;
         let recorder = Recorder::default();
         recorder.secret(CANARY);
@@ -408,6 +414,11 @@ impl TestApp {
         assert!(touched.rows_affected() > 0, "{statement}");
     }
 
+    /// Tops up at once what the server tops up by itself within seconds.
+    pub(crate) async fn top_up(&self) {
+        self.app.top_up().await.unwrap();
+    }
+
     /// Does at once what the server does by itself within a minute.
     pub(crate) async fn do_jobs(&self) {
         self.app.do_jobs().await.unwrap();
@@ -499,7 +510,7 @@ impl Base {
             mailer: self.mailer(),
             payments: self.stripe.then(|| {
                 let secret = |text: &str| SecretText::new(text.to_owned());
-                Stripe::new(&upstream.url(), secret("sk_test_canary"), &secret(STRIPE_SECRET)).unwrap()
+                Stripe::new(&upstream.url(), secret(STRIPE_KEY), &secret(STRIPE_SECRET)).unwrap()
             }),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),

@@ -76,8 +76,11 @@ pub(super) async fn serve(
             })
         }
         Ok(told) => {
-            let keys = told.status.is_none().then(|| shared.answer_of_keys(&call));
-            keys.flatten().unwrap_or_else(|| plain_or_told(&head, &call))
+            let kept = told.status.is_none().then(|| {
+                let keys = shared.answer_of_keys(&call);
+                keys.or_else(|| shared.payments().answer(&head.headers, &call))
+            });
+            kept.flatten().unwrap_or_else(|| plain_or_told(&head, &call))
         }
     };
     let version = head.version;

@@ -43,6 +43,8 @@ type Body = fn(&Things) -> Value;
 
 const NONE: Body = |_| Value::Null;
 
+const AUTO_TOP_UP: Body = |_| json!({"below": "10", "amount": "50", "monthly": "500"});
+
 /// Name, who may, and a body that is accepted.
 const TABLE: &[(&str, May, Body)] = &[
     (
@@ -298,6 +300,15 @@ const TABLE: &[(&str, May, Body)] = &[
     ("list_customer_invoices", May::Operator, NONE),
     ("get_balance", ALL, NONE),
     ("create_top_up", MANAGE_BILLING, |_| json!({"amount": "50"})),
+    ("get_auto_top_up", MANAGE_BILLING, NONE),
+    ("set_auto_top_up", MANAGE_BILLING, AUTO_TOP_UP),
+    ("delete_auto_top_up", MANAGE_BILLING, NONE),
+    ("list_payments", May::Operator, NONE),
+    (
+        "settle_payment",
+        May::Operator,
+        |_| json!({"paid": true, "subject": "transfer 1"}),
+    ),
     ("receive_stripe_event", May::Anybody, |_| json!({})),
     ("list_ledger", MANAGE_BILLING, NONE),
     ("list_invoices", MANAGE_BILLING, NONE),
@@ -385,6 +396,14 @@ impl Things {
         let moving = owner.post("/v1/agents", &moving).await.expect(201);
         let migration = json!({"provider": "openai", "to": "marketplace", "agents": [moving["id"]]});
         let migration = owner.post("/v1/migrations", &migration).await.expect(200);
+        owner
+            .post("/v1/billing/auto-top-up", &AUTO_TOP_UP(&Self(BTreeMap::new())))
+            .await
+            .expect(200);
+        app.top_up().await;
+        let payments = operator.get("/v1/operator/payments").await.expect(200);
+        let mine = |payment: &&Value| payment["orgId"] == me["org"]["id"];
+        let payment = payments["data"].as_array().unwrap().iter().find(mine).unwrap();
         let member = app.member(owner, MEMBER, "viewer").await;
         let member = member.get("/v1/auth/me").await.expect(200);
         let invitation = json!({"email": INVITED, "role": "viewer"});
@@ -414,6 +433,7 @@ impl Things {
             // Months close too seldom for one here; see billing.rs.
             ("invoice", "KS-1970-000001".to_owned()),
             ("rotation", text(&rotation["id"])),
+            ("payment", text(&payment["id"])),
         ]))
     }
 
@@ -438,6 +458,7 @@ impl Things {
             ("migration", id("mov")),
             ("invoice", "KS-1970-000002".to_owned()),
             ("rotation", id("rot")),
+            ("payment", id("pay")),
         ]))
     }
 
