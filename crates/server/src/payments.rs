@@ -152,9 +152,10 @@ pub(crate) async fn hear(app: &App, signature: &str, body: &[u8]) -> ApiResult<(
             if let Some(card) = card {
                 rule::save_card(app, &mut tx, begun.org, card).await?;
             }
-            ending::paid(app, &mut tx, &begun, lives, (subject, memo), None).await?
+            payments::open(&mut tx, payment, &session).await?;
+            ending::paid(app, &mut tx, &begun, lives, (subject, memo)).await?
         }
-        News::Declined(reason) => ending::declined(app, &mut tx, &begun, &reason, None).await?,
+        News::Declined(reason) => ending::declined(app, &mut tx, &begun, &reason).await?,
     };
     match happened {
         true => ending::commit(app, tx).await,
@@ -184,17 +185,20 @@ pub(crate) async fn settle(
         && match body.paid {
             true => {
                 let words = (body.subject.as_str(), payment.way.memo());
-                ending::paid(app, &mut tx, payment, lives, words, Some(caller)).await?
+                ending::paid(app, &mut tx, payment, lives, words).await?
             }
             false => {
                 let reason = "the operator says that no money came";
-                ending::declined(app, &mut tx, payment, reason, Some(caller)).await?
+                ending::declined(app, &mut tx, payment, reason).await?
             }
         };
-    match happened {
-        true => ending::commit(app, tx).await,
-        false => Err(ApiError::new(Code::Conflict, "the payment is not open any more")),
+    if !happened {
+        return Err(ApiError::new(Code::Conflict, "the payment is not open any more"));
     }
+    Event::new("settle_payment", &payment.id)
+        .after(body)?
+        .by(&mut tx, caller)?;
+    ending::commit(app, tx).await
 }
 
 /// What customers read about a payment in their ledger.

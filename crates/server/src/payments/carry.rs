@@ -78,9 +78,10 @@ async fn end(app: &App, payment: &Payment, outcome: Outcome) -> ApiResult<()> {
                 return Ok(());
             }
             let words = (intent.as_str(), payment.way.memo());
-            ending::paid(app, &mut tx, payment, lives, words, None).await?
+            payments::open(&mut tx, payment.id, &intent).await?;
+            ending::paid(app, &mut tx, payment, lives, words).await?
         }
-        Outcome::Declined(reason) => ending::declined(app, &mut tx, payment, &reason, None).await?,
+        Outcome::Declined(reason) => ending::declined(app, &mut tx, payment, &reason).await?,
         Outcome::Pending(intent) => payments::open(&mut tx, payment.id, &intent).await?,
         Outcome::Unclear(reason) => {
             tracing::warn!(payment = %payment.id, reason, "Stripe has not said whether it made a payment; it is asked again");

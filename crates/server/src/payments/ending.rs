@@ -10,15 +10,13 @@ use serde_json::json;
 use crate::api::problem::ApiResult;
 use crate::app::App;
 use crate::audit::Event;
-use crate::auth::caller::Caller;
 use crate::billing::{about, post};
 use crate::events::{self, New};
 
 /// A payment that began by itself was refused.
 pub(crate) const FAILED: &str = "top_up.failed";
 
-/// Credits a payment whose money is there; `words` are what the ledger says of it. `false` when it was credited before. Without a caller
-/// it was Stripe who said so.
+/// Credits a payment whose money is there; `words` are what the ledger says of it. `false` when it was credited before.
 ///
 /// # Errors
 /// `conflict` where an amount leaves its range, and the store's.
@@ -28,26 +26,19 @@ pub(super) async fn paid(
     payment: &Payment,
     lives: bool,
     (subject, memo): (&str, &str),
-    caller: Option<&Caller>,
 ) -> ApiResult<bool> {
     let about = about(app, payment.org, subject, memo);
     let top_up = Transaction::top_up(about, payment.amount)?;
     if !payments::paid(tx, payment.id, top_up.about().id).await? {
         return Ok(false);
     }
-    if caller.is_none() {
-        payments::open(tx, payment.id, subject).await?;
-    }
     post(app, tx, &top_up, lives).await?;
     if matches!(payment.way, Way::Card | Way::Operator) {
         top_ups::worked(tx, payment.org).await?;
     }
-    let event = || Event::new("receive_payment", &payment.id).after(&payment.amount);
-    // What the operator does with it stands in the operator's log too.
-    if let Some(caller) = caller {
-        event()?.by(tx, caller)?;
-    }
-    event()?.by_system(tx, payment.org)?;
+    Event::new("receive_payment", &payment.id)
+        .after(&payment.amount)?
+        .by_system(tx, payment.org)?;
     Ok(true)
 }
 
@@ -55,13 +46,7 @@ pub(super) async fn paid(
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn declined(
-    app: &App,
-    tx: &mut Tx,
-    payment: &Payment,
-    reason: &str,
-    caller: Option<&Caller>,
-) -> ApiResult<bool> {
+pub(super) async fn declined(app: &App, tx: &mut Tx, payment: &Payment, reason: &str) -> ApiResult<bool> {
     if !payments::fail(tx, payment.id, app.clock.now()).await? {
         return Ok(false);
     }
@@ -72,11 +57,9 @@ pub(super) async fn declined(
     let pause = top_up::pause_after(failures);
     let not_before = pause.map_or(Micros(i64::MAX), |pause| app.clock.now().plus(pause));
     top_ups::failed(tx, payment.org, not_before).await?;
-    let event = || Event::new("fail_payment", &payment.id).after(&json!({"reason": reason}));
-    if let Some(caller) = caller {
-        event()?.by(tx, caller)?;
-    }
-    event()?.by_system(tx, payment.org)?;
+    Event::new("fail_payment", &payment.id)
+        .after(&json!({"reason": reason}))?
+        .by_system(tx, payment.org)?;
     let told = New {
         org: payment.org,
         project: None,
