@@ -19,6 +19,10 @@ use clap::Parser;
 use crate::cli::Cli;
 use crate::output::Output;
 
+/// Secrets pass through buffers of libraries, too.
+#[global_allocator]
+static ALLOCATOR: keystore_server::Wiping = keystore_server::Wiping;
+
 fn main() -> ExitCode {
     match complete::answer() {
         Ok(false) => {}

@@ -46,3 +46,5 @@ mod sales;
 pub mod sandbox;
 mod scopes;
 mod tokens;
+
+pub use keystore_vault::memory::Wiping;

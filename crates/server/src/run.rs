@@ -10,7 +10,7 @@ use keystore_core::Clock;
 use keystore_proxy::config::ProxyConfig;
 use keystore_proxy::listener::tls_from_pem;
 use keystore_store::Options;
-use keystore_vault::SystemIds;
+use keystore_vault::{SystemIds, memory};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -76,11 +76,13 @@ async fn cut(app: &App) {
     app.store.close().await;
 }
 
-/// No core dumps, no reading of this process by others. Not being able to is worth a warning, not a refusal.
+/// No core dumps, no reading of this process by others, and nothing in swap where that is allowed. Not being able to is worth a word, not
+/// a refusal.
 pub(crate) fn harden() {
-    if let Err(error) = keystore_vault::memory::harden() {
+    if let Err(error) = memory::harden() {
         tracing::warn!(%error, "the process could not be hardened against dumps of its memory");
     }
+    memory::lock();
 }
 
 async fn sockets(config: &Config) -> anyhow::Result<Sockets> {

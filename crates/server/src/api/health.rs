@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use keystore_store::deployment;
+use keystore_vault::memory;
 use keystore_wire::health::{Check, Readiness};
 
 use super::problem::{ApiError, ApiResult};
@@ -68,6 +69,14 @@ async fn readiness(app: &App) -> Readiness {
                     "journal",
                     "calls cannot be recorded, so they are refused",
                     "make room on the disk; it recovers by itself",
+                ),
+            },
+            match memory::is_locked() {
+                true => well("memory", "it is not dumped, and kept out of swap"),
+                false => well(
+                    "memory",
+                    "it is not dumped; it may be swapped out: allow to lock it (`LimitMEMLOCK=infinity`, `ulimit -l unlimited`), or \
+                     switch swap off",
                 ),
             },
             match draining {
