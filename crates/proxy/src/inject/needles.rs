@@ -1,7 +1,8 @@
 //! The forms in which a secret could come back, to be searched for without being seen.
 //!
-//! A needle leaves this file only as positions in somebody else's bytes. The forms are: the secret as it is, percent-encoded,
-//! escaped in JSON, and as it was written into Basic credentials. Anything shorter than [`MIN_LENGTH`] would be found by chance.
+//! A needle leaves this file only as positions in somebody else's bytes. The forms are: the secret as it is, percent-encoded, escaped in
+//! JSON, in hexadecimal digits, in base64 wherever it stands in what was encoded, and as it was written into Basic credentials. Anything
+//! shorter than [`MIN_LENGTH`] would be found by chance.
 
 use std::ops::Range;
 
@@ -26,14 +27,28 @@ const RARITY: [u8; 256] = {
 /// The fewest characters at the begin or end of a secret that a masked echo must show to be taken for one.
 const MIN_SHOWN: usize = 2;
 
+/// The digits of hexadecimal numbers.
+const HEX: [&[u8; 16]; 2] = [b"0123456789abcdef", b"0123456789ABCDEF"];
+/// The letters of base64, and those of its form for URLs (RFC 4648, 4 and 5): different in the last two.
+const BASE64: [&[u8; 64]; 2] = [
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+];
+/// How many bits of the secret belong to a letter that also holds what stands before it, for each way in which it can stand among groups
+/// of three bytes.
+const SPLIT_BITS: [usize; 3] = [0, 4, 2];
+
 /// What must not come back. No Debug, no Clone; wiped when dropped.
 #[derive(Default)]
 pub(crate) struct Needles {
-    needles: Vec<Needle>,
+    /// All of them, one after the other.
+    bytes: Zeroizing<Vec<u8>>,
+    needles: Vec<Place>,
 }
 
-struct Needle {
-    bytes: Zeroizing<Vec<u8>>,
+/// Where a needle stands in the bytes of all.
+struct Place {
+    range: Range<usize>,
     /// Whether it is the secret itself, and not one of its forms.
     plain: bool,
     /// Where its rarest byte stands: the one that is searched for.
@@ -43,36 +58,101 @@ struct Needle {
 impl Needles {
     /// Adds a secret and the forms in which it can be written.
     pub(super) fn add_secret(&mut self, secret: &str) {
-        self.add(Zeroizing::new(secret.as_bytes().to_vec()), true);
+        self.add(secret.as_bytes(), true);
+        self.add_numbers(secret.as_bytes());
         if secret.bytes().all(is_unreserved) {
-            // Most keys: every form is the secret itself.
+            // Most keys: every other form is the secret itself.
             return;
         }
         let mut encoded = Zeroizing::new(String::with_capacity(secret.len() * 3));
         percent_encode(secret, b"", &mut encoded);
         let lower = Zeroizing::new(lower_percent(&encoded));
-        self.add(Zeroizing::new(lower.as_bytes().to_vec()), false);
-        self.add(Zeroizing::new(encoded.as_bytes().to_vec()), false);
+        self.add(lower.as_bytes(), false);
+        self.add(encoded.as_bytes(), false);
         if let Ok(escaped) = serde_json::to_string(secret).map(Zeroizing::new) {
             let escaped = &escaped[1..escaped.len() - 1];
-            self.add(Zeroizing::new(escaped.as_bytes().to_vec()), false);
-            self.add(Zeroizing::new(escaped.replace('/', "\\/").into_bytes()), false);
+            self.add(escaped.as_bytes(), false);
+            self.add(Zeroizing::new(escaped.replace('/', "\\/")).as_bytes(), false);
         }
     }
 
     /// Adds a form as it was written into the request.
     pub(super) fn add_written(&mut self, written: &str) {
-        self.add(Zeroizing::new(written.as_bytes().to_vec()), false);
+        self.add(written.as_bytes(), false);
     }
 
-    fn add(&mut self, bytes: Zeroizing<Vec<u8>>, plain: bool) {
-        if bytes.len() >= MIN_LENGTH && !self.needles.iter().any(|needle| *needle.bytes == *bytes) {
-            let rarest = (0..bytes.len()).max_by_key(|at| RARITY[usize::from(bytes[*at])]);
-            self.needles.push(Needle {
-                rarest: rarest.unwrap_or(0),
-                bytes,
-                plain,
+    fn add(&mut self, needle: &[u8], plain: bool) {
+        self.write(needle.len(), plain, |bytes| bytes.extend_from_slice(needle));
+    }
+
+    /// Adds the forms that write a secret's bits as digits or letters.
+    fn add_numbers(&mut self, secret: &[u8]) {
+        if secret.len() < MIN_LENGTH {
+            return;
+        }
+        // At once, so that what follows grows nothing.
+        self.make_room(secret.len() * 13);
+        for digits in HEX {
+            self.write(secret.len() * 2, false, |bytes| {
+                bytes.extend(
+                    secret
+                        .iter()
+                        .flat_map(|byte| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]),
+                );
             });
+        }
+        for from in SPLIT_BITS {
+            let mut differs = false;
+            for letters in BASE64 {
+                if letters == BASE64[0] || differs {
+                    self.write(secret.len() * 4 / 3 + 1, false, |bytes| {
+                        bytes.extend(six_bits(secret, from).map(|bits| {
+                            differs |= bits >= 62;
+                            letters[bits]
+                        }));
+                    });
+                }
+            }
+        }
+    }
+
+    /// Writes a needle of at most `most` bytes.
+    fn write(&mut self, most: usize, plain: bool, write: impl FnOnce(&mut Vec<u8>)) {
+        self.make_room(most);
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        let (before, needle) = self.bytes.split_at(start);
+        let known = |place: &Place| before[place.range.clone()] == *needle;
+        if needle.len() < MIN_LENGTH || self.needles.iter().any(known) {
+            self.bytes[start..].fill(0);
+            self.bytes.truncate(start);
+            return;
+        }
+        let rarest = (0..needle.len()).max_by_key(|at| RARITY[usize::from(needle[*at])]);
+        self.needles.push(Place {
+            range: start..self.bytes.len(),
+            plain,
+            rarest: rarest.unwrap_or(0),
+        });
+    }
+
+    /// Room for so many bytes more. What grew by itself would leave a copy behind in freed memory.
+    fn make_room(&mut self, bytes: usize) {
+        if self.bytes.capacity() - self.bytes.len() < bytes {
+            let mut larger = Zeroizing::new(Vec::with_capacity(self.bytes.len() + bytes));
+            larger.extend_from_slice(&self.bytes);
+            self.bytes = larger;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = Needle<'_>> {
+        self.needles.iter().map(|place| self.at(place))
+    }
+
+    fn at(&self, place: &Place) -> Needle<'_> {
+        Needle {
+            bytes: &self.bytes[place.range.clone()],
+            rarest: place.rarest,
         }
     }
 
@@ -83,14 +163,14 @@ impl Needles {
 
     /// Whether `data` holds a needle.
     pub(crate) fn occur_in(&self, data: &[u8]) -> bool {
-        self.needles.iter().any(|needle| needle.find(data, 0).is_some())
+        self.all().any(|needle| needle.find(data, 0).is_some())
     }
 
     /// Every needle in `data` in order, without overlaps: of two that overlap, the one that begins first, then the longer.
     pub(crate) fn matches<'a>(&'a self, data: &'a [u8]) -> Matches<'a> {
-        let next = self.needles.iter().map(|needle| needle.find(data, 0)).collect();
+        let next = self.all().map(|needle| needle.find(data, 0)).collect();
         Matches {
-            needles: &self.needles,
+            needles: self,
             data,
             next,
         }
@@ -98,10 +178,7 @@ impl Needles {
 
     /// The first position at or after `from` where `data` ends within what may become a needle.
     pub(crate) fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        self.needles
-            .iter()
-            .filter_map(|needle| needle.pending(data, from))
-            .min()
+        self.all().filter_map(|needle| needle.pending(data, from)).min()
     }
 
     /// `data` with every needle replaced by as many asterisks; `None` when there is none.
@@ -121,21 +198,29 @@ impl Needles {
 
     /// Whether text that stands before and after a mask (`sk-ab****yz`) is the begin or the end of a secret.
     pub(crate) fn show_through(&self, before: &[u8], after: &[u8]) -> bool {
-        self.needles.iter().filter(|needle| needle.plain).any(|needle| {
+        let plain = self.needles.iter().filter(|place| place.plain);
+        plain.map(|place| self.at(place)).any(|needle| {
             (before.len() >= MIN_SHOWN && needle.bytes.starts_with(before))
                 || (after.len() >= MIN_SHOWN && needle.bytes.ends_with(after))
         })
     }
 }
 
-impl Needle {
+/// One form of one secret.
+#[derive(Clone, Copy)]
+struct Needle<'n> {
+    bytes: &'n [u8],
+    rarest: usize,
+}
+
+impl Needle<'_> {
     /// The first whole occurrence at or after `from`.
     fn find(&self, data: &[u8], from: usize) -> Option<Range<usize>> {
         let rarest = self.bytes.get(self.rarest)?;
         let mut at = from + self.rarest;
         while let Some(offset) = memchr(*rarest, data.get(at..)?) {
             let start = at + offset - self.rarest;
-            if data[start..].starts_with(&self.bytes) {
+            if data[start..].starts_with(self.bytes) {
                 return Some(start..start + self.bytes.len());
             }
             at += offset + 1;
@@ -157,7 +242,7 @@ impl Needle {
 
 /// See [`Needles::matches`].
 pub(crate) struct Matches<'a> {
-    needles: &'a [Needle],
+    needles: &'a Needles,
     data: &'a [u8],
     next: Vec<Option<Range<usize>>>,
 }
@@ -165,7 +250,7 @@ pub(crate) struct Matches<'a> {
 impl Matches<'_> {
     /// The next one that begins at or after `from`, which never goes back.
     pub(crate) fn next_from(&mut self, from: usize) -> Option<Range<usize>> {
-        for (needle, next) in self.needles.iter().zip(&mut self.next) {
+        for (needle, next) in self.needles.all().zip(&mut self.next) {
             if next.as_ref().is_some_and(|found| found.start < from) {
                 *next = needle.find(self.data, from);
             }
@@ -176,6 +261,15 @@ impl Matches<'_> {
             .min_by_key(|found| (found.start, std::cmp::Reverse(found.end)))
             .cloned()
     }
+}
+
+/// The groups of six bits of `secret` from the bit `from` on that are its own.
+fn six_bits(secret: &[u8], from: usize) -> impl Iterator<Item = usize> {
+    (from..=secret.len() * 8 - 6).step_by(6).map(|bit| {
+        let high = u16::from(secret[bit / 8]) << 8;
+        let low = u16::from(secret.get(bit / 8 + 1).copied().unwrap_or(0));
+        usize::from((high | low) >> (10 - bit % 8) & 63)
+    })
 }
 
 /// The same percent-encoding with lower-case digits.

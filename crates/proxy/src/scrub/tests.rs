@@ -63,6 +63,42 @@ fn every_form_is_replaced() {
     }
 }
 
+/// Digits and letters that hold a secret, wherever it stands in what was written so.
+#[test]
+fn a_secret_in_hexadecimal_digits_or_base64_is_replaced_wherever_it_is_cut() {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let secret = "sk-~~??>>aB3dE5fG7hJ9kL1m";
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut texts = vec![hex.clone(), hex.to_uppercase()];
+    for before in ["", "x", "xy", "xyz"] {
+        for after in ["", "x", "xy"] {
+            let around = format!("{before}{secret}{after}");
+            texts.push(STANDARD.encode(&around));
+            texts.push(URL_SAFE_NO_PAD.encode(&around));
+        }
+    }
+    for text in texts {
+        let told = format!("{{\"t\":\"{text}\"}}");
+        for cut in 0..told.len() {
+            let (head, tail) = told.as_bytes().split_at(cut);
+            let clean = scrub(&[secret], &[head, tail]);
+            assert_eq!(clean.len(), told.len());
+            // At most the letters at the borders, which hold only some bits, are left.
+            let left = clean
+                .iter()
+                .zip(told.as_bytes())
+                .skip(6)
+                .filter(|(now, before)| now == before);
+            assert!(
+                left.count() <= 2 + 8 + 4,
+                "{text} cut at {cut}: {}",
+                String::from_utf8_lossy(&clean)
+            );
+        }
+    }
+}
+
 #[test]
 fn a_short_secret_is_not_searched_for() {
     assert!(Needles::of(&["secret7"]).is_empty());
