@@ -10,9 +10,9 @@ use keystore_core::policy::Access;
 use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 
 use crate::provider::{
-    BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
-    Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant, TokenTemplate,
-    UrlParam, UsageShape, Verify,
+    Alternative, BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
+    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant,
+    TokenTemplate, UrlParam, UsageShape, Verify,
 };
 use crate::schema::template;
 
@@ -51,6 +51,8 @@ fn credential_places(providers: &[Provider]) -> (Vec<String>, Vec<String>) {
             match slot {
                 Slot::Header(name) => headers.insert(name),
                 Slot::Query(name) => queries.insert(name.as_ref()),
+                // The token of a temporary key.
+                Slot::AwsAccessKeyId => headers.insert("x-amz-security-token"),
                 Slot::BasicUsername | Slot::BasicPassword | Slot::Path(_) => false,
             };
         }
@@ -192,7 +194,7 @@ emit_plain!(bool, u8, u16, u32, u64, i64);
 emit_name!(Access, Billing, ClientAuth, OutputCap, TokenGrant, UsageShape);
 emit_struct! {
     Provider {
-        slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, token_slots,
+        slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, alternatives, token_slots,
         default_headers, account_headers, path_encoded_slash, default_billing, operations, bad_key, refusal_budget_status,
         verify, key_pattern, env, openai_base_path, unverified, prices,
     }
@@ -200,7 +202,8 @@ emit_struct! {
     UrlParam { name, pattern, description }
     Field { name, label, required, secret, pattern }
     HeaderPair { name, value }
-    TokenTemplate { grant, token_url, scope, client_auth, form, scheme }
+    Alternative { when, injections }
+    TokenTemplate { grant, token_url, scope, client_auth, issuer, form, scheme }
     Operation {
         name, methods, path, host, access, billing, usage_shape, output_cap, end_user, ask_usage, minting, max_body_bytes, seconds,
         moves, price_model, websocket,
@@ -274,6 +277,7 @@ impl Emit for Slot {
             Self::BasicUsername => "Slot::BasicUsername".to_owned(),
             Self::BasicPassword => "Slot::BasicPassword".to_owned(),
             Self::Query(name) => format!("Slot::Query({})", name.emit(statics)),
+            Self::AwsAccessKeyId => "Slot::AwsAccessKeyId".to_owned(),
             Self::Path(prefix) => format!("Slot::Path({})", prefix.emit(statics)),
         }
     }
@@ -291,7 +295,20 @@ impl Emit for InjectionTemplate {
             }
             Self::Query { name, template } => ("Query", vec![("name", name), ("template", template)]),
             Self::Path { template } => ("Path", vec![("template", template)]),
-            Self::Sigv4 { service, region } => ("Sigv4", vec![("service", service), ("region", region)]),
+            Self::Sigv4 {
+                access_key_id,
+                service,
+                region,
+                services,
+            } => {
+                return format!(
+                    "InjectionTemplate::Sigv4 {{ access_key_id: {}, service: {}, region: {}, services: {} }}",
+                    access_key_id.emit(statics),
+                    service.emit(statics),
+                    region.emit(statics),
+                    services.emit(statics)
+                );
+            }
             Self::Token(token) => return format!("InjectionTemplate::Token({})", token.emit(statics)),
         };
         let fields: Vec<String> = fields

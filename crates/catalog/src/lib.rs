@@ -24,9 +24,9 @@ use keystore_core::time::Micros;
 pub use matching::OperationMatch;
 pub use policy::PolicyError;
 pub use provider::{
-    BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate, KeyPattern,
-    List, MOVES_NOTHING, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow,
-    TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
+    Alternative, BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
+    KeyPattern, List, MOVES_NOTHING, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str,
+    TimeWindow, TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
 };
 pub use schema::{SchemaError, parse_prices, parse_provider, read_provider};
 pub use shared::{PriceRef, ProviderRef};
@@ -66,12 +66,6 @@ impl Provider {
     /// Whether this answer says that the credential is not valid.
     pub fn is_bad_key(&self, status: u16, body: &[u8]) -> bool {
         bad_key::fits(&self.bad_key, status, body)
-    }
-
-    /// The way of authenticating that this provider needs and that is not carried out yet, as its file names it (`sigv4`):
-    /// no credential of it can be taken.
-    pub fn not_yet(&self) -> Option<&'static str> {
-        self.injections.iter().find_map(InjectionTemplate::not_yet)
     }
 
     /// The field with this name.

@@ -6,25 +6,17 @@
 
 use std::collections::BTreeMap;
 
-use keystore_core::destination::{Destination, DestinationPolicy, Injection, Scheme};
+use keystore_core::destination::{Destination, DestinationPolicy, Injection, Scheme, TokenSource};
 use regex::Regex;
 
 use crate::origin;
-use crate::provider::{InjectionTemplate, Provider, UrlParam};
+use crate::provider::{HeaderPair, InjectionTemplate, Provider, UrlParam};
 use crate::schema::section;
 use crate::schema::template::{self, is_header_value};
 
 /// Why no destination policy can be drawn up.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// The provider authenticates in a way that is described but not carried out yet.
-    #[error("provider {provider} authenticates by `{kind}`, which this version cannot do yet")]
-    NotYet {
-        /// The provider.
-        provider: String,
-        /// The way, as the provider's file names it.
-        kind: &'static str,
-    },
     /// A parameter of the provider was not given.
     #[error("provider {provider} needs the parameter `{name}`: {description}")]
     MissingParam {
@@ -88,12 +80,6 @@ pub(crate) fn draw_up(
     base_url: Option<&str>,
     allow_upstream: &dyn Fn(&str) -> bool,
 ) -> Result<DestinationPolicy, PolicyError> {
-    if let Some(kind) = provider.not_yet() {
-        return Err(PolicyError::NotYet {
-            provider: provider.slug.to_string(),
-            kind,
-        });
-    }
     check_known(provider, params)?;
     check_values(provider, params)?;
     let given = match base_url {
@@ -107,10 +93,9 @@ pub(crate) fn draw_up(
         }
         None => (own_hosts(provider, params)?, false),
     };
-    let injections = provider
-        .injections
+    let injections = chosen(provider, params)
         .iter()
-        .map(|injection| fill_injection(provider, injection, params))
+        .map(|injection| fill_injection(provider, injection, params, &hosts[0]))
         .collect::<Result<_, _>>()?;
     Ok(DestinationPolicy {
         version: 1,
@@ -236,10 +221,20 @@ fn missing<'p>(
         .find(|param| names.contains(&param.name.as_ref()) && !params.contains_key(param.name.as_ref()))
 }
 
+/// What is injected for a credential with these parameters.
+fn chosen<'p>(provider: &'p Provider, params: &BTreeMap<String, String>) -> &'p [InjectionTemplate] {
+    provider
+        .alternatives
+        .iter()
+        .find(|other| params.contains_key(other.when.as_ref()))
+        .map_or(&provider.injections, |other| &other.injections)
+}
+
 fn fill_injection(
     provider: &Provider,
     injection: &InjectionTemplate,
     params: &BTreeMap<String, String>,
+    base: &Destination,
 ) -> Result<Injection, PolicyError> {
     let text = |text: &str| fill(provider, text, params);
     Ok(match injection {
@@ -261,11 +256,47 @@ fn fill_injection(
         InjectionTemplate::Path { template } => Injection::Path {
             template: text(template)?,
         },
-        InjectionTemplate::Sigv4 { .. } | InjectionTemplate::Token(_) => {
-            return Err(PolicyError::NotYet {
-                provider: provider.slug.to_string(),
-                kind: injection.not_yet().unwrap_or_default(),
-            });
-        }
+        InjectionTemplate::Sigv4 {
+            access_key_id,
+            service,
+            region,
+            services,
+        } => Injection::Sigv4 {
+            access_key_id: text(access_key_id)?,
+            service: text(service)?,
+            region: text(region)?,
+            services: pairs(services),
+        },
+        InjectionTemplate::Token(token) => Injection::Token(TokenSource {
+            grant: token.grant,
+            endpoint: endpoint(&text(&token.token_url)?, base)?,
+            scope: token.scope.as_ref().map(ToString::to_string),
+            client_auth: token.client_auth,
+            issuer: token.issuer.as_ref().map(|issuer| text(issuer)).transpose()?,
+            form: token
+                .form
+                .iter()
+                .map(|member| Ok((member.name.to_string(), text(&member.value)?)))
+                .collect::<Result<_, PolicyError>>()?,
+            scheme: token.scheme.to_string(),
+        }),
     })
+}
+
+fn pairs(list: &[HeaderPair]) -> BTreeMap<String, String> {
+    list.iter()
+        .map(|pair| (pair.name.to_string(), pair.value.to_string()))
+        .collect()
+}
+
+/// Where a token is fetched: a path alone is one of the base host, which may be a user's own.
+fn endpoint(url: &str, base: &Destination) -> Result<Destination, PolicyError> {
+    if url.starts_with('/') {
+        return Ok(Destination {
+            alias: String::new(),
+            base_path: format!("{}{url}", base.base_path),
+            ..base.clone()
+        });
+    }
+    parse(url)
 }

@@ -10,6 +10,8 @@ mod price;
 
 use std::borrow::Cow;
 
+pub use keystore_core::destination::{ClientAuth, TokenGrant};
+
 pub(crate) use operation::ANY_HOST;
 pub use operation::{Billing, MOVES_NOTHING, Operation, OutputCap, UsageShape};
 pub use price::{PriceRow, PriceTable, TimeWindow};
@@ -46,6 +48,8 @@ pub struct Provider {
     pub fields: List<Field>,
     /// What is written into each request, in order.
     pub injections: List<InjectionTemplate>,
+    /// What is written in its place for certain credentials; the first whose parameter is given.
+    pub alternatives: List<Alternative>,
     /// Where this vendor's own SDKs put the key, besides `Authorization: Bearer`, which always works.
     pub token_slots: List<Slot>,
     /// Headers that are added where the client did not send them; names in lower case.
@@ -158,30 +162,28 @@ pub enum InjectionTemplate {
         /// The segment; begins with `/`.
         template: Str,
     },
-    /// An AWS signature, version 4. The fields are `key` (the secret access key), `access_key_id` and `session_token`.
+    /// An AWS signature, version 4. The secret access key is the field `key`; a field `session_token` goes along where there is one.
     Sigv4 {
+        /// The access key's id: usually a field, `{access_key_id}`.
+        access_key_id: Str,
         /// The service's name in the signature; may hold `{param}`.
         service: Str,
         /// The region's name in the signature; may hold `{param}`.
         region: Str,
+        /// The services of hosts that are another's: the name is the alias.
+        services: List<HeaderPair>,
     },
-    /// A bearer token that has to be fetched first.
+    /// A token that has to be fetched first.
     Token(TokenTemplate),
 }
 
-impl InjectionTemplate {
-    /// The name of this way of authenticating, where it is described but not carried out yet.
-    pub const fn not_yet(&self) -> Option<&'static str> {
-        match self {
-            Self::Bearer { .. }
-            | Self::Header { .. }
-            | Self::Basic { .. }
-            | Self::Query { .. }
-            | Self::Path { .. } => None,
-            Self::Sigv4 { .. } => Some("sigv4"),
-            Self::Token(token) => Some(token.grant.as_str()),
-        }
-    }
+/// Injections in the place of the usual ones, for credentials with a certain parameter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alternative {
+    /// The parameter.
+    pub when: Str,
+    /// What is written into each request, in order.
+    pub injections: List<InjectionTemplate>,
 }
 
 /// A bearer token that a credential is exchanged for (OAuth 2.0, RFC 6749).
@@ -189,59 +191,19 @@ impl InjectionTemplate {
 pub struct TokenTemplate {
     /// By which grant.
     pub grant: TokenGrant,
-    /// Where; may hold `{param}`.
+    /// Where; may hold `{param}`. A path alone is one of the base host.
     pub token_url: Str,
     /// What is asked for, where the vendor wants it said.
     pub scope: Option<Str>,
     /// How the client proves who it is.
     pub client_auth: ClientAuth,
+    /// Who an assertion is of, where the credential does not say it itself; may hold `{param}`.
+    pub issuer: Option<Str>,
     /// Further members of the form, and those that the vendor wants otherwise than the grant says; may hold `{field}` and
     /// `{param}`.
     pub form: List<HeaderPair>,
     /// The scheme under which the token is sent, usually `Bearer`.
     pub scheme: Str,
-}
-
-/// How a token is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TokenGrant {
-    /// `client_credentials`: the fields are `client_id` and `key` (the client's secret).
-    ClientCredentials,
-    /// `refresh_token`: the fields are `key` (the refresh token), `client_id` and `client_secret`.
-    RefreshToken,
-    /// A signed assertion (RFC 7523): `key` is a Google service account's JSON.
-    GcpServiceAccount,
-}
-
-impl TokenGrant {
-    /// The name in a provider's file.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ClientCredentials => "oauth2_client_credentials",
-            Self::RefreshToken => "oauth2_refresh",
-            Self::GcpServiceAccount => "gcp_service_account",
-        }
-    }
-
-    /// The fields that it takes.
-    pub const fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::ClientCredentials => &["key", "client_id"],
-            Self::RefreshToken => &["key", "client_id", "client_secret"],
-            Self::GcpServiceAccount => &["key"],
-        }
-    }
-}
-
-/// How a client proves who it is when it asks for a token (RFC 6749, 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
-    /// `Authorization: Basic`.
-    Basic,
-    /// In the form.
-    Body,
-    /// Not apart from what the form holds.
-    None,
 }
 
 /// A place in which an SDK puts the key, and an agent therefore its token.
@@ -255,6 +217,8 @@ pub enum Slot {
     BasicPassword,
     /// The value of this query parameter.
     Query(Str),
+    /// The access key's id in a signature of AWS.
+    AwsAccessKeyId,
     /// The first segment of the upstream path, after this text (`bot` where the path is `/bot<token>/sendMessage`). The
     /// segment is taken out of the path.
     Path(Str),

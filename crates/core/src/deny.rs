@@ -28,6 +28,8 @@ pub enum Malformed {
     /// The body of a metered operation is not said to be JSON, is not the JSON object it must be, names a member twice, or holds
     /// something that vendors read in different ways.
     Json,
+    /// The client signed the pieces of its body one by one (AWS's `STREAMING-AWS4-HMAC-SHA256-PAYLOAD`).
+    SignedChunks,
     /// A form (`multipart/form-data`) of a metered operation is not in the plain form, or names a field twice.
     Form,
 }
@@ -146,13 +148,6 @@ pub enum Deny {
     UnknownProvider {
         /// What stood in the path.
         slug: String,
-    },
-    /// The provider authenticates in a way that is not carried out yet.
-    UnsupportedAuthentication {
-        /// The provider.
-        provider: String,
-        /// The way: `sigv4`.
-        kind: &'static str,
     },
     /// The agent has no grant for the provider.
     ProviderNotGranted {

@@ -4,7 +4,12 @@
 //! (its SHA-256 is part of the associated data). Routing, dialling and injection use that stored copy, so neither a newer
 //! catalog nor a change in the database can send a credential elsewhere.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+/// The one service of AWS whose signatures may leave the body out.
+pub const S3: &str = "s3";
 
 /// How the connection to a host is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -102,6 +107,86 @@ pub enum Injection {
         /// The segment; begins with `/`.
         template: String,
     },
+    /// A signature of the whole request by AWS's rule, version 4. The secret access key is the field `key`; a field `session_token` is
+    /// sent along where there is one.
+    Sigv4 {
+        /// The access key's id.
+        access_key_id: String,
+        /// The service, in the signature.
+        service: String,
+        /// The region, in the signature.
+        region: String,
+        /// The services of hosts that are another's, by alias.
+        services: BTreeMap<String, String>,
+    },
+    /// A token that the credential is exchanged for, in `Authorization`.
+    Token(TokenSource),
+}
+
+/// Where and how a token is fetched (OAuth 2.0, RFC 6749).
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TokenSource {
+    /// By which grant.
+    pub grant: TokenGrant,
+    /// Where; the path is `base_path`.
+    pub endpoint: Destination,
+    /// What is asked for, where the vendor wants it said.
+    pub scope: Option<String>,
+    /// How the client proves who it is.
+    pub client_auth: ClientAuth,
+    /// Who an assertion is of, where the credential does not say it itself.
+    pub issuer: Option<String>,
+    /// Further members of the form, and those that the vendor wants otherwise than the grant says.
+    pub form: BTreeMap<String, String>,
+    /// The scheme under which the token is sent, usually `Bearer`.
+    pub scheme: String,
+}
+
+/// How a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenGrant {
+    /// `client_credentials`: the fields are `client_id` and `key` (the client's secret).
+    ClientCredentials,
+    /// `refresh_token`: the fields are `key` (the refresh token), `client_id` and `client_secret`.
+    RefreshToken,
+    /// A signed assertion (RFC 7523): `key` is a Google service account's JSON.
+    GcpServiceAccount,
+    /// A signed assertion in the way of GitHub: `key` is an app's private key in PEM.
+    GithubApp,
+}
+
+impl TokenGrant {
+    /// The name in a provider's file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "oauth2_client_credentials",
+            Self::RefreshToken => "oauth2_refresh",
+            Self::GcpServiceAccount => "gcp_service_account",
+            Self::GithubApp => "github_app",
+        }
+    }
+
+    /// The fields that it takes.
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::ClientCredentials => &["key", "client_id"],
+            Self::RefreshToken => &["key", "client_id", "client_secret"],
+            Self::GcpServiceAccount | Self::GithubApp => &["key"],
+        }
+    }
+}
+
+/// How a client proves who it is when it asks for a token (RFC 6749, 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// `Authorization: Basic`.
+    Basic,
+    /// In the form.
+    Body,
+    /// Not apart from what the form or the assertion holds.
+    None,
 }
 
 /// Hosts, injection and rules that a credential version is sealed for.
@@ -122,6 +207,24 @@ impl DestinationPolicy {
     /// The one byte form: compact JSON with the fields in the order of declaration. What is stored is exactly what was hashed.
     pub fn canonical(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Where the token that is injected comes from, if one is.
+    pub fn token(&self) -> Option<&TokenSource> {
+        self.injections.iter().find_map(|injection| match injection {
+            Injection::Token(source) => Some(source),
+            _ => None,
+        })
+    }
+
+    /// Whether the body is signed for this host, and therefore has to be whole before anything is sent.
+    pub fn signs_body(&self, alias: &str) -> bool {
+        self.injections.iter().any(|injection| match injection {
+            Injection::Sigv4 {
+                service, services, ..
+            } => services.get(alias).unwrap_or(service) != S3,
+            _ => false,
+        })
     }
 
     /// The host with this alias.

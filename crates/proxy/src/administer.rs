@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response};
 use http_body_util::{BodyExt as _, Limited};
 use keystore_core::Deny;
-use keystore_core::record::Ending;
+use keystore_core::destination::TokenGrant;
 use keystore_vault::Opened;
 use zeroize::Zeroizing;
 
@@ -19,11 +19,12 @@ use crate::Proxy;
 use crate::answer::{self, AnswerBody};
 use crate::cache::{self, ReadyCredential};
 use crate::forward::{self, ForwardError, OutgoingBody};
-use crate::inject::{self, BuildParts};
+use crate::inject::{self, BuildParts, Outgoing, Token};
 use crate::probe::ProbeTarget;
+use crate::refuse::{ProxyError, Refusal};
 use crate::reserve::Reservation;
 use crate::resolve::unusable;
-use crate::settle::End;
+use crate::upstream::Client;
 
 /// How much of an answer is read.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -64,6 +65,9 @@ pub enum Unanswered {
     /// No answer came; whether the request had an effect is not known.
     #[error("{0}")]
     Unreachable(String),
+    /// The vendor gives no token for the credential, so that nothing was asked.
+    #[error("the vendor gives no token for this credential")]
+    Refused,
 }
 
 impl Proxy {
@@ -123,21 +127,22 @@ impl Proxy {
             .await;
         let status = answer.as_ref().ok().map(|response| response.status().as_u16());
         reservation.answered(status.unwrap_or(0));
-        let ending = match status {
-            Some(_) => Ending::Complete,
-            None => Ending::UpstreamError,
+        let own = Own {
+            reservation,
+            is_answered: status.is_some(),
         };
-        Ok((Own { reservation, ending }, answer))
+        Ok((own, answer))
     }
 
     async fn send_own(
-        &self,
+        self: &Arc<Self>,
         reservation: &mut Reservation,
         target: &ProbeTarget,
         (credential, opened): (&ReadyCredential, &Opened),
         request: OwnRequest,
     ) -> Result<Response<AnswerBody>, Unanswered> {
         let provider = &*target.provider;
+        let token = self.own_token(target, (credential, opened)).await?;
         let client = self
             .upstreams
             .client(credential.key(), &credential.policy, &request.alias);
@@ -152,50 +157,82 @@ impl Proxy {
                 alias: &request.alias,
                 policy: &credential.policy,
                 body_bytes: body.length(),
+                body_sha256: credential
+                    .policy
+                    .signs_body(&request.alias)
+                    .then(|| body.sha256())
+                    .flatten(),
+                token: token.as_deref(),
+                now: self.clock.now(),
             },
             opened,
         )
         .map_err(|error| Unanswered::Unclear(error.to_string()))?;
+        let response = self.send_built(reservation, &client, built.request, body).await?;
+        answer::clean(response, provider, &built.needles)
+            .map_err(|error| Unanswered::Unclear(error.to_string()))
+    }
+
+    /// The token that the policy of a target injects, if it does. A refresh token is tried only as it is stored: the vendor may give another
+    /// in its place.
+    async fn own_token(
+        self: &Arc<Self>,
+        target: &ProbeTarget,
+        (credential, opened): (&ReadyCredential, &Opened),
+    ) -> Result<Option<Arc<Token>>, Unanswered> {
+        let Some(source) = credential.policy.token() else {
+            return Ok(None);
+        };
+        let token = match source.grant {
+            TokenGrant::RefreshToken => self.token(credential, &target.provider).await,
+            _ => self
+                .exchange_for_token(target, (credential, opened), source)
+                .await
+                .map(|fetched| Arc::new(fetched.token)),
+        };
+        token.map(Some).map_err(|refusal| match refusal {
+            Refusal::Failed(ProxyError::CredentialInvalid { .. }) => Unanswered::Refused,
+            Refusal::Failed(error) => Unanswered::Unreachable(error.to_string()),
+            Refusal::Deny(_) => Unanswered::Unclear("no token can be had for the credential now".to_owned()),
+        })
+    }
+
+    /// Sends a request that is built.
+    pub(crate) async fn send_built(
+        &self,
+        reservation: &mut Reservation,
+        client: &Client,
+        request: Outgoing,
+        body: OutgoingBody,
+    ) -> Result<Response<AnswerBody>, Unanswered> {
         let sent = async {
-            let lease = forward::lease(&client).await?;
+            let lease = forward::lease(client).await?;
             reservation.sending();
-            forward::forward(
-                reservation,
-                (&client, lease),
-                built.request,
-                body,
-                &self.config,
-                &|| true,
-            )
+            forward::forward(reservation, (client, lease), request, body, &self.config, &|| {
+                true
+            })
             .await
         };
-        let response = sent.await.map_err(|error| match error {
+        sent.await.map_err(|error| match error {
             ForwardError::NotSent { reason, .. } | ForwardError::Broken { reason } => {
                 Unanswered::Unreachable(reason)
             }
             ForwardError::Timeout => Unanswered::Unreachable("no answer in time".to_owned()),
             // The body is there, and nobody's permission is needed.
             ForwardError::RequestBody(_) | ForwardError::Stale => Unanswered::Unclear(error.to_string()),
-        })?;
-        answer::clean(response, provider, &built.needles)
-            .map_err(|error| Unanswered::Unclear(error.to_string()))
+        })
     }
 }
 
 /// A request that was made, until its answer was read.
 pub(crate) struct Own {
     reservation: Reservation,
-    ending: Ending,
+    is_answered: bool,
 }
 
 impl Own {
     pub(crate) fn end(self) {
-        self.reservation.settle(&End {
-            ending: self.ending,
-            metered: None,
-            response_bytes: 0,
-            refusal: None,
-        });
+        self.reservation.end_own(self.is_answered);
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 use keystore_core::Deny;
+use keystore_core::deny::Malformed;
 use keystore_core::ids::RequestId;
 use keystore_core::pool::{FIRST_PAUSE, Outcome};
 use keystore_core::record::Ending;
@@ -19,7 +20,7 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::health::Pass;
-use crate::inject::{self, BuildParts, Built, Needles, Outgoing};
+use crate::inject::{self, BuildParts, Built, InjectError, Needles, Outgoing};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
@@ -140,7 +141,7 @@ impl Proxy {
         loop {
             let again = body.copy().map(|body| (body, exchange.headers.clone()));
             let dialled = self.dial(&mut exchange, &mut reservation, body).await;
-            let (outcome, stop) = match dialled {
+            let (mut outcome, stop) = match dialled {
                 Err(stop) => (stop.shows(), stop),
                 Ok(mut dialled) => {
                     match failover::served(&mut dialled.response, exchange.permit.provider()).await {
@@ -153,6 +154,10 @@ impl Proxy {
                     }
                 }
             };
+            // Its token was refused, which the next one may not be.
+            if outcome == Some(Outcome::KeyRefused) && self.has_old_token(&exchange.credential) {
+                outcome = Some(Outcome::Failed { pause: None });
+            }
             // What changed meanwhile says nothing of the member: it may be chosen again.
             match stop {
                 Stop::Failed(ForwardError::Stale) => stale += 1,
@@ -194,7 +199,7 @@ impl Proxy {
         body: OutgoingBody,
     ) -> Result<Dialled, Stop> {
         let mut leash = Leash::new(self, &exchange.permit, &exchange.credential);
-        let built = match self.build(exchange, body.length()).await {
+        let (built, body) = match self.build(exchange, body).await {
             Ok(built) => built,
             Err(refusal) => return Err(Stop::Refused(Ending::NotSent, refusal)),
         };
@@ -263,8 +268,12 @@ impl Proxy {
         Ok(answered)
     }
 
-    /// The upstream's request, credential and all.
-    async fn build(&self, exchange: &mut Exchange, body_bytes: Option<u64>) -> Result<Built, Refusal> {
+    /// The upstream's request, credential and all, and its body: read to its end where it is signed.
+    async fn build(
+        self: &Arc<Self>,
+        exchange: &mut Exchange,
+        mut body: OutgoingBody,
+    ) -> Result<(Built, OutgoingBody), Refusal> {
         failpoint!(self.store.failpoints(), "exchange.reserved", ProxyError::Internal);
         let Exchange {
             method,
@@ -273,23 +282,38 @@ impl Proxy {
             credential,
             ..
         } = exchange;
+        let alias = permit.target.alias();
+        let signs_body = credential.policy.signs_body(alias);
+        if signs_body {
+            body = Box::pin(body.whole()).await?;
+        }
         let opened = self.open(credential).await?;
+        let token = match credential.policy.token() {
+            Some(_) => Some(Box::pin(self.token(credential, permit.provider())).await?),
+            None => None,
+        };
         let parts = BuildParts {
             method,
             path: permit.target.upstream_path(),
             query: permit.target.query(),
             headers: std::mem::take(headers),
             provider: permit.provider(),
-            alias: permit.target.alias(),
+            alias,
             policy: &credential.policy,
-            body_bytes,
+            body_bytes: body.length(),
+            body_sha256: signs_body.then(|| body.sha256()).flatten(),
+            token: token.as_deref(),
+            now: self.clock.now(),
         };
-        let built = inject::build(parts, &opened).map_err(|error| {
-            tracing::error!(provider = %permit.provider().slug, %error, "an upstream request cannot be built");
-            ProxyError::Internal
+        let built = inject::build(parts, &opened).map_err(|error| match error {
+            InjectError::SignedChunks => Refusal::from(Deny::Malformed(Malformed::SignedChunks)),
+            error => {
+                tracing::error!(provider = %permit.provider().slug, %error, "an upstream request cannot be built");
+                ProxyError::Internal.into()
+            }
         })?;
         failpoint!(self.store.failpoints(), "exchange.opened", ProxyError::Internal);
-        Ok(built)
+        Ok((built, body))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Step 4: finds the one token in the head and the agent behind it.
 //!
-//! The token is looked for in every header, in both parts of Basic credentials, and, for vendors that authenticate so, in the
+//! The token is looked for in every header, in both parts of Basic credentials, as the key's id in a signature of AWS, and, for vendors that authenticate so, in the
 //! query and the path. No value, two different values, or a value in a place that the provider does not use: the same refusal as
 //! for an unknown token. Nothing here tells one kind of failure from another, and no token is kept or logged.
 
@@ -27,6 +27,7 @@ enum Place<'a> {
     Header(&'a str),
     BasicUsername,
     BasicPassword,
+    AwsAccessKeyId,
     Query(&'a str),
     Path,
 }
@@ -171,9 +172,21 @@ fn authorization(value: &[u8], note: &mut impl FnMut(&[u8], &Place<'_>)) {
         if pair.get(colon + 1..).is_some_and(token::is_token) {
             note(&pair[colon + 1..], &Place::BasicPassword);
         }
+    } else if scheme == b"AWS4-HMAC-SHA256" {
+        if let Some(id) = access_key_id(rest).filter(|id| token::is_token(id)) {
+            note(id, &Place::AwsAccessKeyId);
+        }
     } else if token::is_token(rest) {
         note(rest, &whole);
     }
+}
+
+/// The access key's id in what an SDK of AWS writes: `Credential=<id>/<day>/<region>/<service>/aws4_request, …`.
+fn access_key_id(parameters: &[u8]) -> Option<&[u8]> {
+    let named = parameters
+        .split(|byte| *byte == b',')
+        .find_map(|parameter| parameter.trim_ascii().strip_prefix(b"Credential="))?;
+    named.split(|byte| *byte == b'/').next()
 }
 
 /// Whether this provider's clients put their key into `place`. A bearer token is taken for every provider.
@@ -184,6 +197,7 @@ fn uses(provider: &Provider, place: &Place<'_>) -> bool {
             (Slot::Query(name), Place::Query(other)) => name == other,
             (Slot::BasicUsername, Place::BasicUsername)
             | (Slot::BasicPassword, Place::BasicPassword)
+            | (Slot::AwsAccessKeyId, Place::AwsAccessKeyId)
             | (Slot::Path(_), Place::Path) => true,
             _ => false,
         })
@@ -206,7 +220,7 @@ fn without_token(
                     .and_then(|current| query_token(current, name, note))
                     .or(query);
             }
-            Slot::Header(_) | Slot::BasicUsername | Slot::BasicPassword => {}
+            Slot::Header(_) | Slot::BasicUsername | Slot::BasicPassword | Slot::AwsAccessKeyId => {}
         }
     }
     if path.is_none() && query.is_none() {

@@ -148,14 +148,8 @@ impl Proxy {
     /// Of providers that an organization defined, only those that are granted to the agent exist for it.
     fn no_grant(&self, slug: &str) -> Deny {
         match keystore_catalog::provider(slug).filter(|provider| self.exists(provider)) {
-            Some(provider) => match provider.not_yet() {
-                Some(kind) => Deny::UnsupportedAuthentication {
-                    provider: provider.slug.to_string(),
-                    kind,
-                },
-                None => Deny::ProviderNotGranted {
-                    provider: provider.slug.to_string(),
-                },
+            Some(provider) => Deny::ProviderNotGranted {
+                provider: provider.slug.to_string(),
             },
             None => Deny::UnknownProvider {
                 slug: slug.to_owned(),

@@ -14,6 +14,7 @@ pub(crate) mod scan;
 mod splice;
 mod tools;
 mod value;
+mod whole;
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use keystore_core::price::{BoundInput, Terms};
 
 use scan::NotJson;
 pub use splice::splice;
+pub(crate) use whole::read_whole;
 
 /// Tokens that vendors put around the text of a body: chat templates, preambles of tool use (Anthropic documents up to 346).
 pub const TOKENS_AROUND_A_BODY: u64 = 1_024;

@@ -11,18 +11,22 @@ mod header;
 mod needles;
 mod path;
 mod query;
+mod sigv4;
 mod strip;
+pub(crate) mod token;
 
 use http::header::{CONTENT_LENGTH, InvalidHeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use keystore_catalog::Provider;
+use keystore_core::Micros;
 use keystore_core::destination::{DestinationPolicy, Injection};
 use keystore_vault::Opened;
 use zeroize::Zeroizing;
 
 pub(crate) use needles::Needles;
 pub(crate) use strip::connection_named;
+pub(crate) use token::Token;
 
 /// What a request is built from.
 pub(crate) struct BuildParts<'a> {
@@ -42,6 +46,12 @@ pub(crate) struct BuildParts<'a> {
     pub(crate) policy: &'a DestinationPolicy,
     /// The length of the body that will be sent; `None` where it is not known (then it is sent in chunks).
     pub(crate) body_bytes: Option<u64>,
+    /// The SHA-256 of the body in hexadecimal digits, where the policy signs it.
+    pub(crate) body_sha256: Option<String>,
+    /// The token that the credential was exchanged for, where the policy injects one.
+    pub(crate) token: Option<&'a Token>,
+    /// When it will be sent, for a signature.
+    pub(crate) now: Micros,
 }
 
 /// A request that is ready to be sent, and what must not come back. Not printable.
@@ -89,6 +99,12 @@ pub(crate) enum InjectError {
     /// The path and query are no valid request target.
     #[error("the request's target is not valid")]
     Target,
+    /// The policy injects a token, and there is none.
+    #[error("there is no token to inject")]
+    NoToken,
+    /// The client signed the pieces of its body, which nobody else can.
+    #[error("the body is signed in pieces by the client")]
+    SignedChunks,
 }
 
 /// Builds the request: strips, adds defaults, injects.
@@ -148,6 +164,11 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
             }
             Injection::Query { name, template } => query::inject(&mut query, name, template, &mut fields)?,
             Injection::Path { template } => path::inject(&mut path, template, &mut fields)?,
+            Injection::Token(source) => {
+                token::inject(&mut headers, source, parts.token, &mut fields.needles)?;
+            }
+            // It signs what the others have written.
+            Injection::Sigv4 { .. } => {}
         }
     }
     // Where the key itself is the end of the path, such as a webhook's, nothing follows it.
@@ -155,6 +176,31 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
         matches!(parts.policy.injections.last(), Some(Injection::Path { .. })) && parts.path == "/";
     if !ends_with_key {
         path.push_str(parts.path);
+    }
+    for injection in &parts.policy.injections {
+        let Injection::Sigv4 {
+            access_key_id,
+            service,
+            region,
+            services,
+        } = injection
+        else {
+            continue;
+        };
+        let target = sigv4::Target {
+            method: parts.method,
+            host: &host.authority(),
+            path: &path,
+            query: query.as_deref(),
+            body_sha256: parts.body_sha256.as_deref(),
+            now: parts.now,
+        };
+        let names = sigv4::Names {
+            access_key_id,
+            service: services.get(parts.alias).unwrap_or(service),
+            region,
+        };
+        sigv4::inject(&mut headers, &target, &names, &mut fields)?;
     }
     if let Some(query) = query {
         path.push('?');

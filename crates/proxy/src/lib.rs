@@ -43,6 +43,7 @@ mod settle;
 mod simulation;
 pub mod sse;
 mod sync;
+mod tokens;
 mod upstream;
 mod watch;
 
@@ -83,6 +84,7 @@ pub use crate::propagation::Propagation;
 use crate::refuse::{ProxyError, Refusal, RefusalContext};
 pub use crate::response::Body;
 use crate::route::{Route, Target};
+use crate::tokens::Tokens;
 use crate::upstream::Upstreams;
 pub use crate::upstream::tls::TrustError;
 
@@ -103,6 +105,7 @@ pub struct Proxy {
     pools: Arc<Pools>,
     counters: Arc<Counters>,
     upstreams: Arc<Upstreams>,
+    tokens: Tokens,
     notices: Notices,
     /// Tells bodies apart, by a secret of this process.
     digests: RandomState,
@@ -184,6 +187,7 @@ impl Proxy {
             pools,
             counters,
             upstreams,
+            tokens: Tokens::default(),
             metrics: Metrics::default(),
             afterlife,
             config,

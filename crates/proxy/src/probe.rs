@@ -10,6 +10,7 @@ use http_body_util::{BodyExt as _, Limited};
 use keystore_catalog::{Provider, ProviderRef, Verify};
 use keystore_core::Deny;
 use keystore_core::ids::{OrgId, ProjectId};
+use keystore_store::credentials::{Credential, CredentialVersion};
 use keystore_store::policies::LoadedCredential;
 
 use crate::Proxy;
@@ -56,6 +57,38 @@ pub struct ProbeTarget {
     pub credential: LoadedCredential,
 }
 
+impl ProbeTarget {
+    /// A credential in a version, with the wrapped key that the version is under.
+    pub fn new(
+        row: &Credential,
+        provider: ProviderRef,
+        version: CredentialVersion,
+        kek_wrapped: Vec<u8>,
+    ) -> Self {
+        Self {
+            org: row.org,
+            project: row.project,
+            provider,
+            credential: LoadedCredential {
+                id: row.id,
+                version: version.version,
+                provider: row.provider.clone(),
+                name: row.name.clone(),
+                source: row.source,
+                status: row.status,
+                params: row.params.clone(),
+                expires_at: row.expires_at,
+                labels: row.labels.clone(),
+                sealed: version.sealed,
+                policy: version.policy,
+                kek: version.kek,
+                kek_generation: version.kek_generation,
+                kek_wrapped,
+            },
+        }
+    }
+}
+
 impl Proxy {
     /// Asks the vendor whether it takes a stored credential, by the request that the catalog names. Recorded as an attempt of
     /// the operation `credential.verify`, of no agent. Gives the vendor's status where it answered.
@@ -83,9 +116,19 @@ impl Proxy {
         let (own, answer) = self.own(target, (&credential, &opened), request).await?;
         let (outcome, status) = match answer {
             Ok(response) => {
-                let status = response.status().as_u16();
-                (meaning(provider, response).await, Some(status))
+                let status = response.status();
+                let outcome = match meaning(provider, response).await {
+                    // It was exchanged for a token, which the vendor may not let in just there.
+                    ProbeOutcome::Unclear { .. }
+                        if credential.policy.token().is_some() && status.is_client_error() =>
+                    {
+                        ProbeOutcome::Valid
+                    }
+                    outcome => outcome,
+                };
+                (outcome, Some(status.as_u16()))
             }
+            Err(Unanswered::Refused) => (ProbeOutcome::Invalid { status: 401 }, None),
             Err(Unanswered::Unclear(reason)) => (ProbeOutcome::Unclear { reason }, None),
             Err(Unanswered::Unreachable(reason)) => (ProbeOutcome::Unreachable { reason }, None),
         };

@@ -433,6 +433,21 @@ impl Reservation {
         Some(charge)
     }
 
+    /// Ends a request of the server's own, which costs nothing.
+    pub(crate) fn end_own(self, is_answered: bool) {
+        let is_sent = self.open.as_ref().is_some_and(|open| open.sent);
+        self.settle(&End {
+            ending: match (is_answered, is_sent) {
+                (true, _) => Ending::Complete,
+                (false, true) => Ending::UpstreamError,
+                (false, false) => Ending::NotSent,
+            },
+            metered: None,
+            response_bytes: 0,
+            refusal: None,
+        });
+    }
+
     #[cfg(any(test, feature = "failpoints"))]
     pub(crate) fn failpoints(&self) -> &keystore_store::failpoints::Failpoints {
         self.proxy.store.failpoints()

@@ -1,11 +1,10 @@
 //! Asking a vendor with a stored credential: whether it takes it, and for what the server itself needs.
 
-use keystore_catalog::ProviderRef;
 use keystore_core::Deny;
+use keystore_core::destination::{DestinationPolicy, TokenGrant};
 use keystore_proxy::{OwnAnswer, OwnRequest, ProbeOutcome, ProbeTarget, Unanswered};
 use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::keks;
-use keystore_store::policies::LoadedCredential;
 use keystore_wire::problem::Code;
 
 use crate::api::problem::{ApiError, ApiResult};
@@ -48,7 +47,7 @@ impl App {
         let kek = keks::get(&mut conn, row.org, version.kek)
             .await?
             .ok_or_else(gone)?;
-        Ok(target(row, provider, version, kek.wrapped))
+        Ok(ProbeTarget::new(row, provider, version, kek.wrapped))
     }
 
     /// What is known of a version that is not stored yet, after the vendor was asked. Where it gives no clear answer: untested.
@@ -66,8 +65,17 @@ impl App {
             let kek = keks::get(&mut conn, row.org, version.kek).await?;
             (provider, kek.ok_or_else(|| ApiError::not_found("credential"))?)
         };
+        // A vendor may replace a refresh token by trying it: what would be stored then is of no use.
+        let policy: DestinationPolicy =
+            serde_json::from_slice(&version.policy).map_err(ApiError::internal)?;
+        if policy
+            .token()
+            .is_some_and(|source| source.grant == TokenGrant::RefreshToken)
+        {
+            return Ok(CredentialStatus::Untested);
+        }
         let name = provider.name.to_string();
-        let target = target(row, provider, version.clone(), kek.wrapped);
+        let target = ProbeTarget::new(row, provider, version.clone(), kek.wrapped);
         let (outcome, _) = self.ask(&target).await?;
         match outcome {
             ProbeOutcome::Valid => Ok(CredentialStatus::Active),
@@ -85,35 +93,6 @@ impl App {
 
     async fn ask(&self, target: &ProbeTarget) -> ApiResult<(ProbeOutcome, Option<u16>)> {
         self.proxy.probe(target).await.map_err(|deny| unused(&deny))
-    }
-}
-
-fn target(
-    row: &Credential,
-    provider: ProviderRef,
-    version: CredentialVersion,
-    kek_wrapped: Vec<u8>,
-) -> ProbeTarget {
-    ProbeTarget {
-        org: row.org,
-        project: row.project,
-        provider,
-        credential: LoadedCredential {
-            id: row.id,
-            version: version.version,
-            provider: row.provider.clone(),
-            name: row.name.clone(),
-            source: row.source,
-            status: row.status,
-            params: row.params.clone(),
-            expires_at: row.expires_at,
-            labels: row.labels.clone(),
-            sealed: version.sealed,
-            policy: version.policy,
-            kek: version.kek,
-            kek_generation: version.kek_generation,
-            kek_wrapped,
-        },
     }
 }
 

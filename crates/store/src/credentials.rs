@@ -1,5 +1,5 @@
-//! Credentials: a provider's secret, sealed, in versions. A version is never changed except to be wrapped anew; the
-//! destination policy is stored with the version it was sealed for.
+//! Credentials: a provider's secret, sealed, in versions. A version is never changed except to be wrapped anew, or where the vendor
+//! itself gives a part of it anew (a refresh token); the destination policy is stored with the version it was sealed for.
 
 pub(crate) mod versions;
 
@@ -15,7 +15,8 @@ use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
 use crate::error::{StoreError, unique};
 
 pub use versions::{
-    CredentialVersion, current, delete_versions, policies, rewrap, rotate, under_kek, version,
+    CredentialVersion, Replacement, current, delete_versions, policies, replace_sealed, rewrap, rotate,
+    under_kek, version,
 };
 
 /// What is known about whether the vendor takes the credential.

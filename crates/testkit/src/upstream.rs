@@ -16,6 +16,7 @@ mod payments;
 mod service;
 mod socket;
 mod tls;
+mod tokens;
 mod vendors;
 
 use std::collections::{HashSet, VecDeque};
@@ -41,12 +42,14 @@ pub use credential::{Credential, Slot};
 pub use keys::MadeKey;
 pub use log::{Received, Sent};
 pub use payments::Charged;
+pub use tokens::{Exchanged, RsaKey, ShownBy, TokenRules};
 pub use vendors::{DEFAULT_OUTPUT_TOKENS, Dialect, TOOL_CALL_TOKENS};
 
 use keys::{Changed, Keys};
 use log::Log;
 use payments::Payments;
 use socket::{Lever, Socket};
+use tokens::Issuer;
 
 /// How a fake upstream is started.
 #[derive(Debug, Default)]
@@ -88,6 +91,7 @@ struct Shared {
     expected: Mutex<HashSet<Credential>>,
     keys: Mutex<Keys>,
     payments: Mutex<Payments>,
+    issuer: Mutex<Option<Issuer>>,
     answers: AtomicUsize,
     connections: AtomicU64,
     held: watch::Sender<bool>,
@@ -121,6 +125,21 @@ impl Shared {
 
     fn payments(&self) -> MutexGuard<'_, Payments> {
         self.payments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn issuer(&self) -> MutexGuard<'_, Option<Issuer>> {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gives_tokens_at(&self, path: &str) -> bool {
+        self.issuer().as_ref().is_some_and(|issuer| issuer.is_at(path))
+    }
+
+    /// The answer of the place where tokens are given, with its effect.
+    fn answer_with_token(&self, head: &http::request::Parts, body: &[u8]) -> Option<vendors::Reply> {
+        let (reply, given) = self.issuer().as_mut()?.answer(head, body)?;
+        self.expected().extend(given);
+        Some(reply)
     }
 
     /// The answer of an API for keys, with its effect.
@@ -200,6 +219,7 @@ impl FakeUpstream {
                 expected: Mutex::default(),
                 keys: Mutex::default(),
                 payments: Mutex::default(),
+                issuer: Mutex::default(),
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
                 held: watch::Sender::new(false),
@@ -300,6 +320,28 @@ impl FakeUpstream {
     pub fn keep_keys(&self, admin: &str) {
         let admin = self.shared.keys().open(admin);
         self.shared.expected().insert(admin);
+    }
+
+    /// From now on tokens are given by these rules, and no credential but them is expected.
+    pub fn give_tokens(&self, rules: TokenRules) {
+        *self.shared.issuer() = Some(Issuer::new(rules));
+        self.expect(Slot::Bearer, "no token was given yet");
+    }
+
+    /// Every token that was given, oldest first.
+    pub fn given_tokens(&self) -> Vec<String> {
+        self.shared
+            .issuer()
+            .as_ref()
+            .map_or_else(Vec::new, |issuer| issuer.given().to_vec())
+    }
+
+    /// Takes back every token that was given: it is not expected any more.
+    pub fn end_tokens(&self) {
+        let given = self.given_tokens();
+        self.shared
+            .expected()
+            .retain(|credential| !given.contains(&credential.value));
     }
 
     /// A key that somebody made by hand, and that is expected; gives the vendor's id of it.

@@ -70,6 +70,17 @@ pub(crate) fn find<'a>(plaintext: &'a [u8], name: &str) -> Option<&'a str> {
     std::str::from_utf8(value).ok()
 }
 
+/// Every field of a binary form. One that is not UTF-8 is left out.
+pub(crate) fn read(plaintext: &[u8]) -> BTreeMap<String, Zeroizing<String>> {
+    entries(plaintext)
+        .filter_map(|(name, value)| {
+            let name = std::str::from_utf8(name).ok()?.to_owned();
+            let value = std::str::from_utf8(value).ok()?.to_owned();
+            Some((name, Zeroizing::new(value)))
+        })
+        .collect()
+}
+
 /// Whether `plaintext` is exactly the form that [`Fields::to_plaintext`] writes.
 pub(crate) fn is_valid(plaintext: &[u8]) -> bool {
     let Some((count, mut rest)) = plaintext.split_first() else {

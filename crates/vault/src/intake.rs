@@ -10,6 +10,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use zeroize::Zeroizing;
 
 use crate::fields::{self, Fields, is_name};
+use crate::secret::Secret;
 
 /// Most fields of a credential.
 pub const MAX_FIELDS: usize = fields::MAX_FIELDS;
@@ -109,6 +110,30 @@ pub fn intake(given: Given, declared: &[DeclaredField<'_>]) -> Result<Fields, In
         checked.insert(name, value);
     }
     Ok(Fields::checked(checked))
+}
+
+/// The fields of a credential of which one has another value from now on: what a vendor gave in its place.
+///
+/// # Errors
+///
+/// See [`IntakeError`].
+pub(crate) fn replace(plaintext: &Secret, field: &str, value: &str) -> Result<Fields, IntakeError> {
+    let mut fields = fields::read(plaintext.expose());
+    let unknown = || IntakeError::Unknown {
+        expected: fields
+            .keys()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+    };
+    if !fields.contains_key(field) {
+        return Err(unknown());
+    }
+    fields.insert(field.to_owned(), clean(field, value)?);
+    if fields.values().map(|value| value.len()).sum::<usize>() > MAX_BYTES {
+        return Err(IntakeError::TooLarge);
+    }
+    Ok(Fields::checked(fields))
 }
 
 /// Which field a lone text is for: the main one, or the only one.

@@ -3,6 +3,8 @@
 //! What is wrapped and sealed is stored by the caller. Unwrapped KEKs are kept in memory for `kek_ttl` and no longer: without
 //! its root key a vault closes within that time. Moving sealed credentials to a newer KEK is not here yet.
 
+mod replaced;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -91,8 +91,6 @@ codes! {
     ProjectSuspended = "project_suspended", 403, "The project is suspended", false;
     /// The organization has stopped all calls to the provider.
     ProviderSuspended = "provider_suspended", 403, "The provider is suspended", false;
-    /// The provider authenticates in a way that this version cannot do yet.
-    UnsupportedAuthentication = "unsupported_authentication", 403, "The provider's way of authenticating is not supported yet", false;
     /// The operation or model has no price, and a budget applies.
     UnpricedOperation = "unpriced_operation", 403, "The operation has no price", false;
     /// A label forbids marketplace sources.
@@ -201,7 +199,6 @@ impl Code {
             Deny::UnknownProvider { .. } | Deny::UnknownHost { .. } => Self::UnknownProvider,
             Deny::ProviderNotGranted { .. } => Self::ProviderNotGranted,
             Deny::ScopeDenied { .. } => Self::ScopeDenied,
-            Deny::UnsupportedAuthentication { .. } => Self::UnsupportedAuthentication,
             Deny::OperationDenied { .. } => Self::OperationDenied,
             Deny::ModelNotAllowed { .. } => Self::ModelNotAllowed,
             Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. } => Self::CredentialMissing,

@@ -115,10 +115,6 @@ pub struct Provider {
     pub params: Vec<Param>,
     /// The fields of a credential's secret; the main one is `key`.
     pub fields: Vec<Field>,
-    /// The way of authenticating that this provider needs and that this version cannot do yet: no credential can be added.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "sigv4")]
-    pub unsupported_authentication: Option<String>,
     /// Whether a credential can be tested.
     pub testable: bool,
     /// The variables that the vendor's SDKs read.

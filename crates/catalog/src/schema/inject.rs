@@ -6,40 +6,93 @@ use super::provider::{RESERVED_HEADERS, check_placeholders};
 use super::section::{Read, Section, quoted};
 use super::template::{self, is_header_name, is_header_value};
 use super::token;
-use crate::provider::{ClientAuth, Field, InjectionTemplate, Slot, Str, UrlParam};
+use crate::provider::{Alternative, ClientAuth, Field, InjectionTemplate, Slot, Str, TokenGrant, UrlParam};
+
+/// What is written into requests.
+pub(crate) struct Injections {
+    /// Usually.
+    pub(crate) usual: Vec<InjectionTemplate>,
+    /// For certain credentials.
+    pub(crate) alternatives: Vec<Alternative>,
+}
 
 /// Reads what is injected: the key as a bearer token where nothing is said.
-pub(crate) fn read(
-    file: &mut Section,
-    fields: &[Field],
-    params: &[UrlParam],
-) -> Read<Vec<InjectionTemplate>> {
+pub(crate) fn read(file: &mut Section, fields: &[Field], params: &[UrlParam]) -> Read<Injections> {
     let names: Vec<&str> = fields.iter().map(|field| field.name.as_ref()).collect();
-    let mut injections = Vec::new();
-    let mut used = BTreeSet::new();
+    let mut usual = Vec::new();
+    let mut alternatives: Vec<(String, Vec<InjectionTemplate>)> = Vec::new();
     for mut section in file.sections("inject")? {
+        let when = section.text("when")?;
         let injection = read_injection(&mut section, params)?;
         for text in injection.templates() {
             check_placeholders(&section, "", text, &names, params)?;
-            used.extend(
-                template::placeholders(text)
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(str::to_owned),
-            );
         }
         for name in injection.fields() {
             token::check_field(&section, name, fields)?;
-            used.insert((*name).to_owned());
+        }
+        match when {
+            None => usual.push(injection),
+            Some(param) => {
+                check_when(&section, &param, &injection, params)?;
+                match alternatives.iter_mut().find(|(when, _)| *when == param) {
+                    Some((_, injections)) => injections.push(injection),
+                    None => alternatives.push((param, vec![injection])),
+                }
+            }
         }
         section.finish()?;
-        injections.push(injection);
     }
-    if injections.is_empty() {
-        injections.push(InjectionTemplate::Bearer {
+    if usual.is_empty() {
+        usual.push(InjectionTemplate::Bearer {
             template: "{key}".into(),
         });
-        used.insert("key".to_owned());
+    }
+    for injections in std::iter::once(&usual).chain(alternatives.iter().map(|(_, injections)| injections)) {
+        check_all_used(file, fields, injections)?;
+    }
+    Ok(Injections {
+        usual,
+        alternatives: alternatives
+            .into_iter()
+            .map(|(when, injections)| Alternative {
+                when: when.into(),
+                injections: injections.into(),
+            })
+            .collect(),
+    })
+}
+
+/// An alternative depends on a parameter, and writes `authorization` alone: no other place of it would be known to be one of a
+/// credential.
+fn check_when(
+    section: &Section,
+    param: &str,
+    injection: &InjectionTemplate,
+    params: &[UrlParam],
+) -> Read<()> {
+    if params.iter().all(|known| known.name != param) {
+        return Err(section.error(
+            "when",
+            format!("`{param}` is no parameter; declare it under `[params.{param}]`"),
+        ));
+    }
+    match injection {
+        InjectionTemplate::Bearer { .. } | InjectionTemplate::Sigv4 { .. } | InjectionTemplate::Token(_) => {
+            Ok(())
+        }
+        _ => Err(section.error("when", "stands only beside `bearer`, a signature or a token")),
+    }
+}
+
+/// What must be given is used.
+fn check_all_used(file: &Section, fields: &[Field], injections: &[InjectionTemplate]) -> Read<()> {
+    let mut used = BTreeSet::new();
+    for injection in injections {
+        let placeholders = injection
+            .templates()
+            .into_iter()
+            .flat_map(|text| template::placeholders(text).unwrap_or_default());
+        used.extend(placeholders.chain(injection.fields().iter().copied()));
     }
     match fields
         .iter()
@@ -52,7 +105,7 @@ pub(crate) fn read(
                 field.name, field.name
             ),
         )),
-        None => Ok(injections),
+        None => Ok(()),
     }
 }
 
@@ -134,8 +187,14 @@ impl InjectionTemplate {
             | Self::Query { template, .. }
             | Self::Path { template } => vec![template],
             Self::Basic { username, password } => vec![username, password],
-            Self::Sigv4 { service, region } => vec![service, region],
+            Self::Sigv4 {
+                access_key_id,
+                service,
+                region,
+                ..
+            } => vec![access_key_id, service, region],
             Self::Token(token) => std::iter::once(&token.token_url)
+                .chain(&token.issuer)
                 .chain(token.form.iter().map(|member| &member.value))
                 .map(AsRef::as_ref)
                 .collect(),
@@ -145,8 +204,13 @@ impl InjectionTemplate {
     /// The fields that it takes without naming them in a template.
     fn fields(&self) -> &'static [&'static str] {
         match self {
-            Self::Sigv4 { .. } => &["key", "access_key_id"],
-            Self::Token(token) if token.client_auth == ClientAuth::None => &[],
+            Self::Sigv4 { .. } => &["key"],
+            // The form says it all.
+            Self::Token(token)
+                if token.grant == TokenGrant::ClientCredentials && token.client_auth == ClientAuth::None =>
+            {
+                &[]
+            }
             Self::Token(token) => token.grant.fields(),
             _ => &[],
         }
@@ -154,7 +218,7 @@ impl InjectionTemplate {
 }
 
 /// Where nothing is said, an SDK puts the key where it is injected.
-pub(crate) fn read_slots(file: &mut Section, injections: &[InjectionTemplate]) -> Read<Vec<Slot>> {
+pub(crate) fn read_slots(file: &mut Section, injections: &Injections) -> Read<Vec<Slot>> {
     let said = file.has("token_slots");
     let mut slots = Vec::new();
     for mut section in file.sections("token_slots")? {
@@ -162,7 +226,11 @@ pub(crate) fn read_slots(file: &mut Section, injections: &[InjectionTemplate]) -
         section.finish()?;
     }
     if !said {
-        slots.extend(injections.iter().filter_map(slot_of));
+        let alternatives = injections
+            .alternatives
+            .iter()
+            .flat_map(|other| other.injections.iter());
+        slots.extend(injections.usual.iter().chain(alternatives).filter_map(slot_of));
     }
     Ok(slots)
 }
@@ -185,13 +253,19 @@ fn read_slot(section: &mut Section) -> Read<Slot> {
     if let Some(name) = section.text("query")? {
         return Ok(Slot::Query(name.into()));
     }
+    if section.choice("aws", &[("access_key_id", ())])?.is_some() {
+        return Ok(Slot::AwsAccessKeyId);
+    }
     match section.text("path")? {
         Some(prefix) if !prefix.contains('/') => Ok(Slot::Path(prefix.into())),
         Some(_) => Err(section.error(
             "path",
             "write what stands before the token in its segment, without `/`",
         )),
-        None => Err(section.error("", "write exactly one of `header`, `basic`, `query`, `path`")),
+        None => Err(section.error(
+            "",
+            "write exactly one of `header`, `basic`, `query`, `aws`, `path`",
+        )),
     }
 }
 
@@ -204,6 +278,7 @@ fn slot_of(injection: &InjectionTemplate) -> Option<Slot> {
         InjectionTemplate::Query { name, template } if template == "{key}" => Some(Slot::Query(name.clone())),
         InjectionTemplate::Basic { username, .. } if holds_key(username) => Some(Slot::BasicUsername),
         InjectionTemplate::Basic { password, .. } if holds_key(password) => Some(Slot::BasicPassword),
+        InjectionTemplate::Sigv4 { .. } => Some(Slot::AwsAccessKeyId),
         InjectionTemplate::Path { template } => {
             let prefix = template.strip_prefix('/')?.strip_suffix("{key}")?;
             Some(Slot::Path(prefix.to_owned().into()))

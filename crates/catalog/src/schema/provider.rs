@@ -139,7 +139,8 @@ pub(crate) fn read(slug: &str, mut file: Section, prices: PriceTable) -> Read<Pr
         dev_only,
         url_params: url_params.into(),
         fields: fields.into(),
-        injections: injections.into(),
+        injections: injections.usual.into(),
+        alternatives: injections.alternatives.into(),
         token_slots: token_slots.into(),
         default_headers: default_headers.into(),
         account_headers: account_headers.into_iter().map(Str::from).collect(),
@@ -360,15 +361,23 @@ fn read_https(file: &mut Section, key: &'static str) -> Read<Option<Str>> {
 
 /// A parameter that nothing uses is a slip of the pen.
 fn check_params_used(file: &Section, provider: &Provider) -> Read<()> {
+    let alternatives = || {
+        provider
+            .alternatives
+            .iter()
+            .flat_map(|other| other.injections.iter())
+    };
     let texts = provider
         .base_url
         .iter()
         .chain(provider.hosts.iter().map(|host| &host.url))
         .chain(provider.verify.iter().map(|verify| &verify.path))
         .map(AsRef::as_ref)
-        .chain(provider.injections.iter().flat_map(InjectionTemplate::templates));
+        .chain(provider.injections.iter().flat_map(InjectionTemplate::templates))
+        .chain(alternatives().flat_map(InjectionTemplate::templates));
     let used: BTreeSet<&str> = texts
         .flat_map(|text| template::placeholders(text).unwrap_or_default())
+        .chain(provider.alternatives.iter().map(|other| other.when.as_ref()))
         .collect();
     match provider
         .url_params

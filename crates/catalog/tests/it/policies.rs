@@ -26,21 +26,33 @@ fn templates(injection: &Injection) -> Vec<&str> {
         | Injection::Query { template, .. }
         | Injection::Path { template } => vec![template],
         Injection::Basic { username, password } => vec![username, password],
+        Injection::Sigv4 {
+            access_key_id,
+            service,
+            region,
+            ..
+        } => vec![access_key_id, service, region],
+        Injection::Token(token) => token.form.values().map(String::as_str).collect(),
     }
+}
+
+/// A signature or a token takes its fields without a template.
+fn is_computed(injection: &Injection) -> bool {
+    matches!(injection, Injection::Sigv4 { .. } | Injection::Token(_))
 }
 
 /// A value that has the form of a parameter.
 fn sample(pattern: &str) -> &'static str {
     let pattern = regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
-    let fits = ["demo", "eu1", "datadoghq.com"]
+    let fits = ["demo", "eu1", "datadoghq.com", "42", "AKIAIOSFODNN7EXAMPLE"]
         .into_iter()
         .find(|value| pattern.is_match(value));
     fits.unwrap_or_else(|| panic!("no sample matches {pattern}"))
 }
 
-/// The providers of which a credential can be taken.
+/// Every provider.
 fn usable() -> impl Iterator<Item = &'static Provider> {
-    providers().iter().filter(|provider| provider.not_yet().is_none())
+    providers().iter()
 }
 
 fn drawn_up(provider: &Provider) -> DestinationPolicy {
@@ -75,11 +87,10 @@ fn every_provider_has_a_policy() {
             assert!(!host.host.contains(['{', '/', ':']), "{}", host.host);
         }
         assert!(
-            policy
-                .injections
-                .iter()
-                .flat_map(templates)
-                .any(|template| template.contains("{key}")),
+            policy.injections.iter().any(|injection| is_computed(injection)
+                || templates(injection)
+                    .iter()
+                    .any(|template| template.contains("{key}"))),
             "{} injects its key",
             provider.slug
         );
@@ -284,25 +295,88 @@ label = "Access key ID"
 secret = false
 "#;
 
-/// A way of authenticating that is only described takes no credential, and says so.
+fn drawn(text: &str, given: &[(&str, &str)], base_url: Option<&str>) -> DestinationPolicy {
+    let provider = parse_provider("x", "x.toml", text, PriceTable::default()).unwrap();
+    provider
+        .destination_policy(&params(given), base_url, &|_| true)
+        .unwrap()
+}
+
+/// What a signature and a token need is written into the policy, so that it is sealed with the credential.
 #[test]
-fn what_cannot_be_injected_yet_is_refused_with_its_name() {
-    let signed = parse_provider("x", "x.toml", SIGNED, PriceTable::default()).unwrap();
-    assert_eq!(signed.not_yet(), Some("sigv4"));
-    let error = signed
-        .destination_policy(&BTreeMap::new(), None, &|_| false)
-        .unwrap_err();
-    assert!(matches!(error, PolicyError::NotYet { kind: "sigv4", .. }));
+fn a_signature_and_a_token_are_drawn_up_with_their_parameters() {
+    let policy = drawn(SIGNED, &[("region", "eu")], None);
+    let [
+        Injection::Sigv4 {
+            access_key_id,
+            service,
+            region,
+            services,
+        },
+    ] = policy.injections.as_slice()
+    else {
+        panic!("{policy:?}");
+    };
     assert_eq!(
-        error.to_string(),
-        "provider x authenticates by `sigv4`, which this version cannot do yet"
+        (access_key_id.as_str(), service.as_str(), region.as_str()),
+        ("{access_key_id}", "x", "eu")
     );
-    let token = SIGNED.replace(
+    assert!(services.is_empty() && policy.token().is_none());
+    assert!(policy.signs_body("") && policy.signs_body("bucket"));
+
+    let text = SIGNED.replace(
         "sigv4 = { service = \"x\", region = \"{region}\" }",
-        "oauth2_client_credentials = { token_url = \"https://{region}.x.example/t\", client_auth = \"none\", form = { id = \"{access_key_id}\", apikey = \"{key}\" } }",
+        "oauth2_client_credentials = { token_url = \"https://{region}.login.example/t\", client_auth = \"none\", form = { id = \"{access_key_id}\", apikey = \"{key}\" } }",
     );
-    let token = parse_provider("x", "x.toml", &token, PriceTable::default()).unwrap();
-    assert_eq!(token.not_yet(), Some("oauth2_client_credentials"));
+    let policy = drawn(&text, &[("region", "eu")], None);
+    let token = policy.token().unwrap();
+    assert_eq!(
+        (token.endpoint.host.as_str(), token.endpoint.base_path.as_str()),
+        ("eu.login.example", "/t")
+    );
+    assert_eq!(token.form["apikey"], "{key}");
+    assert!(!policy.signs_body(""));
+    // A path alone is one of the base host, the user's own too.
+    let text = text.replace("https://{region}.login.example/t", "/t");
+    assert_eq!(
+        drawn(&text, &[("region", "eu")], None)
+            .token()
+            .unwrap()
+            .endpoint
+            .host,
+        "eu.x.example"
+    );
+    let own = drawn(&text, &[("region", "eu")], Some("https://mine.example/api"));
+    let endpoint = &own.token().unwrap().endpoint;
+    assert_eq!(
+        (endpoint.host.as_str(), endpoint.base_path.as_str()),
+        ("mine.example", "/api/t")
+    );
+}
+
+/// A credential with the parameter of an alternative is injected in its way, every other one in the usual.
+#[test]
+fn an_alternative_counts_for_credentials_with_its_parameter() {
+    let github = provider("github");
+    let usual = github.destination_policy(&params(&[]), None, &nobody).unwrap();
+    assert!(matches!(usual.injections.as_slice(), [Injection::Bearer { .. }]));
+    let app = params(&[("installation_id", "42"), ("app_id", "7")]);
+    let app = github.destination_policy(&app, None, &nobody).unwrap();
+    let token = app.token().unwrap();
+    assert_eq!(token.endpoint.base_path, "/app/installations/42/access_tokens");
+    assert_eq!(token.issuer.as_deref(), Some("7"));
+    let half = github.destination_policy(&params(&[("installation_id", "42")]), None, &nobody);
+    assert!(matches!(half, Err(PolicyError::MissingParam { name, .. }) if name == "app_id"));
+    let text =
+        "name = \"X\"\ncategory = \"llm\"\nbase_url = \"https://x.example\"\n[[inject]]\nwhen = \"id\"\n";
+    let wrong = |inject: &str| {
+        let text = format!("{text}{inject}\n[params.id]\ndescription = \"an id\"\n");
+        parse_provider("x", "x.toml", &text, PriceTable::default())
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(wrong("header = \"x-key\"").contains("stands only beside"));
+    assert!(wrong("github_app = { token_url = \"/t\" }").contains("write the app's id"));
 }
 
 /// A further host that needs a parameter is there for those who give it.

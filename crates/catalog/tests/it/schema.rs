@@ -79,7 +79,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("\"/v1/chat\"", "\"/v1/chat\"\nask_usage = true", "x.toml: operations[0].ask_usage: has an effect with the usage shapes of OpenAI's chat only; remove it"),
     ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "sigv4 = { service = \"s\" }", "x.toml: inject[0].sigv4.region: is missing; write `region = \"…\"`"),
     ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "sigv4 = { service = \"s\", region = \"{reigon}\" }", "x.toml: inject[0].sigv4.region: `{reigon}` is not known here; did you mean `{region}`?"),
-    ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "sigv4 = { service = \"s\", region = \"{region}\" }", "x.toml: inject[0]: needs the field `access_key_id`; declare it under `[fields.access_key_id]`"),
+    ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "sigv4 = { service = \"s\", region = \"{region}\" }", "x.toml: inject[0]: `{access_key_id}` is not known here"),
     ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "oauth2_refresh = { token_url = \"https://x.example\" }", "x.toml: inject[0].oauth2_refresh.client_auth: is missing; write \"basic\", \"body\" or \"none\""),
     ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "oauth2_refresh = { token_url = \"http://x.example\" }", "x.toml: inject[0].oauth2_refresh.token_url: must begin with https://"),
     ("header = \"x-key\"\nvalue = \"{app}:{key}\"", "gcp_service_account = { token_url = \"https://x.example\", client_auth = \"body\" }", "x.toml: inject[0].gcp_service_account.client_auth: has no effect here; remove it"),
@@ -98,7 +98,7 @@ const WRONG: &[(&str, &str, &str)] = &[
     ("[hosts]", "[[bad_key]]\nstatus = 401\npointer = \"/a\"\n[hosts]", "x.toml: bad_key[0].values: `pointer` and `values` go together; write both or neither"),
     ("[hosts]", "[[bad_key]]\nstatus = 42\n[hosts]", "x.toml: bad_key[0].status: write an HTTP status, 100 to 599"),
     ("[params.region]", "account_headers = [\"X-Org\"]\n[params.region]", "x.toml: account_headers: `X-Org` is not a header name in lower case"),
-    ("[params.region]", "token_slots = [{ heder = \"x\" }]\n[params.region]", "x.toml: token_slots[0]: write exactly one of `header`, `basic`, `query`, `path`"),
+    ("[params.region]", "token_slots = [{ heder = \"x\" }]\n[params.region]", "x.toml: token_slots[0]: write exactly one of `header`, `basic`, `query`, `aws`, `path`"),
 ];
 
 #[test]

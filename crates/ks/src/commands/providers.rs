@@ -175,12 +175,6 @@ fn described(provider: &Provider, stored: &[Credential], proxy_url: &str) -> Str
     rows.extend(settings(provider, proxy_url));
     rows.extend(operations(provider));
     rows.push(("Priced models", provider.priced_models.to_string()));
-    if let Some(kind) = &provider.unsupported_authentication {
-        rows.push((
-            "Not yet",
-            format!("it authenticates by `{kind}`, so no key can be stored"),
-        ));
-    }
     if !provider.unverified.is_empty() {
         rows.push(("Not confirmed", provider.unverified.join(", ")));
     }

@@ -10,6 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use keystore_core::Deny;
 use keystore_core::deny::Malformed;
+use keystore_vault::sigv4::payload_hash;
+
+use crate::body;
 
 /// What is sent with a request.
 pub(crate) enum OutgoingBody {
@@ -35,6 +38,27 @@ impl OutgoingBody {
             Self::Empty => Some(0),
             Self::Full(bytes) => Some(bytes.len() as u64),
             Self::Stream { length, .. } => *length,
+        }
+    }
+
+    /// The SHA-256 of a body that is there as a whole, in hexadecimal digits.
+    pub(crate) fn sha256(&self) -> Option<String> {
+        match self {
+            Self::Empty => Some(payload_hash(b"")),
+            Self::Full(bytes) => Some(payload_hash(bytes)),
+            Self::Stream { .. } => None,
+        }
+    }
+
+    /// The same, read to its end where it was to be passed on as it arrives.
+    ///
+    /// # Errors
+    ///
+    /// It breaks off, is too long, or takes too long.
+    pub(crate) async fn whole(self) -> Result<Self, Deny> {
+        match self {
+            Self::Stream { body, limit, .. } => body::read_whole(body, limit).await.map(Self::Full),
+            whole => Ok(whole),
         }
     }
 

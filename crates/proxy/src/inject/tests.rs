@@ -1,4 +1,5 @@
 mod catalog;
+mod signed;
 
 use std::collections::HashMap;
 
@@ -86,6 +87,9 @@ impl Ask {
             alias: self.alias,
             policy: &self.policy,
             body_bytes: self.body_bytes,
+            body_sha256: Some("44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a".to_owned()),
+            token: None,
+            now: Micros::from_seconds(1_440_938_160),
         };
         assemble(parts, &|name| fields.get(name).copied())
     }
@@ -529,8 +533,8 @@ fn the_needles_are_what_was_injected() {
     );
     assert_eq!(
         Needles::of(&[KEY, KEY]).count(),
-        1,
-        "forms that are the same are one"
+        6,
+        "itself, two of digits, three of letters: forms that are the same are one"
     );
 }
 
@@ -547,7 +551,7 @@ proptest! {
         let policy = policy(vec![Injection::Header { name: "x-api-key".into(), template: "{key}".into() }]);
         let parts = BuildParts {
             method: &Method::POST, path: "/x", query: None, headers, provider: keystore_catalog::provider("anthropic").unwrap(),
-            alias: "", policy: &policy, body_bytes: None,
+            alias: "", policy: &policy, body_bytes: None, body_sha256: None, token: None, now: Micros(0),
         };
         let built = assemble(parts, &|_| Some(KEY)).ok().unwrap();
         let keys: Vec<_> = built.request.headers.get_all("x-api-key").iter().collect();

@@ -101,6 +101,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         Malformed::Framing,
         Malformed::Upgrade,
         Malformed::Body,
+        Malformed::SignedChunks,
         Malformed::Json,
         Malformed::Form,
     ];
@@ -138,14 +139,6 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             Deny::ProviderNotGranted { provider: provider() },
             403,
             "provider_not_granted",
-        ),
-        (
-            Deny::UnsupportedAuthentication {
-                provider: provider(),
-                kind: "sigv4",
-            },
-            403,
-            "unsupported_authentication",
         ),
         (
             Deny::ScopeDenied {

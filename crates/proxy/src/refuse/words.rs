@@ -177,10 +177,6 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The credential for {provider} has no host named `{alias}`."),
             format!("`ks provider show {provider}` lists its hosts."),
         ),
-        Deny::UnsupportedAuthentication { provider, kind } => words(
-            format!("{provider} authenticates by `{kind}`, which this version of Keystore cannot do yet."),
-            "Use a provider that takes a key: `ks provider show <provider>` says whether one does.",
-        ),
         Deny::ProviderNotGranted { provider } => words(
             format!("The agent `{agent}` may not use {provider}."),
             format!("Grant it with `ks agent update {agent} --provider {provider}:byok`."),
@@ -451,6 +447,10 @@ fn form(malformed: Malformed) -> Words {
         Malformed::Json => (
             "The body is not one JSON object with every member named once, which a metered operation needs.",
             "Correct the body; send it with `content-type: application/json`, in UTF-8, and numbers and flags as such.",
+        ),
+        Malformed::SignedChunks => (
+            "The body is signed piece by piece with the client's own key, which cannot be done anew here.",
+            "Send it with `x-amz-content-sha256: UNSIGNED-PAYLOAD` or its hash; in boto3: `Config(s3={\"payload_signing_enabled\": False})`.",
         ),
         Malformed::Form => (
             "The form is not in the plain form of multipart/form-data, or names a field twice, which a metered operation cannot have.",

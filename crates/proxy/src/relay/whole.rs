@@ -16,7 +16,7 @@ use crate::cache::ReadyCredential;
 use crate::leash::Leash;
 use crate::meter::Meter;
 use crate::refuse::{ProxyError, Refusal};
-use crate::{Body, outlive, response, scrub};
+use crate::{Body, Proxy, outlive, response, scrub};
 
 /// What came of reading an answer to its end.
 enum Read {
@@ -50,8 +50,8 @@ impl Cleaned {
             proxy,
             ..
         } = self;
-        let refusal =
-            denied.or_else(|| in_its_place(permit, credential, head.status.as_u16(), &read, ending));
+        let refusal = denied
+            .or_else(|| in_its_place(&proxy, (permit, credential), head.status.as_u16(), &read, ending));
         let ending = match ending {
             Ending::Complete if outlive::is_abandoned() => Ending::ClientGone,
             ending => ending,
@@ -122,14 +122,25 @@ fn metered(mut meter: Meter, read: Bytes) -> crate::meter::Metered {
 
 /// The refusal that the client is given in place of the answer, where it may not see it or there is none.
 fn in_its_place(
-    permit: &Permit,
-    credential: &ReadyCredential,
+    proxy: &Proxy,
+    (permit, credential): (&Permit, &ReadyCredential),
     status: u16,
     read: &[u8],
     ending: Ending,
 ) -> Option<Refusal> {
     let provider = || permit.provider().slug.to_string();
     match ending {
+        Ending::Complete if permit.provider().is_bad_key(status, read) && proxy.has_old_token(credential) => {
+            Some(
+                ProxyError::Upstream {
+                    provider: provider(),
+                    reason:
+                        "the vendor does not take its token any more; the next request fetches another one"
+                            .to_owned(),
+                }
+                .into(),
+            )
+        }
         Ending::Complete if permit.provider().is_bad_key(status, read) => Some(
             ProxyError::CredentialInvalid {
                 provider: provider(),

@@ -14,7 +14,7 @@ mod origin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use keystore_core::destination::DestinationPolicy;
+use keystore_core::destination::{Destination, DestinationPolicy};
 use keystore_core::ids::CredentialId;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
@@ -45,6 +45,9 @@ pub(crate) struct CredentialKey {
 
 /// A credential version and the number of a host in the policy that is sealed with it.
 type OriginKey = (CredentialKey, usize);
+
+/// The number of the place where tokens are fetched, which is no host of the policy's list.
+const TOKEN_ENDPOINT: usize = usize::MAX;
 
 /// All upstream connections of a process.
 pub(crate) struct Upstreams {
@@ -80,9 +83,18 @@ impl Upstreams {
     /// Where a call with this credential version to the host with this alias is sent.
     pub(crate) fn client(&self, key: CredentialKey, policy: &DestinationPolicy, alias: &str) -> Client {
         let host = policy.hosts.iter().position(|host| host.alias == alias);
-        let origin = host.and_then(|host| {
-            let made = || Origin::new(&policy.hosts[host]).map(Arc::new).ok_or(());
-            self.origins.get_or_insert_with(&(key, host), made).ok()
+        self.at(key, host.map(|host| (host, &policy.hosts[host])))
+    }
+
+    /// Where a request for a token is sent: to the place that the sealed policy names beside its hosts.
+    pub(crate) fn client_to(&self, key: CredentialKey, endpoint: &Destination) -> Client {
+        self.at(key, Some((TOKEN_ENDPOINT, endpoint)))
+    }
+
+    fn at(&self, key: CredentialKey, host: Option<(usize, &Destination)>) -> Client {
+        let origin = host.and_then(|(number, host)| {
+            let made = || Origin::new(host).map(Arc::new).ok_or(());
+            self.origins.get_or_insert_with(&(key, number), made).ok()
         });
         Client {
             origin,

@@ -163,11 +163,6 @@ impl From<VaultError> for ApiError {
 impl From<PolicyError> for ApiError {
     fn from(error: PolicyError) -> Self {
         let pointer = match &error {
-            PolicyError::NotYet { .. } => {
-                return Self::new(Code::UnsupportedAuthentication, error.to_string()).remedy(
-                    "use a provider that takes a key: `ks provider show <provider>` says whether one does",
-                );
-            }
             PolicyError::MissingParam { name, .. }
             | PolicyError::UnknownParam { name, .. }
             | PolicyError::InvalidParam { name, .. } => format!("/params/{name}"),

@@ -168,7 +168,6 @@ fn wire(provider: &catalog::Provider) -> Provider {
         self_hosted: provider.self_hosted,
         params: provider.url_params.iter().map(param).collect(),
         fields: provider.fields.iter().map(field).collect(),
-        unsupported_authentication: provider.not_yet().map(str::to_owned),
         testable: provider.verify.is_some(),
         env: Env {
             key: texts(&provider.env.key),
@@ -177,11 +176,24 @@ fn wire(provider: &catalog::Provider) -> Provider {
         operations: provider.operations.iter().map(operation).collect(),
         priced_models: u32::try_from(provider.prices.rows.len()).unwrap_or(u32::MAX),
         unverified: texts(&provider.unverified),
-        auth: provider.injections.iter().map(injected).collect(),
+        auth: provider
+            .injections
+            .iter()
+            .map(injected)
+            .chain(alternatives(provider))
+            .collect(),
         custom: false,
         definition: None,
         prices: None,
     }
+}
+
+/// What is written in the place of the usual for a credential with a certain parameter.
+fn alternatives(provider: &catalog::Provider) -> impl Iterator<Item = String> {
+    provider.alternatives.iter().flat_map(|other| {
+        let told = move |injection| format!("{} (with the parameter {})", injected(injection), other.when);
+        other.injections.iter().map(told)
+    })
 }
 
 /// Where and how a credential is written into a request, as a person would write the request down.
@@ -193,7 +205,7 @@ fn injected(injection: &catalog::InjectionTemplate) -> String {
         Kind::Basic { username, password } => format!("authorization: Basic {username}:{password}"),
         Kind::Query { name, template } => format!("?{name}={template}"),
         Kind::Path { template } => format!("{template}/…"),
-        Kind::Sigv4 { service, region } => {
+        Kind::Sigv4 { service, region, .. } => {
             format!("authorization: AWS4-HMAC-SHA256 … (service {service}, region {region})")
         }
         Kind::Token(token) => format!(

@@ -26,6 +26,7 @@ mod secrets;
 mod slots;
 mod streaming;
 mod tenants;
+mod tokens;
 
 use std::time::Duration;
 

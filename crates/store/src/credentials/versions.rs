@@ -48,6 +48,8 @@ sql! {
     DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
     REWRAP = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
         WHERE org = $1 AND credential = $2 AND version = $3 AND kek_generation = $4";
+    REPLACE = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
+        WHERE org = $1 AND credential = $2 AND version = $3 AND sealed = $4";
     UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek = $2";
 }
 
@@ -195,6 +197,44 @@ pub async fn rewrap(
         rewrapped.kek_generation
     )?;
     tx.changed(Change::Credential(rewrapped.credential));
+    Ok(rows == 1)
+}
+
+/// Other sealed bytes of the same version.
+pub struct Replacement<'a> {
+    /// The credential.
+    pub credential: CredentialId,
+    /// The version, which stays.
+    pub version: u32,
+    /// What is replaced.
+    pub from: &'a [u8],
+    /// What it is replaced by.
+    pub sealed: &'a [u8],
+    /// The KEK that wraps its data key.
+    pub kek: KekId,
+    /// The generation of that KEK.
+    pub kek_generation: u32,
+}
+
+/// Puts other sealed bytes in the place of those that were read: what a vendor gave for the credential itself, such as the next refresh
+/// token. `false` when they are not what is stored any more.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn replace_sealed(tx: &mut Tx, org: OrgId, by: &Replacement<'_>) -> Result<bool, StoreError> {
+    let rows = execute!(
+        tx,
+        REPLACE,
+        org,
+        by.credential,
+        by.version,
+        by.from,
+        by.sealed,
+        by.kek,
+        by.kek_generation
+    )?;
+    tx.changed(Change::Credential(by.credential));
     Ok(rows == 1)
 }
 

@@ -63,9 +63,12 @@ pub(super) async fn serve(
         dialect: shared.dialect,
         index: shared.answers.fetch_add(1, Ordering::AcqRel),
     };
+    let tells = matches!(&chosen, Ok(told) if told.status.is_none());
+    let token = tells.then(|| shared.answer_with_token(&head, &body)).flatten();
     let reply = match chosen {
         Err(directive) => refuse_directive(&directive),
-        Ok(_) if !is_expected(&credentials, &shared) => {
+        Ok(_) if token.is_some() => token.unwrap_or_else(|| plain_or_told(&head, &call)),
+        Ok(_) if !shared.gives_tokens_at(call.path) && !is_expected(&credentials, &shared) => {
             let behaviour = Behaviour {
                 status: Some(401),
                 ..Behaviour::default()

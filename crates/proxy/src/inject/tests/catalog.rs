@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keystore_catalog::InjectionTemplate;
 use keystore_core::destination::Destination;
 use proptest::sample::Index;
 use toml::{Table, Value};
@@ -27,7 +28,7 @@ const SAMPLES: [&str; 6] = [
     "a1b2",
 ];
 
-/// The files of the providers that can be called, by slug.
+/// The files of the providers whose credential itself is written into the request, by slug.
 fn files() -> &'static BTreeMap<&'static str, Table> {
     static FILES: OnceLock<BTreeMap<&'static str, Table>> = OnceLock::new();
     FILES.get_or_init(|| {
@@ -38,10 +39,17 @@ fn files() -> &'static BTreeMap<&'static str, Table> {
         };
         keystore_catalog::providers()
             .iter()
-            .filter(|provider| provider.not_yet().is_none() && !provider.dev_only)
+            .filter(|provider| !provider.injections.iter().any(is_computed) && !provider.dev_only)
             .map(read)
             .collect()
     })
+}
+
+fn is_computed(injection: &InjectionTemplate) -> bool {
+    matches!(
+        injection,
+        InjectionTemplate::Sigv4 { .. } | InjectionTemplate::Token(_)
+    )
 }
 
 fn text<'t>(table: &'t Table, key: &str) -> &'t str {
@@ -122,6 +130,9 @@ fn slots(file: &Table, values: &BTreeMap<String, String>) -> Slots {
         .unwrap_or_else(|| vec![usual]);
     for injection in injections {
         let injection = injection.as_table().unwrap();
+        if injection.contains_key("when") {
+            continue;
+        }
         let template = match text(injection, "value") {
             "" => "{key}",
             template => template,
@@ -208,6 +219,7 @@ proptest! {
         let params: BTreeMap<String, String> = provider
             .url_params
             .iter()
+            .filter(|param| provider.alternatives.is_empty() || param.name == "region")
             .map(|param| (param.name.to_string(), sample(&param.pattern).to_owned()))
             .collect();
         let values: BTreeMap<_, _> = fields.clone().into_iter().chain(params.clone()).collect();
@@ -259,7 +271,7 @@ proptest! {
         let query = format!("a=%2F{}&b=", queries.concat());
         let parts = BuildParts {
             method: &method.parse().unwrap(), path: &path, query: Some(&query), headers, provider, alias, policy: &policy,
-            body_bytes: None,
+            body_bytes: None, body_sha256: None, token: None, now: Micros(0),
         };
         let built = assemble(parts, &|name| fields.get(name).map(String::as_str))
             .unwrap_or_else(|error| panic!("{slug}: {error}"));

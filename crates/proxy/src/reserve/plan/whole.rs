@@ -1,22 +1,13 @@
 //! The bodies that are read whole before anything is decided.
 
-use std::time::Duration;
-
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, Method};
-use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use keystore_core::Deny;
-use keystore_core::deny::Malformed;
 
-use crate::Proxy;
 use crate::authorize::Permit;
-
-/// The most bytes of a metered operation's body.
-const MAX_METERED_BODY: u64 = 32 << 20;
-/// The longest that such a body may take: nobody keeps memory and a connection by sending slowly.
-const BODY_TIMEOUT: Duration = Duration::from_secs(300);
+use crate::{Proxy, body};
 
 pub(super) fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -43,41 +34,18 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 }
 
 impl Proxy {
-    /// The whole body, of at most as many bytes as the operation takes (32 MiB where the catalog does not say less), if it comes within
-    /// [`BODY_TIMEOUT`].
+    /// The whole body, of at most as many bytes as the operation takes.
     pub(super) async fn read_whole(
         &self,
         permit: &Permit,
         method: &Method,
         body: Incoming,
     ) -> Result<Bytes, Deny> {
-        let limit = permit.operation.max_body_bytes.unwrap_or(MAX_METERED_BODY);
-        let limit = limit.min(MAX_METERED_BODY);
-        if body.size_hint().lower() > limit {
-            return Err(Deny::BodyTooLarge { limit_bytes: limit });
-        }
-        let read = tokio::time::timeout(BODY_TIMEOUT, read_to_end(body, limit)).await;
-        let read = read.unwrap_or(Err(Deny::Malformed(Malformed::Body)))?;
+        let limit = permit.operation.max_body_bytes.unwrap_or(u64::MAX);
+        let read = body::read_whole(body, limit).await?;
         self.watch_request(permit, method, &read);
         Ok(read)
     }
-}
-
-/// Reads a body of at most `limit` bytes; one in one piece is not copied. Its trailers are dropped.
-async fn read_to_end(mut body: Incoming, limit: u64) -> Result<Bytes, Deny> {
-    let mut read = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Deny::Malformed(Malformed::Body))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if (read.len() + data.len()) as u64 > limit {
-            return Err(Deny::BodyTooLarge { limit_bytes: limit });
-        }
-        if read.is_empty() && body.is_end_stream() {
-            return Ok(data);
-        }
-        read.extend_from_slice(&data);
-    }
-    Ok(read.freeze())
 }
 
 #[cfg(test)]
