@@ -10,8 +10,8 @@ use keystore_core::policy::Access;
 use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tier, UnitPrices, Variant};
 
 use crate::provider::{
-    Alternative, BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
-    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant,
+    Alternative, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
+    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow, TokenGrant,
     TokenTemplate, UrlParam, UsageShape, Verify,
 };
 use crate::schema::template;
@@ -195,7 +195,7 @@ emit_name!(Access, Billing, ClientAuth, OutputCap, TokenGrant, UsageShape);
 emit_struct! {
     Provider {
         slug, name, category, docs_url, base_url, hosts, self_hosted, dev_only, url_params, fields, injections, alternatives, token_slots,
-        default_headers, account_headers, path_encoded_slash, default_billing, operations, bad_key, refusal_budget_status,
+        default_headers, account_headers, path_encoded_slash, default_billing, operations, bad_key, abuse, refusal_budget_status,
         verify, key_pattern, env, openai_base_path, unverified, prices,
     }
     Host { alias, url }
@@ -208,7 +208,7 @@ emit_struct! {
         name, methods, path, host, access, billing, usage_shape, output_cap, end_user, ask_usage, minting, max_body_bytes, seconds,
         moves, price_model, websocket,
     }
-    BadKey { status, pointer, values }
+    Sign { status, pointer, values }
     Verify { method, path, host, invalid_status, note }
     KeyPattern { regex, prefixed, shared_with }
     Env { key, base_url }

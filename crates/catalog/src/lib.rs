@@ -4,7 +4,6 @@
 //! they cost nothing to load and are read in place. The same schema reads a custom provider at run time ([`Provider::define`]).
 //! This crate does no I/O, holds no secret, and does not say what a usage costs: that is `core::price`.
 
-mod bad_key;
 mod custom;
 mod matching;
 mod origin;
@@ -13,6 +12,7 @@ mod prices;
 mod provider;
 mod schema;
 mod shared;
+mod sign;
 mod table;
 
 use std::collections::BTreeMap;
@@ -24,8 +24,8 @@ use keystore_core::time::Micros;
 pub use matching::OperationMatch;
 pub use policy::PolicyError;
 pub use provider::{
-    Alternative, BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
-    KeyPattern, List, MOVES_NOTHING, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str,
+    Alternative, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
+    KeyPattern, List, MOVES_NOTHING, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str,
     TimeWindow, TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
 };
 pub use schema::{SchemaError, parse_prices, parse_provider, read_provider};
@@ -65,7 +65,12 @@ impl Provider {
 
     /// Whether this answer says that the credential is not valid.
     pub fn is_bad_key(&self, status: u16, body: &[u8]) -> bool {
-        bad_key::fits(&self.bad_key, status, body)
+        sign::fits(&self.bad_key, status, body)
+    }
+
+    /// Whether this answer says that the vendor holds the request to break its rules for use.
+    pub fn is_abuse(&self, status: u16, body: &[u8]) -> bool {
+        sign::fits(&self.abuse, status, body)
     }
 
     /// The field with this name.

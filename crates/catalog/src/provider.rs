@@ -63,7 +63,9 @@ pub struct Provider {
     /// What is known of the API; credential-minting operations first, else in the order of the file.
     pub operations: List<Operation>,
     /// Which answers say that the credential is not valid (any more).
-    pub bad_key: List<BadKey>,
+    pub bad_key: List<Sign>,
+    /// Which answers say that the vendor holds the request to break its rules for use: too many of them, and it closes the account.
+    pub abuse: List<Sign>,
     /// The status of a budget refusal in place of 402, for vendors whose SDK turns 402 into something else.
     pub refusal_budget_status: Option<u16>,
     /// A cheap request that shows whether a credential works.
@@ -233,9 +235,9 @@ pub struct HeaderPair {
     pub value: Str,
 }
 
-/// An answer that says that the credential is not valid.
+/// How an answer reads that says something of the credential, or of who used it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadKey {
+pub struct Sign {
     /// The HTTP status.
     pub status: u16,
     /// A JSON pointer (RFC 6901) into the body; a segment `*` is any element of an array. `None`: the status is enough.

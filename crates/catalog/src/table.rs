@@ -8,8 +8,8 @@ use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tie
 use regex::Regex;
 
 use crate::provider::{
-    Alternative, BadKey, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
-    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Slot, Str, TimeWindow, TokenGrant,
+    Alternative, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
+    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow, TokenGrant,
     TokenTemplate, UrlParam, UsageShape, Verify,
 };
 use crate::schema::section;

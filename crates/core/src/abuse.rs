@@ -14,10 +14,22 @@ use crate::deny::Deny;
 use crate::policy::Unit;
 use crate::words::words;
 
-pub use watch::{MOST_DIFFERENT, Watch};
+pub use watch::{MOST_DIFFERENT, Signs, Watch};
 
 /// The shortest and the longest window of a rule, in seconds.
 pub const WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 10..=3_600;
+
+/// The same of a rule of a pool: vendors look back further than a minute.
+pub const POOL_WINDOW_SECONDS: std::ops::RangeInclusive<u32> = 60..=86_400;
+
+/// The rule of a pool where only the action is said: five signs of abuse in a day.
+pub const fn pool_rule(action: Action) -> Rule {
+    Rule {
+        threshold: 5,
+        window_seconds: 86_400,
+        action,
+    }
+}
 
 /// The largest number of things that a rule may wait for.
 pub const MAX_COUNT: i64 = 1_000_000;
@@ -198,6 +210,7 @@ pub const fn blames_agent(deny: &Deny) -> bool {
             | Deny::CredentialMissing { .. }
             | Deny::CredentialExpired { .. }
             | Deny::CircuitOpen { .. }
+            | Deny::PoolPaused { .. }
             | Deny::Sealed
             | Deny::AuditUnavailable
             | Deny::AuthStale

@@ -2,7 +2,7 @@
 
 use crate::abuse;
 use crate::ids::BudgetId;
-use crate::policy::{Access, Source, Unit};
+use crate::policy::{Access, PausedBy, Source, Unit};
 use crate::time::Micros;
 
 /// What was wrong with a request's form: the strict front door.
@@ -222,6 +222,13 @@ pub enum Deny {
         provider: String,
         /// Whose credential would have served.
         source: Source,
+    },
+    /// The operator, or a rule of the operator's, has paused the organization at the pool.
+    PoolPaused {
+        /// The provider.
+        provider: String,
+        /// Who did it.
+        by: PausedBy,
     },
     /// The pool has no credential that may serve the call.
     NoPoolCredential {

@@ -8,6 +8,7 @@ mod label;
 mod pool;
 mod price;
 mod scope;
+mod tenant;
 mod top_up;
 
 pub use book::{Listing, Markup, PriceBook, PriceRule, PriceTier, Rate, Sold};
@@ -18,6 +19,7 @@ pub use label::{LabelRule, OWN_KEYS_ONLY, forbidden};
 pub use pool::{PoolPolicy, PoolState};
 pub use price::{OwnPrice, UnitPrice};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};
+pub use tenant::{PausedBy, PoolRule, TenantPolicy};
 pub use top_up::{Card, CardCharge, TopUpPolicy};
 
 use crate::abuse;

@@ -19,6 +19,8 @@ pub(crate) enum Format {
     Table,
     /// JSON for programs, in the API's own shapes
     Json,
+    /// Comma-separated values for spreadsheets; of reports alone
+    Csv,
 }
 
 /// The two channels.
@@ -66,6 +68,32 @@ impl Output {
         match self.format {
             Format::Json => self.line(&serde_json::to_string_pretty(value)?),
             Format::Table => self.line(&table()),
+            Format::Csv => Err(advice(
+                "this has no comma-separated values",
+                "ask for --output json; csv is of reports: ks usage, ks operator sales, pool-use, exposure and reconcile",
+            )),
+        }
+    }
+
+    /// A report: `value` as JSON, or its rows under headings. Where people read it, `shown` makes a table of them and the total.
+    pub(crate) fn report<T: Serialize>(
+        &self,
+        value: &T,
+        (mut rows, total): (Vec<Vec<String>>, Vec<String>),
+        shown: impl FnOnce(Vec<Vec<String>>) -> String,
+    ) -> anyhow::Result<()> {
+        match self.format {
+            Format::Csv => {
+                let lines = rows.iter().map(|row| {
+                    let cells = row.iter().map(|cell| csv_cell(cell));
+                    cells.collect::<Vec<_>>().join(",")
+                });
+                self.line(&lines.collect::<Vec<_>>().join("\r\n"))
+            }
+            Format::Json | Format::Table => self.data(value, || {
+                rows.push(total);
+                shown(rows)
+            }),
         }
     }
 
@@ -166,6 +194,41 @@ fn json_of(error: &anyhow::Error) -> serde_json::Value {
     value
 }
 
+/// What stands where there is nothing.
+const NOTHING: &str = "-";
+
+/// A cell for spreadsheets: in quotes where it must be; what would be taken for a formula, and is no number, is made text by an apostrophe.
+fn csv_cell(text: &str) -> String {
+    if text == NOTHING {
+        return String::new();
+    }
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite) && !text.starts_with('+');
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) && !is_number;
+    let text = match is_formula {
+        true => format!("'{text}"),
+        false => text.to_owned(),
+    };
+    match text.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}
+
+/// The rows of a report under their headings.
+pub(crate) fn grid(rows: Vec<Vec<String>>) -> String {
+    let mut rows = rows.into_iter();
+    let headings = rows.next().unwrap_or_default();
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headings);
+    for row in rows {
+        table.add_row(row.iter().map(|cell| one_line(cell)));
+    }
+    text_of(&mut table)
+}
+
 /// Columns under capitals, without lines. Rows are as wide as they are, so that `grep` and `awk` see one row a line.
 pub(crate) fn table<const N: usize>(
     headings: [&str; N],
@@ -208,7 +271,7 @@ fn text_of(table: &mut Table) -> String {
 /// What came from elsewhere cannot move the cursor or begin a new row.
 fn one_line(text: &str) -> String {
     if text.is_empty() {
-        return "-".to_owned();
+        return NOTHING.to_owned();
     }
     text.chars()
         .map(|letter| if letter.is_control() { '?' } else { letter })
@@ -240,6 +303,28 @@ mod tests {
             ],
         );
         assert_eq!(text, "NAME      SOURCE\nopenai    byok\na?b?[31m  -");
+    }
+
+    #[test]
+    fn a_cell_is_never_a_formula() {
+        for (text, cell) in [
+            ("openai", "openai"),
+            ("-1.25", "-1.25"),
+            ("", ""),
+            ("-", ""),
+            ("=1+1", "'=1+1"),
+            ("+49", "'+49"),
+            ("-a", "'-a"),
+            ("-inf", "'-inf"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("\tx", "'\tx"),
+            ("a,\"b\"", "\"a,\"\"b\"\"\""),
+            ("=\"x\",1", "\"'=\"\"x\"\",1\""),
+        ] {
+            assert_eq!(csv_cell(text), cell, "{text}");
+        }
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        assert_eq!(grid(vec![row(["A", "B"]), row(["1", ""])]), "A  B\n1  -");
     }
 
     #[test]

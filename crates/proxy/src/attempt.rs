@@ -24,6 +24,7 @@ use crate::inject::{self, BuildParts, Built, InjectError, Needles, Outgoing};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
+use crate::pools;
 use crate::refuse::{ProxyError, Refusal};
 use crate::relay::{self, Answer};
 use crate::reserve::{Asked, Reservation, Reserved, Rest};
@@ -166,13 +167,19 @@ impl Proxy {
             if let Some(outcome) = outcome {
                 reservation.shows(outcome);
             }
-            if outcome == Some(Outcome::KeyRefused) {
-                self.note_bad_key(&exchange.permit, &exchange.credential);
+            match outcome {
+                Some(Outcome::KeyRefused) => self.note_bad_key(&exchange.permit, &exchange.credential),
+                Some(Outcome::Limited { .. }) => {
+                    let of = pools::of_call(&exchange.permit, exchange.credential.id, self.clock.now());
+                    self.pools.uses.limited(of);
+                }
+                _ => {}
             }
             let goes_on = outcome.is_some() && stale < MOST_STALE;
             let Some((copy, headers)) = again.filter(|_| goes_on) else {
                 return Err(stop.end(reservation, exchange));
             };
+            let of_failed = pools::of_call(&exchange.permit, exchange.credential.id, self.clock.now());
             let next = self.next_member(&mut exchange.permit, &mut tried).await;
             let Ok(Served {
                 credential,
@@ -181,6 +188,7 @@ impl Proxy {
             else {
                 return Err(stop.end(reservation, exchange));
             };
+            self.pools.uses.failed_over(of_failed);
             let Pooled { place, pass } = *pooled;
             let names = (exchange.request, &exchange.method);
             reservation = reservation
@@ -215,7 +223,7 @@ impl Proxy {
             return Err(Stop::Refused(Ending::NotSent, deny.into()));
         }
         if let Some(pool) = &permit.pool
-            && !Box::pin(self.pools.keeps(pool, credential.key())).await
+            && !Box::pin(self.pools.keeps(pool, credential.key(), permit.agent.policy.org)).await
         {
             return Err(Stop::Failed(ForwardError::Stale));
         }

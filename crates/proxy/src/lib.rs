@@ -301,6 +301,24 @@ impl Proxy {
         self.pools.status(provider)
     }
 
+    /// How many calls wait at each pool that was called since the start.
+    pub fn pools_waiting(&self) -> Vec<(String, usize)> {
+        self.pools.waiting()
+    }
+
+    /// How the pools were used since this was asked last.
+    pub fn take_pool_uses(&self) -> Vec<(keystore_store::pool_uses::Of, keystore_store::pool_uses::Use)> {
+        self.pools.uses.take()
+    }
+
+    /// Puts back what was taken and could not be written.
+    pub fn put_pool_uses_back(
+        &self,
+        counted: Vec<(keystore_store::pool_uses::Of, keystore_store::pool_uses::Use)>,
+    ) {
+        self.pools.uses.put_back(counted);
+    }
+
     /// What is counted.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

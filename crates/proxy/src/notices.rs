@@ -8,7 +8,7 @@ mod outages;
 
 use std::sync::Mutex;
 
-use keystore_core::abuse::Found;
+use keystore_core::abuse::{Found, Rule};
 use keystore_core::budget;
 use keystore_core::circuit::Change;
 use keystore_core::ids::{AgentId, CredentialId, OrgId, ProjectId};
@@ -32,6 +32,8 @@ pub enum Notice {
     RefusedKey(RefusedKey),
     /// A rule against abuse found too much.
     Abuse(AbuseNotice),
+    /// A vendor held too many calls of a customer of a pool to be abuse.
+    Signs(SignsNotice),
 }
 
 /// A host of a credential fails so often that calls are held back, or has answered again for a while.
@@ -69,6 +71,19 @@ pub struct AbuseNotice {
     pub agent: AgentId,
     /// The rule, and how much it found.
     pub found: Found,
+}
+
+/// A vendor held too many calls of a customer of a pool to be abuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignsNotice {
+    /// The provider's slug.
+    pub provider: String,
+    /// The customer.
+    pub tenant: OrgId,
+    /// The rule of the pool.
+    pub rule: Rule,
+    /// How many there were within its window.
+    pub amount: i64,
 }
 
 /// What was noticed and not taken yet.

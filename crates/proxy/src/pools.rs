@@ -4,21 +4,26 @@
 //! What is learned of its members, and who waits for one, outlives that.
 
 mod queue;
+#[cfg(test)]
+mod queue_tests;
 mod selling;
+mod tenants;
+mod uses;
 
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use keystore_core::ids::CredentialId;
+use keystore_core::abuse::Signs;
+use keystore_core::ids::{CredentialId, OrgId};
 use keystore_core::policy::{PoolPolicy, PoolState, PriceBook, Source};
 use keystore_core::pool::{MemberStatus, MemberTerms};
 use keystore_core::{Clock, Deny, Micros};
 use keystore_store::credentials::CredentialStatus;
 use keystore_store::policies::LoadedCredential;
 use keystore_store::pools::PoolCredential;
-use keystore_store::{Change, Store, StoreError, pools, price_books};
+use keystore_store::{Change, Store, StoreError, pool_tenants, pools, price_books};
 use keystore_vault::{PolicyMac, Vault, VaultError};
 use tokio::sync::OnceCell;
 
@@ -28,6 +33,8 @@ use crate::lock::lock;
 use crate::upstream::CredentialKey;
 pub(crate) use queue::{Place, Queue};
 pub(crate) use selling::{Offer, Selling};
+pub(crate) use tenants::Tenants;
+pub(crate) use uses::{Uses, of, of_call};
 
 /// How often a load is tried that changes keep overtaking.
 const ATTEMPTS: usize = 8;
@@ -42,6 +49,10 @@ pub(crate) struct Pools {
     queues: Mutex<HashMap<String, Arc<Queue>>>,
     /// Every credential that is, or was, in a pool that was loaded.
     members: Mutex<HashSet<CredentialId>>,
+    /// What vendors held to be abuse, by provider and customer.
+    signs: Mutex<HashMap<(String, OrgId), Signs>>,
+    /// How they are used.
+    pub(crate) uses: Uses,
     /// Counts changes; a pool of an older generation is loaded again.
     generation: AtomicU64,
 }
@@ -54,6 +65,8 @@ pub(crate) struct Pool {
     pub(crate) members: Vec<Arc<Member>>,
     /// What they are sold for.
     pub(crate) selling: Selling,
+    /// What the operator says of the customers there.
+    pub(crate) tenants: Tenants,
     /// Who gets which of them.
     pub(crate) queue: Arc<Queue>,
 }
@@ -82,6 +95,8 @@ impl Pools {
             ready: Mutex::default(),
             queues: Mutex::default(),
             members: Mutex::default(),
+            signs: Mutex::default(),
+            uses: Uses::default(),
             generation: AtomicU64::new(0),
         });
         let listening = Arc::downgrade(&pools);
@@ -104,8 +119,8 @@ impl Pools {
         pool.generation == self.generation.load(Ordering::SeqCst)
     }
 
-    /// Whether a call that chose its member in `pool` may still be sent with it.
-    pub(crate) async fn keeps(&self, pool: &Pool, credential: CredentialKey) -> bool {
+    /// Whether a call of `tenant` that chose its member in `pool` may still be sent with it.
+    pub(crate) async fn keeps(&self, pool: &Pool, credential: CredentialKey, tenant: OrgId) -> bool {
         if self.is_current(pool) {
             return true;
         }
@@ -116,7 +131,7 @@ impl Pools {
                     && member.stored.version == credential.version
                     && member.policy.state == PoolState::Active
             };
-            now.members.iter().any(is_it)
+            now.members.iter().any(is_it) && now.tenants.paused(tenant).is_none()
         })
     }
 
@@ -140,6 +155,12 @@ impl Pools {
             let mut conn = self.store.read().await.map_err(unavailable)?;
             let (rows, credentials) = pools::load(&mut conn, provider).await.map_err(unavailable)?;
             let book = price_books::newest(&mut conn).await.map_err(unavailable)?;
+            let said = pool_tenants::list(&mut conn, Some(provider))
+                .await
+                .map_err(unavailable)?;
+            let rules = pool_tenants::rules(&mut conn, Some(provider))
+                .await
+                .map_err(unavailable)?;
             drop(conn);
             // A credential that changes from here on is heard of.
             lock(&self.members).extend(rows.iter().map(|row| row.credential));
@@ -148,9 +169,10 @@ impl Pools {
             let book = book.map_or(Ok(PriceBook::default()), |book| {
                 authentic(&self.policy_mac, "price_book", &book.policy, &book.mac)
             });
-            let (members, book) = match (members, book) {
-                (Ok(members), Ok(book)) => (members, book),
-                (Err(reason), _) | (_, Err(reason)) => {
+            let tenants = Tenants::of(&self.policy_mac, provider, &said, &rules);
+            let (members, book, tenants) = match (members, book, tenants) {
+                (Ok(members), Ok(book), Ok(tenants)) => (members, book, tenants),
+                (Err(reason), ..) | (_, Err(reason), _) | (.., Err(reason)) => {
                     tracing::error!(provider, reason, "the rows of a pool are not authentic");
                     return Err(Deny::NoPoolCredential {
                         provider: provider.to_owned(),
@@ -162,6 +184,7 @@ impl Pools {
                 generation,
                 members: members.into_iter().flatten().collect(),
                 selling: Selling::of(provider, book),
+                tenants,
                 queue: self.queue(provider),
             });
             if self.is_current(&pool) {
@@ -177,6 +200,15 @@ impl Pools {
     pub(crate) fn status(&self, provider: &str) -> (Vec<MemberStatus>, usize) {
         let queue = lock(&self.queues).get(provider).cloned();
         queue.map_or_else(Default::default, |queue| (queue.members(), queue.waiting()))
+    }
+
+    /// How many calls wait at each pool.
+    pub(crate) fn waiting(&self) -> Vec<(String, usize)> {
+        let queues = lock(&self.queues);
+        let waiting = queues
+            .iter()
+            .map(|(provider, queue)| (provider.clone(), queue.waiting()));
+        waiting.collect()
     }
 
     fn queue(&self, provider: &str) -> Arc<Queue> {

@@ -27,6 +27,7 @@ use crate::inject::Needles;
 use crate::learned;
 use crate::leash::Leash;
 use crate::meter::{Framing, Meter};
+use crate::pools;
 use crate::refuse::{ProxyError, Refusal};
 use crate::reserve::{Reservation, Rest};
 use crate::response::{self, Marks};
@@ -98,6 +99,8 @@ pub(crate) async fn relay(
             .learned
             .quotas(proxy.clock.now(), proxy.clock.boottime());
         pool.queue.learn(credential.id, &quotas);
+        let of = pools::of_call(&permit, credential.id, proxy.clock.now());
+        proxy.pools.uses.left(of, &quotas);
     }
     let Ok(response) = answer::clean(response, permit.provider(), &needles) else {
         return Err(undecodable(reservation, &permit));

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use keystore_core::Deny;
 use keystore_core::ids::CredentialId;
 use keystore_core::policy::Source;
-use keystore_core::pool::{Call, Outcome, Refusal, TenantTerms};
+use keystore_core::pool::{Call, Outcome, Refusal};
 use keystore_vault::{Opened, VaultError};
 
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::health::Pass;
-use crate::pools::{Place, Pool};
+use crate::pools::{self, Place, Pool};
 
 /// How long a call may wait for a place at a pool.
 const LONGEST_QUEUE: std::time::Duration = std::time::Duration::from_secs(3);
@@ -82,7 +82,9 @@ impl Proxy {
         permit
             .agent
             .check_labels(Source::Marketplace, &provider, None, &[])?;
-        permit.pool = Some(self.pools.get(&provider).await?);
+        let pool = self.pools.get(&provider).await?;
+        pool.tenants.check(permit.agent.policy.org, &provider)?;
+        permit.pool = Some(pool);
         self.next_member(permit, &mut Vec::new()).await
     }
 
@@ -100,15 +102,21 @@ impl Proxy {
         let mut held_back = None;
         loop {
             let pool = self.pools.get(&provider).await?;
+            let tenant = permit.agent.policy.org;
+            // It may have been paused while the call waited.
+            pool.tenants.check(tenant, &provider)?;
             let call = Call {
-                tenant: permit.agent.policy.org,
-                terms: TenantTerms::default(),
+                tenant,
+                terms: pool.tenants.terms(tenant),
                 excluded: tried.clone(),
                 deadline: self.clock.boottime() + LONGEST_QUEUE,
             };
             let mut place = match pool.queue.place(call).await {
                 Ok(place) => place,
                 Err(refusal) => {
+                    self.pools
+                        .uses
+                        .refused(pools::of(self.clock.now(), &provider, tenant, None));
                     return Err(held_back.unwrap_or_else(|| self.no_place(refusal, &provider)));
                 }
             };
@@ -119,6 +127,8 @@ impl Proxy {
             check_host(permit, Source::Marketplace, &credential)?;
             match self.pass(permit, &credential) {
                 Ok(pass) => {
+                    let of = pools::of(self.clock.now(), &provider, tenant, Some(place.member()));
+                    self.pools.uses.granted(of, place.waited());
                     permit.pool = Some(pool);
                     return Ok(Served {
                         credential,

@@ -2,3 +2,5 @@
 //! name, with primitives that it schedules.
 
 pub(crate) use std::sync::{Mutex, MutexGuard, PoisonError, atomic};
+
+pub(crate) use tokio::time::sleep;

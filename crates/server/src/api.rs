@@ -14,6 +14,7 @@ pub(crate) mod credentials;
 mod description;
 mod envelope;
 mod events;
+mod exposure;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
@@ -26,6 +27,8 @@ pub(crate) mod operator;
 pub(crate) mod orgs;
 mod page;
 pub(crate) mod payments;
+mod pool_tenants;
+mod pool_uses;
 pub(crate) mod prices;
 pub mod problem;
 pub(crate) mod projects;
@@ -170,6 +173,14 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             operator::update_pool_credential,
             operator::delete_pool_credential
         ))
+        .routes(routes!(
+            pool_tenants::list_pool_tenants,
+            pool_tenants::set_pool_tenant
+        ))
+        .routes(routes!(
+            pool_tenants::list_pool_rules,
+            pool_tenants::set_pool_rule
+        ))
         .routes(routes!(operator::set_listing))
         .routes(routes!(operator::get_price_book, operator::change_prices))
         .routes(routes!(billing::list_customers))
@@ -190,6 +201,8 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(payments::settle_payment))
         .routes(routes!(payments::receive_stripe_event))
         .routes(routes!(sales::get_sales))
+        .routes(routes!(exposure::get_exposure))
+        .routes(routes!(pool_uses::get_pool_use))
         .routes(routes!(sales::reconcile))
         .routes(routes!(events::list_events))
         .routes(routes!(

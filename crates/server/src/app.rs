@@ -30,6 +30,7 @@ use crate::events;
 use crate::jobs;
 use crate::mail::{Mailer, waiting};
 use crate::payments::{Stripe, auto};
+use crate::pool_uses;
 use crate::rotations;
 use crate::scopes;
 
@@ -232,6 +233,9 @@ impl App {
         self.tasks.wait().await;
         if let Err(error) = events::write(self).await {
             tracing::warn!(%error, "events were not written and are lost");
+        }
+        if let Err(error) = pool_uses::write(self).await {
+            tracing::warn!(%error, "how the pools were used last was not written and is lost");
         }
         self.store.close().await;
     }

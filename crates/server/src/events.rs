@@ -7,6 +7,7 @@
 mod abuse;
 mod budgets;
 mod credentials;
+mod pool_tenants;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -88,6 +89,7 @@ async fn tell(app: &App, notice: &Notice) -> ApiResult<()> {
         Notice::Circuit(notice) => credentials::circuit(&mut tx, notice).await?,
         Notice::RefusedKey(notice) => credentials::refused(app, &mut tx, notice).await?,
         Notice::Abuse(notice) => abuse::event(app, &mut tx, notice).await?,
+        Notice::Signs(notice) => pool_tenants::event(app, &mut tx, notice).await?,
     };
     if let Some(new) = new {
         raise(app, &mut tx, new).await?;

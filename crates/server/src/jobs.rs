@@ -14,6 +14,7 @@ use crate::billing::{close, promos};
 use crate::events;
 use crate::mail::waiting;
 use crate::payments::auto;
+use crate::pool_uses;
 use crate::reminders;
 use crate::rotations;
 
@@ -55,6 +56,7 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     forget_answers(app).await?;
     note_uses(app, noted).await?;
     reminders::note(app).await?;
+    pool_uses::write(app).await?;
     promos::end(app).await?;
     close::run(app).await
 }

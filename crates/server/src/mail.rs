@@ -5,6 +5,7 @@
 //! mail about an event: it is tried again ([`waiting`]).
 
 mod events;
+mod market;
 mod shown;
 mod smtp;
 pub(crate) mod waiting;

@@ -23,9 +23,9 @@ use crate::price_book;
 const POOL_MAC: &str = "pool";
 
 /// The highest weight.
-const MAX_WEIGHT: u32 = 1_000;
+pub(crate) const MAX_WEIGHT: u32 = 1_000;
 /// The highest cap of calls at the same time.
-const MAX_CONCURRENCY: u32 = 1_000_000;
+pub(crate) const MAX_CONCURRENCY: u32 = 1_000_000;
 
 /// A pooled credential with its policy.
 #[derive(Clone)]

@@ -1,6 +1,6 @@
 //! What the operator sold, and how that compares with what a vendor says it bills.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keystore_core::ids::{OrgId, TransactionId};
 use keystore_core::ledger::{Kind, Transaction};
@@ -203,25 +203,34 @@ fn subject(provider: &str, number: i64) -> String {
     format!("{provider} {}", day(number))
 }
 
-/// The adjustments that were posted before, by what they are filed under.
+/// The adjustments that were posted before and not undone, by what they are filed under.
 async fn posted(conn: &mut Conn, operator: OrgId) -> ApiResult<BTreeMap<String, TransactionId>> {
-    let mut posted = BTreeMap::new();
+    let undone = all(conn, operator, Kind::Reversal).await?;
+    let undone: BTreeSet<_> = undone.iter().filter_map(Transaction::regards).collect();
+    let adjustments = all(conn, operator, Kind::CostAdjustment).await?;
+    let standing = adjustments
+        .into_iter()
+        .map(|transaction| transaction.about().clone())
+        .filter(|about| !undone.contains(&about.id));
+    Ok(standing.map(|about| (about.subject, about.id)).collect())
+}
+
+/// All transactions of a kind in an organization's books.
+async fn all(conn: &mut Conn, org: OrgId, kind: Kind) -> ApiResult<Vec<Transaction>> {
+    let mut found = Vec::new();
     let mut before = None;
     loop {
-        let page = ledger::list(conn, operator, Some(Kind::CostAdjustment), before, MOST).await?;
+        let page = ledger::list(conn, org, Some(kind), before, MOST).await?;
         let is_last = page.len() < MOST as usize;
         before = page.last().map(|transaction| transaction.about().id);
-        for transaction in page {
-            let about = transaction.about();
-            posted.insert(about.subject.clone(), about.id);
-        }
+        found.extend(page);
         if is_last {
-            return Ok(posted);
+            return Ok(found);
         }
     }
 }
 
-/// Posts the difference of every day that has one and was not posted before, all or none. The operator's organization is held from the
+/// Posts the difference of every day that has one and was not posted before, or whose posting was undone, all or none. The operator's organization is held from the
 /// comparison to the end, so that two reconciliations at once post no day twice.
 ///
 /// # Errors

@@ -63,6 +63,7 @@ sql! {
     GET = "SELECT number, org, month, total, due, created_at, body FROM invoices WHERE org = $1 AND number = $2";
     LIST = "SELECT number, org, month, total, due, created_at, body FROM invoices WHERE org = $1 AND number < $2 ORDER BY number DESC LIMIT $3";
     LIST_OF_ALL = "SELECT number, org, month, total, due, created_at, body FROM invoices WHERE number < $1 ORDER BY number DESC LIMIT $2";
+    DUE_SINCE = "SELECT CAST(COALESCE(SUM(due), 0) AS BIGINT) FROM invoices WHERE org = $1 AND created_at >= $2";
     TERMS = "SELECT body FROM billing_terms WHERE org = $1";
     PUT_TERMS = "INSERT INTO billing_terms (org, body, updated_at) VALUES ($1, $2, $3) \
         ON CONFLICT (org) DO UPDATE SET body = excluded.body, updated_at = excluded.updated_at";
@@ -206,6 +207,16 @@ pub async fn list_of_all(
         before.unwrap_or(LAST),
         limit
     )?)
+}
+
+/// What the invoices of an organization since a time were to be paid, together.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn due_since(conn: &mut Conn, org: OrgId, since: Micros) -> Result<NanoUsd, StoreError> {
+    let (due,) = fetch_one!(conn, (i64,), DUE_SINCE, org, since)?;
+    Ok(NanoUsd(due))
 }
 
 /// The terms under which an organization is billed, as JSON.

@@ -1,8 +1,10 @@
 //! What running calls hold: the intents without an outcome, as far as the projections are.
 
+use std::collections::BTreeMap;
+
 use keystore_core::ids::{AgentId, AttemptId, OrgId, ProjectId, RequestId};
 use keystore_core::policy::Source;
-use keystore_core::record::HeldBudget;
+use keystore_core::record::{HeldBudget, Intent};
 use keystore_core::{Micros, NanoUsd};
 use uuid::Uuid;
 
@@ -49,18 +51,8 @@ pub struct Hold {
 /// `Unavailable`, `Damaged`.
 pub async fn running(conn: &mut Conn, org: OrgId) -> Result<Vec<Hold>, StoreError> {
     let mut running = Vec::new();
-    let mut after = Uuid::nil();
-    loop {
-        let rows = fetch_all!(conn, (Uuid, Vec<u8>), AFTER, after, AT_A_TIME)?;
-        let Some((last, _)) = rows.last() else {
-            return Ok(running);
-        };
-        after = *last;
-        for (_, body) in &rows {
-            let (intent, _) = batch::open_intent(body)?;
-            if intent.org != org {
-                continue;
-            }
+    each(conn, |intent| {
+        if intent.org == org {
             running.push(Hold {
                 attempt: intent.attempt,
                 request: intent.request,
@@ -73,6 +65,40 @@ pub async fn running(conn: &mut Conn, org: OrgId) -> Result<Vec<Hold>, StoreErro
                 amount: intent.hold,
                 budgets: intent.budgets.into_owned(),
             });
+        }
+    })
+    .await?;
+    Ok(running)
+}
+
+/// What the calls that run with pooled credentials hold, by organization.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn sold(conn: &mut Conn) -> Result<BTreeMap<OrgId, NanoUsd>, StoreError> {
+    let mut sold: BTreeMap<OrgId, NanoUsd> = BTreeMap::new();
+    each(conn, |intent| {
+        if intent.source == Source::Marketplace {
+            let sum = sold.entry(intent.org).or_default();
+            *sum = sum.checked_add(intent.hold).unwrap_or(NanoUsd::MAX);
+        }
+    })
+    .await?;
+    Ok(sold)
+}
+
+async fn each(conn: &mut Conn, mut see: impl FnMut(Intent<'_>)) -> Result<(), StoreError> {
+    let mut after = Uuid::nil();
+    loop {
+        let rows = fetch_all!(conn, (Uuid, Vec<u8>), AFTER, after, AT_A_TIME)?;
+        let Some((last, _)) = rows.last() else {
+            return Ok(());
+        };
+        after = *last;
+        for (_, body) in &rows {
+            let (intent, _) = batch::open_intent(body)?;
+            see(intent);
         }
     }
 }

@@ -38,6 +38,8 @@ pub mod moves;
 pub mod orgs;
 pub mod payments;
 pub mod policies;
+pub mod pool_tenants;
+pub mod pool_uses;
 pub mod pools;
 pub mod price_books;
 pub mod projects;

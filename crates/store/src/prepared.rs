@@ -35,6 +35,8 @@ const MODULES: &[(&str, Texts)] = &[
     ("orgs", crate::orgs::SQL),
     ("payments", crate::payments::SQL),
     ("policies", crate::policies::SQL),
+    ("pool_tenants", crate::pool_tenants::SQL),
+    ("pool_uses", crate::pool_uses::SQL),
     ("pools", crate::pools::SQL),
     ("price_books", crate::price_books::SQL),
     ("projections", crate::projections::SQL),

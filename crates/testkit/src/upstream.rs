@@ -32,7 +32,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -95,6 +95,8 @@ struct Shared {
     answers: AtomicUsize,
     connections: AtomicU64,
     held: watch::Sender<bool>,
+    /// Whoever answers takes a permit of it, where there is one.
+    gate: Mutex<Option<Arc<Semaphore>>>,
     fixed: bool,
     dialect: Dialect,
 }
@@ -121,6 +123,10 @@ impl Shared {
 
     fn keys(&self) -> MutexGuard<'_, Keys> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gate(&self) -> MutexGuard<'_, Option<Arc<Semaphore>>> {
+        self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn payments(&self) -> MutexGuard<'_, Payments> {
@@ -223,6 +229,7 @@ impl FakeUpstream {
                 answers: AtomicUsize::new(0),
                 connections: AtomicU64::new(0),
                 held: watch::Sender::new(false),
+                gate: Mutex::default(),
                 fixed: options.fixed,
                 dialect: options.dialect,
             }),
@@ -281,6 +288,25 @@ impl FakeUpstream {
     /// From now on, new connections are accepted and hear nothing, over TLS no handshake, until they are let go.
     pub fn hold_connections(&self, held: bool) {
         self.shared.held.send_replace(held);
+    }
+
+    /// From now on no request is answered before it is let go: see [`FakeUpstream::let_go`].
+    pub fn gate(&self) {
+        *self.shared.gate() = Some(Arc::new(Semaphore::new(0)));
+    }
+
+    /// Lets so many requests behind the gate be answered, those that came first at first.
+    pub fn let_go(&self, count: usize) {
+        if let Some(gate) = &*self.shared.gate() {
+            gate.add_permits(count);
+        }
+    }
+
+    /// Takes the gate away; what is behind it is answered.
+    pub fn ungate(&self) {
+        if let Some(gate) = self.shared.gate().take() {
+            gate.close();
+        }
     }
 
     /// The last request.

@@ -19,6 +19,7 @@ pub struct Event {
     /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
     /// `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
     /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
+    /// `pool.abuse_detected`, for the operator: a vendor holds too many calls of a customer of a pool to break its rules for use.
     /// `invoice.created`: a month was invoiced. `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the
     /// month's limit keeps credit from being topped up; for the operator `top_up.waits`: such a payment waits for the operator, and
     /// `top_up.unclear`: nobody knows whether a card was charged.

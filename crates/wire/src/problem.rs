@@ -99,6 +99,8 @@ codes! {
     LabelForbidsProvider = "label_forbids_provider", 403, "A label forbids the provider", false;
     /// The organization has not enabled the provider at the marketplace.
     MarketplaceNotEnabled = "marketplace_not_enabled", 403, "The provider is not enabled at the marketplace", false;
+    /// The operator has paused the organization at the pool, or a rule of the operator's has.
+    PoolPaused = "pool_paused", 403, "The access to the pool is paused", false;
     /// The operation is closed to every agent.
     OperationDenied = "operation_denied", 403, "The operation is closed to agents", false;
     /// The model is not among those that the agent may use.
@@ -214,6 +216,7 @@ impl Code {
             } => Self::LabelForbidsMarketplace,
             Deny::LabelForbids { .. } => Self::LabelForbidsProvider,
             Deny::NoPoolCredential { .. } => Self::NoPoolCredential,
+            Deny::PoolPaused { .. } => Self::PoolPaused,
             Deny::PoolBusy { .. } => Self::RateLimited,
             Deny::UnpricedOperation { .. } | Deny::UnknownAmount { .. } => Self::UnpricedOperation,
             Deny::BodyTooLarge { .. } => Self::BodyTooLarge,

@@ -4,42 +4,60 @@
 use super::operations;
 use super::provider::{check_placeholders, check_regex};
 use super::section::{Read, Section};
-use crate::provider::{BadKey, BaseUrlVar, Env, Field, Host, KeyPattern, Str, UrlParam, Verify};
+use crate::provider::{BaseUrlVar, Env, Field, Host, KeyPattern, Sign, Str, UrlParam, Verify};
 
 /// A provider that says nothing has the usual rule: 401 is a bad key.
-pub(crate) fn read_bad_keys(file: &mut Section) -> Read<Vec<BadKey>> {
+pub(crate) fn read_bad_keys(file: &mut Section) -> Read<Vec<Sign>> {
     let said = file.has("bad_key");
-    let mut rules = Vec::new();
-    for mut section in file.sections("bad_key")? {
-        let Some(status) = section.status("status")? else {
-            return Err(section.error("status", "is missing; write the HTTP status"));
-        };
-        let pointer = section.text("pointer")?;
-        let values = section.texts("values")?;
-        if pointer.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
-            return Err(section.error("pointer", "write a JSON pointer, such as \"/error/code\""));
-        }
-        if pointer.is_some() == values.is_empty() {
-            return Err(section.error(
-                "values",
-                "`pointer` and `values` go together; write both or neither",
-            ));
-        }
-        section.finish()?;
-        rules.push(BadKey {
-            status,
-            pointer: pointer.map(Str::from),
-            values: values.into_iter().map(Str::from).collect(),
-        });
+    let mut signs = Vec::new();
+    for section in file.sections("bad_key")? {
+        signs.push(read_sign(section)?);
     }
     if !said {
-        rules.push(BadKey {
+        signs.push(Sign {
             status: 401,
             pointer: None,
             values: Vec::new().into(),
         });
     }
-    Ok(rules)
+    Ok(signs)
+}
+
+/// What a status alone says is not of the request: a sign of abuse names a place in the body.
+pub(crate) fn read_abuse(file: &mut Section) -> Read<Vec<Sign>> {
+    let mut signs = Vec::new();
+    for section in file.sections("abuse")? {
+        let error = section.error("pointer", "is missing; a status alone is no sign of abuse");
+        let sign = read_sign(section)?;
+        if sign.pointer.is_none() {
+            return Err(error);
+        }
+        signs.push(sign);
+    }
+    Ok(signs)
+}
+
+fn read_sign(mut section: Section) -> Read<Sign> {
+    let Some(status) = section.status("status")? else {
+        return Err(section.error("status", "is missing; write the HTTP status"));
+    };
+    let pointer = section.text("pointer")?;
+    let values = section.texts("values")?;
+    if pointer.as_ref().is_some_and(|pointer| !pointer.starts_with('/')) {
+        return Err(section.error("pointer", "write a JSON pointer, such as \"/error/code\""));
+    }
+    if pointer.is_some() == values.is_empty() {
+        return Err(section.error(
+            "values",
+            "`pointer` and `values` go together; write both or neither",
+        ));
+    }
+    section.finish()?;
+    Ok(Sign {
+        status,
+        pointer: pointer.map(Str::from),
+        values: values.into_iter().map(Str::from).collect(),
+    })
 }
 
 /// How to see whether a key works.

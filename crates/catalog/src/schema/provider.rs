@@ -148,6 +148,7 @@ pub(crate) fn read(slug: &str, mut file: Section, prices: PriceTable) -> Read<Pr
         default_billing,
         operations: operations.into(),
         bad_key: key::read_bad_keys(&mut file)?.into(),
+        abuse: key::read_abuse(&mut file)?.into(),
         refusal_budget_status,
         verify,
         key_pattern: key::read_key_pattern(&mut file)?,

@@ -84,17 +84,38 @@ impl Watch {
 
     /// Whether so much is too much, and not told already. A pause is never silent: only a person lets the agent go on after it.
     fn found(&mut self, kind: Kind, rule: Rule, amount: i64, boottime: Duration) -> Option<Found> {
-        if amount < rule.threshold {
+        let silent_until = &mut self.silent_until[kind as usize];
+        is_told(rule, amount, silent_until, boottime).then_some(Found { kind, rule, amount })
+    }
+}
+
+fn is_told(rule: Rule, amount: i64, silent_until: &mut Duration, boottime: Duration) -> bool {
+    match rule.action {
+        Action::Pause => amount >= rule.threshold,
+        Action::Alert if amount >= rule.threshold && boottime >= *silent_until => {
+            *silent_until = boottime.saturating_add(SILENCE);
+            true
+        }
+        Action::Off | Action::Alert => false,
+    }
+}
+
+/// Counts what a vendor held to be abuse in the calls of one customer of a pool.
+#[derive(Debug, Default)]
+pub struct Signs {
+    tally: Tally,
+    silent_until: Duration,
+}
+
+impl Signs {
+    /// There was one more. How many there were, where that is too many and was not told already; then it is counted from the beginning.
+    pub fn seen(&mut self, rule: Rule, boottime: Duration) -> Option<i64> {
+        let amount = self.tally.add(&rule, boottime, 1);
+        if !is_told(rule, amount, &mut self.silent_until, boottime) {
             return None;
         }
-        let silent_until = &mut self.silent_until[kind as usize];
-        match rule.action {
-            Action::Off => return None,
-            Action::Alert if boottime < *silent_until => return None,
-            Action::Alert => *silent_until = boottime.saturating_add(SILENCE),
-            Action::Pause => {}
-        }
-        Some(Found { kind, rule, amount })
+        self.tally = Tally::default();
+        Some(amount)
     }
 }
 
@@ -143,6 +164,44 @@ impl Tally {
 
 const fn place(slot: u64) -> usize {
     (slot % SLOTS as u64) as usize
+}
+
+#[cfg(test)]
+mod signs_tests {
+    use super::super::pool_rule;
+    use super::*;
+
+    #[test]
+    fn signs_count_within_their_window_and_a_pause_is_found_each_time() {
+        let rule = Rule {
+            threshold: 3,
+            window_seconds: 3_600,
+            action: Action::Pause,
+        };
+        let at = Duration::from_secs;
+        let mut signs = Signs::default();
+        assert_eq!(signs.seen(rule, at(0)), None);
+        assert_eq!(signs.seen(rule, at(10)), None);
+        // Both are forgotten an hour later.
+        assert_eq!(signs.seen(rule, at(4_000)), None);
+        assert_eq!(signs.seen(rule, at(4_001)), None);
+        assert_eq!(signs.seen(rule, at(4_002)), Some(3));
+        assert_eq!(signs.seen(rule, at(4_003)), None, "from the beginning");
+        signs.seen(rule, at(4_004));
+        assert_eq!(signs.seen(rule, at(4_005)), Some(3));
+        let alert = Rule {
+            threshold: 1,
+            ..pool_rule(Action::Alert)
+        };
+        let mut signs = Signs::default();
+        assert_eq!(signs.seen(alert, at(5_000)), Some(1));
+        assert_eq!(
+            signs.seen(alert, at(5_001)),
+            None,
+            "an alert is not told again for an hour"
+        );
+        assert!(signs.seen(pool_rule(Action::Off), at(9_000)).is_none());
+    }
 }
 
 #[cfg(test)]

@@ -65,7 +65,7 @@ fn row(name: &str, rule: Option<&AbuseRule>) -> [String; 5] {
 }
 
 /// `none`, `off`, or `alert` or `pause` with or without `:<threshold>/<window>`.
-fn rule(text: &str) -> Result<Patch<SetAbuseRule>, String> {
+pub(crate) fn rule(text: &str) -> Result<Patch<SetAbuseRule>, String> {
     const EXPECTED: &str = "expected none, off, alert, pause, or one of the last two with a threshold and a window, such as pause:60/1m";
     let (action, terms) = match text.split_once(':') {
         Some((action, terms)) => (action, Some(terms)),

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use keystore_core::Micros;
+use keystore_wire::exposure::{ExposureQuery, Exposures};
 use keystore_wire::operator::Operator;
+use keystore_wire::pool_uses::{PoolUse, PoolUseQuery, PoolUseReport};
 use keystore_wire::sales::{Reconcile, Reconciliation, Sale, SalesQuery, SalesReport};
 
-use super::Context;
+use super::{Context, moment};
 use crate::duration;
-use crate::output::{facts, table};
+use crate::output::{facts, grid};
 
 /// `ks operator`.
 #[derive(Subcommand)]
@@ -24,6 +26,17 @@ pub(crate) enum OperatorCommand {
         after_help = "Examples:\n  ks operator sales\n  ks operator sales --by org,provider --since 30d\n  ks operator sales --by credential --provider openai"
     )]
     Sales(SalesArgs),
+    /// Show how the pools were used: who got a key, waited, got none, and how much of the vendors' limits was used
+    #[command(
+        after_help = "Examples:\n  ks operator pool-use\n  ks operator pool-use --by provider,org --since 7d\n  \
+        ks operator pool-use --by hour,credential --provider openai --output csv"
+    )]
+    PoolUse(PoolUseArgs),
+    /// Show what may be lost with each customer: used and not paid, held, overdue
+    #[command(
+        after_help = "Examples:\n  ks operator exposure\n  ks operator exposure --overdue-after 14 --output csv"
+    )]
+    Exposure(ExposureArgs),
     /// Compare what a vendor says it bills with what its calls were thought to cost, day by day
     #[command(
         after_help = "Examples:\n  ks operator reconcile openai costs.json\n  ks operator reconcile openai costs.json --post\n\n\
@@ -49,6 +62,31 @@ pub(crate) struct SalesArgs {
     provider: Option<String>,
 }
 
+/// `ks operator pool-use`.
+#[derive(Args)]
+pub(crate) struct PoolUseArgs {
+    /// What to group by, with commas: provider, org, credential, day, hour
+    #[arg(long, value_name = "WHAT", default_value = "provider,credential")]
+    by: String,
+    /// From the hour of so long ago, or of a time, on; 24 hours ago by default
+    #[arg(long, value_name = "WHEN", value_parser = duration::parse_past)]
+    since: Option<Micros>,
+    /// Up to the hour of so long ago, or of a time
+    #[arg(long, value_name = "WHEN", value_parser = duration::parse_past)]
+    until: Option<Micros>,
+    /// Of this provider
+    #[arg(long, value_name = "SLUG")]
+    provider: Option<String>,
+}
+
+/// `ks operator exposure`.
+#[derive(Args)]
+pub(crate) struct ExposureArgs {
+    /// After how many days a bill is overdue; 30 by default
+    #[arg(long, value_name = "DAYS")]
+    overdue_after: Option<u32>,
+}
+
 /// `ks operator reconcile`.
 #[derive(Args)]
 pub(crate) struct ReconcileArgs {
@@ -67,6 +105,8 @@ pub(crate) async fn run(command: OperatorCommand, context: &Context<'_>) -> anyh
     match command {
         OperatorCommand::SetUp => set_up(context).await,
         OperatorCommand::Sales(args) => sales(args, context).await,
+        OperatorCommand::PoolUse(args) => pool_use(args, context).await,
+        OperatorCommand::Exposure(args) => exposure(args, context).await,
         OperatorCommand::Reconcile(args) => reconcile(args, context).await,
     }
 }
@@ -82,29 +122,130 @@ async fn sales(args: SalesArgs, context: &Context<'_>) -> anyhow::Result<()> {
     context
         .output
         .note(&format!("{} to {}", report.since, report.until));
-    context.output.data(&report, || {
-        let row = |name: String, sale: &Sale| {
-            [
-                name,
-                sale.calls.to_string(),
-                sale.failed_over.to_string(),
-                sale.sold.to_string(),
-                sale.vendor_cost.to_string(),
-                sale.margin.to_string(),
-            ]
-        };
-        let named = report.rows.iter().map(|sale| {
-            let parts = [
-                sale.day.clone(),
-                sale.provider.clone(),
-                sale.org_id.map(|id| id.to_string()),
-                sale.credential_id.map(|id| id.to_string()),
-            ];
-            row(parts.into_iter().flatten().collect::<Vec<_>>().join(" "), sale)
-        });
-        let rows = named.chain(std::iter::once(row("total".to_owned(), &report.total)));
-        table(["OF", "CALLS", "FAILED OVER", "SOLD", "COST", "MARGIN"], rows)
-    })
+    let cells = |name: String, sale: &Sale| {
+        vec![
+            name,
+            sale.calls.to_string(),
+            sale.failed_over.to_string(),
+            sale.sold.to_string(),
+            sale.vendor_cost.to_string(),
+            sale.margin.to_string(),
+        ]
+    };
+    let named = |sale: &Sale| {
+        let parts = [
+            sale.day.clone(),
+            sale.provider.clone(),
+            sale.org_id.map(|id| id.to_string()),
+            sale.credential_id.map(|id| id.to_string()),
+        ];
+        cells(joined(parts), sale)
+    };
+    let mut rows = vec![headings(["OF", "CALLS", "FAILED OVER", "SOLD", "COST", "MARGIN"])];
+    rows.extend(report.rows.iter().map(named));
+    let total = cells("total".to_owned(), &report.total);
+    context.output.report(&report, (rows, total), grid)
+}
+
+/// What a sum is of, in words that are apart.
+fn joined<const N: usize>(parts: [Option<String>; N]) -> String {
+    let parts: Vec<_> = parts.into_iter().flatten().collect();
+    parts.join(" ")
+}
+
+fn headings<const N: usize>(names: [&str; N]) -> Vec<String> {
+    names.map(str::to_owned).to_vec()
+}
+
+async fn pool_use(args: PoolUseArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let query = PoolUseQuery {
+        by: Some(args.by),
+        since: args.since.map(Into::into),
+        until: args.until.map(Into::into),
+        provider: args.provider,
+    };
+    let path = ["operator", "pool-use"];
+    let report: PoolUseReport = context.client.get(&path, &query).await?;
+    context
+        .output
+        .note(&format!("{} to {}", moment(report.since), moment(report.until)));
+    let cells = |name: String, used: &PoolUse| {
+        vec![
+            name,
+            used.granted.to_string(),
+            used.waited.to_string(),
+            // On the average, of those that waited.
+            used.waited_ms.checked_div(used.waited).unwrap_or(0).to_string(),
+            used.refused.to_string(),
+            used.failed_over.to_string(),
+            format!(
+                "{}.{}",
+                used.most_used_permille / 10,
+                used.most_used_permille % 10
+            ),
+        ]
+    };
+    let named = |used: &PoolUse| {
+        let parts = [
+            used.from.map(moment),
+            used.provider.clone(),
+            used.org_id.map(|id| id.to_string()),
+            used.credential_id.map(|id| id.to_string()),
+        ];
+        cells(joined(parts), used)
+    };
+    let mut rows = vec![headings([
+        "OF",
+        "GRANTED",
+        "WAITED",
+        "WAIT MS",
+        "REFUSED",
+        "FAILED OVER",
+        "MOST OF LIMIT %",
+    ])];
+    rows.extend(report.rows.iter().map(named));
+    let total = cells("total".to_owned(), &report.total);
+    context.output.report(&report, (rows, total), grid)
+}
+
+async fn exposure(args: ExposureArgs, context: &Context<'_>) -> anyhow::Result<()> {
+    let query = ExposureQuery {
+        overdue_after_days: args.overdue_after,
+    };
+    let report: Exposures = context.client.get(&["operator", "exposure"], &query).await?;
+    let mut rows = vec![headings([
+        "ORGANIZATION",
+        "NAME",
+        "LIMIT",
+        "USED",
+        "HELD",
+        "AT RISK",
+        "BILLED",
+        "OVERDUE",
+    ])];
+    rows.extend(report.data.iter().map(|one| {
+        vec![
+            one.org_id.to_string(),
+            one.name.clone(),
+            one.limit.to_string(),
+            one.used.to_string(),
+            one.held.to_string(),
+            one.at_risk.to_string(),
+            one.billed.to_string(),
+            one.overdue.to_string(),
+        ]
+    }));
+    let total = vec![
+        "total".to_owned(),
+        String::new(),
+        String::new(),
+        report.used.to_string(),
+        report.held.to_string(),
+        report.at_risk.to_string(),
+        report.billed.to_string(),
+        report.overdue.to_string(),
+    ];
+    context.output.report(&report, (rows, total), grid)
 }
 
 async fn reconcile(args: ReconcileArgs, context: &Context<'_>) -> anyhow::Result<()> {
@@ -121,28 +262,24 @@ async fn reconcile(args: ReconcileArgs, context: &Context<'_>) -> anyhow::Result
         .client
         .post(&["operator", "reconciliations"], &body)
         .await?;
-    context.output.data(&compared, || {
-        let days = compared.days.iter().map(|day| {
-            [
-                day.day.clone(),
-                day.billed.to_string(),
-                day.metered.to_string(),
-                day.drift.to_string(),
-                day.transaction_id.map_or_else(String::new, |id| id.to_string()),
-            ]
-        });
-        let total = [
-            "total".to_owned(),
-            compared.billed.to_string(),
-            compared.metered.to_string(),
-            compared.drift.to_string(),
-            String::new(),
-        ];
-        table(
-            ["DAY", "BILLED", "METERED", "DRIFT", "POSTED"],
-            days.chain(std::iter::once(total)),
-        )
-    })
+    let mut rows = vec![headings(["DAY", "BILLED", "METERED", "DRIFT", "POSTED"])];
+    rows.extend(compared.days.iter().map(|day| {
+        vec![
+            day.day.clone(),
+            day.billed.to_string(),
+            day.metered.to_string(),
+            day.drift.to_string(),
+            day.transaction_id.map_or_else(String::new, |id| id.to_string()),
+        ]
+    }));
+    let total = vec![
+        "total".to_owned(),
+        compared.billed.to_string(),
+        compared.metered.to_string(),
+        compared.drift.to_string(),
+        String::new(),
+    ];
+    context.output.report(&compared, (rows, total), grid)
 }
 
 async fn set_up(context: &Context<'_>) -> anyhow::Result<()> {

@@ -1,6 +1,7 @@
 //! `ks pool`: the operator's keys, which customers use without having any.
 
 mod rotations;
+mod tenants;
 
 use clap::{Args, Subcommand};
 use keystore_core::Micros;
@@ -52,6 +53,20 @@ pub(crate) enum PoolCommand {
     /// Take a key out of its pool and delete it; calls that run end on it
     #[command(after_help = "Example:\n  ks pool remove openai/pool-1")]
     Remove(MemberArgs),
+    /// List what was said of customers inside the pools
+    #[command(after_help = "Examples:\n  ks pool tenants\n  ks pool tenants --provider openai --output json")]
+    Tenants(ListArgs),
+    /// Change a customer's share and cap inside a pool, pause it there, or let it go on
+    #[command(
+        after_help = "Examples:\n  ks pool tenant openai org_01jd3w8f0qe7ys4c9p2m5n6r7t --weight 3 --max-concurrency 50\n  \
+        ks pool tenant openai org_01jd3w8f0qe7ys4c9p2m5n6r7t --pause\n  ks pool tenant openai org_01jd3w8f0qe7ys4c9p2m5n6r7t --resume"
+    )]
+    Tenant(tenants::TenantArgs),
+    /// Show or set by which rule customers are paused for what vendors hold to be abuse
+    #[command(
+        after_help = "Examples:\n  ks pool abuse\n  ks pool abuse openai pause:5/24h\n  ks pool abuse openai off"
+    )]
+    Abuse(tenants::AbuseArgs),
     /// Show or set how a key is renewed
     #[command(
         after_help = "Examples:\n  ks pool plan openai/pool-1 --driver openai --admin openai-admin --account proj_abc --vendor-key svc_acct_abc --every 90d\n  \
@@ -181,6 +196,9 @@ pub(crate) async fn run(command: PoolCommand, context: &Context<'_>) -> anyhow::
                 .note(&format!("Removed {}; calls that run end on it", name(&member)));
             Ok(())
         }
+        PoolCommand::Tenants(args) => tenants::list(args.provider, context).await,
+        PoolCommand::Tenant(args) => tenants::set(args, context).await,
+        PoolCommand::Abuse(args) => tenants::abuse(args, context).await,
         PoolCommand::Plan(args) => rotations::plan(args, context).await,
         PoolCommand::Rotate(args) => rotations::rotate(&args.key, context).await,
         PoolCommand::Rotations => rotations::list(context).await,

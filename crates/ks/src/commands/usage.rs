@@ -67,7 +67,10 @@ pub(crate) async fn run(args: UsageArgs, context: &Context<'_>) -> anyhow::Resul
     context
         .output
         .note(&format!("{} to {}", date(report.since), date(report.until)));
-    context.output.data(&report, || shown(&report, &args.by))
+    let rows = rows(&report, &args.by);
+    context
+        .output
+        .report(&report, rows, |rows| columns(&priced(rows), args.by.len()))
 }
 
 async fn events(mut after: Option<String>, context: &Context<'_>) -> anyhow::Result<()> {
@@ -95,7 +98,8 @@ const TOTALS: [&str; 8] = [
     "CALLS", "ERRORS", "REFUSED", "INPUT", "CACHED", "OUTPUT", "HELD", "SPENT",
 ];
 
-fn shown(report: &UsageReport, by: &[By]) -> String {
+/// The rows under their headings, and the total.
+fn rows(report: &UsageReport, by: &[By]) -> (Vec<Vec<String>>, Vec<String>) {
     let mut grid = vec![
         by.iter()
             .map(|by| by.as_str().to_uppercase())
@@ -111,13 +115,21 @@ fn shown(report: &UsageReport, by: &[By]) -> String {
         );
     }
     let blank = by.iter().skip(1).map(|_| String::new());
-    grid.push(
-        std::iter::once("TOTAL".to_owned())
-            .chain(blank)
-            .chain(cells(&report.total))
-            .collect(),
-    );
-    columns(&grid, by.len())
+    let total = std::iter::once("TOTAL".to_owned())
+        .chain(blank)
+        .chain(cells(&report.total))
+        .collect();
+    (grid, total)
+}
+
+/// With a sign before what is money: the last two columns.
+fn priced(mut grid: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    for row in grid.iter_mut().skip(1) {
+        for cell in row.iter_mut().rev().take(2) {
+            cell.insert(0, '$');
+        }
+    }
+    grid
 }
 
 fn key(row: &UsageRow, by: By) -> String {
@@ -143,8 +155,8 @@ fn cells(totals: &Totals) -> [String; 8] {
         totals.input_tokens.to_string(),
         (totals.cache_read_tokens + totals.cache_write_tokens).to_string(),
         (totals.output_tokens + totals.reasoning_tokens).to_string(),
-        format!("${}", totals.held),
-        format!("${}", totals.cost),
+        totals.held.to_string(),
+        totals.cost.to_string(),
     ]
 }
 
@@ -199,8 +211,10 @@ mod tests {
             data: vec![row("openai", 120, "1.50"), row("anthropic", 7, "0.25")],
             total: totals(127, "1.75"),
         };
+        let (mut grid, total) = rows(&report, &[By::Provider]);
+        grid.push(total);
         assert_eq!(
-            shown(&report, &[By::Provider]),
+            columns(&priced(grid), 1),
             "PROVIDER   CALLS  ERRORS  REFUSED  INPUT  CACHED  OUTPUT   HELD  SPENT\n\
              openai       120       0        0      0       0       0  $0.00  $1.50\n\
              anthropic      7       0        0      0       0       0  $0.00  $0.25\n\

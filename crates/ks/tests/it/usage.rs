@@ -40,6 +40,15 @@ fn every_command_has_help_with_examples() {
         "run",
         "requests",
         "usage",
+        "billing top-up",
+        "billing auto-top-up",
+        "credit payments",
+        "credit settle",
+        "operator pool-use",
+        "operator exposure",
+        "pool tenants",
+        "pool tenant",
+        "pool abuse",
     ] {
         let args: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let help = home.ks(&args).ok();

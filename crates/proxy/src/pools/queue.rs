@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_core::Clock;
@@ -13,6 +13,7 @@ use keystore_core::pool::{
 use tokio::sync::{Notify, oneshot};
 
 use crate::lock::lock;
+use crate::sync::{Mutex, sleep};
 
 /// How many calls may wait for a member: a burst is evened out, a lasting excess is refused.
 const TERMS: QueueTerms = QueueTerms {
@@ -22,15 +23,15 @@ const TERMS: QueueTerms = QueueTerms {
 
 /// The pool of one provider, for as long as the process lives.
 pub(crate) struct Queue {
-    clock: Arc<dyn Clock>,
-    state: Mutex<State>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) state: Mutex<State>,
     /// Tells those that wait that there is something to do earlier than they thought.
     earlier: Notify,
 }
 
-struct State {
-    pool: Pool,
-    waiting: HashMap<Ticket, oneshot::Sender<Result<Chosen, Refusal>>>,
+pub(super) struct State {
+    pub(super) pool: Pool,
+    pub(super) waiting: HashMap<Ticket, oneshot::Sender<Result<Chosen, Refusal>>>,
     /// When those that wait look after the time at the latest.
     next_wake: Option<Duration>,
 }
@@ -78,7 +79,7 @@ impl Queue {
     ///
     /// Why there is none.
     pub(crate) async fn place(self: &Arc<Self>, call: Call) -> Result<Place, Refusal> {
-        let (asked, turn) = {
+        let (asked, asked_at, turn) = {
             let mut state = lock(&self.state);
             let now = self.clock.boottime();
             let (asked, turns) = state.pool.ask(now, call);
@@ -91,12 +92,12 @@ impl Queue {
                 Asked::Granted(..) | Asked::Refused(_) => None,
             };
             self.deliver(&mut state, now, turns);
-            (asked, turn)
+            (asked, now, turn)
         };
         match (asked, turn) {
             (Asked::Refused(refusal), _) => Err(refusal),
             (Asked::Granted(ticket, chosen), _) => Ok(self.granted(ticket, chosen)),
-            (Asked::Waits(ticket), Some(turn)) => Box::pin(self.wait(ticket, turn)).await,
+            (Asked::Waits(ticket), Some(turn)) => Box::pin(self.wait(ticket, asked_at, turn)).await,
             (Asked::Waits(_), None) => Err(Refusal::NoMember),
         }
     }
@@ -105,6 +106,7 @@ impl Queue {
     async fn wait(
         self: &Arc<Self>,
         ticket: Ticket,
+        asked_at: Duration,
         mut turn: oneshot::Receiver<Result<Chosen, Refusal>>,
     ) -> Result<Place, Refusal> {
         // A call that goes away gives up its place in the queue, or the one that it has just got.
@@ -128,10 +130,11 @@ impl Queue {
                     // The sender is kept until it is used.
                     let chosen = result.unwrap_or(Err(Refusal::NoMember))?;
                     held.outcome = Outcome::Unknown;
-                    return Ok(Place { held, chosen });
+                    let waited = Some(self.clock.boottime().saturating_sub(asked_at));
+                    return Ok(Place { held, chosen, waited });
                 }
                 () = earlier => {}
-                () = tokio::time::sleep(wait) => {
+                () = sleep(wait) => {
                     let now = self.clock.boottime();
                     self.change(now, |pool| pool.wake(now));
                 }
@@ -145,7 +148,11 @@ impl Queue {
             ticket,
             outcome: Outcome::Unknown,
         };
-        Place { held, chosen }
+        Place {
+            held,
+            chosen,
+            waited: None,
+        }
     }
 
     fn change(&self, now: Duration, change: impl FnOnce(&mut Pool) -> Vec<Turn>) {
@@ -191,9 +198,15 @@ impl Drop for Held {
 pub(crate) struct Place {
     held: Held,
     chosen: Chosen,
+    waited: Option<Duration>,
 }
 
 impl Place {
+    /// How long the call waited for it; `None` where it had it at once.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.waited
+    }
+
     /// The member.
     pub(crate) fn member(&self) -> CredentialId {
         self.chosen.member
@@ -209,6 +222,3 @@ impl Place {
         self.held.outcome = outcome;
     }
 }
-
-#[cfg(test)]
-mod tests;

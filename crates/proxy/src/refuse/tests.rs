@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, RateKind, RateScope};
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{Access, Source, Unit};
+use keystore_core::policy::{Access, PausedBy, Source, Unit};
 use serde_json::Value;
 
 use super::*;
@@ -200,6 +200,14 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
             Deny::NoPoolCredential { provider: provider() },
             503,
             "no_pool_credential",
+        ),
+        (
+            Deny::PoolPaused {
+                provider: provider(),
+                by: PausedBy::Rule,
+            },
+            403,
+            "pool_paused",
         ),
         (busy_pool(Duration::from_secs(5)), 429, "rate_limited"),
         (

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use keystore_core::Deny;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited, RateScope};
-use keystore_core::policy::{Access, Source, Unit};
+use keystore_core::policy::{Access, PausedBy, Source, Unit};
 
 use super::{ProxyError, Refusal, RefusalContext};
 
@@ -96,6 +96,17 @@ fn denial(deny: &Deny, agent: &str) -> Words {
                 "Every pooled credential of {provider} is busy or at the provider's limit; there is room again at about {resets_at}."
             ),
             "Try again then, or use a credential of your own for steady load.",
+        ),
+        Deny::PoolPaused { provider, by } => words(
+            match by {
+                PausedBy::Operator => {
+                    format!("The operator has paused your access to the marketplace's {provider}.")
+                }
+                PausedBy::Rule => format!(
+                    "Your access to the marketplace's {provider} is paused: the vendor held too many requests to break its rules for use."
+                ),
+            },
+            format!("Ask the operator, or use a credential of your own: `ks migrate {provider} --to byok`."),
         ),
         Deny::NoPoolCredential { provider } => words(
             format!("The marketplace has no working credential of {provider} at the moment."),

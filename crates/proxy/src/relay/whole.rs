@@ -65,6 +65,9 @@ impl Cleaned {
             }
         };
         let body = body.map_or_else(|| read.clone(), Bytes::from);
+        if ending == Ending::Complete {
+            proxy.watch_answer(permit, head.status.as_u16(), &read);
+        }
         let bytes = read.len() as u64;
         let metered = meter.map(|meter| metered(meter, read));
         let is_metered = metered.is_some();

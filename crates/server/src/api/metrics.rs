@@ -5,12 +5,20 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use super::problem::{ApiError, ApiResult};
 use crate::app::App;
+
+/// Providers have pools because the operator says so: they are few.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PoolLabels {
+    provider: String,
+}
 
 /// What is counted. Holds no name of a customer.
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<Response> {
@@ -26,6 +34,16 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<Response> 
         "keystore_auth_epoch",
         "Changes of what decides over requests",
         ConstGauge::new(epoch),
+    );
+    let waiting = Family::<PoolLabels, Gauge>::default();
+    for (provider, calls) in app.proxy.pools_waiting() {
+        let gauge = waiting.get_or_create(&PoolLabels { provider });
+        gauge.set(i64::try_from(calls).unwrap_or(i64::MAX));
+    }
+    registry.register(
+        "keystore_pool_waiting",
+        "Calls that wait for a key of a pool",
+        waiting,
     );
     let mut text = String::new();
     encode(&mut text, &registry).map_err(ApiError::internal)?;

@@ -3,18 +3,18 @@
 use keystore_store::mails::Waiting;
 use keystore_wire::credentials::DEFAULT_NAME;
 
-use super::{Mail, one_line};
+use super::{Mail, market, one_line};
 use crate::reminders::{EXPIRING, ROTATION_DUE};
 
 /// The words of one event.
-struct Words {
-    subject: String,
+pub(super) struct Words {
+    pub(super) subject: String,
     /// What happened: sentences.
-    happened: String,
+    pub(super) happened: String,
     /// What the command is for.
-    purpose: &'static str,
+    pub(super) purpose: &'static str,
     /// The command, without `ks` and the server's address.
-    command: String,
+    pub(super) command: String,
 }
 
 /// The mail about an event to one person.
@@ -36,14 +36,14 @@ pub(super) fn mail(api_url: &str, waiting: &Waiting) -> Mail {
 }
 
 /// Where it happened, and the facts.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     api_url: &'a str,
-    waiting: &'a Waiting,
+    pub(super) waiting: &'a Waiting,
 }
 
 impl Place<'_> {
     /// A fact as text; empty where there is none.
-    fn fact(&self, name: &str) -> String {
+    pub(super) fn fact(&self, name: &str) -> String {
         match &self.waiting.data[name] {
             serde_json::Value::String(text) => one_line(text),
             serde_json::Value::Null => String::new(),
@@ -60,7 +60,7 @@ impl Place<'_> {
         }
     }
 
-    fn org(&self) -> String {
+    pub(super) fn org(&self) -> String {
         format!(
             "{} on Keystore ({})",
             one_line(&self.waiting.org_name),
@@ -158,12 +158,12 @@ fn words(place: &Place<'_>) -> Words {
         EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
         ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
         "pool.rotation_waits" | "pool.key_rotated" | "pool.rotation_undone" => rotation(place),
-        other => Words {
+        other => market::words(place).unwrap_or_else(|| Words {
             subject: other.to_owned(),
             happened: format!("{other}: {subject} {}.", place.project()),
             purpose: "To see what happened",
             command: "events".to_owned(),
-        },
+        }),
     }
 }
 

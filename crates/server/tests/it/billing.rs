@@ -1,5 +1,6 @@
 //! The marketplace's money, from a top-up to an invoice.
 
+mod crashes;
 mod top_ups;
 
 use std::time::Duration;
@@ -242,6 +243,29 @@ async fn a_limit_lets_a_customer_owe_until_it_pays() {
     let balance = market.balance().await;
     assert_eq!(money(&balance["receivable"]), due);
     assert_eq!(money(&balance["available"]).0, 5_000_000_000 - due.0);
+    let exposed = async |days: u32| {
+        let path = format!("/v1/operator/exposure?overdueAfterDays={days}");
+        market.operator.get(&path).await.expect(200)
+    };
+    let shown = exposed(30).await;
+    let mine = &shown["data"][0];
+    assert_eq!(mine["orgId"], market.org.as_str(), "who owes most is first");
+    for (name, amount) in [("used", due), ("atRisk", due), ("billed", due)] {
+        assert_eq!(money(&mine[name]), amount, "{shown:#}");
+        assert_eq!(money(&shown[name]), amount);
+    }
+    assert_eq!(
+        (&mine["limit"], &mine["overdue"]),
+        (&json!("5.00"), &json!("0.00"))
+    );
+    market.clock.advance(Duration::from_secs(15 * 86_400));
+    assert_eq!(money(&exposed(14).await["data"][0]["overdue"]), due);
+    assert_eq!(exposed(30).await["overdue"], "0.00");
+    market
+        .operator
+        .get("/v1/operator/exposure?overdueAfterDays=366")
+        .await
+        .expect_problem(422, "invalid_request");
     let more = json!({"kind": "payment", "org": market.org, "amount": "5000"});
     market
         .operator
@@ -382,7 +406,7 @@ fn event(id: &str, payment: &Value, session: &str, cents: i64, at: i64) -> (Stri
     (body, signature)
 }
 
-fn signed(secret: &str, body: &str, at: i64) -> String {
+pub(crate) fn signed(secret: &str, body: &str, at: i64) -> String {
     let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, secret.as_bytes());
     let tag = aws_lc_rs::hmac::sign(&key, format!("{at}.{body}").as_bytes());
     let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();

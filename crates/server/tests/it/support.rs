@@ -27,8 +27,8 @@ use keystore_server::config::{MailTls, SecretText, SignUp};
 use keystore_server::custody::RootKeySource;
 use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
 use keystore_server::payments::Stripe;
-use keystore_store::Options;
 use keystore_store::failpoints::Failpoints;
+use keystore_store::{Options, Store};
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::pg::PgCluster;
 use keystore_testkit::upstream::FakeUpstream;
@@ -119,7 +119,7 @@ struct Base {
 pub(crate) const STRIPE_SECRET: &str = "whsec_test_secret";
 
 /// The key of the account there.
-const STRIPE_KEY: &str = "sk_test_canary";
+pub(crate) const STRIPE_KEY: &str = "sk_test_canary";
 
 /// A started server.
 struct Running {
@@ -232,8 +232,20 @@ impl TestApp {
 
     /// Stops the server and starts it again on the same data, on other ports.
     pub(crate) async fn restart(self) -> Self {
+        self.restart_after(async |_| ()).await
+    }
+
+    /// As [`TestApp::restart`], with something that happens to the data meanwhile.
+    pub(crate) async fn restart_after(self, between: impl AsyncFnOnce(&Store)) -> Self {
         self.app.shut_down();
         self.serving.await.unwrap();
+        let (clock, ids) = (Arc::clone(&self.base.clock), Arc::clone(&self.base.ids));
+        let options = store_options(self.folder.path());
+        let (store, _) = Store::open(&self.base.store_url, options, clock, ids)
+            .await
+            .unwrap();
+        between(&store).await;
+        store.close().await;
         let running = self.base.start(self.folder.path(), &self.upstream).await;
         let owner = self.owner.at(&running.api_url);
         Self::of(

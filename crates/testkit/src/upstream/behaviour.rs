@@ -10,6 +10,8 @@ pub const HEADER: &str = "x-fake";
 pub struct Behaviour {
     /// `status=401`: the vendor's error of that status (its own JSON shape) instead of an answer.
     pub status: Option<u16>,
+    /// `policy`: the request is refused for its content: OpenAI says so in its error (with `status=400`), Anthropic in its answer.
+    pub policy: bool,
     /// `head-delay-ms=50`: waits before the head.
     pub head_delay: Duration,
     /// `chunk-delay-ms=5`: waits before every piece of a body.
@@ -102,6 +104,7 @@ impl Behaviour {
             "echo" => &mut self.echo,
             "stream-error" => &mut self.stream_error,
             "no-usage" => &mut self.no_usage,
+            "policy" => &mut self.policy,
             _ => return None,
         })
     }

@@ -89,6 +89,12 @@ pub(super) async fn serve(
     let version = head.version;
     let received = received(head, body.clone(), credentials, reply.tokens, connection, &shared);
     let index = shared.log.arrived(received);
+    let gate = shared.gate().clone();
+    if let Some(gate) = gate
+        && let Ok(permit) = gate.acquire().await
+    {
+        permit.forget();
+    }
     if !behaviour.head_delay.is_zero() {
         tokio::time::sleep(behaviour.head_delay).await;
     }

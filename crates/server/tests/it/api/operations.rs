@@ -248,6 +248,18 @@ const TABLE: &[(&str, May, Body)] = &[
     ("get_pool_credential", May::Operator, NONE),
     ("update_pool_credential", May::Operator, |_| json!({"weight": 2})),
     ("delete_pool_credential", May::Operator, NONE),
+    ("list_pool_tenants", May::Operator, NONE),
+    (
+        "set_pool_tenant",
+        May::Operator,
+        |things| json!({"provider": "openai", "org": things.id("org"), "weight": 2}),
+    ),
+    ("list_pool_rules", May::Operator, NONE),
+    (
+        "set_pool_rule",
+        May::Operator,
+        |_| json!({"provider": "openai", "action": "alert", "threshold": 50}),
+    ),
     ("get_key_plan", May::Operator, NONE),
     (
         "set_key_plan",
@@ -275,6 +287,8 @@ const TABLE: &[(&str, May, Body)] = &[
     ),
     ("get_price_book", May::Operator, NONE),
     ("get_sales", May::Operator, NONE),
+    ("get_exposure", May::Operator, NONE),
+    ("get_pool_use", May::Operator, NONE),
     ("reconcile", May::Operator, |_| {
         json!({"provider": "openai", "report": {"data": [{"start_time": 1_795_651_200, "end_time": 1_795_737_600,
             "results": [{"amount": {"value": 1.25, "currency": "usd"}}]}]}})

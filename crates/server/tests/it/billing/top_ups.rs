@@ -264,6 +264,7 @@ async fn what_is_not_answered_for_a_day_is_the_operators_to_say() {
 #[tokio::test]
 async fn a_refused_card_is_told_and_tried_ever_more_seldom_and_then_not_at_all() {
     let market = Market::with_card("pm_card_chargeDeclined").await;
+    market.app.deliver_mails();
     market.app.top_up().await;
     assert_eq!(market.asked().len(), 1);
     assert_eq!(market.rule().await["state"], "paused");
@@ -287,6 +288,8 @@ async fn a_refused_card_is_told_and_tried_ever_more_seldom_and_then_not_at_all()
     assert_eq!(market.asked().len(), 2, "a day has not passed");
     market.after(7_000).await;
     assert_eq!(market.asked().len(), 3);
+    // Mails that wait for days are given up.
+    market.app.do_jobs().await;
     for _ in 0..5 {
         market.after(864_000).await;
     }
@@ -313,6 +316,10 @@ async fn a_refused_card_is_told_and_tried_ever_more_seldom_and_then_not_at_all()
         ]
     );
     assert_eq!(market.available().await, "5.00");
+    let mails = market
+        .app
+        .mails_about("customer@example.com", "was refused: insufficient_funds");
+    assert_eq!(mails, 3);
     assert!(market.app.fake_upstream().charged().is_empty());
     // Another card, and it goes on.
     market.save("pm_card_visa").await;

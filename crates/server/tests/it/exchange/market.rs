@@ -1,6 +1,9 @@
 //! Pooled credentials: one organization uses what another one, the operator, has stored; who pays, what is refused, what happens
 //! when a key fails.
 
+mod reports;
+mod tenants;
+
 use std::time::Duration;
 
 use keystore_testkit::upstream::Behaviour;
@@ -20,7 +23,10 @@ struct Market {
 
 impl Market {
     async fn open(credit: &str) -> Self {
-        let app = TestApp::start().await;
+        Self::of(TestApp::start().await, credit).await
+    }
+
+    async fn of(app: TestApp, credit: &str) -> Self {
         app.secret(POOLED);
         let operator = app.operator().await;
         let market = Self { app, operator };
@@ -690,13 +696,37 @@ async fn sales_reconcile_with_what_the_vendor_bills() {
     assert_eq!(nanos(&shown["drift"]), 500_000_000 - cost, "{shown:#}");
     assert!(shown["days"][0]["transactionId"].is_null());
     order["post"] = json!(true);
-    let post = || market.operator.post("/v1/operator/reconciliations", &order);
+    let path = "/v1/operator/reconciliations";
+    let post = || market.operator.post(path, &order);
     let (posted, at_once) = tokio::join!(post(), post());
     let (posted, at_once) = (posted.expect(200), at_once.expect(200));
     let again = post().await.expect(200);
     assert_eq!(at_once["days"], posted["days"]);
     assert!(posted["days"][0]["transactionId"].is_string(), "{posted:#}");
     assert_eq!(again["days"], posted["days"], "a day is posted once");
+    // What is undone opens its day again.
+    let operator = market.operator.get("/v1/auth/me").await.expect(200);
+    let undo = json!({"kind": "reversal", "org": operator["org"]["id"], "regards": posted["days"][0]["transactionId"]});
+    let ledger = "/v1/operator/ledger";
+    market.operator.post(ledger, &undo).await.expect(201);
+    order["post"] = json!(false);
+    let shown = market.operator.post(path, &order).await.expect(200);
+    assert!(shown["days"][0].get("transactionId").is_none(), "{shown:#}");
+    order["post"] = json!(true);
+    let anew = market.operator.post(path, &order).await.expect(200);
+    assert!(anew["days"][0]["transactionId"].is_string());
+    assert_ne!(anew["days"], posted["days"]);
+    let again = market.operator.post(path, &order).await.expect(200);
+    assert_eq!(again["days"], anew["days"], "once again");
+    let books = format!("{ledger}?customer={}", operator["org"]["id"].as_str().unwrap());
+    let books = market.operator.get(&books).await.expect(200);
+    let drift: i64 = books["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|transaction| nanos(&transaction["entries"]["cogs"]))
+        .sum();
+    assert_eq!(drift, 500_000_000 - cost, "the books have the difference once");
     market.app.finish().await;
 }
 

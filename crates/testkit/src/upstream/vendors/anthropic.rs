@@ -41,7 +41,12 @@ fn messages(call: &Call<'_>, json: &Value) -> Reply {
     let mut message = json!({
         "id": format!("msg_fake{:08}", call.index), "type": "message", "role": "assistant",
         "model": json["model"].as_str().unwrap_or("claude-fake"), "content": [content],
-        "stop_reason": if tool.is_some() { "tool_use" } else { "end_turn" }, "stop_sequence": null,
+        "stop_reason": match (&tool, call.behaviour.policy) {
+            (_, true) => "refusal",
+            (Some(_), _) => "tool_use",
+            _ => "end_turn",
+        },
+        "stop_sequence": null,
         "usage": usage(&counts),
     });
     if call.behaviour.no_usage {

@@ -296,6 +296,12 @@ pub(super) fn error(status: StatusCode, call: &Call<'_>) -> Reply {
             }
             reply
         }
+        400 if call.behaviour.policy => error_of(
+            status,
+            "invalid_request_error",
+            Some("content_policy_violation"),
+            "Your request was rejected as a result of our safety system.",
+        ),
         500.. => error_of(
             status,
             "server_error",

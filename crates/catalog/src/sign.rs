@@ -1,11 +1,11 @@
-//! Whether an answer says that the credential is not valid.
+//! Whether an answer says something that the catalog knows how it reads: that the credential is not valid, or that a vendor sees abuse.
 
 use serde_json::Value;
 
-use crate::provider::BadKey;
+use crate::provider::Sign;
 
 /// Whether one of `rules` fits. A body that is not JSON fits only a rule that does not ask for one.
-pub(crate) fn fits(rules: &[BadKey], status: u16, body: &[u8]) -> bool {
+pub(crate) fn fits(rules: &[Sign], status: u16, body: &[u8]) -> bool {
     let mut parsed: Option<Value> = None;
     rules
         .iter()
@@ -20,7 +20,7 @@ pub(crate) fn fits(rules: &[BadKey], status: u16, body: &[u8]) -> bool {
         })
 }
 
-fn stands_at(value: &Value, segments: &[&str], rule: &BadKey) -> bool {
+fn stands_at(value: &Value, segments: &[&str], rule: &Sign) -> bool {
     let Some((segment, rest)) = segments.split_first() else {
         return match value {
             Value::String(text) => rule.values.iter().any(|known| known == text),

@@ -1,17 +1,20 @@
 //! Calls that wait, leave, and are let go, in the time of tokio's tests.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use keystore_core::Micros;
-use keystore_core::ids::OrgId;
-use keystore_core::pool::{MemberState, TenantTerms};
+use keystore_core::ids::{CredentialId, OrgId};
+use keystore_core::pool::{Call, MemberState, MemberTerms, Outcome, Refusal, TenantTerms};
+use keystore_core::{Clock, Micros};
 use keystore_testkit::dice::Dice;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::*;
+use super::queue::Queue;
+use crate::lock::lock;
 
 /// The time that tokio's timers have.
 struct Timers(Instant);
