@@ -11,8 +11,8 @@ use keystore_core::price::{Choice, ModelMatch, ModelPrice, Place, Surcharge, Tie
 
 use crate::provider::{
     Alternative, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
-    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow, TokenGrant,
-    TokenTemplate, UrlParam, UsageShape, Verify,
+    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow,
+    TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
 };
 use crate::schema::template;
 

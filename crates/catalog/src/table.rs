@@ -9,8 +9,8 @@ use regex::Regex;
 
 use crate::provider::{
     Alternative, BaseUrlVar, Billing, ClientAuth, Env, Field, HeaderPair, Host, InjectionTemplate,
-    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow, TokenGrant,
-    TokenTemplate, UrlParam, UsageShape, Verify,
+    KeyPattern, Operation, OutputCap, PriceRow, PriceTable, Provider, Sign, Slot, Str, TimeWindow,
+    TokenGrant, TokenTemplate, UrlParam, UsageShape, Verify,
 };
 use crate::schema::section;
 

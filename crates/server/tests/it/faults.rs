@@ -9,6 +9,8 @@ mod load;
 mod node;
 mod points;
 mod revoked;
+mod rotations;
 mod sigkill;
 mod tenants;
+mod top_ups;
 mod truth;

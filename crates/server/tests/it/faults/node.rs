@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use keystore_core::{Clock, Micros};
 use keystore_proxy::config::ProxyConfig;
 use keystore_server::app::{App, Parts, Settings, Sockets};
 use keystore_server::clock::SystemClock;
 use keystore_server::config::{SecretText, SignUp};
 use keystore_server::custody::RootKeySource;
 use keystore_server::mail::Shown;
+use keystore_server::payments::Stripe;
 use keystore_store::failpoints::{Action, Failpoints, POINTS};
 use keystore_store::{Durability, Options, Store};
 use keystore_testkit::disk::Disk;
@@ -24,7 +27,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
-use crate::support::{Client, PASSWORD};
+use crate::support::{Client, PASSWORD, STRIPE_KEY, STRIPE_SECRET};
 
 const ORDERS: &str = "KEYSTORE_TEST_NODE";
 
@@ -44,6 +47,12 @@ pub(super) struct Site {
     /// Of the agent `agent`, with a budget that is never used up.
     pub(super) token: String,
     urls: Arc<RwLock<Urls>>,
+    /// How far the server's clock is ahead.
+    ahead: Duration,
+    /// Whether the server carries rotations on, and tops credit up, without a pause.
+    restless: bool,
+    /// Whether the fake provider takes payments, as Stripe does.
+    stripe: bool,
     node: Option<Node>,
 }
 
@@ -103,6 +112,9 @@ impl Site {
             owner: Client::new(""),
             token: String::new(),
             urls: Arc::default(),
+            ahead: Duration::ZERO,
+            restless: false,
+            stripe: false,
             node: None,
         };
         site.run(&[]).await.unwrap();
@@ -165,6 +177,9 @@ impl Site {
             "upstreams": [self.upstream.authority(), self.over_tls.authority()],
             "ca": self.folder.path().join("ca.pem"),
             "points": points,
+            "ahead": self.ahead.as_secs(),
+            "restless": self.restless,
+            "stripe": self.stripe.then(|| self.upstream.url()),
         });
         let log = std::fs::File::options()
             .create(true)
@@ -223,6 +238,24 @@ impl Site {
 
     pub(super) fn clear(&mut self, name: &str) {
         self.tell(&json!({"clear": name}));
+    }
+
+    /// From the next start on the server carries rotations on, and tops credit up, without a pause.
+    pub(super) fn restless(&mut self) {
+        self.restless = true;
+    }
+
+    /// From the next start on the fake provider takes payments.
+    pub(super) fn takes_payments(&mut self) {
+        self.upstream.take_payments(STRIPE_KEY);
+        self.stripe = true;
+    }
+
+    /// The server's clock goes ahead, also that of those to come.
+    pub(super) fn advance(&mut self, time: Duration) {
+        self.ahead += time;
+        let ahead = self.ahead.as_secs();
+        self.tell(&json!({"ahead": ahead}));
     }
 
     /// How often each point did what it was set to do since the server started; how the process ended, if it has.
@@ -349,7 +382,22 @@ async fn child() {
         proxy: format!("http://{}", sockets.proxy.local_addr().unwrap()),
         api: format!("http://{}", sockets.api.local_addr().unwrap()),
     };
-    let app = App::start(parts(&orders, &urls, points.clone())).await.unwrap();
+    let clock = Arc::new(Ahead::default());
+    clock.set(&orders);
+    let app = App::start(parts(&orders, &urls, points.clone(), Arc::clone(&clock)))
+        .await
+        .unwrap();
+    if orders["restless"] == true {
+        let restless = Arc::clone(&app);
+        tokio::spawn(async move {
+            loop {
+                // As when the server does it by itself: what fails is tried again.
+                let _ = restless.carry_rotations_on().await;
+                let _ = restless.top_up().await;
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+    }
     println!("serving {} {}", urls.proxy, urls.api);
     let stop = Arc::clone(&app);
     std::thread::spawn(move || {
@@ -357,6 +405,8 @@ async fn child() {
             let order: Value = serde_json::from_str(&line).unwrap();
             if order["set"].is_string() {
                 obey(&points, &order);
+            } else if order["ahead"].is_u64() {
+                clock.set(&order);
             } else if let Some(name) = order["clear"].as_str() {
                 points.clear(name);
             } else if order["acted"] == true {
@@ -372,11 +422,32 @@ async fn child() {
     app.serve(sockets, Duration::from_secs(2)).await;
 }
 
-fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
+/// The system's clock, ahead of it by so many seconds.
+#[derive(Default)]
+struct Ahead(AtomicU64);
+
+impl Ahead {
+    fn set(&self, order: &Value) {
+        self.0.store(order["ahead"].as_u64().unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for Ahead {
+    fn now(&self) -> Micros {
+        SystemClock
+            .now()
+            .plus(Duration::from_secs(self.0.load(Ordering::SeqCst)))
+    }
+
+    fn boottime(&self) -> Duration {
+        SystemClock.boottime()
+    }
+}
+
+fn parts(orders: &Value, urls: &Urls, points: Failpoints, clock: Arc<Ahead>) -> Parts {
     let data = Path::new(orders["data"].as_str().unwrap());
     let upstreams = orders["upstreams"].as_array().unwrap().iter();
     let upstreams: BTreeSet<String> = upstreams.map(|one| one.as_str().unwrap().to_owned()).collect();
-    let clock = Arc::new(SystemClock);
     Parts {
         store_url: SecretText::new(orders["store"].as_str().unwrap().to_owned()),
         store_options: options(data, points),
@@ -403,7 +474,10 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints) -> Parts {
             allow_upstream: upstreams,
         },
         mailer: Arc::new(Shown::Log),
-        payments: None,
+        payments: orders["stripe"].as_str().map(|url| {
+            let secret = |text: &str| SecretText::new(text.to_owned());
+            Stripe::new(url, secret(STRIPE_KEY), &secret(STRIPE_SECRET)).unwrap()
+        }),
         ids: Arc::new(SystemIds::new(clock.clone())),
         clock,
     }
