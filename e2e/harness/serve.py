@@ -27,19 +27,17 @@ class Database:
 class Served(Keystore):
     """A production server in front of `upstreams`, with its data in `store_url`."""
 
-    def __init__(self, folder, upstreams, store_url, settings=None):
+    def __init__(self, folder, upstreams, store_url, settings=None, env=None):
         self.store_url = store_url
         self.settings = settings or {}
+        self.more_env = env or {}
         super().__init__(folder, upstreams, tapped=False)
 
     def start(self):
         """Starts the server on free ports; returns when both listeners are named in its log."""
-        self.starts += 1
-        if self.starts == 1:
-            self._configure()
-        command = [BINARIES / "ks", "serve", "--config", self.folder / "keystore.toml"]
-        env = {**self.clean_env, "KS_STORE__URL": self.store_url}
-        self.process = Process(command, self.folder / f"ks-serve-{self.starts}", env)
+        if self.starts == 0:
+            self.configure()
+        self.launch()
         serving = self.process.wait_for(self._serving, "the line that says where it serves")
         self.proxy_url, self.api_url = (f"http://{serving[plane]}" for plane in ("proxy", "api"))
         self.env = {**self.clean_env, "KS_API_URL": self.api_url, "KS_PROXY_URL": self.proxy_url}
@@ -47,10 +45,19 @@ class Served(Keystore):
             self._sign_up()
         self.run("login", "--api-url", self.api_url, "--email", "ada@example.com", "--password-stdin", stdin=PASSWORD)
 
-    def _configure(self):
+    def launch(self):
+        """Starts the server, and waits for nothing."""
+        self.starts += 1
+        command = [BINARIES / "ks", "serve", "--config", self.folder / "keystore.toml"]
+        env = {**self.clean_env, **self.more_env, "KS_STORE__URL": self.store_url}
+        self.process = Process(command, self.folder / f"ks-serve-{self.starts}", env)
+
+    def configure(self):
+        """Writes the configuration file. A setting of `None` is left out."""
         key = self.folder / "root.key"
-        with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(base64.b64encode(os.urandom(32)))
+        if not key.exists():
+            with open(os.open(key, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(base64.b64encode(os.urandom(32)))
         settings = {
             "proxy.addr": "127.0.0.1:0",
             "api.addr": "127.0.0.1:0",
@@ -60,7 +67,7 @@ class Served(Keystore):
             "telemetry.format": "json",
             **self.settings,
         }
-        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+        lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items() if value is not None]
         (self.folder / "keystore.toml").write_text("".join(lines))
 
     def _serving(self):

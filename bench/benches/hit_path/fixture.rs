@@ -164,7 +164,7 @@ async fn proxy(upstream: SocketAddr, folder: &std::path::Path) -> (Arc<Proxy>, S
         .unwrap();
     let kms: Arc<dyn Kms> = Arc::new(LocalKms::new(&RootKey::generate().unwrap()).unwrap());
     let deployment = DeploymentId::new(ids.next());
-    let (key, _) = DeploymentKey::generate(kms.as_ref(), deployment).await.unwrap();
+    let key = DeploymentKey::generate().unwrap();
     let policy_mac = key.policy_mac().unwrap();
     let vault = Arc::new(Vault::new(
         kms,
@@ -265,7 +265,7 @@ impl Tenant<'_> {
         let (org, project) = (OrgId::new(self.ids.next()), ProjectId::new(self.ids.next()));
         let kek = self
             .vault
-            .new_kek(org, KekId::new(self.ids.next()), 1)
+            .new_kek(org, KekId::new(self.ids.next()), 1, None)
             .await
             .unwrap();
         let mut tx = self.store.begin().await.unwrap();
@@ -286,6 +286,10 @@ impl Tenant<'_> {
             org,
             generation: kek.generation,
             wrapped: kek.bytes,
+            customer: None,
+            wraps: 0,
+            imported: false,
+            verified_at: None,
             state: keks::KekState::Active,
             created_at: self.now,
         };
@@ -330,6 +334,7 @@ impl Tenant<'_> {
             generation: kek.generation,
             org,
             bytes: kek.wrapped,
+            customer: kek.customer,
         };
         let version = credentials::CredentialVersion {
             credential: id,
@@ -385,7 +390,7 @@ pub(crate) fn sealed() -> SealedCredential {
         let deployment = DeploymentId::new(ids.next());
         let vault = Vault::new(kms, deployment, Duration::from_secs(3_600), clock);
         let org = OrgId::new(ids.next());
-        let kek = vault.new_kek(org, KekId::new(ids.next()), 1).await.unwrap();
+        let kek = vault.new_kek(org, KekId::new(ids.next()), 1, None).await.unwrap();
         let context = || SealContext {
             deployment,
             org,

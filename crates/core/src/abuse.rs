@@ -212,6 +212,7 @@ pub const fn blames_agent(deny: &Deny) -> bool {
             | Deny::CircuitOpen { .. }
             | Deny::PoolPaused { .. }
             | Deny::Sealed
+            | Deny::CustomerKey
             | Deny::AuditUnavailable
             | Deny::AuthStale
     )
@@ -286,6 +287,7 @@ mod tests {
         for deny in [
             Deny::AuditUnavailable,
             Deny::Sealed,
+            Deny::CustomerKey,
             Deny::OrgSuspended,
             Deny::AgentPaused(None),
         ] {

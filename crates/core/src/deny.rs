@@ -2,7 +2,7 @@
 
 use crate::abuse;
 use crate::ids::BudgetId;
-use crate::policy::{Access, PausedBy, Source, Unit};
+use crate::policy::{Access, Demand, PausedBy, Source, Unit};
 use crate::time::Micros;
 
 /// What was wrong with a request's form: the strict front door.
@@ -230,6 +230,15 @@ pub enum Deny {
         /// Who did it.
         by: PausedBy,
     },
+    /// A label demands of the credential what it has not.
+    LabelDemands {
+        /// The label.
+        label: String,
+        /// The provider.
+        provider: String,
+        /// What is demanded.
+        demand: Demand,
+    },
     /// The pool has no credential that may serve the call.
     NoPoolCredential {
         /// The provider.
@@ -269,6 +278,8 @@ pub enum Deny {
     UnsupportedEncoding,
     /// The key-encryption keys cannot be unwrapped.
     Sealed,
+    /// The key that the organization itself holds cannot be used.
+    CustomerKey,
     /// The journal cannot be written.
     AuditUnavailable,
     /// The authority over tokens cannot be confirmed.

@@ -167,6 +167,8 @@ typed_ids! {
     KekId = "kek";
     /// A rotation of a pooled credential's key.
     RotationId = "rot";
+    /// The taking in of a key that a customer made.
+    ImportId = "imp";
     /// A deployment: drawn once when a database is made, bound into everything that is sealed.
     DeploymentId = "dep";
 }

@@ -15,7 +15,7 @@ pub use book::{Listing, Markup, PriceBook, PriceRule, PriceTier, Rate, Sold};
 pub use budget::{BudgetAction, BudgetMode, BudgetPolicy, Call, Each, MAX_END_USER, Raise, Unit};
 pub use credit::CreditPolicy;
 pub use grant::{Fallback, Former, Grant};
-pub use label::{LabelRule, OWN_KEYS_ONLY, forbidden};
+pub use label::{AGREEMENT_NEEDED, Demand, LabelRule, OWN_KEYS_ONLY, demanded, forbidden};
 pub use pool::{PoolPolicy, PoolState};
 pub use price::{OwnPrice, UnitPrice};
 pub use scope::{ScopePolicy, SuspendedProvider, Suspension};

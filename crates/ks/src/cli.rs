@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, billing, budgets, credit, events, kill, labels, login, marketplace,
-    members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve, tokens,
-    usage,
+    account, agents, api_keys, audit, billing, budgets, credit, events, keks, kill, labels, login,
+    marketplace, members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve,
+    tokens, usage,
 };
 use crate::complete;
 use crate::output::Format;
@@ -150,6 +150,12 @@ pub(crate) enum Command {
         ks migrate --list\n  ks migrate --undo mov_01jd3w8f0qe7ys4c9p2m5n6r7t"
     )]
     Migrate(migrate::MigrateArgs),
+    /// The keys under which this organization's credentials are sealed, and who holds the key above them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks kek status\n  ks kek rotate --wait\n  ks kek customer-key vault:transit/acme"
+    )]
+    Kek(keks::KekCommand),
     /// What labels on projects, agents and keys allow
     #[command(
         subcommand,

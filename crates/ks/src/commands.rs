@@ -15,6 +15,7 @@ mod doctor;
 pub(crate) mod events;
 mod find;
 mod grants;
+pub(crate) mod keks;
 pub(crate) mod kill;
 pub(crate) mod labels;
 mod limits;
@@ -108,6 +109,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Provider(command) => providers::run(command, &context).await?,
         Command::Marketplace(command) => marketplace::run(command, &context).await?,
         Command::Migrate(args) => migrate::run(args, &context).await?,
+        Command::Kek(command) => keks::run(command, &context).await?,
         Command::Label(command) => labels::run(command, &context).await?,
         Command::Pool(command) => pools::run(command, &context).await?,
         Command::Operator(command) => operator::run(command, &context).await?,

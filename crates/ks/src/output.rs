@@ -147,6 +147,18 @@ impl Output {
         Working(Some(bar))
     }
 
+    /// A bar on stderr that tells how far something is; nothing where stderr is not a terminal.
+    pub(crate) fn progress(&self) -> Progress {
+        if !self.terminal || self.is_json() {
+            return Progress(None);
+        }
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {eta}") {
+            bar.set_style(style);
+        }
+        Progress(Some(bar))
+    }
+
     fn words(&self, text: &str) {
         // Nothing can be done for words that cannot be written.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -165,6 +177,28 @@ impl Output {
 pub(crate) struct Working(Option<ProgressBar>);
 
 impl Drop for Working {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// A bar that goes away when it is dropped.
+pub(crate) struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// Tells that `done` of `total` are done, and what is done.
+    pub(crate) fn at(&self, done: u64, total: u64, words: String) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(total);
+            bar.set_position(done);
+            bar.set_message(words);
+        }
+    }
+}
+
+impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();

@@ -103,7 +103,8 @@ impl Pools {
         pools.store.on_change(Arc::new(move |changes, _| {
             let Some(pools) = listening.upgrade() else { return };
             let concerns = |change: &Change| match change {
-                Change::Market => true,
+                // The keys of the operator's organization may have changed; those of others seldom do.
+                Change::Market | Change::Org(_) => true,
                 Change::Credential(id) => lock(&pools.members).contains(id),
                 _ => false,
             };

@@ -11,6 +11,7 @@ use keystore_catalog::{Provider, ProviderRef, Verify};
 use keystore_core::Deny;
 use keystore_core::ids::{OrgId, ProjectId};
 use keystore_store::credentials::{Credential, CredentialVersion};
+use keystore_store::keks::Kek;
 use keystore_store::policies::LoadedCredential;
 
 use crate::Proxy;
@@ -59,12 +60,7 @@ pub struct ProbeTarget {
 
 impl ProbeTarget {
     /// A credential in a version, with the wrapped key that the version is under.
-    pub fn new(
-        row: &Credential,
-        provider: ProviderRef,
-        version: CredentialVersion,
-        kek_wrapped: Vec<u8>,
-    ) -> Self {
+    pub fn new(row: &Credential, provider: ProviderRef, version: CredentialVersion, kek: Kek) -> Self {
         Self {
             org: row.org,
             project: row.project,
@@ -83,7 +79,9 @@ impl ProbeTarget {
                 policy: version.policy,
                 kek: version.kek,
                 kek_generation: version.kek_generation,
-                kek_wrapped,
+                kek_wrapped: kek.wrapped,
+                kek_customer: kek.customer,
+                agreements: row.agreements.clone(),
             },
         }
     }

@@ -213,7 +213,7 @@ pub fn refuse(refusal: &Refusal, context: &RefusalContext<'_>) -> Response<Full<
             headers
                 .extend(wait_seconds(Some(*resets_at), context.now).map(|wait| (RETRY_AFTER, wait.into())));
         }
-        Refusal::Deny(Deny::Sealed | Deny::AuditUnavailable | Deny::AuthStale) => {
+        Refusal::Deny(Deny::Sealed | Deny::CustomerKey | Deny::AuditUnavailable | Deny::AuthStale) => {
             headers.insert(RETRY_AFTER, HeaderValue::from(UNAVAILABLE_RETRY_SECONDS));
         }
         _ => {}

@@ -193,6 +193,7 @@ fn check_host(permit: &Permit, source: Source, credential: &ReadyCredential) -> 
         provider: slug.to_string(),
         alias: alias.to_owned(),
     })?;
+    permit.agent.check_demands(slug, credential)?;
     permit
         .agent
         .check_labels(source, slug, Some(&host.host), &credential.labels)
@@ -203,6 +204,7 @@ pub(crate) fn unusable(error: &VaultError, what: &str) -> Deny {
     tracing::error!(credential = what, %error, "a credential cannot be opened");
     match error {
         VaultError::Sealed | VaultError::Stale => Deny::Sealed,
+        VaultError::CustomerKey => Deny::CustomerKey,
         _ => Deny::CredentialMissing {
             provider: what.to_owned(),
         },

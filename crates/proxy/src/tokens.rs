@@ -41,6 +41,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 const MARGIN: Duration = Duration::from_secs(60);
 /// A token that the vendor refuses so soon after it gave it shows that the credential is refused.
 const NEW: Duration = Duration::from_secs(30);
+/// How often what is stored may be moved to another KEK while a refresh token is kept.
+const MOST_MOVES: usize = 3;
 /// How much of an answer is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
 /// How long the body may take once the head is there.
@@ -213,7 +215,7 @@ impl Proxy {
             .await?;
         drop(opened);
         if let Some(successor) = fetched.successor.take() {
-            self.keep_successor(wanted, &stored, &successor).await?;
+            self.keep_successor(wanted, stored, &successor).await?;
         }
         Ok(fetched)
     }
@@ -244,12 +246,30 @@ impl Proxy {
         Ok(Stored {
             sealed: version.sealed.clone(),
             keks: (wrapped(&kek), wrapped(&active)),
-            target: ProbeTarget::new(&row, wanted.provider.clone(), version, kek.wrapped),
+            target: ProbeTarget::new(&row, wanted.provider.clone(), version, kek),
         })
     }
 
-    /// Seals the refresh token that the vendor gave in the place of the stored one, in its place.
-    async fn keep_successor(&self, wanted: &Wanted, stored: &Stored, successor: &str) -> Result<(), Refusal> {
+    /// Keeps the refresh token that the vendor gave in the place of the stored one. Where the stored one was moved to another KEK
+    /// meanwhile, it is read again: what the vendor gave must not be lost for that.
+    async fn keep_successor(
+        &self,
+        wanted: &Wanted,
+        mut stored: Stored,
+        successor: &str,
+    ) -> Result<(), Refusal> {
+        for _ in 0..MOST_MOVES {
+            if self.replace(wanted, &stored, successor).await? {
+                return Ok(());
+            }
+            // Of a credential that was rotated meanwhile, this version is gone: what it holds now is newer than what the vendor gave.
+            stored = self.stored(wanted).await?;
+        }
+        Err(Deny::AuthStale.into())
+    }
+
+    /// Seals a refresh token in the place of the stored one. Whether what is stored was as it was read.
+    async fn replace(&self, wanted: &Wanted, stored: &Stored, successor: &str) -> Result<bool, Refusal> {
         let row = &stored.target.credential;
         let context = SealContext {
             deployment: self.vault.deployment(),
@@ -281,9 +301,7 @@ impl Proxy {
             Ok::<_, StoreError>(replaced)
         };
         match write.await {
-            Ok(true) => Ok(()),
-            // It was rotated meanwhile: what it holds now is newer than what the vendor gave.
-            Ok(false) => Err(Deny::AuthStale.into()),
+            Ok(replaced) => Ok(replaced),
             Err(error) => {
                 tracing::error!(credential = %row.id, %error, "a new refresh token cannot be stored: the credential may have to be authorized again");
                 Err(Deny::AuditUnavailable.into())
@@ -381,5 +399,6 @@ fn wrapped(row: &keks::Kek) -> WrappedKek {
         generation: row.generation,
         org: row.org,
         bytes: row.wrapped.clone(),
+        customer: row.customer.clone(),
     }
 }

@@ -18,6 +18,7 @@ mod exposure;
 mod extract;
 mod health;
 pub(crate) mod idempotency;
+pub(crate) mod keks;
 mod labels;
 mod limits;
 mod marketplace;
@@ -152,6 +153,16 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(prices::list_prices, prices::set_price))
         .routes(routes!(prices::unset_price))
         .routes(routes!(prices::get_price_in_force))
+        .routes(routes!(keks::get_kek_status))
+        .routes(routes!(keks::rotate_kek))
+        .routes(routes!(keks::rewrap_keks))
+        .routes(routes!(keks::verify_keks))
+        .routes(routes!(keks::retire_kek))
+        .routes(routes!(keks::destroy_kek))
+        .routes(routes!(keks::shred_keks))
+        .routes(routes!(keks::set_customer_key))
+        .routes(routes!(keks::begin_kek_import))
+        .routes(routes!(keks::finish_kek_import))
         .routes(routes!(labels::list_label_rules, labels::set_label_rule))
         .routes(routes!(labels::unset_label_rule))
         .routes(routes!(marketplace::list_listings))

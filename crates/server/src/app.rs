@@ -11,8 +11,9 @@ use keystore_core::{Clock, IdSource};
 use keystore_proxy::config::ProxyConfig;
 use keystore_proxy::listener::{Limits, Listener};
 use keystore_proxy::{Proxy, ProxyParts};
-use keystore_store::{Options, Store};
-use keystore_vault::{Kms, PolicyMac, Vault};
+use keystore_store::{Change, Options, Store};
+use keystore_vault::kms::KeyKind;
+use keystore_vault::{PolicyMac, Vault};
 use keystore_wire::problem::Code;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
@@ -25,14 +26,16 @@ use crate::api::problem::ApiError;
 use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
-use crate::custody::{self, Custody, RootKeySource};
+use crate::custody::{Custody, CustodyParts, RootKeySource, RootWatch, Taking};
 use crate::events;
 use crate::jobs;
+use crate::keks;
 use crate::mail::{Mailer, waiting};
 use crate::payments::{Stripe, auto};
 use crate::pool_uses;
 use crate::rotations;
 use crate::scopes;
+use crate::sealed;
 
 /// What the handlers work with.
 pub struct App {
@@ -40,8 +43,10 @@ pub struct App {
     pub(crate) store: Store,
     /// Seals and opens.
     pub(crate) vault: Arc<Vault>,
-    /// Holds the root key.
-    pub(crate) kms: Arc<dyn Kms>,
+    /// Watches the root key.
+    pub(crate) root: RootWatch,
+    /// What holds for the keys of organizations.
+    pub(crate) custody: CustodyRules,
     /// Authenticates policy rows.
     pub(crate) policy_mac: PolicyMac,
     /// The data plane, for probes of credentials and for what is spent and held right now.
@@ -70,10 +75,29 @@ pub struct App {
     pub(crate) rotating: Mutex<()>,
     /// Held by whoever tops credit up, so that nobody begins a payment twice.
     pub(crate) topping_up: Mutex<()>,
+    /// Wraps that are counted and not made yet.
+    pub(crate) wraps: keks::Wraps,
+    /// Keys of customers that are on their way.
+    pub(crate) imports: keks::Imports,
+    /// Told when there is something to do with keys.
+    pub(crate) kek_work: Notify,
+    /// Held by whoever does it.
+    pub(crate) kek_turn: Mutex<()>,
     /// Held by whoever sends the mails that wait, so that nobody sends one twice.
     pub(crate) delivering: Mutex<()>,
     /// Whether `/readyz` says no, before the listeners close.
     draining: AtomicBool,
+}
+
+/// What holds for the keys of organizations.
+#[derive(Debug, Clone)]
+pub struct CustodyRules {
+    /// At which KMSs organizations may hold keys of their own.
+    pub(crate) customer_keys: Vec<KeyKind>,
+    /// After so many wraps an organization gets another KEK.
+    pub(crate) max_wraps: u64,
+    /// After so long an organization gets another KEK.
+    pub(crate) max_age: Duration,
 }
 
 /// Settings of the control plane.
@@ -103,8 +127,8 @@ pub struct Parts {
     pub store_options: Options,
     /// The root key.
     pub root_key: RootKeySource,
-    /// How long an unwrapped key may be kept.
-    pub kek_ttl: Duration,
+    /// What custody is told beside it.
+    pub custody: CustodyParts,
     /// Settings of the data plane.
     pub proxy: ProxyConfig,
     /// Settings of the control plane.
@@ -140,6 +164,19 @@ impl App {
         Self::start_with(parts, TaskTracker::new(), CancellationToken::new()).await
     }
 
+    /// As [`App::start`]; while the root key cannot be used, `sockets` answer that the server is sealed. `None` when `stop` comes
+    /// before the key.
+    ///
+    /// # Errors
+    /// As [`App::start`], except that a KMS which does not answer is waited for.
+    pub async fn start_on(
+        parts: Parts,
+        sockets: &Sockets,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Option<Arc<Self>>> {
+        Self::prepare(parts, Some(sockets), TaskTracker::new(), stop).await
+    }
+
     /// As [`App::start`], with background work that runs already and what stops it.
     ///
     /// # Errors
@@ -149,6 +186,16 @@ impl App {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) -> anyhow::Result<Arc<Self>> {
+        let started = Self::prepare(parts, None, tasks, stop).await?;
+        started.context("the server was stopped before it had started")
+    }
+
+    async fn prepare(
+        parts: Parts,
+        sockets: Option<&Sockets>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> anyhow::Result<Option<Arc<Self>>> {
         let (store, recovery) = Store::open(
             parts.store_url.expose(),
             parts.store_options,
@@ -162,18 +209,32 @@ impl App {
                 "calls were running when the last process ended; they were settled at what was held for them"
             );
         }
-        let Custody {
-            vault,
-            kms,
-            policy_mac,
-        } = custody::open(
+        let custody = CustodyRules {
+            customer_keys: parts.custody.customer_keys.clone(),
+            max_wraps: parts.custody.max_wraps,
+            max_age: parts.custody.max_age,
+        };
+        let taking = Taking::begin(
             &store,
             parts.root_key,
-            parts.kek_ttl,
+            parts.custody,
             &parts.clock,
             parts.ids.as_ref(),
         )
         .await?;
+        let time = (&parts.clock, &parts.ids);
+        let taken = sealed::until_open(sockets, time, &stop, &taking).await?;
+        drop(taking);
+        let Some(Custody {
+            vault,
+            root,
+            policy_mac,
+        }) = taken
+        else {
+            store.close().await;
+            return Ok(None);
+        };
+        forget_changed(&store, &vault);
         let found_schema = recovery.found_schema;
         let proxy = Proxy::new(ProxyParts {
             config: parts.proxy,
@@ -188,7 +249,8 @@ impl App {
         let app = Arc::new(Self {
             store,
             vault,
-            kms,
+            root,
+            custody,
             policy_mac,
             proxy,
             clock: parts.clock,
@@ -204,10 +266,14 @@ impl App {
             rotating: Mutex::new(()),
             topping_up: Mutex::new(()),
             delivering: Mutex::new(()),
+            wraps: keks::Wraps::default(),
+            imports: keks::Imports::default(),
+            kek_work: Notify::new(),
+            kek_turn: Mutex::new(()),
             draining: AtomicBool::new(false),
         });
         scopes::fill(&app, found_schema).await?;
-        Ok(app)
+        Ok(Some(app))
     }
 
     /// Serves both planes until `stop`, then drains: both listeners close, running answers end or are cut after the
@@ -222,6 +288,7 @@ impl App {
         self.tasks.spawn(events::run(Arc::clone(self)));
         self.tasks.spawn(rotations::run(Arc::clone(self)));
         self.tasks.spawn(auto::run(Arc::clone(self)));
+        self.tasks.spawn(keks::run(Arc::clone(self)));
         let (drained, ()) = tokio::join!(proxy, api);
         if drained.cut > 0 {
             tracing::warn!(
@@ -295,6 +362,19 @@ impl App {
     pub fn shut_down(&self) {
         self.stop.cancel();
     }
+}
+
+/// Unwrapped keys of an organization that changed are forgotten as soon as the change is committed.
+fn forget_changed(store: &Store, vault: &Arc<Vault>) {
+    let vault = Arc::downgrade(vault);
+    store.on_change(Arc::new(move |changes, _| {
+        let Some(vault) = vault.upgrade() else { return };
+        for change in changes {
+            if let Change::Org(org) = change {
+                vault.forget(*org);
+            }
+        }
+    }));
 }
 
 impl Peer {

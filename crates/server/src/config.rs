@@ -11,7 +11,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use api::{ApiSection, SignUp};
-pub use kms::{KmsSection, RootKey};
+pub use kms::{KmsSection, PreviousSection, RootKey, VaultAuth, VaultSection, ambient};
 pub use limits::LimitsSection;
 pub use mail::{MailSection, MailTls};
 pub use payments::PaymentsSection;
@@ -40,10 +40,12 @@ mod upstream;
 pub const DEFAULT_FILE: &str = "keystore.toml";
 
 /// Keys that hold secrets. Their environment values are taken as text as it stands, never as TOML.
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 8] = [
     "store.url",
     "kms.key",
     "kms.passphrase",
+    "kms.previous.key",
+    "kms.previous.passphrase",
     "mail.password",
     "payments.stripe_key",
     "payments.stripe_webhook_secret",

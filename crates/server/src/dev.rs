@@ -37,9 +37,9 @@ use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
 use crate::billing::postings;
 use crate::clock::SystemClock;
-use crate::config::{KmsSection, SecretText, SignUp, TelemetrySection, default_data_dir};
+use crate::config::{SecretText, SignUp, TelemetrySection, default_data_dir};
 use crate::credentials;
-use crate::custody::RootKeySource;
+use crate::custody::{CustodyParts, RootKeySource};
 use crate::log;
 use crate::mail::Shown;
 use crate::run::{bind, harden, run, store_options};
@@ -139,7 +139,7 @@ impl Dev {
             store_url: SecretText::new(format!("sqlite://{}", data_dir.join("keystore.db").display())),
             store_options,
             root_key: RootKeySource::FileOrNew(data_dir.join("root.key")),
-            kek_ttl: KmsSection::default().kek_ttl,
+            custody: CustodyParts::default(),
             proxy: ProxyConfig {
                 dev: true,
                 allow_private: allowed.iter().cloned().collect(),

@@ -1,6 +1,6 @@
 //! What labels allow in an organization.
 
-use keystore_core::policy::{LabelRule, OWN_KEYS_ONLY, Source};
+use keystore_core::policy::{AGREEMENT_NEEDED, LabelRule, OWN_KEYS_ONLY, Source};
 use keystore_store::{Conn, Tx};
 use keystore_wire::labels::{LabelRule as Shown, SetLabelRule};
 use keystore_wire::problem::Code;
@@ -46,6 +46,11 @@ pub(crate) async fn set(app: &App, tx: &mut Tx, caller: &Caller, new: SetLabelRu
             fields.wrong(format!("/providers/{number}"), "there is no such provider");
         }
     }
+    for (number, kind) in new.agreements.iter().enumerate() {
+        if !is_short(kind, 50) {
+            fields.wrong(format!("/agreements/{number}"), "expected 1 to 50 characters");
+        }
+    }
     for (number, host) in new.hosts.iter().enumerate() {
         let name = host.strip_prefix("*.").unwrap_or(host);
         let plain = name
@@ -64,6 +69,8 @@ pub(crate) async fn set(app: &App, tx: &mut Tx, caller: &Caller, new: SetLabelRu
         sources: new.sources.clone(),
         providers: new.providers.clone(),
         hosts: new.hosts.clone(),
+        customer_key: new.customer_key,
+        agreements: new.agreements.clone(),
     };
     let mut scope = scopes::get(app, tx, caller.org, None).await?;
     let event = Event::new("set_label_rule", &caller.org);
@@ -111,6 +118,11 @@ fn built_in(label: &str) -> Shown {
         sources: vec![Source::Byok],
         providers: Vec::new(),
         hosts: Vec::new(),
+        customer_key: false,
+        agreements: match label == AGREEMENT_NEEDED.0 {
+            true => vec![AGREEMENT_NEEDED.1.to_owned()],
+            false => Vec::new(),
+        },
         built_in: true,
     }
 }
@@ -121,6 +133,8 @@ fn shown(rule: &LabelRule) -> Shown {
         sources: rule.sources.clone(),
         providers: rule.providers.clone(),
         hosts: rule.hosts.clone(),
+        customer_key: rule.customer_key,
+        agreements: rule.agreements.clone(),
         built_in: false,
     }
 }

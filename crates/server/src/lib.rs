@@ -23,6 +23,7 @@ mod exposure;
 mod grants;
 mod invitations;
 mod jobs;
+mod keks;
 mod labels;
 pub mod log;
 pub mod mail;
@@ -48,6 +49,7 @@ pub mod run;
 mod sales;
 pub mod sandbox;
 mod scopes;
+mod sealed;
 mod tokens;
 
 pub use keystore_vault::memory::Wiping;

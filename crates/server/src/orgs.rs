@@ -6,7 +6,7 @@ use keystore_core::policy::ScopePolicy;
 use keystore_store::members::{Member, Role};
 use keystore_store::orgs::{self, Org};
 use keystore_store::projects::{self, Project};
-use keystore_store::{Tx, keks, members, sessions, users};
+use keystore_store::{Tx, keks as kek_rows, members, sessions, users};
 use keystore_vault::WrappedKek;
 use keystore_wire::orgs::{CreateOrg, UpdateOrg};
 use keystore_wire::problem::Code;
@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::{Caller, DEFAULT_PROJECT};
 use crate::config::SignUp;
+use crate::keks;
 use crate::members::{last_owner, person, take_back};
 use crate::names::{check_slug, check_title, slug_of};
 use crate::scopes;
@@ -42,7 +43,7 @@ pub(crate) struct Founding<'a> {
 /// The vault's.
 pub(crate) async fn first_kek(app: &App) -> ApiResult<WrappedKek> {
     let (org, kek) = (OrgId::new(app.ids.next()), KekId::new(app.ids.next()));
-    Ok(app.vault.new_kek(org, kek, 1).await?)
+    Ok(app.vault.new_kek(org, kek, 1, None).await?)
 }
 
 /// Founds the organization that `kek` was made for, with its `default` project and its owner.
@@ -67,15 +68,7 @@ pub(crate) async fn found(app: &App, tx: &mut Tx, kek: WrappedKek, new: &Foundin
         updated_at: now,
     };
     orgs::insert(tx, &org).await?;
-    let kek = keks::Kek {
-        id: kek.id,
-        org: kek.org,
-        generation: kek.generation,
-        wrapped: kek.bytes,
-        state: keks::KekState::Active,
-        created_at: now,
-    };
-    keks::insert(tx, &kek).await?;
+    kek_rows::insert(tx, &keks::row(kek, now)).await?;
     let project = Project {
         id: ProjectId::new(app.ids.next()),
         org: org.id,

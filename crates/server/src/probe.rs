@@ -47,7 +47,7 @@ impl App {
         let kek = keks::get(&mut conn, row.org, version.kek)
             .await?
             .ok_or_else(gone)?;
-        Ok(ProbeTarget::new(row, provider, version, kek.wrapped))
+        Ok(ProbeTarget::new(row, provider, version, kek))
     }
 
     /// What is known of a version that is not stored yet, after the vendor was asked. Where it gives no clear answer: untested.
@@ -75,7 +75,7 @@ impl App {
             return Ok(CredentialStatus::Untested);
         }
         let name = provider.name.to_string();
-        let target = ProbeTarget::new(row, provider, version.clone(), kek.wrapped);
+        let target = ProbeTarget::new(row, provider, version.clone(), kek);
         let (outcome, _) = self.ask(&target).await?;
         match outcome {
             ProbeOutcome::Valid => Ok(CredentialStatus::Active),

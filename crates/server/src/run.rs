@@ -13,13 +13,14 @@ use keystore_store::Options;
 use keystore_vault::{SystemIds, memory};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 pub use crate::dev::{DevOptions, dev};
 
 use crate::app::{App, Parts, Settings, Sockets};
 use crate::clock::SystemClock;
-use crate::config::{Config, RootKey, TlsFiles};
-use crate::custody::RootKeySource;
+use crate::config::{self, Config, RootKey, TlsFiles};
+use crate::custody::{CustodyParts, RootKeySource};
 use crate::log;
 use crate::mail::{Mailer, Shown, Smtp, SmtpSettings};
 use crate::payments::Stripe;
@@ -40,9 +41,29 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         config.proxy.drain_delay,
         (sockets.proxy.local_addr()?, sockets.api.local_addr()?),
     );
-    let app = App::start(parts(config)?).await?;
+    let stop = CancellationToken::new();
+    let starting = App::start_on(parts(config)?, &sockets, stop.clone());
+    let Some(app) = unless_told_to_stop(starting, &stop).await? else {
+        return Ok(());
+    };
     tracing::info!(proxy = %addrs.0, api = %addrs.1, version = env!("CARGO_PKG_VERSION"), "serving");
     run(&app, sockets, drain_delay).await
+}
+
+/// A start that may take as long as the root key is away; a signal ends it.
+async fn unless_told_to_stop(
+    starting: impl Future<Output = anyhow::Result<Option<Arc<App>>>>,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Arc<App>>> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::pin!(starting);
+    tokio::select! {
+        started = &mut starting => return started,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    stop.cancel();
+    starting.await
 }
 
 /// Serves until a signal, then drains; a second signal cuts the drain short.
@@ -110,10 +131,16 @@ fn tls(files: Option<&TlsFiles>) -> anyhow::Result<Option<Arc<rustls::ServerConf
 
 fn parts(config: Config) -> anyhow::Result<Parts> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let root_key = match config.kms.root_key()? {
-        RootKey::File(path) => RootKeySource::File(path),
-        RootKey::Text(text) => RootKeySource::Text(text),
-        RootKey::Passphrase(text) => RootKeySource::Passphrase(text),
+    let ambient = config::ambient();
+    let root_key = source(config.kms.root_key()?);
+    let custody = CustodyParts {
+        previous: config.kms.previous()?.map(source),
+        kms: config.kms.settings(&ambient)?,
+        ambient,
+        kek_ttl: config.kms.kek_ttl,
+        customer_keys: config.kms.customer_keys.clone(),
+        max_wraps: config.kms.max_wraps,
+        max_age: config.kms.max_age,
     };
     let secure = |tls: bool, behind: bool| tls || behind;
     let settings = Settings {
@@ -129,7 +156,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         store_url: config.store.url()?,
         store_options: store_options(&config.store.data_dir)?,
         root_key,
-        kek_ttl: config.kms.kek_ttl,
+        custody,
         mailer: mailer(&config)?,
         payments: payments(&config)?,
         settings,
@@ -152,6 +179,15 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
             ..ProxyConfig::default()
         },
     })
+}
+
+fn source(key: RootKey) -> RootKeySource {
+    match key {
+        RootKey::Kms(name) => RootKeySource::Kms(name),
+        RootKey::File(path) => RootKeySource::File(path),
+        RootKey::Text(text) => RootKeySource::Text(text),
+        RootKey::Passphrase(text) => RootKeySource::Passphrase(text),
+    }
 }
 
 /// Where agents reach the data plane: its first name, else its address.

@@ -15,8 +15,8 @@ use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
 use crate::error::{StoreError, unique};
 
 pub use versions::{
-    CredentialVersion, Replacement, current, delete_versions, policies, replace_sealed, rewrap, rotate,
-    under_kek, version,
+    CredentialVersion, Replacement, SealedVersion, current, delete_versions, not_under_kek, policies,
+    replace_sealed, rotate, sealed, under_kek, version,
 };
 
 /// What is known about whether the vendor takes the credential.

@@ -28,6 +28,7 @@ pub mod events;
 pub mod holds;
 pub mod idempotency;
 pub mod invitations;
+pub mod kek_jobs;
 pub mod keks;
 pub mod key_plans;
 pub mod ledger;

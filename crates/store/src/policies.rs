@@ -123,6 +123,10 @@ row! {
         pub kek_generation: u32,
         /// The KEK's key, wrapped by the root key.
         pub kek_wrapped: Vec<u8>,
+        /// The organization's own key that wraps inside of the root key.
+        pub kek_customer: Option<String>,
+        /// Agreements with the vendor by kind.
+        pub agreements: serde_json::Value,
     }
 }
 
@@ -137,7 +141,7 @@ sql! {
         JOIN custom_providers p ON p.org = g.org AND p.slug = g.provider \
         WHERE g.org = $1 AND g.agent = $2 ORDER BY p.id";
     CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, c.labels, v.sealed, \
-            v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped \
+            v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped, k.customer AS kek_customer, c.agreements \
         FROM agent_grants g JOIN credentials c ON c.id IN (g.credential, g.former) AND c.org = g.org \
             JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
             JOIN keks k ON k.id = v.kek AND k.org = c.org \

@@ -53,7 +53,7 @@ sql! {
     OF_PROVIDER = "SELECT credential, org, provider, policy, mac, created_at, updated_at FROM pool_credentials \
         WHERE provider = $1 ORDER BY credential";
     CREDENTIALS = "SELECT c.id, v.version, c.provider, c.name, c.source, c.status, c.params, c.expires_at, c.labels, v.sealed, \
-            v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped \
+            v.policy, v.kek, v.kek_generation, k.wrapped AS kek_wrapped, k.customer AS kek_customer, c.agreements \
         FROM pool_credentials p JOIN credentials c ON c.id = p.credential AND c.org = p.org \
             JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
             JOIN keks k ON k.id = v.kek AND k.org = c.org \

@@ -22,6 +22,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("holds", crate::holds::SQL),
     ("idempotency", crate::idempotency::SQL),
     ("invitations", crate::invitations::SQL),
+    ("kek_jobs", crate::kek_jobs::SQL),
     ("keks", crate::keks::SQL),
     ("key_plans", crate::key_plans::SQL),
     ("ledger", crate::ledger::SQL),

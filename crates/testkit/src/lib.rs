@@ -5,6 +5,7 @@ pub mod counts;
 pub mod dice;
 pub mod disk;
 pub mod ids;
+pub mod kms;
 pub mod limits;
 pub mod pg;
 pub mod raw;

@@ -7,7 +7,7 @@ use keystore_core::ids::DeploymentId;
 
 use crate::aead;
 use crate::error::VaultError;
-use crate::kms::{Kms, context};
+use crate::kms::{Context, Kms, KmsError, KmsFault};
 use crate::random;
 use crate::secret::Secret;
 
@@ -18,28 +18,37 @@ const PURPOSE: &str = "deployment-key";
 pub struct DeploymentKey(Secret);
 
 impl DeploymentKey {
-    /// A new key, and its form as wrapped by the root key, to be stored.
+    /// A new key.
     ///
     /// # Errors
     ///
-    /// `Sealed`, `NoRandomness`.
-    pub async fn generate(kms: &dyn Kms, deployment: DeploymentId) -> Result<(Self, Vec<u8>), VaultError> {
-        let key = random::key()?;
-        let wrapped = kms.wrap(&key, &context(PURPOSE, deployment, &[])).await?;
-        Ok((Self(key), wrapped))
+    /// `NoRandomness`.
+    pub fn generate() -> Result<Self, VaultError> {
+        Ok(Self(random::key()?))
+    }
+
+    /// Its form as wrapped by a root key, to be stored.
+    ///
+    /// # Errors
+    ///
+    /// The KMS's.
+    pub async fn wrap(&self, kms: &dyn Kms, deployment: DeploymentId) -> Result<Vec<u8>, KmsError> {
+        kms.wrap(&self.0, &Context::deployment(PURPOSE, deployment)).await
     }
 
     /// The key, unwrapped.
     ///
     /// # Errors
     ///
-    /// `Sealed`; `Corrupt` when it was wrapped by another root key or for another deployment.
-    pub async fn unwrap(kms: &dyn Kms, deployment: DeploymentId, wrapped: &[u8]) -> Result<Self, VaultError> {
-        let key = kms.unwrap(wrapped, &context(PURPOSE, deployment, &[])).await?;
+    /// The KMS's; `Refused` when it was wrapped by another root key or for another deployment.
+    pub async fn unwrap(kms: &dyn Kms, deployment: DeploymentId, wrapped: &[u8]) -> Result<Self, KmsError> {
+        let key = kms
+            .unwrap(wrapped, &Context::deployment(PURPOSE, deployment))
+            .await?;
         if key.len() == aead::KEY {
             Ok(Self(key))
         } else {
-            Err(VaultError::Corrupt)
+            Err(KmsError::new(KmsFault::Refused, "this is no deployment key"))
         }
     }
 

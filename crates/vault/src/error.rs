@@ -6,6 +6,12 @@ pub enum VaultError {
     /// The root of the keys cannot be reached: everything stays closed until it can.
     #[error("the vault is sealed: its root key cannot be reached")]
     Sealed,
+    /// The key that the organization itself holds, and that wraps its KEK, cannot be used: its credentials stay closed until it can.
+    #[error("the organization's own key cannot be used")]
+    CustomerKey,
+    /// The KEK was destroyed: nothing opens what was sealed under it.
+    #[error("the key was destroyed, and with it what was sealed under it")]
+    Destroyed,
     /// What was to be opened was not made for this place, was changed, or was made under another key.
     #[error("the data was changed, moved, or sealed under another key")]
     Corrupt,

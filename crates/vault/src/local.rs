@@ -3,7 +3,7 @@
 use crate::aead::{Key, NONCE};
 use crate::error::VaultError;
 use crate::format::Reader;
-use crate::kms::{Kms, KmsError, KmsFuture};
+use crate::kms::{Context, Kms, KmsError, KmsFault, KmsFuture};
 use crate::root::RootKey;
 use crate::secret::Secret;
 use crate::{aead, random};
@@ -25,30 +25,35 @@ impl LocalKms {
         })
     }
 
-    fn wrap_now(&self, key: &Secret, context: &[u8]) -> Result<Vec<u8>, KmsError> {
-        let nonce: [u8; NONCE] = random::bytes().map_err(|_| KmsError::Unavailable)?;
+    fn wrap_now(&self, key: &Secret, context: &Context) -> Result<Vec<u8>, KmsError> {
+        let nonce: [u8; NONCE] =
+            random::bytes().map_err(|_| KmsError::new(KmsFault::Unavailable, "no randomness"))?;
         let sealed = self
             .key
-            .seal(nonce, context, key.expose())
-            .map_err(|_| KmsError::Refused)?;
+            .seal(nonce, &context.bytes(), key.expose())
+            .map_err(|_| refused())?;
         Ok([&nonce[..], &sealed].concat())
     }
 
-    fn unwrap_now(&self, wrapped: &[u8], context: &[u8]) -> Result<Secret, KmsError> {
+    fn unwrap_now(&self, wrapped: &[u8], context: &Context) -> Result<Secret, KmsError> {
         let mut reader = Reader(wrapped);
-        let nonce = reader.array().map_err(|_| KmsError::Refused)?;
+        let nonce = reader.array().map_err(|_| refused())?;
         self.key
-            .open(nonce, context, reader.0)
-            .map_err(|_| KmsError::Refused)
+            .open(nonce, &context.bytes(), reader.0)
+            .map_err(|_| refused())
     }
 }
 
+fn refused() -> KmsError {
+    KmsError::new(KmsFault::Refused, "not wrapped by this root key")
+}
+
 impl Kms for LocalKms {
-    fn wrap<'a>(&'a self, key: &'a Secret, context: &'a [u8]) -> KmsFuture<'a, Vec<u8>> {
+    fn wrap<'a>(&'a self, key: &'a Secret, context: &'a Context) -> KmsFuture<'a, Vec<u8>> {
         Box::pin(async move { self.wrap_now(key, context) })
     }
 
-    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a [u8]) -> KmsFuture<'a, Secret> {
+    fn unwrap<'a>(&'a self, wrapped: &'a [u8], context: &'a Context) -> KmsFuture<'a, Secret> {
         Box::pin(async move { self.unwrap_now(wrapped, context) })
     }
 }

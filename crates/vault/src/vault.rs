@@ -1,12 +1,14 @@
 //! Sealing and loading of credentials, and the keys on the way: root key (in the KMS), KEK of an organization, DEK of a version.
 //!
-//! What is wrapped and sealed is stored by the caller. Unwrapped KEKs are kept in memory for `kek_ttl` and no longer: without
-//! its root key a vault closes within that time. Moving sealed credentials to a newer KEK is not here yet.
+//! What is wrapped and sealed is stored by the caller, who also counts how often a KEK wraps. Unwrapped KEKs are kept in memory for
+//! `kek_ttl` and no longer: without its root key a vault closes within that time. How KEKs are wrapped, and by whom, is in `keks`.
+
+mod keks;
 
 mod replaced;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keystore_core::Clock;
@@ -17,9 +19,10 @@ use crate::credential::{Dek, SealedCredential};
 use crate::error::VaultError;
 use crate::fields::Fields;
 use crate::format::{Blob, SealContext};
-use crate::kms::{Kms, KmsError, context};
+use crate::kms::{Holders, Kms};
 use crate::random;
 use crate::secret::Secret;
+use keks::Slot;
 
 /// Seals and loads credentials.
 pub struct Vault {
@@ -27,7 +30,8 @@ pub struct Vault {
     deployment: DeploymentId,
     kek_ttl: Duration,
     clock: Arc<dyn Clock>,
-    keks: Mutex<HashMap<(OrgId, KekId, u32), Arc<Kek>>>,
+    holders: Option<Arc<Holders>>,
+    keks: Mutex<HashMap<(OrgId, KekId, u32), Arc<Slot>>>,
 }
 
 /// A KEK of an organization, wrapped by the KMS: what is stored of it.
@@ -39,23 +43,10 @@ pub struct WrappedKek {
     pub generation: u32,
     /// The organization.
     pub org: OrgId,
-    /// The wrapped key.
+    /// The wrapped key; nothing once it was destroyed.
     pub bytes: Vec<u8>,
-}
-
-/// An unwrapped KEK and until when (boot time) it may be used.
-struct Kek {
-    key: Key,
-    until: Duration,
-}
-
-impl From<KmsError> for VaultError {
-    fn from(error: KmsError) -> Self {
-        match error {
-            KmsError::Unavailable => Self::Sealed,
-            KmsError::Refused => Self::Corrupt,
-        }
-    }
+    /// The name of the organization's own key ([`crate::kms::KeyName`]), where that wraps inside of the root key.
+    pub customer: Option<String>,
 }
 
 impl Vault {
@@ -71,46 +62,22 @@ impl Vault {
             deployment,
             kek_ttl,
             clock,
+            holders: None,
             keks: Mutex::default(),
+        }
+    }
+
+    /// With what opens the keys that organizations hold themselves. Without it, none of them can be used.
+    pub fn with_holders(self, holders: Arc<Holders>) -> Self {
+        Self {
+            holders: Some(holders),
+            ..self
         }
     }
 
     /// The deployment that everything here is bound to.
     pub fn deployment(&self) -> DeploymentId {
         self.deployment
-    }
-
-    /// Whether the root key can wrap and unwrap now.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`, `Corrupt`, `NoRandomness`.
-    pub async fn probe(&self) -> Result<(), VaultError> {
-        let context = context("probe", self.deployment, &[]);
-        let key = random::key()?;
-        let wrapped = self.kms.wrap(&key, &context).await?;
-        let unwrapped = self.kms.unwrap(&wrapped, &context).await?;
-        if aead::same(key.expose(), unwrapped.expose()) {
-            Ok(())
-        } else {
-            Err(VaultError::Corrupt)
-        }
-    }
-
-    /// A new KEK of an organization; its first generation is 1.
-    ///
-    /// # Errors
-    ///
-    /// `Sealed`, `NoRandomness`.
-    pub async fn new_kek(&self, org: OrgId, id: KekId, generation: u32) -> Result<WrappedKek, VaultError> {
-        let mut kek = WrappedKek {
-            id,
-            generation,
-            org,
-            bytes: Vec::new(),
-        };
-        kek.bytes = self.kms.wrap(&random::key()?, &self.kek_context(&kek)).await?;
-        Ok(kek)
     }
 
     /// Seals a credential version under a new DEK, with new IVs.
@@ -142,6 +109,54 @@ impl Vault {
         let dek = self.unwrap_dek(from_kek, from, &blob).await?;
         let plaintext = dek.key.open(blob.nonce, &from.aad("credential"), &blob.sealed)?;
         self.seal_plaintext(kek, context, &plaintext).await
+    }
+
+    /// The same credential version, its DEK wrapped by another KEK of the same organization. What the DEK seals stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::reseal`].
+    pub async fn rewrap(
+        &self,
+        from_kek: &WrappedKek,
+        kek: &WrappedKek,
+        context: &SealContext,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>, VaultError> {
+        self.check_place(kek, context)?;
+        let mut blob = Blob::parse(sealed)?;
+        let dek = self.dek_bytes(from_kek, context, &blob).await?.0;
+        let ready = self.kek(kek).await?;
+        (blob.kek, blob.kek_generation) = (kek.id, kek.generation);
+        blob.wrap_nonce = random::bytes()?;
+        let wrapped = ready
+            .key
+            .seal(blob.wrap_nonce, &context.aad("dek"), dek.expose())?;
+        blob.wrapped_dek = wrapped.try_into().map_err(|_| VaultError::Corrupt)?;
+        Ok(blob.to_bytes())
+    }
+
+    /// Opens a credential version to see that it opens. The plaintext does not leave this function.
+    ///
+    /// # Errors
+    ///
+    /// As [`Vault::load`] and [`SealedCredential::open`].
+    pub async fn check(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        sealed: &[u8],
+    ) -> Result<(), VaultError> {
+        let blob = Blob::parse(sealed)?;
+        let dek = self.unwrap_dek(kek, context, &blob).await?;
+        let plaintext = dek
+            .key
+            .open(blob.nonce, &context.aad("credential"), &blob.sealed)?;
+        if crate::fields::is_valid(plaintext.expose()) {
+            Ok(())
+        } else {
+            Err(VaultError::BadFormat)
+        }
     }
 
     async fn seal_plaintext(
@@ -199,6 +214,20 @@ impl Vault {
         context: &SealContext,
         blob: &Blob,
     ) -> Result<Dek, VaultError> {
+        let (dek, until) = self.dek_bytes(kek, context, blob).await?;
+        Ok(Dek {
+            key: Key::new(&dek)?,
+            until,
+        })
+    }
+
+    /// As [`Vault::unwrap_dek`], as it is, and until when it may be used.
+    async fn dek_bytes(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        blob: &Blob,
+    ) -> Result<(Secret, Duration), VaultError> {
         self.check_place(kek, context)?;
         if (blob.kek, blob.kek_generation) != (kek.id, kek.generation) {
             return Err(VaultError::Corrupt);
@@ -212,60 +241,12 @@ impl Vault {
         if !aead::same(&expected, &blob.commitment) {
             return Err(VaultError::Corrupt);
         }
-        Ok(Dek {
-            key: Key::new(&dek)?,
-            until: ready.until,
-        })
+        Ok((dek, ready.until))
     }
 
     fn check_place(&self, kek: &WrappedKek, context: &SealContext) -> Result<(), VaultError> {
         let fits = context.deployment == self.deployment && context.org == kek.org;
         if fits { Ok(()) } else { Err(VaultError::Corrupt) }
-    }
-
-    /// The unwrapped KEK, kept or from the KMS. Calls that miss at the same time each ask the KMS.
-    async fn kek(&self, wrapped: &WrappedKek) -> Result<Arc<Kek>, VaultError> {
-        let name = (wrapped.org, wrapped.id, wrapped.generation);
-        // The lifetime counts from before the KMS was asked: a slow answer is no longer good than a fast one.
-        let now = self.clock.boottime();
-        let kept = self
-            .kept()
-            .get(&name)
-            .filter(|kek| now < kek.until)
-            .map(Arc::clone);
-        if let Some(kek) = kept {
-            return Ok(kek);
-        }
-        let key = Key::new(
-            &self
-                .kms
-                .unwrap(&wrapped.bytes, &self.kek_context(wrapped))
-                .await?,
-        )?;
-        let kek = Arc::new(Kek {
-            key,
-            until: now.saturating_add(self.kek_ttl),
-        });
-        let mut kept = self.kept();
-        kept.retain(|_, kek| now < kek.until);
-        if now < kek.until {
-            kept.insert(name, Arc::clone(&kek));
-        }
-        Ok(kek)
-    }
-
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<(OrgId, KekId, u32), Arc<Kek>>> {
-        self.keks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn kek_context(&self, kek: &WrappedKek) -> Vec<u8> {
-        let (org, id) = (kek.org.uuid(), kek.id.uuid());
-        let generation = kek.generation.to_be_bytes();
-        context(
-            "kek",
-            self.deployment,
-            &[&org.as_bytes()[..], id.as_bytes(), &generation],
-        )
     }
 }
 

@@ -23,6 +23,12 @@ pub struct SetLabelRule {
     /// The hosts that may be called; `*.` at the beginning stands for the rest of a name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
+    /// Whether the credential must be under a key that the organization holds itself (`/v1/kek/customer-key`).
+    #[serde(default)]
+    pub customer_key: bool,
+    /// Kinds of agreements (`baa`, `dpa`) that must be on record with the credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub agreements: Vec<String>,
 }
 
 /// `POST /v1/labels/unset`: what holds without a rule holds again.
@@ -47,6 +53,10 @@ pub struct LabelRule {
     pub providers: Vec<String>,
     /// The hosts that may be called; empty is all.
     pub hosts: Vec<String>,
+    /// Whether the credential must be under a key that the organization holds itself.
+    pub customer_key: bool,
+    /// Kinds of agreements that must be on record with the credential.
+    pub agreements: Vec<String>,
     /// Whether it holds without anybody having set it.
     pub built_in: bool,
 }

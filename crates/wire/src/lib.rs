@@ -16,6 +16,7 @@ pub mod credentials;
 pub mod events;
 pub mod exposure;
 pub mod health;
+pub mod keks;
 pub mod labels;
 pub mod limits;
 pub mod marketplace;

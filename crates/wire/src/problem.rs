@@ -123,6 +123,8 @@ codes! {
     UpstreamTimeout = "upstream_timeout", 504, "The provider did not answer in time", true;
     /// The key-encryption keys cannot be unwrapped.
     Sealed = "sealed", 503, "The vault is sealed", true;
+    /// The key that the organization itself holds cannot be used: it is disabled, or its KMS cannot be reached.
+    CustomerKeyUnavailable = "customer_key_unavailable", 503, "The organization's own key cannot be used", true;
     /// The journal cannot be written.
     AuditUnavailable = "audit_unavailable", 503, "The journal cannot be written", true;
     /// The authority over tokens cannot be confirmed.
@@ -214,7 +216,7 @@ impl Code {
                 source: Source::Marketplace,
                 ..
             } => Self::LabelForbidsMarketplace,
-            Deny::LabelForbids { .. } => Self::LabelForbidsProvider,
+            Deny::LabelForbids { .. } | Deny::LabelDemands { .. } => Self::LabelForbidsProvider,
             Deny::NoPoolCredential { .. } => Self::NoPoolCredential,
             Deny::PoolPaused { .. } => Self::PoolPaused,
             Deny::PoolBusy { .. } => Self::RateLimited,
@@ -222,6 +224,7 @@ impl Code {
             Deny::BodyTooLarge { .. } => Self::BodyTooLarge,
             Deny::UnsupportedEncoding => Self::UnsupportedEncoding,
             Deny::Sealed => Self::Sealed,
+            Deny::CustomerKey => Self::CustomerKeyUnavailable,
             Deny::AuditUnavailable => Self::AuditUnavailable,
             Deny::AuthStale => Self::AuthStale,
         }

@@ -17,7 +17,28 @@ pub struct LabelRule {
     /// The hosts that may be called, without ports; `*.` at the beginning stands for the rest of a name.
     #[n(3)]
     pub hosts: Vec<String>,
+    /// Whether the credential must be under a key that its organization holds itself.
+    #[cbor(default)]
+    #[n(4)]
+    pub customer_key: bool,
+    /// Kinds of agreements with the vendor that must be on record with the credential.
+    #[cbor(default)]
+    #[n(5)]
+    pub agreements: Vec<String>,
 }
+
+/// What a label demands of a credential that it has not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Demand {
+    /// To be under a key that its organization holds itself.
+    CustomerKey,
+    /// An agreement of this kind on record.
+    Agreement(String),
+}
+
+/// An agreement that is demanded where the organization has not said otherwise, by label: without a business associate agreement
+/// nobody may process protected health information for another (45 CFR 164.308(b)).
+pub const AGREEMENT_NEEDED: (&str, &str) = ("phi", "baa");
 
 /// Labels that forbid pooled credentials where the organization has not said otherwise: data that only a contract of one's own may
 /// cover.
@@ -70,6 +91,25 @@ pub fn forbidden<'a>(
         })
 }
 
+/// The first of `labels` that demands what a credential has not, and what that is. `customer_key` and `agreements` are what it has.
+pub fn demanded<'a>(
+    rules: &[LabelRule],
+    labels: impl IntoIterator<Item = &'a str>,
+    (customer_key, agreements): (bool, &[String]),
+) -> Option<(&'a str, Demand)> {
+    let has = |kind: &str| agreements.iter().any(|agreement| agreement == kind);
+    let lacks = |kind: &str| (!has(kind)).then(|| Demand::Agreement(kind.to_owned()));
+    labels.into_iter().find_map(|label| {
+        let demand = match rules.iter().find(|rule| rule.label == label) {
+            Some(rule) if rule.customer_key && !customer_key => Some(Demand::CustomerKey),
+            Some(rule) => rule.agreements.iter().find_map(|kind| lacks(kind)),
+            None if label == AGREEMENT_NEEDED.0 => lacks(AGREEMENT_NEEDED.1),
+            None => None,
+        };
+        demand.map(|demand| (label, demand))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,7 +125,47 @@ mod tests {
             sources,
             providers,
             hosts,
+            customer_key: false,
+            agreements: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_a_label_demands_of_a_credential() {
+        let baa = ["baa".to_owned()];
+        let bare = (false, &[][..]);
+        assert_eq!(
+            demanded(&[], ["phi"], bare),
+            Some(("phi", Demand::Agreement("baa".into()))),
+            "where nobody has said otherwise"
+        );
+        assert_eq!(demanded(&[], ["phi"], (false, &baa)), None);
+        assert_eq!(demanded(&[], ["fedramp", "eu"], bare), None);
+        let held = LabelRule {
+            customer_key: true,
+            agreements: vec!["dpa".into()],
+            ..rule("fedramp".into(), Vec::new(), Vec::new(), Vec::new())
+        };
+        let rules = [held, rule("phi".into(), Vec::new(), Vec::new(), Vec::new())];
+        assert_eq!(demanded(&rules, ["phi"], bare), None, "it has said otherwise");
+        let asks = |credential| demanded(&rules, ["eu", "fedramp"], credential).map(|(_, demand)| demand);
+        assert_eq!(asks(bare), Some(Demand::CustomerKey));
+        assert_eq!(asks((true, &baa)), Some(Demand::Agreement("dpa".into())));
+        assert_eq!(asks((true, &["dpa".to_owned()])), None);
+    }
+
+    #[test]
+    fn a_rule_of_before_is_read() {
+        #[derive(minicbor::Encode)]
+        struct Before(
+            #[n(0)] &'static str,
+            #[n(1)] Vec<Source>,
+            #[n(2)] Vec<String>,
+            #[n(3)] Vec<String>,
+        );
+        let bytes = minicbor::to_vec(Before("eu", Vec::new(), Vec::new(), Vec::new())).unwrap();
+        let read: LabelRule = minicbor::decode(&bytes).unwrap();
+        assert_eq!(read, rule("eu".into(), Vec::new(), Vec::new(), Vec::new()));
     }
 
     #[test]

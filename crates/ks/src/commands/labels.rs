@@ -17,8 +17,9 @@ pub(crate) enum LabelCommand {
     List,
     /// Set what a label allows, in place of what was set before
     #[command(
-        after_help = "Examples:\n  ks label set phi --source byok --provider openai\n  ks label set eu-only --host eu.api.openai.com --host '*.mistral.ai'\n\n\
-        What is not named is not limited. Labels that hold without being set: phi, gdpr-dpa and fedramp allow keys of your own alone."
+        after_help = "Examples:\n  ks label set phi --source byok --provider openai\n  ks label set eu-only --host eu.api.openai.com --host '*.mistral.ai'\n  \
+        ks label set fedramp --source byok --customer-key\n\n\
+        What is not named is not limited. Labels that hold without being set: phi, gdpr-dpa and fedramp allow keys of your own alone, and phi those with a baa on record."
     )]
     Set(SetArgs),
     /// Take away what was set for a label
@@ -40,6 +41,12 @@ pub(crate) struct SetArgs {
     /// A host that may be called; may be given several times
     #[arg(long = "host", value_name = "HOST")]
     hosts: Vec<String>,
+    /// Demand that keys are under a key that the organization holds itself (`ks kek customer-key`)
+    #[arg(long)]
+    customer_key: bool,
+    /// Demand an agreement of this kind on record with the key; may be given several times
+    #[arg(long = "agreement", value_name = "KIND")]
+    agreements: Vec<String>,
 }
 
 /// A label.
@@ -73,6 +80,8 @@ pub(crate) async fn run(command: LabelCommand, context: &Context<'_>) -> anyhow:
                 sources: args.sources,
                 providers: args.providers,
                 hosts: args.hosts,
+                customer_key: args.customer_key,
+                agreements: args.agreements,
             };
             let rule: LabelRule = context.client.post(&["labels"], &body).await?;
             context.output.note(&format!("Set what `{}` allows", rule.label));
@@ -100,9 +109,26 @@ fn show(rules: &[LabelRule], context: &Context<'_>) -> anyhow::Result<()> {
                 any(rule.sources.iter().map(|source| source.as_str()).collect()),
                 any(rule.providers.iter().map(String::as_str).collect()),
                 any(rule.hosts.iter().map(String::as_str).collect()),
+                demands(rule),
                 if rule.built_in { "always" } else { "set" }.to_owned(),
             ]
         });
-        table(["LABEL", "SOURCES", "PROVIDERS", "HOSTS", "HOLDS"], rows)
+        table(
+            ["LABEL", "SOURCES", "PROVIDERS", "HOSTS", "DEMANDS", "HOLDS"],
+            rows,
+        )
     })
+}
+
+/// What the label demands of a key.
+fn demands(rule: &LabelRule) -> String {
+    let own = rule.customer_key.then_some("a key of one's own");
+    let all: Vec<_> = own
+        .into_iter()
+        .chain(rule.agreements.iter().map(String::as_str))
+        .collect();
+    match all.is_empty() {
+        true => "-".to_owned(),
+        false => all.join(", "),
+    }
 }

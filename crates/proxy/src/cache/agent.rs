@@ -10,7 +10,7 @@ use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
 use keystore_core::policy::{
     AgentPolicy, BudgetPolicy, CreditPolicy, Grant, LabelRule, OwnPrice, ScopePolicy, Source, TokenPolicy,
-    forbidden,
+    demanded, forbidden,
 };
 use keystore_core::rate::Rates;
 use keystore_core::token::TokenHash;
@@ -84,6 +84,10 @@ pub(crate) struct ReadyCredential {
     /// From this time on it is not used.
     pub(crate) expires_at: Option<Micros>,
     pub(crate) labels: Vec<String>,
+    /// Whether it is under a key that its organization holds itself.
+    pub(crate) customer_key: bool,
+    /// The kinds of agreements that are on record with it.
+    pub(crate) agreements: Vec<String>,
     pub(crate) sealed: SealedCredential,
     pub(crate) policy: DestinationPolicy,
     /// What its vendor says of its limits.
@@ -242,6 +246,25 @@ impl Agent {
                 label: label.to_owned(),
                 provider: provider.to_owned(),
                 source,
+            }),
+        }
+    }
+
+    /// Whether the credential has what the labels of its project, of itself and of the credential demand.
+    pub(crate) fn check_demands(&self, provider: &str, credential: &ReadyCredential) -> Result<(), Deny> {
+        let labels = self
+            .labels
+            .own
+            .iter()
+            .chain(&credential.labels)
+            .map(String::as_str);
+        let has = (credential.customer_key, credential.agreements.as_slice());
+        match demanded(&self.labels.rules, labels, has) {
+            None => Ok(()),
+            Some((label, demand)) => Err(Deny::LabelDemands {
+                label: label.to_owned(),
+                provider: provider.to_owned(),
+                demand,
             }),
         }
     }
@@ -520,6 +543,7 @@ pub(crate) async fn ready(
         generation: row.kek_generation,
         org,
         bytes: row.kek_wrapped.clone(),
+        customer: row.kek_customer.clone(),
     };
     let context = SealContext {
         deployment: vault.deployment(),
@@ -538,6 +562,12 @@ pub(crate) async fn ready(
         name: row.name.clone(),
         expires_at: row.expires_at,
         labels: row.labels.clone(),
+        customer_key: row.kek_customer.is_some(),
+        agreements: row
+            .agreements
+            .as_object()
+            .map(|kinds| kinds.keys().cloned().collect())
+            .unwrap_or_default(),
         sealed,
         policy,
         learned,

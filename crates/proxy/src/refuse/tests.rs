@@ -6,7 +6,7 @@ use http_body_util::BodyExt as _;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, RateKind, RateScope};
 use keystore_core::ids::BudgetId;
-use keystore_core::policy::{Access, PausedBy, Source, Unit};
+use keystore_core::policy::{Access, Demand, PausedBy, Source, Unit};
 use serde_json::Value;
 
 use super::*;
@@ -237,6 +237,25 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         ),
         (Deny::UnsupportedEncoding, 415, "unsupported_encoding"),
         (Deny::Sealed, 503, "sealed"),
+        (
+            Deny::LabelDemands {
+                label: "fedramp".into(),
+                provider: "openai".into(),
+                demand: Demand::CustomerKey,
+            },
+            403,
+            "label_forbids_provider",
+        ),
+        (
+            Deny::LabelDemands {
+                label: "phi".into(),
+                provider: "openai".into(),
+                demand: Demand::Agreement("baa".into()),
+            },
+            403,
+            "label_forbids_provider",
+        ),
+        (Deny::CustomerKey, 503, "customer_key_unavailable"),
         (Deny::AuditUnavailable, 503, "audit_unavailable"),
         (Deny::AuthStale, 503, "auth_stale"),
     ];

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use keystore_core::Deny;
 use keystore_core::abuse::Kind;
 use keystore_core::deny::{BudgetExceeded, Malformed, RateKind, RateLimited, RateScope};
-use keystore_core::policy::{Access, PausedBy, Source, Unit};
+use keystore_core::policy::{Access, Demand, PausedBy, Source, Unit};
 
 use super::{ProxyError, Refusal, RefusalContext};
 
@@ -125,6 +125,10 @@ fn denial(deny: &Deny, agent: &str) -> Words {
         Deny::Sealed => words(
             "Keystore is sealed: it cannot unwrap its keys, so no credential can be opened.",
             "Whoever runs this Keystore finds the cause with `ks doctor`.",
+        ),
+        Deny::CustomerKey => words(
+            "The organization's own key cannot be used, so none of its credentials can be opened.",
+            "Whoever holds the key enables it at its KMS; `ks kek status` says what the KMS answers.",
         ),
         Deny::AuditUnavailable => words(
             "The journal cannot be written, and no call is forwarded without a record of it.",
@@ -253,6 +257,27 @@ fn rights(deny: &Deny, agent: &str) -> Words {
                 }
                 Source::Byok => "`ks label list` shows what each label allows.".to_owned(),
             },
+        ),
+        Deny::LabelDemands {
+            label,
+            provider,
+            demand: Demand::CustomerKey,
+        } => words(
+            format!(
+                "The label `{label}` demands a key that the organization holds itself, and the credential of {provider} is not under \
+                 one."
+            ),
+            "An owner names one: `ks kek customer-key <key>`.",
+        ),
+        Deny::LabelDemands {
+            label,
+            provider,
+            demand: Demand::Agreement(kind),
+        } => words(
+            format!(
+                "The label `{label}` demands a `{kind}` with the vendor, and none is on record with the credential of {provider}."
+            ),
+            format!("Once there is one: `ks provider update {provider} --agreement {kind}=<date>`."),
         ),
         Deny::UnpricedOperation {
             provider,

@@ -78,7 +78,7 @@ impl World {
         let (store, _) = open(folder.path(), Arc::clone(&clock), Arc::clone(&ids)).await;
         let kms: Arc<dyn Kms> = Arc::new(LocalKms::new(&RootKey::generate().unwrap()).unwrap());
         let deployment = DeploymentId::new(ids.next());
-        let (key, _) = DeploymentKey::generate(kms.as_ref(), deployment).await.unwrap();
+        let key = DeploymentKey::generate().unwrap();
         let mut world = Self {
             folder,
             kms,
@@ -96,7 +96,7 @@ impl World {
     async fn fill(&mut self, store: &Store, vault: &Vault, ids: &dyn IdSource, now: Micros) {
         let (org, project) = (self.org, ProjectId::new(ids.next()));
         let mac = self.key.policy_mac().unwrap();
-        let kek = vault.new_kek(org, KekId::new(ids.next()), 1).await.unwrap();
+        let kek = vault.new_kek(org, KekId::new(ids.next()), 1, None).await.unwrap();
         let mut tx = store.begin().await.unwrap();
         let row = orgs::Org {
             id: org,
@@ -115,6 +115,10 @@ impl World {
             org,
             generation: kek.generation,
             wrapped: kek.bytes.clone(),
+            customer: None,
+            wraps: 0,
+            imported: false,
+            verified_at: None,
             state: keks::KekState::Active,
             created_at: now,
         };

@@ -12,7 +12,7 @@ use keystore_wire::health::{Check, Readiness};
 
 use super::problem::{ApiError, ApiResult};
 use crate::app::App;
-use crate::custody;
+use crate::sealed;
 
 /// The process lives: always 200.
 pub(super) async fn healthz() -> &'static str {
@@ -36,13 +36,13 @@ async fn readiness(app: &App) -> Readiness {
     };
     let store = deployment.is_some();
     let kms = match &deployment {
-        Some(row) => custody::is_open(app.kms.as_ref(), row).await,
-        None => false,
+        Some(row) => Some(app.root.check(row).await),
+        None => None,
     };
     let journal = app.store.journal().is_available();
     let draining = app.is_draining();
     Readiness {
-        ready: store && kms && journal && !draining,
+        ready: matches!(kms, Some(Ok(()))) && journal && !draining,
         now: Some(app.clock.now().into()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
         checks: vec![
@@ -50,14 +50,10 @@ async fn readiness(app: &App) -> Readiness {
                 true => well("store", "the database answers"),
                 false => ill("store", "the database does not answer", "see the server's log"),
             },
-            match (kms, store) {
-                (true, _) => well("kms", "the root key opens the vault"),
-                (false, true) => ill(
-                    "kms",
-                    "the root key cannot be reached, so the vault is sealed",
-                    "check `[kms]`",
-                ),
-                (false, false) => ill(
+            match &kms {
+                Some(Ok(())) => well("kms", "the root key opens the vault"),
+                Some(Err(error)) => sealed::check(error),
+                None => ill(
                     "kms",
                     "not checked, because the database does not answer",
                     "see the server's log",

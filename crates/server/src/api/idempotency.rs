@@ -205,7 +205,7 @@ async fn keep(app: &App, claim: &Claim, answer: Response) -> Response {
         || answer
             .extensions()
             .get::<ApiError>()
-            .is_some_and(|error| error.code() == Code::Sealed);
+            .is_some_and(|error| matches!(error.code(), Code::Sealed | Code::CustomerKeyUnavailable));
     let (parts, body) = answer.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let kept = match parts.extensions.get::<Keepable>() {

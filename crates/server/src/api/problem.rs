@@ -155,6 +155,13 @@ impl From<VaultError> for ApiError {
                 "the keys cannot be unwrapped now; see `/readyz`; nothing was changed",
             )
             .because(error),
+            VaultError::CustomerKey => Self::new(
+                Code::CustomerKeyUnavailable,
+                "the organization's own key cannot be used now; nothing was changed",
+            )
+            .remedy("enable it at its KMS; `ks kek status` says what the KMS answers")
+            .because(error),
+            VaultError::Destroyed => Self::new(Code::Conflict, error.to_string()),
             other => Self::internal(other),
         }
     }

@@ -4,8 +4,8 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Config, MailTls, SecretText, SignUp};
 
-pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root key \
-     nothing can be sealed or opened";
+pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.root`, `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root \
+     key nothing can be sealed or opened";
 
 /// Every reason not to serve with `config`.
 pub(super) fn reasons(config: &Config) -> Vec<String> {
@@ -83,6 +83,12 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
     }
     if config.kms.ways() != 1 {
         reasons.push(ONE_ROOT_KEY.to_owned());
+    }
+    if config.kms.max_wraps == 0 || config.kms.max_wraps > 1 << 32 {
+        reasons.push(
+            "`kms.max_wraps` is not between 1 and 2^32: random IVs under one AES-256-GCM key are safe for at most so many"
+                .to_owned(),
+        );
     }
     if let Some(key) = &config.kms.key_file
         && is_inside(key, &config.store.data_dir)
@@ -175,6 +181,7 @@ mod tests {
                 "api.signup",
             ),
             ("[limits]\ndefault_rpm = 1000001\n", "limits.default_rpm"),
+            ("max_wraps = 4294967297\n", "kms.max_wraps"),
             ("[mail]\nhost = \"mx.example\"\n", "mail.from"),
             (
                 "[mail]\nhost = \"mx.example\"\nfrom = \"a@b.example\"\ntls = \"none\"\n",

@@ -15,6 +15,7 @@ use keystore_wire::problem::Code;
 
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
+use crate::custody::wrapped;
 
 /// Whether a credential with this policy is sealed for somewhere else than its provider is now. A provider that is gone cannot
 /// say.
@@ -91,16 +92,7 @@ pub(super) async fn active_kek(conn: &mut Conn, org: OrgId) -> ApiResult<Wrapped
             "the organization has no active key-encryption key, so nothing can be sealed",
         )
     })?;
-    Ok(wrapped(row))
-}
-
-pub(super) fn wrapped(row: keks::Kek) -> WrappedKek {
-    WrappedKek {
-        id: row.id,
-        generation: row.generation,
-        org: row.org,
-        bytes: row.wrapped,
-    }
+    Ok(wrapped(&row))
 }
 
 /// What a version is sealed for.
@@ -120,6 +112,7 @@ pub(super) async fn seal(
     secret: &SecretFields,
     now: Micros,
 ) -> ApiResult<CredentialVersion> {
+    app.count_wraps(kek, 1).await?;
     let policy = what.policy.canonical();
     let context = SealContext {
         deployment: app.vault.deployment(),

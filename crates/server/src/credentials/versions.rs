@@ -8,12 +8,13 @@ use keystore_vault::{SealContext, policy_sha256};
 use keystore_wire::credentials::RotateCredential;
 
 use super::reload;
-use super::sealing::{Sealing, active_kek, destination, given, seal, take_in, wrapped};
+use super::sealing::{Sealing, active_kek, destination, given, seal, take_in};
 use crate::api::credentials::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::custody::wrapped;
 use crate::providers;
 
 /// Seals a new version of a credential and makes it the one in use; with `verify`, unless the vendor refuses it. When this
@@ -145,10 +146,11 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
     };
     let next = current.version.saturating_add(1);
     let from = context(current.version, &current.policy);
+    app.count_wraps(&kek, 1).await?;
     let sealed = app
         .vault
         .reseal(
-            (&wrapped(from_kek), &from, &current.sealed),
+            (&wrapped(&from_kek), &from, &current.sealed),
             (&kek, &context(next, &policy)),
         )
         .await?;

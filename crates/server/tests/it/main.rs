@@ -13,6 +13,7 @@ mod billing;
 mod dev;
 mod exchange;
 mod faults;
+mod keks;
 mod mail;
 mod openapi;
 mod proxy;

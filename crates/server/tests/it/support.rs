@@ -11,6 +11,7 @@
 mod caller;
 mod canary;
 mod client;
+mod custody;
 mod finish;
 mod mails;
 mod recorder;
@@ -24,7 +25,6 @@ use keystore_proxy::config::ProxyConfig;
 use keystore_server::app::{App, Parts, Settings, Sockets};
 use keystore_server::clock::SystemClock;
 use keystore_server::config::{MailTls, SecretText, SignUp};
-use keystore_server::custody::RootKeySource;
 use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
 use keystore_server::payments::Stripe;
 use keystore_store::failpoints::Failpoints;
@@ -41,6 +41,7 @@ use tokio::task::JoinHandle;
 pub(crate) use caller::{Caller, Reply};
 pub(crate) use canary::Canaries;
 pub(crate) use client::{Answer, Client};
+pub(crate) use custody::Holding;
 pub(crate) use finish::all_rows;
 use mails::Mails;
 use recorder::Recorder;
@@ -70,6 +71,8 @@ pub(crate) struct Setup {
     pub(crate) smtp: Option<SmtpServer>,
     /// Whether the fake provider takes payments, as Stripe does.
     pub(crate) stripe: bool,
+    /// Who holds the keys.
+    pub(crate) holding: Holding,
 }
 
 impl Default for Setup {
@@ -84,6 +87,7 @@ impl Default for Setup {
             upstream: None,
             smtp: None,
             stripe: false,
+            holding: Holding::default(),
         }
     }
 }
@@ -113,6 +117,7 @@ struct Base {
     mails: Mails,
     smtp: Option<SmtpServer>,
     stripe: bool,
+    holding: Holding,
 }
 
 /// The secret that [`Setup::stripe`] shares.
@@ -198,6 +203,7 @@ impl TestApp {
             mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
             smtp: setup.smtp,
             stripe: setup.stripe,
+            holding: setup.holding,
         };
         if setup.stripe {
             upstream.take_payments(STRIPE_KEY);
@@ -492,6 +498,22 @@ impl Base {
     }
 
     async fn start(&self, folder: &std::path::Path, upstream: &FakeUpstream) -> Running {
+        let (parts, sockets) = self.parts(folder, upstream).await;
+        let (proxy_url, api_url) = (parts.settings.proxy_url.clone(), parts.settings.api_url.clone());
+        let app = App::start(parts).await.unwrap();
+        let serving = tokio::spawn({
+            let app = Arc::clone(&app);
+            async move { app.serve(sockets, Duration::from_secs(2)).await }
+        });
+        Running {
+            app,
+            serving,
+            proxy_url,
+            api_url,
+        }
+    }
+
+    async fn parts(&self, folder: &std::path::Path, upstream: &FakeUpstream) -> (Parts, Sockets) {
         let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
         let sockets = Sockets {
             proxy: listen().await,
@@ -507,8 +529,8 @@ impl Base {
                 failpoints: self.failpoints.clone(),
                 ..store_options(folder)
             },
-            root_key: RootKeySource::FileOrNew(folder.join("root.key")),
-            kek_ttl: Duration::from_secs(600),
+            root_key: self.holding.root(folder),
+            custody: self.holding.parts(folder),
             proxy: self.proxy.clone(),
             settings: Settings {
                 signup: self.signup,
@@ -527,17 +549,7 @@ impl Base {
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
         };
-        let app = App::start(parts).await.unwrap();
-        let serving = tokio::spawn({
-            let app = Arc::clone(&app);
-            async move { app.serve(sockets, Duration::from_secs(2)).await }
-        });
-        Running {
-            app,
-            serving,
-            proxy_url,
-            api_url,
-        }
+        (parts, sockets)
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keystore_core::Micros;
 use keystore_core::ids::{CredentialId, KekId, OrgId};
+use keystore_core::policy::Source;
 
 use super::{CredentialStatus, get};
 use crate::changes::Change;
@@ -35,6 +36,7 @@ sql! {
     INSERT_VERSION = "INSERT INTO credential_versions \
         (credential, org, version, sealed, policy, kek, kek_generation, created_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+    TAKES = "UPDATE keks SET state = state WHERE org = $1 AND id = $2 AND state IN ('active', 'retiring')";
     POLICIES = "SELECT c.id, v.policy FROM credentials c \
         JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
         WHERE c.org = $1 AND c.id >= $2 AND c.id <= $3";
@@ -46,10 +48,13 @@ sql! {
     PROMOTE = "UPDATE credentials SET current_version = $3, status = $4, updated_at = $5 \
         WHERE org = $1 AND id = $2 AND current_version = $3 - 1";
     DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
-    REWRAP = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
-        WHERE org = $1 AND credential = $2 AND version = $3 AND kek_generation = $4";
     REPLACE = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
         WHERE org = $1 AND credential = $2 AND version = $3 AND sealed = $4";
+    SEALED = "SELECT v.credential, v.version, v.sealed, v.policy, v.kek, v.kek_generation, v.created_at, c.provider, c.source \
+        FROM credential_versions v JOIN credentials c ON c.id = v.credential AND c.org = v.org \
+        WHERE v.org = $1 AND v.kek <> $2 AND (v.credential > $3 OR (v.credential = $3 AND v.version > $4)) \
+        ORDER BY v.credential, v.version LIMIT $5";
+    NOT_UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek <> $2";
     UNDER_KEK = "SELECT COUNT(*) FROM credential_versions WHERE org = $1 AND kek = $2";
 }
 
@@ -58,6 +63,7 @@ pub(super) async fn insert_version(
     org: OrgId,
     version: &CredentialVersion,
 ) -> Result<(), StoreError> {
+    takes(tx, org, version.kek).await?;
     execute!(
         tx,
         INSERT_VERSION,
@@ -72,6 +78,16 @@ pub(super) async fn insert_version(
     )
     .map_err(unique("this version of the credential"))?;
     Ok(())
+}
+
+/// That versions may be sealed under the KEK. Locks its row: whoever retires the generation waits, and then counts what was sealed.
+async fn takes(tx: &mut Tx, org: OrgId, kek: KekId) -> Result<(), StoreError> {
+    match execute!(tx, TAKES, org, kek)? {
+        1 => Ok(()),
+        _ => Err(StoreError::Conflict {
+            what: "a newer key-encryption key; try again",
+        }),
+    }
 }
 
 /// Adds the next version and makes it current in one step. `false` when there is no such credential.
@@ -173,33 +189,6 @@ pub async fn delete_versions(
     Ok(execute!(tx, DELETE_VERSIONS, org, id, below)?)
 }
 
-/// Puts a version under another KEK generation, if it still is under `from_generation`: the sealed bytes with the data key
-/// wrapped anew. `false` when somebody else was quicker.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn rewrap(
-    tx: &mut Tx,
-    org: OrgId,
-    rewrapped: &CredentialVersion,
-    from_generation: u32,
-) -> Result<bool, StoreError> {
-    let rows = execute!(
-        tx,
-        REWRAP,
-        org,
-        rewrapped.credential,
-        rewrapped.version,
-        from_generation,
-        rewrapped.sealed,
-        rewrapped.kek,
-        rewrapped.kek_generation
-    )?;
-    tx.changed(Change::Credential(rewrapped.credential));
-    Ok(rows == 1)
-}
-
 /// Other sealed bytes of the same version.
 pub struct Replacement<'a> {
     /// The credential.
@@ -217,12 +206,13 @@ pub struct Replacement<'a> {
 }
 
 /// Puts other sealed bytes in the place of those that were read: what a vendor gave for the credential itself, such as the next refresh
-/// token. `false` when they are not what is stored any more.
+/// token, or the same with its data key wrapped by another KEK. `false` when they are not what is stored any more.
 ///
 /// # Errors
 ///
-/// `Unavailable`.
+/// `Unavailable`; `Conflict` when nothing is sealed under the KEK any more.
 pub async fn replace_sealed(tx: &mut Tx, org: OrgId, by: &Replacement<'_>) -> Result<bool, StoreError> {
+    takes(tx, org, by.kek).await?;
     let rows = execute!(
         tx,
         REPLACE,
@@ -236,6 +226,67 @@ pub async fn replace_sealed(tx: &mut Tx, org: OrgId, by: &Replacement<'_>) -> Re
     )?;
     tx.changed(Change::Credential(by.credential));
     Ok(rows == 1)
+}
+
+row! {
+    /// A version with all that it is sealed for.
+    #[derive(Clone)]
+    pub struct SealedVersion {
+        /// The credential.
+        pub credential: CredentialId,
+        /// Counts from 1.
+        pub version: u32,
+        /// The sealed field map.
+        pub sealed: Vec<u8>,
+        /// The canonical destination policy that it is bound to.
+        pub policy: Vec<u8>,
+        /// The KEK that wraps its data key.
+        pub kek: KekId,
+        /// The generation of that KEK.
+        pub kek_generation: u32,
+        /// When it was sealed.
+        pub created_at: Micros,
+        /// The provider's slug.
+        pub provider: String,
+        /// Whose it is.
+        pub source: Source,
+    }
+}
+
+/// Versions of an organization that are not under the KEK `but`, in an order, from after `after` on, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn sealed(
+    conn: &mut Conn,
+    org: OrgId,
+    but: Option<KekId>,
+    (credential, version): (CredentialId, u32),
+    limit: u32,
+) -> Result<Vec<SealedVersion>, StoreError> {
+    let but = but.unwrap_or(KekId::new(uuid::Uuid::nil()));
+    Ok(fetch_all!(
+        conn,
+        SealedVersion,
+        SEALED,
+        org,
+        but,
+        credential,
+        version,
+        limit
+    )?)
+}
+
+/// How many versions of an organization are not under the KEK `but`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn not_under_kek(conn: &mut Conn, org: OrgId, but: Option<KekId>) -> Result<u64, StoreError> {
+    let but = but.unwrap_or(KekId::new(uuid::Uuid::nil()));
+    let (count,) = fetch_one!(conn, (i64,), NOT_UNDER_KEK, org, but)?;
+    Ok(u64::try_from(count).unwrap_or(0))
 }
 
 /// How many versions are wrapped by this KEK: it may be retired at 0.

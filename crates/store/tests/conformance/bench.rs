@@ -216,6 +216,10 @@ impl Bench {
             org,
             generation: 1,
             wrapped: b"wrapped kek".to_vec(),
+            customer: None,
+            wraps: 0,
+            imported: false,
+            verified_at: None,
             state: keks::KekState::Active,
             created_at: at,
         };

@@ -8,6 +8,7 @@
 mod audit;
 mod bench;
 mod journal;
+mod keks;
 mod ledger;
 mod mails;
 mod money;
@@ -56,6 +57,11 @@ on_both! {
         sessions_and_keys_end,
         one_kek_is_active,
         a_key_is_claimed_once,
+    }
+    keks {
+        nothing_is_sealed_under_a_key_that_is_gone,
+        a_wrapped_key_is_replaced_only_as_it_was_read,
+        work_on_keys_tells_how_far_it_is,
     }
     mails {
         what_is_due_is_found_and_an_event_is_raised_once,

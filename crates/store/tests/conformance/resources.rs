@@ -218,15 +218,21 @@ pub(crate) async fn credentials_rotate_once_a_version(bench: Bench) {
             .unwrap()
             .is_some()
     );
-    let mut rewrapped = version(world.credential, kek.id, 2, bench.now());
-    (rewrapped.sealed, rewrapped.kek_generation) = (b"rewrapped".to_vec(), 2);
+    let rewrapped = credentials::Replacement {
+        credential: world.credential,
+        version: 2,
+        from: b"sealed 2",
+        sealed: b"rewrapped",
+        kek: kek.id,
+        kek_generation: 2,
+    };
     assert!(
-        credentials::rewrap(&mut tx, world.org, &rewrapped, 1)
+        credentials::replace_sealed(&mut tx, world.org, &rewrapped)
             .await
             .unwrap()
     );
     assert!(
-        !credentials::rewrap(&mut tx, world.org, &rewrapped, 1)
+        !credentials::replace_sealed(&mut tx, world.org, &rewrapped)
             .await
             .unwrap(),
         "compare and swap"

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keystore_testkit::kms::rsa_wrapped;
 use serde_json::{Value, json};
 
 use super::operations::{Call, INVITED, MEMBER, May, Operation, Things, operations};
@@ -99,10 +102,30 @@ async fn prepared(app: &TestApp, operation: &Operation, things: &Things) -> (Cli
             caller.post(disable, &json!(null)).await.expect(204);
         }
         "confirm_rotation_revoked" => app.statement("UPDATE rotations SET step = 'revoke'").await,
+        "retire_kek" => rotated(app).await,
+        "destroy_kek" => {
+            rotated(app).await;
+            let retired = json!({"generation": 1});
+            caller.post("/v1/kek/retire", &retired).await.expect(200);
+        }
+        "shred_keks" => call.body["confirm"] = caller.get("/v1/org").await.expect(200)["slug"].clone(),
+        "finish_kek_import" => {
+            let begun = caller.post("/v1/kek/imports", &Value::Null).await.expect(201);
+            let key: Vec<u8> = (0..32).collect();
+            let wrapped = rsa_wrapped(begun["publicKey"].as_str().unwrap(), &key);
+            call.body = json!({"id": begun["id"], "wrappedKey": STANDARD.encode(wrapped)});
+        }
         "leave_org" => caller = app.anonymous().with_token(&login(app, MEMBER).await),
         _ => {}
     }
     (caller, call)
+}
+
+/// The first key is retiring, and everything was seen to open without it.
+async fn rotated(app: &TestApp) {
+    let owner = app.owner_client();
+    owner.post("/v1/kek/rotate", &Value::Null).await.expect(200);
+    app.carry_keys_on().await;
 }
 
 /// A client that sees the entry: the call may have ended the session, or made another organization.

@@ -13,7 +13,7 @@ use keystore_proxy::config::ProxyConfig;
 use keystore_server::app::{App, Parts, Settings, Sockets};
 use keystore_server::clock::SystemClock;
 use keystore_server::config::{SecretText, SignUp};
-use keystore_server::custody::RootKeySource;
+use keystore_server::custody::{CustodyParts, RootKeySource};
 use keystore_server::mail::Shown;
 use keystore_server::payments::Stripe;
 use keystore_store::failpoints::{Action, Failpoints, POINTS};
@@ -452,7 +452,7 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints, clock: Arc<Ahead>) -> 
         store_url: SecretText::new(orders["store"].as_str().unwrap().to_owned()),
         store_options: options(data, points),
         root_key: RootKeySource::FileOrNew(data.join("root.key")),
-        kek_ttl: Duration::from_secs(600),
+        custody: CustodyParts::default(),
         proxy: ProxyConfig {
             dev: true,
             allow_private: upstreams.clone(),

@@ -105,6 +105,11 @@ impl Caller {
         }
     }
 
+    /// A caller at an address where no whole server is.
+    pub(crate) fn unrecorded(base: &str, token: &str) -> Self {
+        Self::new(base, token, &Recorder::default())
+    }
+
     /// The token.
     pub(crate) fn token(&self) -> &str {
         &self.token

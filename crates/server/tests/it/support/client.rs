@@ -128,6 +128,11 @@ impl Client {
         self.send(self.request("POST", path).json(body)).await
     }
 
+    /// As [`Client::post`], for a body that is made where it is asked.
+    pub(crate) async fn post_owned(&self, path: &str, body: Value) -> Answer {
+        self.post(path, &body).await
+    }
+
     pub(crate) async fn patch(&self, path: &str, body: &Value) -> Answer {
         self.send(self.request("PATCH", path).json(body)).await
     }
