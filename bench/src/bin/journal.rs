@@ -103,6 +103,7 @@ fn intent(store: &Store) -> Intent<'static> {
             amount: None,
         }]),
         end_user: None,
+        query: None,
     }
 }
 

@@ -5,6 +5,7 @@
 //! the log. Traffic is not recorded here; the journal has it.
 
 use crate::ids::{OrgId, ProjectId, RequestId};
+use crate::record::Record;
 use crate::time::Micros;
 
 /// One change, at its place in the log of its organization.
@@ -50,6 +51,43 @@ impl Entry {
     }
 }
 
+/// What the bytes of a leaf say.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is read one at a time, and kept nowhere"
+)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Leaf<'a> {
+    /// A change of the control plane: a CBOR map.
+    Change(Entry),
+    /// A record of the journal: a CBOR array.
+    Call(Record<'a>),
+}
+
+/// The bytes are no leaf that this version knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is no record of the log that this version knows")]
+pub struct NoLeaf;
+
+/// The major type of a CBOR map, in the upper three bits.
+const MAP: u8 = 5;
+
+impl<'a> Leaf<'a> {
+    /// Reads it. The two kinds are told apart by their first byte.
+    ///
+    /// # Errors
+    ///
+    /// [`NoLeaf`].
+    pub fn read(bytes: &'a [u8]) -> Result<Self, NoLeaf> {
+        let is_map = bytes.first().is_some_and(|first| first >> 5 == MAP);
+        let read = match is_map {
+            true => minicbor::decode(bytes).map(Self::Change),
+            false => minicbor::decode(bytes).map(Self::Call),
+        };
+        read.map_err(|_| NoLeaf)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +109,9 @@ mod tests {
         };
         let bytes = entry.canonical();
         assert_eq!(minicbor::decode::<Entry>(&bytes).unwrap(), entry);
+        assert_eq!(Leaf::read(&bytes), Ok(Leaf::Change(entry)));
+        assert_eq!(Leaf::read(&bytes[1..]), Err(NoLeaf));
+        assert_eq!(Leaf::read(&[]), Err(NoLeaf));
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(
             hex,

@@ -111,6 +111,9 @@ pub struct Intent<'a> {
     /// For whom the call is made, where the agent says so.
     #[b(17)]
     pub end_user: Option<&'a str>,
+    /// The query without credential slots, each value hashed under a key of the organization.
+    #[b(18)]
+    pub query: Option<&'a str>,
 }
 
 /// What is held for a call from now on: it grew with what the answer has cost so far. Not waited for.

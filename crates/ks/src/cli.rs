@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    account, agents, api_keys, audit, billing, budgets, credit, events, keks, kill, labels, login,
+    account, agents, api_keys, audit, billing, budgets, credit, db, events, keks, kill, labels, login,
     marketplace, members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve,
     tokens, usage,
 };
@@ -222,10 +222,16 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks api-key list\n  ks api-key create ci --role member --expires 90d"
     )]
     ApiKey(api_keys::ApiKeyCommand),
-    /// The audit log: who changed what
+    /// The database: backups, their way back, and checks; needs no server
     #[command(
         subcommand,
-        after_help = "Examples:\n  ks audit list\n  ks audit list --action create_agent --since 7d"
+        after_help = "Examples:\n  ks db backup /backup/keystore.db --config /etc/keystore/keystore.toml\n  ks db restore /backup/keystore.db --to /var/lib/keystore/keystore.db"
+    )]
+    Db(db::DbCommand),
+    /// The audit log: who changed what, and the proof of it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks audit list --action create_agent --since 7d\n  ks audit verify --key audit.key"
     )]
     Audit(audit::AuditCommand),
     /// Print a completion script for a shell

@@ -1,6 +1,7 @@
 //! The HTTP client of the control plane: paths in, `wire` types out. It asks once and never retries; what a refusal means is
 //! said in the server's own words.
 
+mod lines;
 mod stream;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+pub(crate) use lines::Lines;
 pub(crate) use stream::Events;
 
 use crate::output::advice;
@@ -225,6 +227,13 @@ impl Client {
             request = request.header("last-event-id", id);
         }
         Ok(Events::new(self.send(request).await?))
+    }
+
+    /// Reads an answer line by line, for as long as it takes.
+    pub(crate) async fn lines(&self, path: &[&str], query: &impl Serialize) -> anyhow::Result<Lines> {
+        let request = self.request(Method::GET, path)?.query(query);
+        let request = request.timeout(Duration::from_secs(86_400));
+        Ok(Lines::new(self.send(request).await?))
     }
 
     /// Reads a file.

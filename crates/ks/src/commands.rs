@@ -10,6 +10,7 @@ pub(crate) mod budgets;
 mod completions;
 mod credentials;
 pub(crate) mod credit;
+pub(crate) mod db;
 mod definitions;
 mod doctor;
 pub(crate) mod events;
@@ -78,6 +79,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
     let command = match cli.command {
         Command::Dev(args) => return serve::dev(args).await.map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => return serve::serve(args, output).await.map(|()| ExitCode::SUCCESS),
+        Command::Db(command) => return db::run(command, output).await,
         Command::Completions { shell } => {
             return completions::print(shell, output).map(|()| ExitCode::SUCCESS);
         }
@@ -101,7 +103,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Member(command) => members::run(command, &context).await?,
         Command::Project(command) => projects::run(command, &context).await?,
         Command::ApiKey(command) => api_keys::run(command, &context).await?,
-        Command::Audit(command) => audit::run(command, &context).await?,
+        Command::Audit(command) => return audit::run(command, &context).await,
         Command::Budget(command) => budgets::run(command, &context).await?,
         Command::Billing(command) => billing::run(command, &context).await?,
         Command::Credit(command) => credit::run(command, &context).await?,
@@ -119,7 +121,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Requests(args) => requests::run(args, &context).await?,
         Command::Events(args) => events::run(args, &context).await?,
         Command::Usage(args) => usage::run(args, &context).await?,
-        Command::Dev(_) | Command::Serve(_) | Command::Completions { .. } => {}
+        Command::Dev(_) | Command::Serve(_) | Command::Db(_) | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -147,6 +147,21 @@ impl Output {
         Working(Some(bar))
     }
 
+    /// A bar on stderr that counts; nothing where stderr is not a terminal.
+    pub(crate) fn counting(&self, what: &str) -> Working {
+        if !self.terminal || self.is_json() {
+            return Working(None);
+        }
+        let bar = ProgressBar::no_length();
+        if let Ok(style) =
+            ProgressStyle::with_template("{wide_bar} {human_pos}/{human_len} {msg} {per_sec} {eta}")
+        {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        Working(Some(bar))
+    }
+
     /// A bar on stderr that tells how far something is; nothing where stderr is not a terminal.
     pub(crate) fn progress(&self) -> Progress {
         if !self.terminal || self.is_json() {
@@ -173,8 +188,20 @@ impl Output {
     }
 }
 
-/// A spinner that goes away when it is dropped.
+/// A spinner or bar that goes away when it is dropped.
 pub(crate) struct Working(Option<ProgressBar>);
+
+impl Working {
+    /// So many of so many are done; a total of 0 is not known.
+    pub(crate) fn at(&self, done: u64, total: u64) {
+        if let Some(bar) = &self.0 {
+            if total > 0 {
+                bar.set_length(total);
+            }
+            bar.set_position(done);
+        }
+    }
+}
 
 impl Drop for Working {
     fn drop(&mut self) {

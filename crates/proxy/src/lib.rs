@@ -101,6 +101,8 @@ pub struct Proxy {
     vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    /// Hashes what records keep of queries.
+    policy_mac: PolicyMac,
     agents: Arc<Agents>,
     pools: Arc<Pools>,
     counters: Arc<Counters>,
@@ -167,7 +169,7 @@ impl Proxy {
         let upstreams = Arc::new(Upstreams::new(&config)?);
         let agents = Agents::new(store.clone(), policy_mac.clone(), Arc::clone(&counters));
         let limits = Arc::clone(agents.limits());
-        let pools = Pools::new(store.clone(), policy_mac, limits, Arc::clone(&clock));
+        let pools = Pools::new(store.clone(), policy_mac.clone(), limits, Arc::clone(&clock));
         agents.listen(Arc::clone(&upstreams));
         let afterlife = Afterlife {
             tasks: TaskTracker::new(),
@@ -183,6 +185,7 @@ impl Proxy {
             vault,
             clock,
             ids,
+            policy_mac,
             agents,
             pools,
             counters,
@@ -241,7 +244,7 @@ impl Proxy {
             Route::Ready => {
                 return Ok(response::ready(
                     trail.request,
-                    self.store.journal().is_available(),
+                    self.store.journal().takes_intents(),
                 ));
             }
         };

@@ -5,6 +5,7 @@
 
 mod growth;
 mod plan;
+mod query;
 mod terms;
 
 use std::borrow::Cow;
@@ -145,7 +146,9 @@ impl Proxy {
         }
         let (run, left) = admission.keep();
         let attempt = AttemptId::new(self.ids.next());
+        let query = self.recorded_query(permit);
         let held = Holding {
+            query: query.as_deref(),
             model: plan.model.as_deref(),
             hold: plan.hold,
             budgets: &plan.budgets,
@@ -228,6 +231,7 @@ impl Proxy {
             hold: NanoUsd::ZERO,
             budgets: Cow::Borrowed(&[]),
             end_user: None,
+            query: None,
         };
         let reservation = Reservation {
             proxy: Arc::clone(self),
@@ -274,6 +278,7 @@ struct Holding<'a> {
     model: Option<&'a str>,
     hold: NanoUsd,
     budgets: &'a [HeldBudget],
+    query: Option<&'a str>,
 }
 
 fn intent<'a>(
@@ -304,6 +309,7 @@ fn intent<'a>(
         hold: held.hold,
         budgets: Cow::Borrowed(held.budgets),
         end_user: permit.end_user.as_deref(),
+        query: held.query,
     }
 }
 
@@ -345,7 +351,9 @@ impl Reservation {
         open.began = proxy.clock.boottime();
         open.place = place;
         (open.sent, open.status, open.first_byte) = (false, 0, None);
+        let query = proxy.recorded_query(permit);
         let held = Holding {
+            query: query.as_deref(),
             model: open.model.as_deref(),
             hold: open.hold,
             budgets: &open.budgets,

@@ -7,6 +7,7 @@ mod abuse;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 mod audit;
+mod audit_proofs;
 mod auth;
 pub(crate) mod billing;
 pub(crate) mod budgets;
@@ -233,6 +234,12 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(requests::stream_requests))
         .routes(routes!(requests::get_request))
         .routes(routes!(audit::list_audit))
+        .routes(routes!(audit_proofs::get_audit_key))
+        .routes(routes!(audit_proofs::list_audit_checkpoints))
+        .routes(routes!(audit_proofs::get_audit_proof))
+        .routes(routes!(audit_proofs::export_audit))
+        .routes(routes!(audit_proofs::verify_audit))
+        .routes(routes!(audit_proofs::hash_audit_value))
 }
 
 #[derive(OpenApi)]

@@ -23,6 +23,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::api;
 use crate::api::problem::ApiError;
+use crate::audit::notary::{self, Notary};
+use crate::audit::payloads::PayloadSealer;
+use crate::audit::sinks::Sinks;
 use crate::auth::origin::Peer;
 use crate::auth::password::Passwords;
 use crate::config::{SecretText, SignUp};
@@ -61,6 +64,8 @@ pub struct App {
     pub(crate) mailer: Arc<dyn Mailer>,
     /// How customers pay by card, where they can.
     pub(crate) payments: Option<Stripe>,
+    /// Signs the audit log.
+    pub(crate) notary: Notary,
     /// What the handlers were told.
     pub(crate) settings: Settings,
     /// Background work that a shutdown waits for.
@@ -115,6 +120,8 @@ pub struct Settings {
     pub proxy_url: String,
     /// Where people reach the control plane, without a trailing slash.
     pub api_url: String,
+    /// For how long the audit log keeps what changes said; for ever without.
+    pub audit_retention: Option<Duration>,
     /// `host:port` that a credential's `baseUrl` may name for any provider.
     pub allow_upstream: BTreeSet<String>,
 }
@@ -137,6 +144,8 @@ pub struct Parts {
     pub mailer: Arc<dyn Mailer>,
     /// How customers pay by card, where they can.
     pub payments: Option<Stripe>,
+    /// Where checkpoints of the audit log go besides the database.
+    pub audit_sinks: Sinks,
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Where ids come from.
@@ -235,6 +244,10 @@ impl App {
             return Ok(None);
         };
         forget_changed(&store, &vault);
+        store.seal_payloads(Arc::new(PayloadSealer {
+            vault: Arc::clone(&vault),
+            mac: policy_mac.clone(),
+        }));
         let found_schema = recovery.found_schema;
         let proxy = Proxy::new(ProxyParts {
             config: parts.proxy,
@@ -258,6 +271,7 @@ impl App {
             passwords: Passwords::new(),
             mailer: parts.mailer,
             payments: parts.payments,
+            notary: Notary::new(parts.audit_sinks),
             settings: parts.settings,
             tasks,
             stop,
@@ -284,6 +298,7 @@ impl App {
             .serve(sockets.proxy, sockets.proxy_tls, self.stop.clone());
         let api = self.serve_api(sockets.api, sockets.api_tls, api_drain);
         self.tasks.spawn(jobs::run(Arc::clone(self)));
+        self.tasks.spawn(notary::run(Arc::clone(self)));
         self.tasks.spawn(waiting::run(Arc::clone(self)));
         self.tasks.spawn(events::run(Arc::clone(self)));
         self.tasks.spawn(rotations::run(Arc::clone(self)));
@@ -304,7 +319,16 @@ impl App {
         if let Err(error) = pool_uses::write(self).await {
             tracing::warn!(%error, "how the pools were used last was not written and is lost");
         }
+        if let Err(error) = self.sign_last().await {
+            tracing::warn!(%error, "the end of the audit log is signed at the next start");
+        }
         self.store.close().await;
+    }
+
+    /// Signs everything that was recorded, the outcomes of the last calls included.
+    async fn sign_last(&self) -> Result<(), ApiError> {
+        self.store.project_now().await?;
+        notary::turn(self, true).await
     }
 
     async fn serve_api(

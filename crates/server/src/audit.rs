@@ -3,6 +3,24 @@
 //!
 //! An entry says what a thing was before and is afterwards, in the words of the API, which never show a secret. The action is the
 //! operation's name, so that the log, the description of the API and the SDKs speak of one thing in one word.
+//!
+//! What is recorded here, and what the journal has of calls, becomes leaves of one Merkle tree (`tree`), which is signed (`notary`).
+
+pub mod check;
+pub(crate) mod export;
+pub mod exported;
+pub(crate) mod notary;
+pub mod offline;
+pub(crate) mod payloads;
+mod proofs;
+pub(crate) mod prove;
+mod records;
+pub(crate) mod retention;
+pub mod sinks;
+mod tree;
+pub(crate) mod walk;
+
+pub use keystore_vault::note::{Checkpoint, Verifier};
 
 use keystore_core::ids::{OrgId, ProjectId, UserId};
 use keystore_store::Tx;
@@ -105,14 +123,20 @@ impl Event {
     }
 
     fn record(self, tx: &mut Tx, org: OrgId, actor: String, origin: Origin) -> ApiResult<()> {
-        let payload = json!({"before": self.before, "after": self.after, "salt": salt()?}).to_string();
+        let address = origin.address.map(|address| address.to_string());
+        let payload = json!({
+            "before": self.before,
+            "after": self.after,
+            "address": address,
+            "salt": salt()?,
+        });
+        let payload = payload.to_string();
         tx.audit(NewEntry {
             org,
             action: self.action,
             actor,
             subject: self.subject,
             project: self.project,
-            address: origin.address.map(|address| address.to_string()),
             request: origin.request,
             payload_sha256: commitment(payload.as_bytes()),
             payload,

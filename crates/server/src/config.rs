@@ -11,6 +11,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use api::{ApiSection, SignUp};
+pub use audit::{AuditSection, OnSinkFailure};
 pub use kms::{KmsSection, PreviousSection, RootKey, VaultAuth, VaultSection, ambient};
 pub use limits::LimitsSection;
 pub use mail::{MailSection, MailTls};
@@ -23,6 +24,7 @@ pub use tls::TlsFiles;
 pub use upstream::UpstreamSection;
 
 mod api;
+mod audit;
 mod duration;
 mod kms;
 mod limits;
@@ -40,7 +42,7 @@ mod upstream;
 pub const DEFAULT_FILE: &str = "keystore.toml";
 
 /// Keys that hold secrets. Their environment values are taken as text as it stands, never as TOML.
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "store.url",
     "kms.key",
     "kms.passphrase",
@@ -49,6 +51,7 @@ const SECRETS: [&str; 8] = [
     "mail.password",
     "payments.stripe_key",
     "payments.stripe_webhook_secret",
+    "audit.s3_secret_key",
 ];
 
 /// Everything that `ks serve` is told.
@@ -71,6 +74,8 @@ pub struct Config {
     pub mail: MailSection,
     /// Payments by card.
     pub payments: PaymentsSection,
+    /// The second place of the audit log.
+    pub audit: AuditSection,
     /// Logs.
     pub telemetry: TelemetrySection,
 }

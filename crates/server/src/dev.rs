@@ -32,6 +32,7 @@ use crate::agents;
 use crate::api::problem::ApiError;
 use crate::api_keys::{self, NewKey};
 use crate::app::{App, Parts, Settings, Sockets};
+use crate::audit::sinks::Sinks;
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
@@ -154,9 +155,11 @@ impl Dev {
                 proxy_url: proxy_url.clone(),
                 api_url: api_url.clone(),
                 allow_upstream: allowed.into_iter().collect(),
+                audit_retention: None,
             },
             mailer: Arc::new(Shown::Terminal),
             payments: None,
+            audit_sinks: Sinks::default(),
             ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
             clock,
         };

@@ -10,6 +10,7 @@ use keystore_store::{idempotency, requests, uses};
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::audit::{notary, payloads, retention};
 use crate::billing::{close, promos};
 use crate::events;
 use crate::mail::waiting;
@@ -48,6 +49,7 @@ impl App {
         rotations::turn(self).await?;
         auto::turn(self).await?;
         events::write(self).await?;
+        notary::turn(self, true).await?;
         waiting::deliver(self).await
     }
 }
@@ -57,6 +59,8 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     note_uses(app, noted).await?;
     reminders::note(app).await?;
     pool_uses::write(app).await?;
+    payloads::keep(app).await?;
+    retention::prune(app).await?;
     promos::end(app).await?;
     close::run(app).await
 }

@@ -11,7 +11,7 @@ use keystore_core::Micros;
 use keystore_core::ids::{KekId, OrgId};
 use keystore_store::kek_jobs::{self, KekJob, KekStep};
 use keystore_store::keks::{self as rows, Kek, KekState};
-use keystore_store::{Conn, Tx, credentials, orgs};
+use keystore_store::{Conn, Tx, audit_keys, credentials, orgs};
 use keystore_vault::kms::KeyName;
 use keystore_vault::{Secret, WrappedKek};
 use keystore_wire::keks::{CustomerKey, KekStatus, SetCustomerKey, Shredded};
@@ -20,7 +20,7 @@ use keystore_wire::problem::Code;
 use crate::api::keks::{generation, job};
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
-use crate::audit::Event;
+use crate::audit::{Event, payloads};
 use crate::auth::caller::Caller;
 use crate::custody::wrapped;
 
@@ -199,6 +199,7 @@ pub(crate) async fn begin(app: &App, caller: &Caller, step: KekStep) -> ApiResul
 /// `not_found`; `conflict` while something is sealed under it, or before it was verified.
 pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult<()> {
     let org = caller.whole_org()?;
+    payloads::follow(app, org).await?;
     let mut tx = app.store.begin().await?;
     let kek = find(&mut tx, org, number).await?;
     if kek.state != KekState::Retiring {
@@ -212,6 +213,12 @@ pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult
     }
     // The state first: whoever seals under it at the same time either comes before, and is counted, or is refused.
     rows::set_state(&mut tx, org, kek.id, KekState::Retired).await?;
+    if !audit_keys::under(&mut tx, org, kek.id).await?.is_empty() {
+        let held = format!(
+            "generation {number} cannot be retired: payloads of the audit log are still sealed under it"
+        );
+        return Err(ApiError::new(Code::Conflict, held).remedy("try again"));
+    }
     let versions = credentials::under_kek(&mut tx, org, kek.id).await?;
     if versions > 0 || kek.verified_at.is_none() {
         let why = match versions {

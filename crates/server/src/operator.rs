@@ -54,7 +54,7 @@ pub(crate) async fn check(app: &App, caller: &Caller) -> ApiResult<()> {
 /// `forbidden`.
 pub(crate) async fn set_up(app: &App, caller: &Caller) -> ApiResult<(OrgId, Option<NewToken>)> {
     let owner = caller.answers();
-    let kek = orgs::first_kek(app).await?;
+    let kek = orgs::first_keys(app).await?;
     let mut tx = app.store.begin().await?;
     let person = match owner {
         Some(owner) => users::get(&mut tx, owner).await?,

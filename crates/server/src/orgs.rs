@@ -7,14 +7,14 @@ use keystore_store::members::{Member, Role};
 use keystore_store::orgs::{self, Org};
 use keystore_store::projects::{self, Project};
 use keystore_store::{Tx, keks as kek_rows, members, sessions, users};
-use keystore_vault::WrappedKek;
+use keystore_vault::{SealedAuditKey, WrappedKek};
 use keystore_wire::orgs::{CreateOrg, UpdateOrg};
 use keystore_wire::problem::Code;
 
 use crate::api::orgs::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
-use crate::audit::Event;
+use crate::audit::{Event, payloads};
 use crate::auth::caller::{Caller, DEFAULT_PROJECT};
 use crate::config::SignUp;
 use crate::keks;
@@ -37,20 +37,30 @@ pub(crate) struct Founding<'a> {
     pub(crate) owner: UserId,
 }
 
-/// The key-encryption key of an organization to come. It may take a call of the KMS, so it comes before any transaction.
+/// The keys of an organization to come.
+pub(crate) struct FirstKeys {
+    kek: WrappedKek,
+    audit: SealedAuditKey,
+}
+
+/// Makes the key-encryption key of an organization to come, and what its audit log is sealed with. It may take a call of the KMS, so it
+/// comes before any transaction.
 ///
 /// # Errors
 /// The vault's.
-pub(crate) async fn first_kek(app: &App) -> ApiResult<WrappedKek> {
+pub(crate) async fn first_keys(app: &App) -> ApiResult<FirstKeys> {
     let (org, kek) = (OrgId::new(app.ids.next()), KekId::new(app.ids.next()));
-    Ok(app.vault.new_kek(org, kek, 1, None).await?)
+    let kek = app.vault.new_kek(org, kek, 1, None).await?;
+    let audit = app.vault.new_audit_key(&kek, 1).await?;
+    Ok(FirstKeys { kek, audit })
 }
 
-/// Founds the organization that `kek` was made for, with its `default` project and its owner.
+/// Founds the organization that the keys were made for, with its `default` project and its owner.
 ///
 /// # Errors
 /// `already_exists` when the slug is taken.
-pub(crate) async fn found(app: &App, tx: &mut Tx, kek: WrappedKek, new: &Founding<'_>) -> ApiResult<Org> {
+pub(crate) async fn found(app: &App, tx: &mut Tx, keys: FirstKeys, new: &Founding<'_>) -> ApiResult<Org> {
+    let FirstKeys { kek, audit } = keys;
     let now = app.clock.now();
     let slug = match new.slug {
         Some(slug) => slug.to_owned(),
@@ -68,6 +78,7 @@ pub(crate) async fn found(app: &App, tx: &mut Tx, kek: WrappedKek, new: &Foundin
         updated_at: now,
     };
     orgs::insert(tx, &org).await?;
+    payloads::put(app, tx, &kek, 1, audit).await?;
     kek_rows::insert(tx, &keks::row(kek, now)).await?;
     let project = Project {
         id: ProjectId::new(app.ids.next()),
@@ -106,7 +117,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateOrg) -> ApiRes
     }
     check_zone(&mut fields, new.time_zone.as_deref());
     fields.check()?;
-    let kek = first_kek(app).await?;
+    let keys = first_keys(app).await?;
     let mut tx = app.store.begin().await?;
     if app.settings.signup == SignUp::Closed && !founds(&mut tx, owner).await? {
         return Err(ApiError::new(
@@ -120,7 +131,7 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: CreateOrg) -> ApiRes
         time_zone: new.time_zone.as_deref(),
         owner,
     };
-    let org = found(app, &mut tx, kek, &founding).await?;
+    let org = found(app, &mut tx, keys, &founding).await?;
     Event::new("create_org", &org.id)
         .after(&wire(org.clone()))?
         .by_person(&mut tx, org.id, owner, caller.origin)?;

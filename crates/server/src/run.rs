@@ -151,6 +151,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         proxy_url: proxy_url(&config),
         api_url: api_url(&config),
         allow_upstream: config.upstream.allow_private.iter().cloned().collect(),
+        audit_retention: config.audit.retention(),
     };
     Ok(Parts {
         store_url: config.store.url()?,
@@ -159,6 +160,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         custody,
         mailer: mailer(&config)?,
         payments: payments(&config)?,
+        audit_sinks: config.audit.sinks()?,
         settings,
         ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
         clock,

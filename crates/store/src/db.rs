@@ -134,7 +134,7 @@ impl Tx {
         } = self;
         // Last of all, and always in this order: log, then epoch. Both rows are locks, and nobody may wait for one with the other.
         let at = shared.clock.now();
-        audit::append(&mut conn, audit, at).await?;
+        audit::append(&mut conn, audit, at, shared.sealer.get().map(AsRef::as_ref)).await?;
         // A panic drops them in the opposite order: the turn ends when the change was told.
         let (mut turn, mut told) = (None, None);
         if !changes.is_empty() {

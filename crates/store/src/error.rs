@@ -37,7 +37,7 @@ impl From<std::io::Error> for StoreError {
 
 impl StoreError {
     /// A journal row or projection that cannot be read.
-    pub(crate) fn damaged(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+    pub fn damaged(what: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Damaged(sqlx::Error::Decode(what.into()))
     }
 }

@@ -55,6 +55,8 @@ struct Inner {
     /// Wakes the writer.
     wake: Notify,
     available: AtomicBool,
+    /// Somebody else says that nothing may be called.
+    withheld: AtomicBool,
 }
 
 /// The batch that is being collected.
@@ -115,6 +117,7 @@ impl Journal {
                 waiting: Mutex::default(),
                 wake: Notify::new(),
                 available: AtomicBool::new(true),
+                withheld: AtomicBool::new(false),
             }),
         }
     }
@@ -142,7 +145,7 @@ impl Journal {
     fn enlist(&self, intent: &Intent<'_>, durability: Durability) -> Option<Arc<Done>> {
         let mut waiting = self.inner.lock();
         // Read under the lock: the writer clears it under the same lock, so no intent slips into an outage.
-        if waiting.closed || !self.is_available() || waiting.body.len() > WAITING_AT_MOST {
+        if waiting.closed || !self.takes_intents() || waiting.body.len() > WAITING_AT_MOST {
             return None;
         }
         batch::push(&mut waiting.body, RecordRef::Intent(intent)).ok()?;
@@ -196,6 +199,17 @@ impl Journal {
     /// Whether records can be written now. When not, an intent is refused at once.
     pub fn is_available(&self) -> bool {
         self.inner.available.load(Ordering::Acquire)
+    }
+
+    /// Whether an intent is taken now: it could be written, and nobody withholds it.
+    pub fn takes_intents(&self) -> bool {
+        self.is_available() && !self.inner.withheld.load(Ordering::Acquire)
+    }
+
+    /// Refuses intents, or takes them again, whether or not they could be written: what is written is not safe where it should be.
+    /// Outcomes and refusals are taken in any case.
+    pub fn withhold(&self, withhold: bool) {
+        self.inner.withheld.store(withhold, Ordering::Release);
     }
 
     /// Waits until everything recorded before the call is in the database.

@@ -1,14 +1,15 @@
 //! The store itself: what is open, and how to get at it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use keystore_core::{Clock, IdSource, Month};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::audit_keys::Sealer;
 use crate::changes::{self, Feed, Listener};
 use crate::db::{Conn, Tx};
 use crate::error::{OpenError, StoreError};
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) projector: Arc<Projector>,
     pub(crate) stop: CancellationToken,
+    /// Seals what the audit log keeps of a change.
+    pub(crate) sealer: OnceLock<Arc<dyn Sealer>>,
     #[cfg(any(test, feature = "failpoints"))]
     pub(crate) failpoints: crate::failpoints::Failpoints,
 }
@@ -116,6 +119,7 @@ impl Store {
                 changes,
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
+                sealer: OnceLock::new(),
                 clock,
                 ids,
                 engine,
@@ -189,6 +193,11 @@ impl Store {
     /// The clock that the store was opened with.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.shared.clock
+    }
+
+    /// From now on payloads of the audit log are sealed by `sealer`, where their organization has a key. Said once.
+    pub fn seal_payloads(&self, sealer: Arc<dyn Sealer>) {
+        let _ = self.shared.sealer.set(sealer);
     }
 
     /// Where new ids come from.

@@ -72,6 +72,7 @@ fn intent(store: &Store) -> Intent<'static> {
             amount: None,
         }]),
         end_user: None,
+        query: None,
     }
 }
 

@@ -144,6 +144,15 @@ impl Drop for PgCluster {
     }
 }
 
+/// A program of PostgreSQL, such as `pg_dump`.
+///
+/// # Errors
+///
+/// There are none on this machine.
+pub fn program(name: &str) -> io::Result<PathBuf> {
+    Ok(programs()?.join(name))
+}
+
 /// The folder of the newest server programs on this machine.
 fn programs() -> io::Result<PathBuf> {
     let missing = || {

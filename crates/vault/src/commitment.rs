@@ -1,6 +1,6 @@
 //! Commitments to what may have to be erased: the digest stays, and tells nothing once text and salt are gone.
 
-use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::error::VaultError;
 use crate::random;
@@ -17,7 +17,37 @@ pub fn salt() -> Result<String, VaultError> {
 
 /// SHA-256 of a text that carries a salt.
 pub fn commitment(text: &[u8]) -> [u8; 32] {
+    sha256(&[text])
+}
+
+/// SHA-256 of what comes piece by piece.
+pub struct Sha256(Context);
+
+impl Default for Sha256 {
+    fn default() -> Self {
+        Self(Context::new(&SHA256))
+    }
+}
+
+impl Sha256 {
+    /// Takes the next piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest.
+    pub fn finish(self) -> [u8; 32] {
+        let mut hash = [0; 32];
+        hash.copy_from_slice(self.0.finish().as_ref());
+        hash
+    }
+}
+
+/// SHA-256 over the parts, one after the other.
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, text).as_ref());
+    hash.copy_from_slice(context.finish().as_ref());
     hash
 }

@@ -3,8 +3,8 @@
 //! What is wrapped and sealed is stored by the caller, who also counts how often a KEK wraps. Unwrapped KEKs are kept in memory for
 //! `kek_ttl` and no longer: without its root key a vault closes within that time. How KEKs are wrapped, and by whom, is in `keks`.
 
+pub(crate) mod audit_key;
 mod keks;
-
 mod replaced;
 
 use std::collections::HashMap;

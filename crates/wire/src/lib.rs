@@ -9,6 +9,7 @@ pub mod abuse;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
+pub mod audit_proofs;
 pub mod auth;
 pub mod billing;
 pub mod budgets;

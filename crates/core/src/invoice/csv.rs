@@ -1,6 +1,7 @@
 //! An invoice for spreadsheets.
 
 use super::{BilledBy, Invoice};
+use crate::csv::{cell, text};
 
 const HEAD: &str = "invoice,month,billed_by,project,provider,model,item,units,calls,exact_usd,amount_usd\r\n";
 
@@ -38,20 +39,4 @@ pub(super) fn csv(invoice: &Invoice) -> String {
         ]);
     }
     out
-}
-
-/// Text that others chose: what a spreadsheet would take for a formula is made text by an apostrophe.
-fn text(text: &str) -> String {
-    match text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) {
-        true => format!("'{text}"),
-        false => text.to_owned(),
-    }
-}
-
-/// A cell, in quotes where it must be.
-fn cell(text: &str) -> String {
-    match text.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", text.replace('"', "\"\"")),
-        false => text.to_owned(),
-    }
 }

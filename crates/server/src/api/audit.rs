@@ -17,6 +17,7 @@ use super::extract::Query;
 use super::page::Slice;
 use super::problem::ApiResult;
 use crate::app::App;
+use crate::audit::payloads::Openers;
 use crate::auth::require::{Require, SeeAudit};
 
 /// The audit log, newest first: every change that was made through this API.
@@ -38,10 +39,13 @@ pub(super) async fn list_audit(
         until: query.until.map(Into::into),
     };
     let found = rows::list(&mut conn, caller.org, &filter, slice.after, slice.read()).await?;
+    drop(conn);
+    let openers = Openers::of(&app, caller.org).await?;
+    let mut conn = app.store.read().await?;
     let mut names = Names::default();
     let mut entries = Vec::with_capacity(found.len());
     for row in found {
-        entries.push(wire(&mut conn, &mut names, caller.org, row).await?);
+        entries.push(wire(&mut conn, &mut names, caller.org, &openers, row).await?);
     }
     Ok(Json(slice.page(
         entries,
@@ -55,13 +59,24 @@ pub(super) async fn list_audit(
 struct Payload {
     before: Value,
     after: Value,
+    /// In entries that do not say it themselves.
+    #[serde(default)]
+    address: Option<String>,
 }
 
-async fn wire(conn: &mut Conn, names: &mut Names, org: OrgId, row: Stored) -> ApiResult<AuditEntry> {
+async fn wire(
+    conn: &mut Conn,
+    names: &mut Names,
+    org: OrgId,
+    openers: &Openers,
+    row: Stored,
+) -> ApiResult<AuditEntry> {
     let entry = row.entry()?;
+    let text: Option<String> = openers
+        .open(row.payload, row.sealed.as_deref(), &entry.payload_sha256)
+        .into();
     // Erased, or written by this crate.
-    let payload: Payload = row
-        .payload
+    let payload: Payload = text
         .and_then(|text| serde_json::from_str(&text).ok())
         .unwrap_or_default();
     Ok(AuditEntry {
@@ -72,7 +87,7 @@ async fn wire(conn: &mut Conn, names: &mut Names, org: OrgId, row: Stored) -> Ap
         actor: entry.actor,
         subject: entry.subject,
         project_id: entry.project,
-        address: entry.address,
+        address: entry.address.or(payload.address),
         request_id: entry.request,
         before: payload.before,
         after: payload.after,

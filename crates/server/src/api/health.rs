@@ -12,6 +12,7 @@ use keystore_wire::health::{Check, Readiness};
 
 use super::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::audit::sinks::Standing;
 use crate::sealed;
 
 /// The process lives: always 200.
@@ -41,45 +42,66 @@ async fn readiness(app: &App) -> Readiness {
     };
     let journal = app.store.journal().is_available();
     let draining = app.is_draining();
+    let sinks = app.notary.sinks();
+    let refusing = sinks.as_ref().is_some_and(|sinks| sinks.refusing);
+    let mut checks = vec![
+        match store {
+            true => well("store", "the database answers"),
+            false => ill("store", "the database does not answer", "see the server's log"),
+        },
+        match &kms {
+            Some(Ok(())) => well("kms", "the root key opens the vault"),
+            Some(Err(error)) => sealed::check(error),
+            None => ill(
+                "kms",
+                "not checked, because the database does not answer",
+                "see the server's log",
+            ),
+        },
+        match journal {
+            true => well("journal", "calls can be recorded"),
+            false => ill(
+                "journal",
+                "calls cannot be recorded, so they are refused",
+                "make room on the disk; it recovers by itself",
+            ),
+        },
+        match memory::is_locked() {
+            true => well("memory", "it is not dumped, and kept out of swap"),
+            false => well(
+                "memory",
+                "it is not dumped; it may be swapped out: allow to lock it (`LimitMEMLOCK=infinity`, `ulimit -l unlimited`), or \
+                 switch swap off",
+            ),
+        },
+        match draining {
+            false => well("accepting", "requests are taken"),
+            true => ill("accepting", "the server is shutting down", "use another one"),
+        },
+    ];
+    checks.extend(sinks.map(sink_check));
     Readiness {
-        ready: matches!(kms, Some(Ok(()))) && journal && !draining,
+        ready: matches!(kms, Some(Ok(()))) && journal && !refusing && !draining,
         now: Some(app.clock.now().into()),
         version: Some(env!("CARGO_PKG_VERSION").to_owned()),
-        checks: vec![
-            match store {
-                true => well("store", "the database answers"),
-                false => ill("store", "the database does not answer", "see the server's log"),
+        checks,
+    }
+}
+
+fn sink_check(standing: Standing) -> Check {
+    match standing {
+        Standing { failing: None, .. } => well("audit", "checkpoints of the audit log get to every sink"),
+        Standing {
+            failing: Some(why),
+            refusing,
+        } => ill(
+            "audit",
+            &match refusing {
+                true => format!("checkpoints of the audit log do not get out, so calls are refused: {why}"),
+                false => format!("checkpoints of the audit log do not get out: {why}"),
             },
-            match &kms {
-                Some(Ok(())) => well("kms", "the root key opens the vault"),
-                Some(Err(error)) => sealed::check(error),
-                None => ill(
-                    "kms",
-                    "not checked, because the database does not answer",
-                    "see the server's log",
-                ),
-            },
-            match journal {
-                true => well("journal", "calls can be recorded"),
-                false => ill(
-                    "journal",
-                    "calls cannot be recorded, so they are refused",
-                    "make room on the disk; it recovers by itself",
-                ),
-            },
-            match memory::is_locked() {
-                true => well("memory", "it is not dumped, and kept out of swap"),
-                false => well(
-                    "memory",
-                    "it is not dumped; it may be swapped out: allow to lock it (`LimitMEMLOCK=infinity`, `ulimit -l unlimited`), or \
-                     switch swap off",
-                ),
-            },
-            match draining {
-                false => well("accepting", "requests are taken"),
-                true => ill("accepting", "the server is shutting down", "use another one"),
-            },
-        ],
+            "make the sink reachable (`[audit]`); it recovers by itself",
+        ),
     }
 }
 

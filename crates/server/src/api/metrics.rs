@@ -45,6 +45,25 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<Response> 
         "Calls that wait for a key of a pool",
         waiting,
     );
+    let seen = app.notary.seen();
+    let gauge = |number: u64| ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX));
+    registry.register(
+        "keystore_audit_leaves",
+        "Records in the tree over the audit log",
+        gauge(seen.leaves),
+    );
+    registry.register(
+        "keystore_audit_signed_leaves",
+        "Records that the newest checkpoint of the audit log covers",
+        gauge(seen.signed),
+    );
+    if let Some(standing) = app.notary.sinks() {
+        registry.register(
+            "keystore_audit_sink_up",
+            "1 while checkpoints of the audit log get to every place that the configuration names",
+            ConstGauge::new(i64::from(standing.failing.is_none())),
+        );
+    }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(ApiError::internal)?;
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

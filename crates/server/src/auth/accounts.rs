@@ -76,7 +76,7 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> 
         recovery::slow_down(app, &email, origin).await?;
     }
     let password_hash = app.passwords.hash(new.password).await?;
-    let kek = orgs::first_kek(app).await?;
+    let kek = orgs::first_keys(app).await?;
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let first = users::count(&mut tx).await? == 0;

@@ -9,6 +9,8 @@
 mod api;
 mod architecture;
 mod attack;
+mod audit;
+mod backup;
 mod billing;
 mod dev;
 mod exchange;

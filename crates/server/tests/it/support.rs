@@ -23,6 +23,8 @@ use std::time::Duration;
 use keystore_core::{Clock, IdSource};
 use keystore_proxy::config::ProxyConfig;
 use keystore_server::app::{App, Parts, Settings, Sockets};
+use keystore_server::audit::Verifier;
+use keystore_server::audit::sinks::Sinks;
 use keystore_server::clock::SystemClock;
 use keystore_server::config::{MailTls, SecretText, SignUp};
 use keystore_server::mail::{Mailer, Smtp, SmtpSettings};
@@ -71,6 +73,10 @@ pub(crate) struct Setup {
     pub(crate) smtp: Option<SmtpServer>,
     /// Whether the fake provider takes payments, as Stripe does.
     pub(crate) stripe: bool,
+    /// Where checkpoints of the audit log go, by the folder of the test.
+    pub(crate) sinks: fn(&std::path::Path) -> Sinks,
+    /// For how long the audit log keeps what changes said.
+    pub(crate) audit_retention: Option<Duration>,
     /// Who holds the keys.
     pub(crate) holding: Holding,
 }
@@ -87,6 +93,8 @@ impl Default for Setup {
             upstream: None,
             smtp: None,
             stripe: false,
+            sinks: |_| Sinks::default(),
+            audit_retention: None,
             holding: Holding::default(),
         }
     }
@@ -117,6 +125,8 @@ struct Base {
     mails: Mails,
     smtp: Option<SmtpServer>,
     stripe: bool,
+    sinks: fn(&std::path::Path) -> Sinks,
+    audit_retention: Option<Duration>,
     holding: Holding,
 }
 
@@ -203,6 +213,8 @@ impl TestApp {
             mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
             smtp: setup.smtp,
             stripe: setup.stripe,
+            sinks: setup.sinks,
+            audit_retention: setup.audit_retention,
             holding: setup.holding,
         };
         if setup.stripe {
@@ -407,6 +419,44 @@ impl TestApp {
         self::statement(&self.base.store_url, statement).await;
     }
 
+    /// Where the database is.
+    pub(crate) fn store_url(&self) -> String {
+        self.base.store_url.clone()
+    }
+
+    /// What checkpoints of the audit log are checked with.
+    pub(crate) async fn audit_key(&self) -> Verifier {
+        self.app.audit_key().await.unwrap()
+    }
+
+    /// A checkpoint over everything that is recorded.
+    pub(crate) async fn newest_note(&self) -> String {
+        self.do_jobs().await;
+        let found = self
+            .owner_client()
+            .get("/v1/audit/checkpoints?limit=1")
+            .await
+            .expect(200);
+        found["data"][0]["note"].as_str().unwrap().to_owned()
+    }
+
+    /// The bytes of the root key.
+    pub(crate) fn root_key(&self) -> Vec<u8> {
+        let text = std::fs::read_to_string(self.folder.path().join("root.key")).unwrap();
+        let text = text.trim();
+        match text.len() {
+            64 => (0..32)
+                .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap())
+                .collect(),
+            _ => base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text).unwrap(),
+        }
+    }
+
+    /// Signs a checkpoint to these sinks. What they failed with, where they did.
+    pub(crate) async fn sign_to(&self, sinks: &Sinks) -> Option<String> {
+        self.app.sign_to(sinks).await.unwrap()
+    }
+
     /// Whether this server runs on PostgreSQL.
     pub(crate) fn is_postgres(&self) -> bool {
         !self.base.store_url.starts_with("sqlite:")
@@ -540,12 +590,14 @@ impl Base {
                 proxy_url: proxy_url.clone(),
                 api_url: api_url.clone(),
                 allow_upstream: [upstream.authority()].into(),
+                audit_retention: self.audit_retention,
             },
             mailer: self.mailer(),
             payments: self.stripe.then(|| {
                 let secret = |text: &str| SecretText::new(text.to_owned());
                 Stripe::new(&upstream.url(), secret(STRIPE_KEY), &secret(STRIPE_SECRET)).unwrap()
             }),
+            audit_sinks: (self.sinks)(folder),
             clock: Arc::clone(&self.clock),
             ids: Arc::clone(&self.ids),
         };

@@ -64,6 +64,13 @@ pub(crate) struct Framed<'a> {
     pub(crate) frame: &'a [u8],
 }
 
+impl<'a> Framed<'a> {
+    /// Its bytes alone.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        &self.frame[LENGTH..]
+    }
+}
+
 /// The records of a batch, in order; nothing after the first that cannot be read.
 pub(crate) fn records(body: &[u8]) -> Records<'_> {
     match body.split_first() {

@@ -13,7 +13,6 @@ fn entry(org: OrgId, subject: &str) -> NewEntry {
         actor: "system".to_owned(),
         subject: subject.to_owned(),
         project: None,
-        address: Some("192.0.2.7".to_owned()),
         request: None,
         payload: "{}".to_owned(),
         payload_sha256: [7; 32],

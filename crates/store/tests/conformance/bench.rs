@@ -342,6 +342,7 @@ impl Bench {
                 })
                 .collect(),
             end_user: None,
+            query: None,
         }
     }
 

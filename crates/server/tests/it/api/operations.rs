@@ -360,6 +360,12 @@ const TABLE: &[(&str, May, Body)] = &[
     ("stream_requests", SEE_AGENTS, NONE),
     ("get_request", SEE_AGENTS, NONE),
     ("list_audit", SEE_AUDIT, NONE),
+    ("get_audit_key", SEE_AUDIT, NONE),
+    ("list_audit_checkpoints", SEE_AUDIT, NONE),
+    ("get_audit_proof", SEE_AUDIT, NONE),
+    ("export_audit", SEE_AUDIT, NONE),
+    ("verify_audit", SEE_AUDIT, |_| json!({})),
+    ("hash_audit_value", SEE_AUDIT, |_| json!({"value": "a value"})),
 ];
 
 /// Members of bodies and queries that name a thing: the member, and the thing.

@@ -472,12 +472,14 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints, clock: Arc<Ahead>) -> 
             proxy_url: urls.proxy.clone(),
             api_url: urls.api.clone(),
             allow_upstream: upstreams,
+            audit_retention: None,
         },
         mailer: Arc::new(Shown::Log),
         payments: orders["stripe"].as_str().map(|url| {
             let secret = |text: &str| SecretText::new(text.to_owned());
             Stripe::new(url, secret(STRIPE_KEY), &secret(STRIPE_SECRET)).unwrap()
         }),
+        audit_sinks: keystore_server::audit::sinks::Sinks::default(),
         ids: Arc::new(SystemIds::new(clock.clone())),
         clock,
     }

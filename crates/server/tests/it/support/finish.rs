@@ -7,6 +7,8 @@ use std::time::Duration;
 use keystore_core::policy::Unit;
 use keystore_core::record::Ending;
 use keystore_core::{Micros, NanoUsd};
+use keystore_server::audit::Verifier;
+use keystore_server::audit::offline::check_database;
 use keystore_store::requests::{self, RequestRow};
 use keystore_store::{Store, orgs, usage};
 use keystore_testkit::upstream::Received;
@@ -24,8 +26,10 @@ impl TestApp {
         let told = self.nothing_is_held().await;
         let canaries = self.canaries();
         assert_eq!(canaries.in_files(self.folder.path()), [""; 0], "while it runs");
+        let key = self.app.audit_key().await.unwrap();
         self.app.shut_down();
         self.serving.await.unwrap();
+        the_log_is_whole(&self.base.store_url, &key).await;
         let (store, recovery) = Store::open(
             &self.base.store_url,
             store_options(self.folder.path()),
@@ -174,4 +178,11 @@ fn without_secret(path: &str, secrets: &[String]) -> String {
         .filter_map(|secret| Some(path.find(secret.as_str())? + secret.len()))
         .max();
     path[behind.unwrap_or(0)..].to_owned()
+}
+
+/// Everything that was recorded is in the audit log, and all of it is signed.
+async fn the_log_is_whole(store_url: &str, key: &Verifier) {
+    let report = check_database(store_url, key, &[], &mut |_, _| {}).await.unwrap();
+    assert_eq!(report.problem, None);
+    assert_eq!(report.records, report.signed, "all of it is signed");
 }
