@@ -63,11 +63,15 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
             .iter()
             .find(|entry| entry["requestId"] == request.as_str())
             .unwrap_or_else(|| panic!("{call:?} left no entry: {found:#}"));
-        assert_eq!(entry["address"], "127.0.0.1");
+        // What shredding erases is what all entries of the organization say, its own included; who did it stays.
+        let is_erased = operation.name == "shred_keks";
+        if !is_erased {
+            assert_eq!(entry["address"], "127.0.0.1");
+        }
         assert!(entry["actor"].as_str().unwrap().starts_with("usr_"), "{entry:#}");
         assert!(entry["actorName"].as_str().unwrap().contains('@'), "{entry:#}");
         assert!(entry["subject"].as_str().unwrap().contains('_'), "{entry:#}");
-        if matches!(operation.may, May::Roles(_) | May::Operator) {
+        if matches!(operation.may, May::Roles(_) | May::Operator) && !is_erased {
             let says_what = !(entry["before"].is_null() && entry["after"].is_null());
             assert!(says_what, "{entry:#}");
         }

@@ -11,7 +11,7 @@ async fn what_needs_no_account() {
     assert_eq!(ready["ready"], true);
     let checks = ready["checks"].as_array().unwrap();
     let names: Vec<_> = checks.iter().map(|check| &check["name"]).collect();
-    assert_eq!(names, ["store", "kms", "journal", "accepting"]);
+    assert_eq!(names, ["store", "kms", "journal", "memory", "accepting"]);
     for check in checks {
         assert_eq!(check["ok"], true);
         assert!(check["detail"].is_string(), "{check} says what was found");
