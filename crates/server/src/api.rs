@@ -190,7 +190,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             pool_tenants::set_pool_tenant
         ))
         .routes(routes!(
-            pool_tenants::list_pool_rules,
+            pool_tenants::get_pool_rules,
             pool_tenants::set_pool_rule
         ))
         .routes(routes!(operator::set_listing))

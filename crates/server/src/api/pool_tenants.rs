@@ -40,7 +40,7 @@ pub(super) async fn set_pool_tenant(
 
 /// The rules by which customers are paused for what vendors hold to be abuse.
 #[utoipa::path(get, path = "/v1/operator/pool-rules", tag = "operator", responses((status = 200, body = PoolRules)))]
-pub(super) async fn list_pool_rules(
+pub(super) async fn get_pool_rules(
     State(app): State<Arc<App>>,
     _caller: Require<Operate>,
 ) -> ApiResult<Json<PoolRules>> {

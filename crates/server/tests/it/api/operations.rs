@@ -273,7 +273,7 @@ const TABLE: &[(&str, May, Body)] = &[
         May::Operator,
         |things| json!({"provider": "openai", "org": things.id("org"), "weight": 2}),
     ),
-    ("list_pool_rules", May::Operator, NONE),
+    ("get_pool_rules", May::Operator, NONE),
     (
         "set_pool_rule",
         May::Operator,
