@@ -186,7 +186,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             operator::delete_pool_credential
         ))
         .routes(routes!(
-            pool_tenants::list_pool_tenants,
+            pool_tenants::get_pool_tenants,
             pool_tenants::set_pool_tenant
         ))
         .routes(routes!(

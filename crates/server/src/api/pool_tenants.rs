@@ -17,7 +17,7 @@ use crate::pool_tenants;
 /// What the operator says of customers inside the pools.
 #[utoipa::path(get, path = "/v1/operator/pool-tenants", tag = "operator", params(ListPoolTenants),
     responses((status = 200, body = PoolTenants)))]
-pub(super) async fn list_pool_tenants(
+pub(super) async fn get_pool_tenants(
     State(app): State<Arc<App>>,
     _caller: Require<Operate>,
     Query(query): Query<ListPoolTenants>,

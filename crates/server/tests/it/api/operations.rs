@@ -267,7 +267,7 @@ const TABLE: &[(&str, May, Body)] = &[
     ("get_pool_credential", May::Operator, NONE),
     ("update_pool_credential", May::Operator, |_| json!({"weight": 2})),
     ("delete_pool_credential", May::Operator, NONE),
-    ("list_pool_tenants", May::Operator, NONE),
+    ("get_pool_tenants", May::Operator, NONE),
     (
         "set_pool_tenant",
         May::Operator,
