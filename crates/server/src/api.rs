@@ -189,10 +189,7 @@ fn routes() -> OpenApiRouter<Arc<App>> {
             pool_tenants::get_pool_tenants,
             pool_tenants::set_pool_tenant
         ))
-        .routes(routes!(
-            pool_tenants::get_pool_rules,
-            pool_tenants::set_pool_rule
-        ))
+        .routes(routes!(pool_tenants::get_pool_rules, pool_tenants::set_pool_rule))
         .routes(routes!(operator::set_listing))
         .routes(routes!(operator::get_price_book, operator::change_prices))
         .routes(routes!(billing::list_customers))

@@ -295,7 +295,7 @@ fn every_setting_is_explained_in_its_section() {
         let list = message.split_once("known here: ").expect(&message).1.to_owned();
         list.split(", ").map(str::to_owned).collect::<BTreeSet<_>>()
     };
-    let text = page("configuration.md");
+    let text = page("configuration.md").replace("\n### ", "\n## ");
     let sections: BTreeMap<String, BTreeSet<String>> = text
         .split("\n## `[")
         .skip(1)
@@ -308,10 +308,8 @@ fn every_setting_is_explained_in_its_section() {
             )
         })
         .collect();
-    assert_eq!(
-        sections.keys().cloned().collect::<BTreeSet<_>>(),
-        known("qqqq = 1\n")
-    );
+    let outermost = sections.keys().filter(|name| !name.contains('.'));
+    assert_eq!(outermost.cloned().collect::<BTreeSet<_>>(), known("qqqq = 1\n"));
     for (section, keys) in &sections {
         assert_eq!(*keys, known(&format!("[{section}]\nqqqq = 1\n")), "[{section}]");
     }
