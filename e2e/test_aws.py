@@ -105,7 +105,7 @@ def test_bedrock_with_an_access_key(vault, aws):
     assert answer["output"]["message"]["content"][0]["text"] == "otters"
     assert aws.refused == []
     (row,) = vault.requests(agent, count=1)
-    assert (row["usage"]["input"], row["usage"]["output"]) == (11, 7)
+    assert (row["usage"]["input_uncached"], row["usage"]["output_text"]) == (11, 7)
 
 
 def test_a_service_without_a_provider_of_its_own(vault, aws):

@@ -6,6 +6,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -106,7 +107,7 @@ class Aws:
                     aws.objects[path] = body
                     return self.answer(200)
                 if "list-type" in query:
-                    keys = "".join(f"<Contents><Key>{key.split('/', 2)[2]}</Key></Contents>" for key in sorted(aws.objects))
+                    keys = "".join(f"<Contents><Key>{escape(key.split('/', 2)[2])}</Key></Contents>" for key in sorted(aws.objects))
                     return self.answer(200, f"<ListBucketResult>{keys}</ListBucketResult>".encode())
                 if path in aws.objects:
                     return self.answer(200, aws.objects[path], "application/octet-stream")
