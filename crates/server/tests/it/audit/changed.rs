@@ -509,7 +509,7 @@ async fn whatever_is_changed_is_found_and_named() {
     assert!(whole.checkpoints >= 6 && log.leaves.len() > 200, "{whole:?}");
     let mut dice = Dice::new(1);
     let mut kinds = [0_u32; 15];
-    for round in 0..soak(10_000, 400) {
+    for round in 0..soak(10_000, 200) {
         let (kind, expected) = change(&mut log, &mut dice).await;
         let found = log.check().await.problem;
         let named = |from: usize, to: usize| {
@@ -557,7 +557,7 @@ async fn whatever_is_changed_is_found_and_named() {
         kinds[usize::try_from(kind).unwrap()] += 1;
         log.restore().await;
     }
-    assert!(kinds.iter().all(|count| *count > 10), "{kinds:?}");
+    assert!(kinds.iter().all(|count| *count > 5), "{kinds:?}");
     assert_eq!(log.check().await, whole);
 }
 
