@@ -50,7 +50,7 @@ impl Check<'_> {
                 );
             }
             for row in found {
-                if row.seq > span.until {
+                if self.journal == span.until {
                     break;
                 }
                 if row.seq != self.journal + 1 {
