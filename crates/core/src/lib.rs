@@ -11,6 +11,7 @@ pub mod circuit;
 pub mod csv;
 pub mod deny;
 pub mod destination;
+mod hex;
 pub mod ids;
 pub mod invoice;
 pub mod ledger;
@@ -31,6 +32,7 @@ pub mod window;
 mod words;
 
 pub use deny::Deny;
+pub use hex::hex;
 pub use ids::IdSource;
 pub use money::NanoUsd;
 pub use month::Month;

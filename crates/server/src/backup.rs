@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use keystore_core::Clock;
 use keystore_core::ids::OrgId;
+use keystore_core::{Clock, hex};
 use keystore_store::audit::NewEntry;
 use keystore_store::{Look, Options, Store, backup as rows, deployment};
 use keystore_vault::SystemIds;
@@ -270,7 +270,7 @@ fn digest(file: &Path, total: u64, progress: &mut dyn FnMut(u64, u64)) -> anyhow
     loop {
         let count = source.read(&mut piece)?;
         if count == 0 {
-            return Ok(sha.finish().iter().map(|byte| format!("{byte:02x}")).collect());
+            return Ok(hex(&sha.finish()));
         }
         sha.update(&piece[..count]);
         done += count as u64;

@@ -1,6 +1,7 @@
 //! Commitments to what may have to be erased: the digest stays, and tells nothing once text and salt are gone.
 
 use aws_lc_rs::digest::{Context, SHA256};
+use keystore_core::hex;
 
 use crate::error::VaultError;
 use crate::random;
@@ -12,7 +13,7 @@ use crate::random;
 /// `NoRandomness`.
 pub fn salt() -> Result<String, VaultError> {
     let bytes: [u8; 16] = random::bytes()?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 /// SHA-256 of a text that carries a salt.
@@ -45,9 +46,7 @@ impl Sha256 {
 
 /// SHA-256 over the parts, one after the other.
 pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    parts.iter().for_each(|part| context.update(part));
-    let mut hash = [0; 32];
-    hash.copy_from_slice(context.finish().as_ref());
-    hash
+    let mut hash = Sha256::default();
+    parts.iter().for_each(|part| hash.update(part));
+    hash.finish()
 }

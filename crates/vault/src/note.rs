@@ -6,9 +6,9 @@
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use keystore_core::Micros;
 use keystore_core::ids::DeploymentId;
 use keystore_core::merkle::Hash;
+use keystore_core::{Micros, hex};
 
 use crate::aead::{Key, NONCE};
 use crate::commitment::sha256;
@@ -221,10 +221,6 @@ impl std::fmt::Display for Verifier {
         let key = [&[ED25519_TYPE], &self.public[..]].concat();
         write!(f, "{}+{}+{}", self.name, hex(&self.id), BASE64.encode(key))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use keystore_core::hex;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -256,10 +257,7 @@ impl RootKey {
     /// The cryptographic library refuses.
     pub fn fingerprint(&self) -> Result<String, VaultError> {
         let derived = aead::derive(&self.0, "keystore/root/fingerprint/v1")?;
-        Ok(derived.expose()[..8]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex(&derived.expose()[..8]))
     }
 
     pub(crate) fn secret(&self) -> &Secret {

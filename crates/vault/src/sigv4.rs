@@ -6,10 +6,11 @@
 
 use std::fmt::Write as _;
 
-use aws_lc_rs::{digest, hmac};
-use keystore_core::Micros;
+use aws_lc_rs::hmac;
 use keystore_core::time::{date, utc_day};
+use keystore_core::{Micros, hex};
 
+use crate::commitment::sha256;
 use crate::secret::Secret;
 
 /// The algorithm's name.
@@ -63,7 +64,7 @@ pub struct Signature {
 
 /// SHA-256 of a body, in hexadecimal digits.
 pub fn payload_hash(body: &[u8]) -> String {
-    hexadecimal(digest::digest(&digest::SHA256, body).as_ref())
+    hex(&sha256(&[body]))
 }
 
 /// Signs a request. The caller writes `authorization`, `x-amz-date` and, where the key has one, `x-amz-security-token` into it.
@@ -89,12 +90,12 @@ pub fn sign(request: &Unsigned<'_>, key: AccessKey<'_>, scope: Scope<'_>, now: M
         "{ALGORITHM}\n{stamp}\n{credential_scope}\n{}",
         payload_hash(canonical.as_bytes())
     );
-    let signature = mac(&signing_key(key.secret, &day, scope), to_sign.as_bytes());
+    let signature = hmac::sign(&signing_key(key.secret, &day, scope), to_sign.as_bytes());
     Signature {
         authorization: format!(
             "{ALGORITHM} Credential={}/{credential_scope}, SignedHeaders={names}, Signature={}",
             key.id,
-            hexadecimal(signature.as_ref())
+            hex(signature.as_ref())
         ),
         date: stamp,
     }
@@ -192,21 +193,9 @@ fn signing_key(secret: &str, day: &str, scope: Scope<'_>) -> hmac::Key {
     let secret = Secret::new(["AWS4", secret].concat().into_bytes());
     let mut key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose());
     for part in [day, scope.region, scope.service, "aws4_request"] {
-        key = hmac::Key::new(hmac::HMAC_SHA256, mac(&key, part.as_bytes()).as_ref());
+        key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
     }
     key
-}
-
-fn mac(key: &hmac::Key, message: &[u8]) -> hmac::Tag {
-    hmac::sign(key, message)
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

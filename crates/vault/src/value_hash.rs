@@ -2,6 +2,7 @@
 //! organization, which is derived and stored nowhere.
 
 use aws_lc_rs::hmac;
+use keystore_core::hex;
 use keystore_core::ids::OrgId;
 
 use crate::aead::{mac, mac_key};
@@ -29,8 +30,7 @@ impl ValueHasher {
     /// `hmac-` and 32 hexadecimal digits. The same value of the same organization gives the same ones.
     pub fn hash(&self, value: &str) -> String {
         let tag = mac(&self.0, &[value.as_bytes()]);
-        let digits: String = tag[..KEPT].iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{PREFIX}{digits}")
+        format!("{PREFIX}{}", hex(&tag[..KEPT]))
     }
 }
 

@@ -16,7 +16,7 @@ use http::header::CONTENT_ENCODING;
 use keystore_catalog::{Billing, OutputCap, PriceRef, UsageShape};
 use keystore_core::deny::Malformed;
 use keystore_core::record::HeldBudget;
-use keystore_core::{Deny, Micros, NanoUsd, Usage};
+use keystore_core::{Deny, Micros, NanoUsd, Usage, hex};
 use keystore_vault::policy_sha256;
 
 use self::bound::{Called, Held, Needs, Prices};
@@ -298,8 +298,7 @@ fn end_user<'a>(permit: &'a Permit, facts: &RequestFacts<'_>) -> Option<(&'a str
         None => [org.as_bytes().as_slice(), agent.as_bytes()].concat(),
     };
     let digest = policy_sha256(&who);
-    let pseudonym = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    Some((member, pseudonym))
+    Some((member, hex(&digest[..16])))
 }
 
 /// The member of the request that caps its output, where the operation has one.

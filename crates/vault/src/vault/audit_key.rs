@@ -10,6 +10,7 @@
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
 use aws_lc_rs::encoding::{AsBigEndian as _, EcPrivateKeyBin};
+use keystore_core::hex;
 use keystore_core::ids::{DeploymentId, OrgId};
 
 use super::{Vault, WrappedKek};
@@ -217,11 +218,7 @@ fn shared(private: &PrivateKey, other: &[u8], ephemeral: &[u8], receiver: &[u8])
     let secret = agree(private, other, VaultError::Corrupt, |secret| {
         Ok(Secret::new(secret.to_vec()))
     })?;
-    let both: String = [ephemeral, receiver]
-        .concat()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let both = hex(&[ephemeral, receiver].concat());
     Key::new(&aead::derive(
         &secret,
         &format!("keystore/audit-payload/v1 {both}"),
