@@ -237,7 +237,12 @@ impl FakeKms {
 
     /// The private key (PEM) of Google's service account.
     pub fn service_account_key(&self) -> String {
-        self.state().keys.account_pem.clone()
+        let state = self.state();
+        state
+            .keys
+            .account
+            .as_ref()
+            .map_or_else(String::new, |key| key.pem.clone())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

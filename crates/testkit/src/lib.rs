@@ -9,4 +9,5 @@ pub mod kms;
 pub mod limits;
 pub mod pg;
 pub mod raw;
+pub mod rsa;
 pub mod upstream;

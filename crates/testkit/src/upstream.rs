@@ -42,7 +42,7 @@ pub use credential::{Credential, Slot};
 pub use keys::MadeKey;
 pub use log::{Received, Sent};
 pub use payments::Charged;
-pub use tokens::{Exchanged, RsaKey, ShownBy, TokenRules};
+pub use tokens::{Exchanged, ShownBy, TokenRules};
 pub use vendors::{DEFAULT_OUTPUT_TOKENS, Dialect, TOOL_CALL_TOKENS};
 
 use keys::{Changed, Keys};

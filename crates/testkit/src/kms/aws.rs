@@ -2,9 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keystore_core::hex;
 use serde_json::{Value, json};
 
-use super::crypto::{hex, hmac, sha256_hex};
+use super::crypto::{hmac, sha256_hex};
 use super::{Asked, Mood, Reply, State, secrets};
 
 /// The key, as Keystore names it.

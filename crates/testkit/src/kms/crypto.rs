@@ -2,26 +2,26 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::hmac::{HMAC_SHA256, Key, sign};
 use aws_lc_rs::rsa::{
-    KeyPair, KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey,
-    PrivateDecryptingKey, PublicEncryptingKey,
+    KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, OaepPublicEncryptingKey, PrivateDecryptingKey,
+    PublicEncryptingKey,
 };
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use keystore_core::hex;
+
 use super::Service;
+use crate::rsa::RsaKey;
 
 /// What a fake has.
 pub(super) struct Keys {
     symmetric: LessSafeKey,
     /// Of Azure's key alone: making one takes a while.
     rsa: Option<(OaepPrivateDecryptingKey, OaepPublicEncryptingKey)>,
-    /// The private key of Google's service account, PEM.
-    pub(super) account_pem: String,
-    account: Vec<u8>,
+    /// Of Google's service account alone.
+    pub(super) account: Option<RsaKey>,
 }
 
 impl Keys {
@@ -35,8 +35,7 @@ impl Keys {
         let mut keys = Self {
             symmetric: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key)?),
             rsa: None,
-            account_pem: String::new(),
-            account: Vec::new(),
+            account: None,
         };
         match service {
             Service::Azure => {
@@ -44,12 +43,7 @@ impl Keys {
                 let public = OaepPublicEncryptingKey::new(private.public_key())?;
                 keys.rsa = Some((OaepPrivateDecryptingKey::new(private)?, public));
             }
-            Service::Gcp => {
-                let account = KeyPair::generate(KeySize::Rsa2048)?;
-                let der: Pkcs8V1Der<'_> = account.as_der()?;
-                keys.account_pem = pem(der.as_ref());
-                keys.account = account.public_key().as_ref().to_vec();
-            }
+            Service::Gcp => keys.account = Some(RsaKey::generate()),
             Service::Aws | Service::Vault => {}
         }
         Ok(keys)
@@ -91,27 +85,6 @@ impl Keys {
         let opened = private.decrypt(&OAEP_SHA256_MGF1SHA256, ciphertext, &mut out, None);
         opened.ok().map(|opened| opened.to_vec())
     }
-
-    /// Whether the service account signed this (RS256).
-    pub(super) fn is_signed(&self, message: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.account)
-            .verify(message, signature)
-            .is_ok()
-    }
-}
-
-/// A private key (PKCS #8) in PEM.
-fn pem(der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let lines: Vec<_> = text
-        .as_bytes()
-        .chunks(64)
-        .map(|line| String::from_utf8_lossy(line).into_owned())
-        .collect();
-    format!(
-        "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
-        lines.join("\n")
-    )
 }
 
 /// `key`, wrapped under a public key in PEM with RSAES-OAEP, SHA-256 and MGF1 with SHA-256.
@@ -139,10 +112,6 @@ pub(super) fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     sign(&Key::new(HMAC_SHA256, key), text.as_bytes())
         .as_ref()
         .to_vec()
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// CRC-32C by the table of one byte, as another way than the one under test.

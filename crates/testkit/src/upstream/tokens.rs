@@ -1,11 +1,8 @@
 //! A vendor's place where credentials are exchanged for tokens: the grants of RFC 6749 and RFC 7523, and GitHub's for its apps. Every field
 //! of a request is checked; a token that was given is expected from then on.
 
-use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
-use aws_lc_rs::rsa::{KeyPair, KeySize};
-use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -13,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::credential::{Credential, Slot};
 use super::vendors::Reply;
+use crate::rsa::RsaKey;
 
 /// How a client shows who it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,53 +32,6 @@ pub enum Exchanged {
     ServiceAccount(String, RsaKey),
     /// An assertion that is signed by an app, of this issuer.
     App(String, RsaKey),
-}
-
-/// A key that signs assertions.
-#[derive(Debug, Clone)]
-pub struct RsaKey {
-    /// The private key in PEM (PKCS #8).
-    pub pem: String,
-    public: Vec<u8>,
-}
-
-impl RsaKey {
-    /// A new key of 2,048 bits.
-    ///
-    /// # Panics
-    ///
-    /// When there is no randomness.
-    pub fn generate() -> Self {
-        let made = KeyPair::generate(KeySize::Rsa2048).ok().and_then(|key| {
-            Some((
-                key.as_der()
-                    .ok()
-                    .map(|der: Pkcs8V1Der<'_>| STANDARD.encode(der.as_ref()))?,
-                key,
-            ))
-        });
-        let Some((base64, key)) = made else {
-            panic!("no key can be made");
-        };
-        Self {
-            pem: format!("-----BEGIN PRIVATE KEY-----\n{base64}\n-----END PRIVATE KEY-----\n"),
-            public: key.public_key().as_ref().to_vec(),
-        }
-    }
-
-    /// The claims of a token that this key has signed.
-    fn claims(&self, token: &str) -> Option<Value> {
-        let (signed, signature) = token.rsplit_once('.')?;
-        let public = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, &self.public);
-        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        public.verify(signed.as_bytes(), &signature).ok()?;
-        let (header, claims) = signed.split_once('.')?;
-        let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).ok()?).ok()?;
-        if header["alg"] != "RS256" {
-            return None;
-        }
-        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).ok()?).ok()
-    }
 }
 
 /// Where tokens are given, and for what.
@@ -196,7 +147,7 @@ impl Issuer {
             }
             Exchanged::ServiceAccount(scope, key) => {
                 grant("urn:ietf:params:oauth:grant-type:jwt-bearer")?;
-                let claims = member("assertion").and_then(|token| key.claims(token));
+                let claims = member("assertion").and_then(|token| Some(key.read(token)?.1));
                 let claims = claims.ok_or(invalid_grant)?;
                 let audience = claims["aud"].as_str().unwrap_or_default();
                 let fits = claims["scope"] == scope.as_str()
@@ -208,7 +159,7 @@ impl Issuer {
             Exchanged::App(issuer, key) => {
                 let claims = authorization
                     .strip_prefix("Bearer ")
-                    .and_then(|token| key.claims(token));
+                    .and_then(|token| Some(key.read(token)?.1));
                 let fits =
                     claims.is_some_and(|claims| claims["iss"] == issuer.as_str() && lives(&claims, 660));
                 if fits {

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_testkit::upstream::{Behaviour, Exchanged, RsaKey, ShownBy, TokenRules};
+use keystore_testkit::rsa::RsaKey;
+use keystore_testkit::upstream::{Behaviour, Exchanged, ShownBy, TokenRules};
 use serde_json::{Value, json};
 
 use crate::support::{CANARY, TestApp};
@@ -56,6 +57,16 @@ async fn stored_box(app: &TestApp) -> String {
     stored(app, "box", secret, json!({})).await
 }
 
+async fn stored_paypal(app: &TestApp) -> String {
+    stored(
+        app,
+        "paypal",
+        json!({"key": CANARY, "client_id": "client-1"}),
+        json!({}),
+    )
+    .await
+}
+
 fn fetches(app: &TestApp) -> usize {
     let log = app.fake_upstream().log();
     log.iter()
@@ -68,13 +79,7 @@ async fn a_client_is_exchanged_for_a_token_that_serves_until_shortly_before_its_
     let (app, clock) = TestApp::clocked().await;
     let token_rules = rules("/v1/oauth2/token", client(CANARY, ShownBy::Basic));
     app.fake_upstream().give_tokens(token_rules);
-    let token = stored(
-        &app,
-        "paypal",
-        json!({"key": CANARY, "client_id": "client-1"}),
-        json!({}),
-    )
-    .await;
+    let token = stored_paypal(&app).await;
     let caller = app.caller(&token);
     for _ in 0..3 {
         caller.get("/v1/paypal/v2/invoices").await.expect(200);
@@ -220,13 +225,7 @@ async fn a_token_that_ends_early_is_fetched_again_and_the_credential_stays_valid
     let (app, clock) = TestApp::clocked().await;
     app.fake_upstream()
         .give_tokens(rules("/v1/oauth2/token", client(CANARY, ShownBy::Basic)));
-    let token = stored(
-        &app,
-        "paypal",
-        json!({"key": CANARY, "client_id": "client-1"}),
-        json!({}),
-    )
-    .await;
+    let token = stored_paypal(&app).await;
     let caller = app.caller(&token);
     caller.get("/v1/paypal/v2/invoices").await.expect(200);
     clock.advance(Duration::from_secs(100));
