@@ -325,6 +325,15 @@ impl App {
         self.store.close().await;
     }
 
+    /// Waits for the next turn of a loop: for so long, or until it is woken. `false` when the server stops.
+    pub(crate) async fn next_turn(&self, after: Duration, woken: impl Future<Output = ()>) -> bool {
+        tokio::select! {
+            () = self.stop.cancelled() => false,
+            () = woken => true,
+            () = tokio::time::sleep(after) => true,
+        }
+    }
+
     /// Signs everything that was recorded, the outcomes of the last calls included.
     async fn sign_last(&self) -> Result<(), ApiError> {
         self.store.project_now().await?;

@@ -50,12 +50,7 @@ pub(crate) struct New {
 
 /// Writes down what was noticed, until the server stops. What cannot be written waits.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = app.proxy.noticed() => {}
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, app.proxy.noticed()).await {
         if let Err(error) = write(&app).await {
             tracing::warn!(%error, "events were not written; they are tried again in a second");
             tokio::time::sleep(TURN).await;

@@ -2,6 +2,7 @@
 //! again at its next turn; none of them decides about a request. What waits for a mail server has a loop of its own
 //! ([`waiting`]).
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,11 +29,7 @@ const LOOK_BACK: i64 = 100_000;
 /// Runs the jobs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
     let mut noted = None;
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, pending()).await {
         if let Err(error) = turn(&app, &mut noted).await {
             tracing::warn!(%error, "a job failed; it is tried again in a minute");
         }

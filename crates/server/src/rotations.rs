@@ -7,6 +7,7 @@ mod by_hand;
 mod plan;
 mod vendor;
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,11 +52,7 @@ const UNDONE: &str = "pool.rotation_undone";
 
 /// Carries rotations on until the server stops: those that were under way when it started, too.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, pending()).await {
         if let Err(error) = turn(&app).await {
             tracing::warn!(%error, "rotations were not looked after; it is tried again in a moment");
         }

@@ -3,6 +3,7 @@
 //! One at a time, once a second, and never on the request path. A checkpoint is signed when 1,000 leaves came or a minute went by,
 //! whichever is first, also when nothing came. What a sink missed needs no repetition: the next checkpoint says all that it said.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
@@ -85,11 +86,7 @@ pub(crate) fn deployment_log(app: &App) -> OrgId {
 
 /// Runs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, pending()).await {
         if let Err(error) = turn(&app, false).await {
             tracing::warn!(%error, "the audit log was not signed; it is tried again in a second");
         }

@@ -25,12 +25,7 @@ const BATCH: u32 = 200;
 
 /// Works until the server stops: on what was under way when it started, too.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = app.kek_work.notified() => {}
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, app.kek_work.notified()).await {
         if let Err(error) = turn(&app).await {
             tracing::warn!(%error, "keys were not looked after; it is tried again in a moment");
         }

@@ -27,12 +27,7 @@ const BATCH: u32 = 100;
 
 /// Sends the mails that wait, until the server stops. Beside the jobs: a mail server that is slow to answer holds none of them up.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = app.mails_wait.notified() => {}
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, app.mails_wait.notified()).await {
         if let Err(error) = deliver(&app).await {
             tracing::warn!(%error, "events were not mailed; they are tried again in a minute");
         }

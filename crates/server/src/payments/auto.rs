@@ -1,6 +1,7 @@
 //! Credit that is topped up by itself: a loop looks for organizations whose credit runs low, and begins payments; `carry` carries on
 //! those from saved cards. One look at a time, one open payment for each organization.
 
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,11 +37,7 @@ pub(crate) const CAPPED: &str = "top_up.capped";
 
 /// Tops up until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
-    loop {
-        tokio::select! {
-            () = app.stop.cancelled() => return,
-            () = tokio::time::sleep(TURN) => {}
-        }
+    while app.next_turn(TURN, pending()).await {
         if let Err(error) = turn(&app).await {
             tracing::warn!(%error, "top-ups were not looked after; it is tried again in a moment");
         }
