@@ -142,6 +142,17 @@ pub struct TokenSource {
     pub scheme: String,
 }
 
+/// The names in a signature of AWS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Signature<'a> {
+    /// The access key's id.
+    pub access_key_id: &'a str,
+    /// The service of the host.
+    pub service: &'a str,
+    /// The region.
+    pub region: &'a str,
+}
+
 /// How a token is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -217,14 +228,27 @@ impl DestinationPolicy {
         })
     }
 
+    /// How requests to this host are signed, if they are.
+    pub fn signature(&self, alias: &str) -> Option<Signature<'_>> {
+        self.injections.iter().find_map(|injection| match injection {
+            Injection::Sigv4 {
+                access_key_id,
+                service,
+                region,
+                services,
+            } => Some(Signature {
+                access_key_id,
+                service: services.get(alias).unwrap_or(service),
+                region,
+            }),
+            _ => None,
+        })
+    }
+
     /// Whether the body is signed for this host, and therefore has to be whole before anything is sent.
     pub fn signs_body(&self, alias: &str) -> bool {
-        self.injections.iter().any(|injection| match injection {
-            Injection::Sigv4 {
-                service, services, ..
-            } => services.get(alias).unwrap_or(service) != S3,
-            _ => false,
-        })
+        self.signature(alias)
+            .is_some_and(|signature| signature.service != S3)
     }
 
     /// The host with this alias.

@@ -87,14 +87,8 @@ impl Proxy {
             Err(unanswered) => Err(unanswered),
             Ok(response) => {
                 let status = response.status().as_u16();
-                let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect();
-                match tokio::time::timeout(BODY_TIMEOUT, body).await {
-                    Ok(Ok(whole)) => Ok(OwnAnswer {
-                        status,
-                        body: Zeroizing::new(whole.to_bytes().to_vec()),
-                    }),
-                    _ => Err(Unanswered::Unreachable("the answer broke off".to_owned())),
-                }
+                let body = body_of(response, MAX_BODY_BYTES).await;
+                body.map(|body| OwnAnswer { status, body })
             }
         };
         own.end();
@@ -221,6 +215,18 @@ impl Proxy {
             // The body is there, and nobody's permission is needed.
             ForwardError::RequestBody(_) | ForwardError::Stale => Unanswered::Unclear(error.to_string()),
         })
+    }
+}
+
+/// The body of an answer, of at most so many bytes.
+pub(crate) async fn body_of(
+    response: Response<AnswerBody>,
+    most: usize,
+) -> Result<Zeroizing<Vec<u8>>, Unanswered> {
+    let body = Limited::new(response.into_body(), most).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(whole)) => Ok(Zeroizing::new(whole.to_bytes().to_vec())),
+        _ => Err(Unanswered::Unreachable("the answer broke off".to_owned())),
     }
 }
 

@@ -156,7 +156,7 @@ impl Proxy {
                 }
             };
             // Its token was refused, which the next one may not be.
-            if outcome == Some(Outcome::KeyRefused) && self.has_old_token(&exchange.credential) {
+            if outcome == Some(Outcome::KeyRefused) && self.drop_token(&exchange.credential) {
                 outcome = Some(Outcome::Failed { pause: None });
             }
             // What changed meanwhile says nothing of the member: it may be chosen again.

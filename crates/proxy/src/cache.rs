@@ -18,7 +18,8 @@ use keystore_store::{Store, policies};
 use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
-pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, ready};
+pub use agent::wrapped_kek;
+pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, place, ready};
 pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;

@@ -177,16 +177,7 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
     if !ends_with_key {
         path.push_str(parts.path);
     }
-    for injection in &parts.policy.injections {
-        let Injection::Sigv4 {
-            access_key_id,
-            service,
-            region,
-            services,
-        } = injection
-        else {
-            continue;
-        };
+    if let Some(names) = parts.policy.signature(parts.alias) {
         let target = sigv4::Target {
             method: parts.method,
             host: &host.authority(),
@@ -195,12 +186,7 @@ fn assemble(parts: BuildParts<'_>, expose: &Expose<'_>) -> Result<Built, InjectE
             body_sha256: parts.body_sha256.as_deref(),
             now: parts.now,
         };
-        let names = sigv4::Names {
-            access_key_id,
-            service: services.get(parts.alias).unwrap_or(service),
-            region,
-        };
-        sigv4::inject(&mut headers, &target, &names, &mut fields)?;
+        sigv4::inject(&mut headers, &target, names, &mut fields)?;
     }
     if let Some(query) = query {
         path.push('?');

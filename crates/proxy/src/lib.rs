@@ -68,6 +68,7 @@ use tokio_util::task::TaskTracker;
 pub use crate::administer::{OwnAnswer, OwnRequest, Unanswered};
 use crate::authenticate::Caller;
 use crate::authorize::Permit;
+pub use crate::cache::wrapped_kek;
 use crate::cache::{Agent, Agents};
 use crate::config::ProxyConfig;
 use crate::counters::Counters;

@@ -136,12 +136,17 @@ impl Proxy {
     pub(crate) fn note_bad_key(&self, permit: &Permit, credential: &ReadyCredential) {
         let is_known = permit.pool.is_none() && permit.grant().is_known_bad();
         if !is_known {
-            self.notices.add(Notice::RefusedKey(RefusedKey {
-                org: credential.org,
-                credential: credential.id,
-                version: credential.version,
-            }));
+            self.note_refused(credential);
         }
+    }
+
+    /// As [`Proxy::note_bad_key`], where no call says whether that is known.
+    pub(crate) fn note_refused(&self, credential: &ReadyCredential) {
+        self.notices.add(Notice::RefusedKey(RefusedKey {
+            org: credential.org,
+            credential: credential.id,
+            version: credential.version,
+        }));
     }
 
     /// The circuit of a host opened or closed.

@@ -3,10 +3,8 @@
 //! Nothing of the answer but its meaning is given back. Recording it is the caller's part.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::{Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use keystore_catalog::{Provider, ProviderRef, Verify};
 use keystore_core::Deny;
 use keystore_core::ids::{OrgId, ProjectId};
@@ -15,14 +13,12 @@ use keystore_store::keks::Kek;
 use keystore_store::policies::LoadedCredential;
 
 use crate::Proxy;
-use crate::administer::{OwnRequest, Unanswered};
+use crate::administer::{OwnRequest, Unanswered, body_of};
 use crate::answer::AnswerBody;
 use crate::inject;
 
 /// How much of the answer is read to tell what it means.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long the body may take once the head is there.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a probe has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -178,12 +174,8 @@ fn fill(template: &str, value: &dyn Fn(&str) -> Option<String>) -> Option<String
 
 async fn meaning(provider: &Provider, response: Response<AnswerBody>) -> ProbeOutcome {
     let status = response.status();
-    let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect();
     // A body that is cut, too long or late leaves the status to judge by.
-    let body = match tokio::time::timeout(BODY_TIMEOUT, body).await {
-        Ok(Ok(whole)) => whole.to_bytes(),
-        _ => bytes::Bytes::new(),
-    };
+    let body = body_of(response, MAX_BODY_BYTES).await.unwrap_or_default();
     judge(provider, provider.verify.as_ref(), status, &body)
 }
 

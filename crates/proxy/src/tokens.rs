@@ -9,23 +9,20 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Limited};
 use keystore_catalog::ProviderRef;
 use keystore_core::Deny;
 use keystore_core::destination::TokenSource;
 use keystore_store::{StoreError, credentials, keks};
-use keystore_vault::{Opened, SealContext, VaultError, WrappedKek, policy_sha256};
+use keystore_vault::{Opened, VaultError, WrappedKek};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
-use zeroize::Zeroizing;
 
 use crate::Proxy;
-use crate::administer::{OwnRequest, Unanswered};
-use crate::cache::ReadyCredential;
+use crate::administer::{OwnRequest, body_of};
+use crate::cache::{self, ReadyCredential, wrapped_kek};
 use crate::forward::OutgoingBody;
 use crate::inject::Token;
 use crate::inject::token::{self, Fetched, TokenError};
-use crate::notices::{Notice, RefusedKey};
 use crate::probe::ProbeTarget;
 use crate::refuse::{ProxyError, Refusal};
 use crate::resolve::unusable;
@@ -45,8 +42,6 @@ const NEW: Duration = Duration::from_secs(30);
 const MOST_MOVES: usize = 3;
 /// How much of an answer is read.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// How long the body may take once the head is there.
-const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The tokens of a process.
 pub(crate) struct Tokens {
@@ -131,8 +126,9 @@ impl Tokens {
 }
 
 impl Proxy {
-    /// The vendor refused a call with this credential: whether that was its token's fault, which may have ended before its time.
-    pub(crate) fn has_old_token(&self, credential: &ReadyCredential) -> bool {
+    /// The vendor refused a call with this credential: its token is forgotten. Whether that was the token's fault, which may have ended
+    /// before its time.
+    pub(crate) fn drop_token(&self, credential: &ReadyCredential) -> bool {
         credential.policy.token().is_some() && self.tokens.refused(credential.key(), self.clock.boottime())
     }
 
@@ -244,9 +240,8 @@ impl Proxy {
             .filter(|(_, version, ..)| version.version == wanted.key.version)
             .ok_or(Deny::AuthStale)?;
         Ok(Stored {
-            sealed: version.sealed.clone(),
-            keks: (wrapped(&kek), wrapped(&active)),
             target: ProbeTarget::new(&row, wanted.provider.clone(), version, kek),
+            active: wrapped_kek(&active),
         })
     }
 
@@ -270,20 +265,12 @@ impl Proxy {
 
     /// Seals a refresh token in the place of the stored one. Whether what is stored was as it was read.
     async fn replace(&self, wanted: &Wanted, stored: &Stored, successor: &str) -> Result<bool, Refusal> {
-        let row = &stored.target.credential;
-        let context = SealContext {
-            deployment: self.vault.deployment(),
-            org: wanted.org,
-            credential: row.id,
-            version: row.version,
-            provider: row.provider.clone(),
-            source: row.source,
-            policy_sha256: policy_sha256(&row.policy),
-        };
-        let (kek, active) = &stored.keks;
+        let Stored { target, active } = stored;
+        let row = &target.credential;
+        let (kek, context) = cache::place(&self.vault, wanted.org, row);
         let sealed = self
             .vault
-            .replace_field((kek, active), &context, &stored.sealed, ("key", successor))
+            .replace_field((&kek, active), &context, &row.sealed, ("key", successor))
             .await
             .map_err(|error: VaultError| Refusal::from(unusable(&error, &row.name)))?;
         let write = async {
@@ -291,7 +278,7 @@ impl Proxy {
             let replacement = credentials::Replacement {
                 credential: row.id,
                 version: row.version,
-                from: &stored.sealed,
+                from: &row.sealed,
                 sealed: &sealed,
                 kek: active.id,
                 kek_generation: active.generation,
@@ -325,11 +312,7 @@ impl Proxy {
         };
         let now = self.clock.now();
         let refused = || {
-            self.notices.add(Notice::RefusedKey(RefusedKey {
-                org: target.org,
-                credential: credential.id,
-                version: credential.version,
-            }));
+            self.note_refused(credential);
             Refusal::from(ProxyError::CredentialInvalid {
                 provider: provider.clone(),
                 credential: credential.name.clone(),
@@ -358,11 +341,8 @@ impl Proxy {
             Ok(response) => {
                 let status = response.status().as_u16();
                 reservation.answered(status);
-                let body = Limited::new(response.into_body(), MAX_BODY_BYTES).collect();
-                match tokio::time::timeout(BODY_TIMEOUT, body).await {
-                    Ok(Ok(whole)) => Ok((status, Zeroizing::new(whole.to_bytes().to_vec()))),
-                    _ => Err(Unanswered::Unreachable("the answer broke off".to_owned())),
-                }
+                let body = body_of(response, MAX_BODY_BYTES).await;
+                body.map(|body| (status, body))
             }
             Err(unanswered) => Err(unanswered),
         };
@@ -388,17 +368,6 @@ struct Wanted {
 /// A credential as it is stored.
 struct Stored {
     target: ProbeTarget,
-    sealed: Vec<u8>,
-    /// The KEK that it is under, and the one that is in use.
-    keks: (WrappedKek, WrappedKek),
-}
-
-fn wrapped(row: &keks::Kek) -> WrappedKek {
-    WrappedKek {
-        id: row.id,
-        generation: row.generation,
-        org: row.org,
-        bytes: row.wrapped.clone(),
-        customer: row.customer.clone(),
-    }
+    /// The KEK that is in use.
+    active: WrappedKek,
 }

@@ -10,11 +10,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use keystore_core::ids::DeploymentId;
 use keystore_core::{Clock, IdSource};
+pub(crate) use keystore_proxy::wrapped_kek as wrapped;
 use keystore_store::deployment::{self, Deployment};
 use keystore_store::{Store, StoreError, keks};
 use keystore_vault::kms::{Ambient, Holders, KeyKind, KeyName, KmsSettings};
 use keystore_vault::{
-    DeploymentKey, Kms, KmsError, KmsFault, LocalKms, PassphraseParams, PolicyMac, RootKey, Vault, WrappedKek,
+    DeploymentKey, Kms, KmsError, KmsFault, LocalKms, PassphraseParams, PolicyMac, RootKey, Vault,
 };
 use tokio::sync::Mutex;
 
@@ -279,17 +280,6 @@ impl<'a> Taking<'a> {
         }
         tx.commit().await?;
         Ok(Ok((id, key)))
-    }
-}
-
-/// A KEK as the vault takes it.
-pub(crate) fn wrapped(row: &keks::Kek) -> WrappedKek {
-    WrappedKek {
-        id: row.id,
-        generation: row.generation,
-        org: row.org,
-        bytes: row.wrapped.clone(),
-        customer: row.customer.clone(),
     }
 }
 

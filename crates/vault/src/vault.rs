@@ -105,9 +105,7 @@ impl Vault {
         (from_kek, from, sealed): (&WrappedKek, &SealContext, &[u8]),
         (kek, context): (&WrappedKek, &SealContext),
     ) -> Result<Vec<u8>, VaultError> {
-        let blob = Blob::parse(sealed)?;
-        let dek = self.unwrap_dek(from_kek, from, &blob).await?;
-        let plaintext = dek.key.open(blob.nonce, &from.aad("credential"), &blob.sealed)?;
+        let plaintext = self.plaintext(from_kek, from, sealed).await?;
         self.seal_plaintext(kek, context, &plaintext).await
     }
 
@@ -147,16 +145,24 @@ impl Vault {
         context: &SealContext,
         sealed: &[u8],
     ) -> Result<(), VaultError> {
-        let blob = Blob::parse(sealed)?;
-        let dek = self.unwrap_dek(kek, context, &blob).await?;
-        let plaintext = dek
-            .key
-            .open(blob.nonce, &context.aad("credential"), &blob.sealed)?;
+        let plaintext = self.plaintext(kek, context, sealed).await?;
         if crate::fields::is_valid(plaintext.expose()) {
             Ok(())
         } else {
             Err(VaultError::BadFormat)
         }
+    }
+
+    /// What a credential version holds.
+    async fn plaintext(
+        &self,
+        kek: &WrappedKek,
+        context: &SealContext,
+        sealed: &[u8],
+    ) -> Result<Secret, VaultError> {
+        let blob = Blob::parse(sealed)?;
+        let dek = self.unwrap_dek(kek, context, &blob).await?;
+        dek.key.open(blob.nonce, &context.aad("credential"), &blob.sealed)
     }
 
     async fn seal_plaintext(

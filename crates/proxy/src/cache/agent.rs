@@ -18,6 +18,7 @@ use keystore_core::window::{Window, Zone};
 use keystore_core::{Deny, Micros};
 use keystore_store::credentials::CredentialStatus;
 use keystore_store::credits::Credit;
+use keystore_store::keks::Kek;
 use keystore_store::policies::{LoadedBudget, LoadedCredential, LoadedToken};
 use keystore_store::scopes::Scope;
 use keystore_vault::{
@@ -538,22 +539,7 @@ pub(crate) async fn ready(
     learned: Arc<Learned>,
 ) -> Result<Arc<ReadyCredential>, VaultError> {
     let policy = serde_json::from_slice(&row.policy).map_err(|_| VaultError::Corrupt)?;
-    let kek = WrappedKek {
-        id: row.kek,
-        generation: row.kek_generation,
-        org,
-        bytes: row.kek_wrapped.clone(),
-        customer: row.kek_customer.clone(),
-    };
-    let context = SealContext {
-        deployment: vault.deployment(),
-        org,
-        credential: row.id,
-        version: row.version,
-        provider: row.provider.clone(),
-        source: row.source,
-        policy_sha256: policy_sha256(&row.policy),
-    };
+    let (kek, context) = place(vault, org, row);
     let sealed = vault.load(&kek, context, &row.sealed).await?;
     Ok(Arc::new(ReadyCredential {
         org,
@@ -572,6 +558,38 @@ pub(crate) async fn ready(
         policy,
         learned,
     }))
+}
+
+/// A KEK as the vault takes it.
+pub fn wrapped_kek(row: &Kek) -> WrappedKek {
+    WrappedKek {
+        id: row.id,
+        generation: row.generation,
+        org: row.org,
+        bytes: row.wrapped.clone(),
+        customer: row.customer.clone(),
+    }
+}
+
+/// The key that a stored credential version is under, and what it is sealed for.
+pub(crate) fn place(vault: &Vault, org: OrgId, row: &LoadedCredential) -> (WrappedKek, SealContext) {
+    let kek = WrappedKek {
+        id: row.kek,
+        generation: row.kek_generation,
+        org,
+        bytes: row.kek_wrapped.clone(),
+        customer: row.kek_customer.clone(),
+    };
+    let context = SealContext {
+        deployment: vault.deployment(),
+        org,
+        credential: row.id,
+        version: row.version,
+        provider: row.provider.clone(),
+        source: row.source,
+        policy_sha256: policy_sha256(&row.policy),
+    };
+    (kek, context)
 }
 
 /// A network as an address and how many of its leading bits count.

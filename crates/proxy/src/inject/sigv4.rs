@@ -6,7 +6,7 @@
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use keystore_core::Micros;
-use keystore_core::destination::S3;
+use keystore_core::destination::{S3, Signature};
 use keystore_vault::sigv4::{self, AccessKey, Scope, UNSIGNED_PAYLOAD, Unsigned};
 
 use super::{Fields, InjectError, write_header};
@@ -28,17 +28,10 @@ pub(super) struct Target<'a> {
     pub(super) now: Micros,
 }
 
-/// The names in the signature.
-pub(super) struct Names<'a> {
-    pub(super) access_key_id: &'a str,
-    pub(super) service: &'a str,
-    pub(super) region: &'a str,
-}
-
 pub(super) fn inject(
     headers: &mut HeaderMap,
     target: &Target<'_>,
-    names: &Names<'_>,
+    names: Signature<'_>,
     fields: &mut Fields<'_, '_>,
 ) -> Result<(), InjectError> {
     headers.remove(&DATE);
@@ -89,7 +82,7 @@ pub(super) fn inject(
 }
 
 /// What stands for the body in the signature.
-fn payload(said: Option<&[u8]>, names: &Names<'_>, target: &Target<'_>) -> Result<String, InjectError> {
+fn payload(said: Option<&[u8]>, names: Signature<'_>, target: &Target<'_>) -> Result<String, InjectError> {
     if names.service != S3 {
         return target
             .body_sha256

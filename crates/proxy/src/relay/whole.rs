@@ -133,25 +133,22 @@ fn in_its_place(
 ) -> Option<Refusal> {
     let provider = || permit.provider().slug.to_string();
     match ending {
-        Ending::Complete if permit.provider().is_bad_key(status, read) && proxy.has_old_token(credential) => {
-            Some(
-                ProxyError::Upstream {
-                    provider: provider(),
-                    reason:
-                        "the vendor does not take its token any more; the next request fetches another one"
-                            .to_owned(),
-                }
-                .into(),
-            )
-        }
-        Ending::Complete if permit.provider().is_bad_key(status, read) => Some(
+        Ending::Complete if !permit.provider().is_bad_key(status, read) => None,
+        Ending::Complete if proxy.drop_token(credential) => Some(
+            ProxyError::Upstream {
+                provider: provider(),
+                reason: "the vendor does not take its token any more; the next request fetches another one"
+                    .to_owned(),
+            }
+            .into(),
+        ),
+        Ending::Complete => Some(
             ProxyError::CredentialInvalid {
                 provider: provider(),
                 credential: credential.name.clone(),
             }
             .into(),
         ),
-        Ending::Complete => None,
         Ending::Deadline => Some(ProxyError::UpstreamTimeout { provider: provider() }.into()),
         _ => Some(
             ProxyError::Upstream {

@@ -2,7 +2,7 @@
 
 use super::{Vault, WrappedKek};
 use crate::error::VaultError;
-use crate::format::{Blob, SealContext};
+use crate::format::SealContext;
 use crate::intake;
 
 impl Vault {
@@ -20,11 +20,7 @@ impl Vault {
         sealed: &[u8],
         (field, value): (&str, &str),
     ) -> Result<Vec<u8>, VaultError> {
-        let blob = Blob::parse(sealed)?;
-        let dek = self.unwrap_dek(from_kek, context, &blob).await?;
-        let plaintext = dek
-            .key
-            .open(blob.nonce, &context.aad("credential"), &blob.sealed)?;
+        let plaintext = self.plaintext(from_kek, context, sealed).await?;
         let fields = intake::replace(&plaintext, field, value).map_err(|_| VaultError::BadFormat)?;
         self.seal(kek, context, &fields).await
     }
