@@ -1,0 +1,125 @@
+"""Points vendors' official clients at the proxy.
+
+A client is known by its class's name and package; none of the packages is needed here. It is changed in place, so that its own key
+is gone from it and parts of it that a program holds already go through the proxy, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from ._catalog import Hosts
+from ._generated.catalog import PROVIDERS
+from .errors import UnsupportedClientError
+
+C = TypeVar("C")
+
+
+def wrap(client: C, proxy_url: str, token: str) -> C:
+    """The client, changed."""
+    point = _pointer(client)
+    if point is None:
+        kind = type(client)
+        name = client.__name__ if isinstance(client, ModuleType) else f"{kind.__module__}.{kind.__qualname__}"
+        raise UnsupportedClientError(
+            f"`wrap` does not know `{name}`",
+            remedy="it takes clients of openai, anthropic, google-genai and stripe, and the modules stripe and resend; for others give"
+            " `ks.transport()` to their httpx client, call `ks.setup_env()` before they are made, or set base URL and key yourself",
+        )
+    point(client, proxy_url, token)
+    return client
+
+
+def _pointer(client: object) -> Callable[[Any, str, str], None] | None:
+    if isinstance(client, ModuleType):
+        return _MODULES.get(client.__name__)
+    for kind in type(client).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if found := _CLASSES.get((package, kind.__name__)):
+            return found
+    return None
+
+
+def _openai(client: Any, proxy_url: str, token: str) -> None:
+    if type(client).__name__.endswith(("AzureOpenAI", "BedrockOpenAI")):
+        raise _not_this(client, "set its `azure_endpoint`, or `base_url`, and its key to the proxy and the token yourself")
+    client.base_url = _through(client, str(client.base_url), proxy_url)
+    client.api_key = token
+    # What asks for a key anew, and the key for administration.
+    for name in ("_api_key_provider", "admin_api_key", "_workload_identity", "_workload_identity_auth", "websocket_base_url"):
+        if getattr(client, name, None) is not None:
+            setattr(client, name, None)
+
+
+def _anthropic(client: Any, proxy_url: str, token: str) -> None:
+    if type(client).__name__ not in ("Anthropic", "AsyncAnthropic"):
+        raise _not_this(client, "set its `base_url` and its key to the proxy and the token yourself")
+    client.base_url = _through(client, str(client.base_url), proxy_url)
+    client.api_key, client.auth_token = token, None
+    for name in ("credentials", "_token_cache"):
+        if getattr(client, name, None) is not None:
+            setattr(client, name, None)
+
+
+def _google(client: Any, proxy_url: str, token: str) -> None:
+    inner = client._api_client
+    if inner.vertexai:
+        raise _not_this(client, "Vertex AI signs in by itself; make the client with `http_options` at the proxy's `/v1/vertex-ai`")
+    options = inner._http_options
+    options.base_url = _through(client, options.base_url, proxy_url)
+    options.headers = {name: value for name, value in (options.headers or {}).items() if name.lower() != "x-goog-api-key"}
+    options.headers["x-goog-api-key"] = token
+    inner.api_key = token
+
+
+def _stripe_client(client: Any, proxy_url: str, token: str) -> None:
+    options = client._requestor._options
+    options.api_key = token
+    options.base_addresses = {"api": f"{proxy_url}/v1/stripe", **_STRIPE_OTHERS(proxy_url)}
+
+
+def _stripe(module: Any, proxy_url: str, token: str) -> None:
+    module.api_key = token
+    module.api_base = f"{proxy_url}/v1/stripe"
+    module.upload_api_base = f"{proxy_url}/v1/stripe~files"
+
+
+def _resend(module: Any, proxy_url: str, token: str) -> None:
+    module.api_key = token
+    module.api_url = f"{proxy_url}/v1/resend"
+
+
+def _STRIPE_OTHERS(proxy_url: str) -> dict[str, str]:
+    return {"files": f"{proxy_url}/v1/stripe~files"}
+
+
+def _through(client: object, base_url: str, proxy_url: str) -> str:
+    """The base URL at the proxy for one at a vendor. One that is at the proxy already stays."""
+    if base_url.startswith(f"{proxy_url}/v1/"):
+        return base_url
+    parts = urlsplit(base_url)
+    found = None
+    if parts.scheme == "https" and parts.port in (None, 443) and parts.hostname:
+        found = Hosts(PROVIDERS).find(parts.hostname, parts.path.rstrip("/"))
+    if found is None:
+        raise _not_this(client, f"the catalog has no provider at {parts.scheme}://{parts.hostname}", what="goes to a host that is no vendor's")
+    return f"{proxy_url}{found.prefix}{found.path}"
+
+
+def _not_this(client: object, remedy: str, what: str = "cannot be pointed at the proxy") -> UnsupportedClientError:
+    return UnsupportedClientError(f"this `{type(client).__name__}` {what}", remedy=remedy)
+
+
+_CLASSES: dict[tuple[str, str], Callable[[Any, str, str], None]] = {
+    ("openai", "OpenAI"): _openai,
+    ("openai", "AsyncOpenAI"): _openai,
+    ("anthropic", "BaseAnthropic"): _anthropic,
+    ("anthropic", "Anthropic"): _anthropic,
+    ("anthropic", "AsyncAnthropic"): _anthropic,
+    ("google", "Client"): _google,
+    ("stripe", "StripeClient"): _stripe_client,
+}
+_MODULES: dict[str, Callable[[Any, str, str], None]] = {"stripe": _stripe, "resend": _resend}
