@@ -13,6 +13,7 @@ import sys
 import tarfile
 import uuid
 import zipfile
+from pathlib import Path
 
 import anthropic
 import httpx
@@ -96,11 +97,20 @@ def test_a_program_in_a_clean_environment(package, world, kind):
     }
 
 
-def test_type_checkers_have_nothing_to_say_about_a_program(package):
-    command = [sys.executable, "-m", "mypy", "--strict", "--python-version", "3.10", "--no-incremental", "--python-executable", package.python]
-    programs = [CLIENTS / f"sdk_{kind}.py" for kind in ("threads", "tasks")]
-    done = subprocess.run([*command, *programs], cwd=package.folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+CHECKERS = {
+    "mypy": [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary", "--python-version", "3.10", "--python-executable"],
+    "pyright": ["node", ROOT / "e2e" / "node" / "node_modules" / "pyright" / "index.js", "--pythonversion", "3.10", "--pythonpath"],
+}
+
+
+@pytest.mark.parametrize("checker", CHECKERS)
+def test_type_checkers_find_mistakes_and_nothing_else(package, checker):
+    programs = [CLIENTS / f"sdk_{kind}.py" for kind in ("threads", "tasks", "mistakes")]
+    done = subprocess.run([*CHECKERS[checker], package.python, *programs], cwd=package.folder, capture_output=True, text=True)
+    found = {(Path(file).name, int(line)) for file, line in re.findall(r"^\s*(\S+\.py):(\d+).*? error: ", done.stdout, re.M)}
+    lines = (CLIENTS / "sdk_mistakes.py").read_text().splitlines()
+    marked = {("sdk_mistakes.py", number) for number, line in enumerate(lines, start=1) if line.endswith("# mistake")}
+    assert found == marked and len(marked) > 10, done.stdout + done.stderr
 
 
 # What follows uses the installed package in this process, beside the vendors' clients.
@@ -185,6 +195,15 @@ def test_wrap_gemini(ks, gemini, served):
     served("gemini", gemini)
 
 
+def test_wrap_gemini_after_parts_of_it_were_used(ks, world):
+    client = genai.Client(api_key="AIza-real")
+    client.interactions, client.aio.interactions
+    with pytest.raises(Exception):
+        ks.wrap(client).interactions.create(model="gemini-2.5-flash", input="Hello")
+    arrived = world.fakes["gemini"].received()[-1]
+    assert "interactions" in arrived.path and arrived.credentials == [(world.fakes["gemini"].slot, world.fakes["gemini"].key)]
+
+
 def test_wrap_gemini_for_tasks(ks, gemini, served):
     async def call():
         async with ks.wrap(genai.Client(api_key="AIza-real")).aio as client:
@@ -198,6 +217,29 @@ def test_wrap_stripe(ks, served):
     client = ks.wrap(stripe.StripeClient("sk_live_real", max_network_retries=0))
     assert client.v1.customers.list(params={"limit": 3}).data
     served("stripe", path="/v1/customers")
+
+
+def test_wrap_stripe_sends_the_token_to_the_proxy_alone(ks, keystore):
+    asked = []
+
+    class Network(stripe.HTTPClient):
+        name = "a list"
+
+        def request(self, method, url, headers, post_data=None, **_):
+            asked.append((url, headers["Authorization"]))
+            return "{}", 200, {}
+
+        def close(self):
+            pass
+
+    client = ks.wrap(stripe.StripeClient("sk_live_real", max_network_retries=0, http_client=Network()))
+    client.v1.customers.list()
+    client.oauth.deauthorize({"client_id": "ca_1", "stripe_user_id": "acct_1"})
+    client.v2.billing.meter_event_stream.create({"events": []})
+    client.v1.files.retrieve("file_1")
+    assert len(asked) == 4 and len({url.partition("?")[0] for url, _ in asked}) == 4
+    assert all(url.startswith(f"{keystore.proxy_url}/v1/stripe") for url, _ in asked)
+    assert {authorization for _, authorization in asked} == {f"Bearer {agent_token(ks)}"}
 
 
 def test_wrap_stripe_for_tasks(ks, served):
@@ -254,6 +296,71 @@ def test_the_transport_serves_programs_and_clients(ks, gpt, served, keystore, ag
 
     assert asyncio.run(call()).status_code == 200
     assert len(keystore.requests(agent, count=2)) == 2
+
+
+class Flaky(httpx.HTTPTransport):
+    """Loses the answer to the first request that changes something."""
+
+    lost = 0
+
+    def handle_request(self, request):
+        response = super().handle_request(request)
+        if request.method != "GET" and not self.lost:
+            self.lost += 1
+            response.read()
+            response.close()
+            raise httpx.ReadError("lost", request=request)
+        return response
+
+
+@pytest.mark.parametrize("operation", ["tokens", "agents", "budgets"])
+def test_a_repeat_has_no_second_effect(sdk, keystore, operation):
+    name = f"once-{uuid.uuid4().hex[:12]}"
+    network = Flaky()
+    with sdk.Keystore(keystore.dev["apiKey"], api_url=keystore.api_url, http_client=httpx.Client(transport=network)) as ks:
+        if operation == "budgets":
+            project = ks.projects.create(name=name)
+            network.lost = 0
+            made = ks.budgets.create(project=project.id, limit="1.00", window="day")
+            assert [one.id for one in ks.budgets.list() if one.project_id == project.id] == [made.id]
+        elif operation == "agents":
+            made = ks.agents.create(name=name)
+            assert [one.id for one in ks.agents.list() if one.name == name] == [made.id]
+        else:
+            made = ks.tokens.create(name=name)
+            assert made.token is None and made.secret_shown and "otate" in made.remedy
+            assert [one.id for one in ks.tokens.list(agent=name)] == [made.id]
+    assert network.lost == 1
+
+
+def test_a_deletion_is_repeated(sdk, keystore):
+    network = Flaky()
+    with sdk.Keystore(keystore.dev["apiKey"], api_url=keystore.api_url, http_client=httpx.Client(transport=network)) as ks:
+        network.lost = 1
+        made = ks.agents.create(name=f"gone-{uuid.uuid4().hex[:12]}")
+        network.lost = 0
+        ks.agents.delete(made.id)
+        assert network.lost == 1
+        with pytest.raises(sdk.NotFoundError):
+            ks.agents.delete(made.id)
+
+
+def test_the_stream_brings_requests_as_they_end(sdk, keystore, agent):
+    def calls():
+        return openai_client(keystore, agent).models.list()
+
+    async def follow():
+        async with sdk.AsyncKeystore(keystore.dev["apiKey"], api_url=keystore.api_url) as ks:
+            async with ks.requests.stream(agent=agent.name, last_event_id="0") as requests:
+                await asyncio.to_thread(calls)
+                found = []
+                async for request in requests:
+                    found.append(request.path)
+                    if len(found) == 2:
+                        return found
+                    await asyncio.to_thread(calls)
+
+    assert asyncio.run(asyncio.wait_for(follow(), 30)) == ["/v1/models", "/v1/models"]
 
 
 def test_a_refusal_of_the_proxy_reaches_the_client(ks, keystore, agent):

@@ -73,27 +73,35 @@ def _google(client: Any, proxy_url: str, token: str) -> None:
     options.headers = {name: value for name, value in (options.headers or {}).items() if name.lower() != "x-goog-api-key"}
     options.headers["x-goog-api-key"] = token
     inner.api_key = token
+    # Parts that are made when they are first asked for, with the key and the address of that time.
+    for part in (client, client.aio):
+        for name, value in vars(part).items():
+            if type(value).__module__.startswith("google.genai._gaos"):
+                setattr(part, name, None)
 
 
 def _stripe_client(client: Any, proxy_url: str, token: str) -> None:
     options = client._requestor._options
     options.api_key = token
-    options.base_addresses = {"api": f"{proxy_url}/v1/stripe", **_STRIPE_OTHERS(proxy_url)}
+    options.base_addresses = _stripe_hosts(proxy_url)
 
 
 def _stripe(module: Any, proxy_url: str, token: str) -> None:
+    hosts = _stripe_hosts(proxy_url)
     module.api_key = token
-    module.api_base = f"{proxy_url}/v1/stripe"
-    module.upload_api_base = f"{proxy_url}/v1/stripe~files"
+    module.api_base, module.upload_api_base = hosts["api"], hosts["files"]
+    module.connect_api_base, module.meter_events_api_base = hosts["connect"], hosts["meter_events"]
+
+
+def _stripe_hosts(proxy_url: str) -> dict[str, str]:
+    """Every host that Stripe's client may call. What the catalog does not have of them is refused by the proxy, and gets no token."""
+    others = {"files": "files", "connect": "connect", "meter_events": "meter-events"}
+    return {"api": f"{proxy_url}/v1/stripe", **{name: f"{proxy_url}/v1/stripe~{alias}" for name, alias in others.items()}}
 
 
 def _resend(module: Any, proxy_url: str, token: str) -> None:
     module.api_key = token
     module.api_url = f"{proxy_url}/v1/resend"
-
-
-def _STRIPE_OTHERS(proxy_url: str) -> dict[str, str]:
-    return {"files": f"{proxy_url}/v1/stripe~files"}
 
 
 def _through(client: object, base_url: str, proxy_url: str) -> str:
@@ -105,7 +113,7 @@ def _through(client: object, base_url: str, proxy_url: str) -> str:
     if parts.scheme == "https" and parts.port in (None, 443) and parts.hostname:
         found = Hosts(PROVIDERS).find(parts.hostname, parts.path.rstrip("/"))
     if found is None:
-        raise _not_this(client, f"the catalog has no provider at {parts.scheme}://{parts.hostname}", what="goes to a host that is no vendor's")
+        raise _not_this(client, f"the catalog has no provider at {parts.scheme}://{parts.hostname}", "goes to a host that is no vendor's")
     return f"{proxy_url}{found.prefix}{found.path}"
 
 
