@@ -4,7 +4,9 @@ The tests of a file use agents of their own, so they do not depend on each other
 it searches what all of the others left behind.
 """
 
+import importlib
 import os
+import sys
 import uuid
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ import pytest
 # LiteLLM fetches its prices when it is imported, unless it is told to use those that it brings.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+from harness import sdk_python
 from harness.fake import Fake
 from harness.keystore import Keystore
 
@@ -88,3 +91,18 @@ def gpt():
 def claude():
     """The same with the price of claude-haiku-4-5."""
     return f"claude-haiku-4-5-{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """Our own client for Python, built and installed."""
+    return sdk_python.Package(tmp_path_factory.mktemp("sdk-python"))
+
+
+@pytest.fixture(scope="session")
+def sdk(package):
+    """The same in this process, beside the vendors' clients."""
+    sys.path.append(str(package.site))
+    module = importlib.import_module("keystore_sdk")
+    assert module.__file__.startswith(str(package.site))
+    return module

@@ -41,7 +41,7 @@ def _row(slug, provider, slots):
     hosts = [("", provider.get("base_url")), *provider.get("hosts", {}).items()]
     parts = [f'"{slug}"', _tuple(_host(alias, url, params) for alias, url in hosts if url)]
     queries = sorted({slot["query"] for slot in slots if "query" in slot})
-    paths = sorted({prefix for slot in slots if (prefix := _path(slot)) is not None})
+    paths = [slot["path"].removeprefix("/").partition("{")[0] for slot in provider.get("inject", []) if "path" in slot]
     env = provider.get("env", {})
     if queries:
         parts.append(f"queries={_strings(queries)}")
@@ -55,12 +55,6 @@ def _row(slug, provider, slots):
     if provider.get("dev_only"):
         parts.append("dev_only=True")
     return f"    Provider({', '.join(parts)}),"
-
-
-def _path(slot):
-    """What stands before the key in the first segment of a path; only where the catalog's file says so."""
-    value = slot.get("path")
-    return None if value is None else value.removeprefix("/").removesuffix("{key}")
 
 
 def _host(alias, url, params):

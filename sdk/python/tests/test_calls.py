@@ -146,7 +146,7 @@ def test_an_answer_that_is_none_of_keystores_is_said_to_be_one(client, answer):
 
 
 def test_what_is_not_set_is_said_before_anything_is_sent(monkeypatch):
-    server = Server(ok({"session": "x"}))
+    server = Server(ok({"token": "x"}))
     ks = keystore_sdk.Keystore(http_client=httpx.Client(transport=httpx.MockTransport(server)))
     with pytest.raises(errors.ConfigurationError, match="KS_API_KEY"):
         ks.agents.get("bot")

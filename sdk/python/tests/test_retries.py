@@ -54,8 +54,8 @@ def test_a_post_without_a_key_is_not_repeated_when_it_may_have_been_carried_out(
 
 @pytest.mark.parametrize("first", [*NOT_SENT, problem(429, "too_many_attempts")])
 def test_a_post_without_a_key_is_repeated_when_it_was_certainly_not(client, first):
-    server = Server(first, ok({"session": "x"}))
-    assert client(server).run(log_in).session == "x"
+    server = Server(first, ok({"token": "x"}))
+    assert client(server).run(log_in).token == "x"
     assert len(server.requests) == 2
 
 

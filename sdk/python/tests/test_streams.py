@@ -118,6 +118,14 @@ async def _until_refused_later(requests, found):
     return requests.last_event_id
 
 
+def test_a_stream_waits_longer_than_its_pauses(client):
+    server = Server(problem(401))
+    for limit in (5, 600):
+        with pytest.raises(errors.AuthenticationError):
+            client(server, timeout=limit).run(lambda ks: ks.requests.stream())
+    assert [request.extensions["timeout"]["read"] for request in server.requests] == [60, 600]
+
+
 def test_a_stream_that_breaks_without_a_byte_ends_after_some_attempts(client):
     server = Server(stream())
     with pytest.raises(errors.KeystoreConnectionError, match="ends again and again"):

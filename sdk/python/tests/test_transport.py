@@ -37,19 +37,19 @@ class Inner(httpx.BaseTransport, httpx.AsyncBaseTransport):
         self.closed = True
 
 
-def through(method="GET", url="", providers=None, proxy=PROXY, **options):
+def through(method="GET", url="", providers=None, hosts=None, proxy=PROXY, **options):
     """What is sent in place of a request, which is the same for threads and for tasks."""
     found = []
     ks = keystore_sdk.Keystore(agent_token=TOKEN, proxy_url=proxy)
     inner = Inner()
-    with httpx.Client(transport=ks.transport(inner, providers=providers)) as client:
+    with httpx.Client(transport=ks.transport(inner, providers=providers, hosts=hosts)) as client:
         response = client.request(method, url, **options)
     assert TOKEN not in str(response.request.url) and TOKEN not in str(response.request.headers.raw)
     found.extend(inner.sent)
 
     async def tasks():
         later = Inner()
-        async with httpx.AsyncClient(transport=ks.async_transport(later, providers=providers)) as client:
+        async with httpx.AsyncClient(transport=ks.async_transport(later, providers=providers, hosts=hosts)) as client:
             await client.request(method, url, **options)
         found.extend(later.sent)
 
@@ -71,9 +71,10 @@ def through(method="GET", url="", providers=None, proxy=PROXY, **options):
         ("https://uploads.github.com/repos/a%2Fb/c", "/v1/github~uploads/repos/a%2Fb/c"),
         ("https://api.stripe.com", "/v1/stripe/"),
         ("https://api.resend.com/emails", "/v1/resend/emails"),
-        ("https://api.telegram.org/file/bot1:real/x", f"/v1/telegram~file/bot{TOKEN}/x"),
-        ("https://api.telegram.org/bot1:real/getMe", f"/v1/telegram/bot{TOKEN}/getMe"),
-        ("https://generativelanguage.googleapis.com/v1beta/models?key=real&pageSize=3", "/v1/gemini/v1beta/models?pageSize=3"),
+        ("https://api.telegram.org/file/bot1:real/x", "/v1/telegram~file/x"),
+        ("https://api.telegram.org/bot1:real/getMe", "/v1/telegram/getMe"),
+        ("https://hooks.slack.com/services/T1/B2/real", "/v1/slack-webhook/"),
+        ("https://generativelanguage.googleapis.com/v1beta/models?key=real&pageSize=%33&%6bey=real", "/v1/gemini/v1beta/models?pageSize=%33"),
     ],
 )
 def test_a_request_to_a_vendor_goes_to_the_proxy(url, expected):
@@ -113,6 +114,16 @@ def test_only_the_providers_that_are_named():
     assert through(url="https://api.openai.com/v1/x", providers=["openai-admin"]).url.path == "/v1/openai-admin/v1/x"
     with pytest.raises(errors.ConfigurationError, match="opnai"):
         through(url="https://api.openai.com/", providers=["opnai"])
+
+
+def test_hosts_of_ones_own():
+    hosts = {"LLM.example.com": "my-llm", "grafana.example.com": "grafana"}
+    assert str(through(url="https://llm.example.com/v1/x?a=1", hosts=hosts).url) == f"{PROXY}/v1/my-llm/v1/x?a=1"
+    assert through(url="https://grafana.example.com/api", hosts=hosts, providers=["openai"]).url.path == "/v1/grafana/api"
+    assert through(url="https://api.llm.example.com/", hosts=hosts).url.host == "api.llm.example.com"
+    for wrong in ({"https://llm.example.com": "x"}, {"llm.example.com:8443": "x"}, {"llm.example.com": "../x"}, {"*": "x"}):
+        with pytest.raises(errors.ConfigurationError):
+            through(url="https://api.openai.com/", hosts=wrong)
 
 
 def test_every_host_of_the_catalog_goes_to_the_proxy():

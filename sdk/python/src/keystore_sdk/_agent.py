@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import httpx
@@ -22,16 +22,21 @@ class Agent:
 
     _settings: Settings
 
-    def wrap(self, client: C) -> C:
+    def wrap(self, client: C, *, provider: str | None = None) -> C:
         """Points a vendor's official client at the proxy, with the agent's token in the place of its key.
 
         Takes clients of `openai`, `anthropic`, `google-genai` and `stripe`, for threads or tasks, and the modules `stripe` and
         `resend`. The client itself is changed, and given back: its own key is gone from it.
 
+        Args:
+            client: The client.
+            provider: The slug of the provider that a client of OpenAI or Anthropic speaks to, where its base URL does not say it: for
+                one of your own, or one that you host.
+
         Raises:
             UnsupportedClientError: For every other client, and for one that speaks to a host that the catalog does not know.
         """
-        return wrap(client, self._settings.proxy_url, self._settings.require_agent_token())
+        return wrap(client, self._settings.proxy_url, self._settings.require_agent_token(), provider)
 
     def setup_env(self, providers: Iterable[str] | None = None) -> Undo:
         """Sets the variables in which vendors' SDKs look for a base URL and a key, as `ks run` does for a program.
@@ -48,7 +53,11 @@ class Agent:
         return setup(PROVIDERS, providers, self._settings.proxy_url, self._settings.require_agent_token())
 
     def transport(
-        self, inner: httpx.BaseTransport | None = None, *, providers: Iterable[str] | None = None
+        self,
+        inner: httpx.BaseTransport | None = None,
+        *,
+        providers: Iterable[str] | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> KeystoreTransport:
         """A transport of `httpx` that sends what goes to a vendor of the catalog through the proxy.
 
@@ -58,18 +67,24 @@ class Agent:
             inner: What sends; a transport of its own when absent.
             providers: Slugs of the providers that go through the proxy; every provider of the catalog when absent. Hosts of which
                 a part is the customer's own (`{resource}.openai.azure.com`) go there for providers that are named here.
+            hosts: Hosts of your own, and the slug of the provider behind each: `{"llm.example.com": "my-llm"}`.
         """
-        hosts = Hosts(PROVIDERS, providers)
-        return KeystoreTransport(self._settings.proxy_url, self._settings.require_agent_token(), hosts, inner)
+        known = Hosts(PROVIDERS, providers, hosts)
+        return KeystoreTransport(self._settings.proxy_url, self._settings.require_agent_token(), known, inner)
 
     def async_transport(
-        self, inner: httpx.AsyncBaseTransport | None = None, *, providers: Iterable[str] | None = None
+        self,
+        inner: httpx.AsyncBaseTransport | None = None,
+        *,
+        providers: Iterable[str] | None = None,
+        hosts: Mapping[str, str] | None = None,
     ) -> AsyncKeystoreTransport:
         """The same for `httpx.AsyncClient`.
 
         Args:
             inner: What sends; a transport of its own when absent.
             providers: Slugs of the providers that go through the proxy; every provider of the catalog when absent.
+            hosts: Hosts of your own, and the slug of the provider behind each.
         """
-        hosts = Hosts(PROVIDERS, providers)
-        return AsyncKeystoreTransport(self._settings.proxy_url, self._settings.require_agent_token(), hosts, inner)
+        known = Hosts(PROVIDERS, providers, hosts)
+        return AsyncKeystoreTransport(self._settings.proxy_url, self._settings.require_agent_token(), known, inner)

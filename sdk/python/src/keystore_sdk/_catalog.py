@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import ConfigurationError
@@ -31,7 +31,7 @@ class Provider:
     queries: tuple[str, ...] = ()
     """Parameters in which it takes a key."""
     paths: tuple[str, ...] = ()
-    """What stands before a key in the first segment of a path."""
+    """What stands before each key at the beginning of a path, a segment for each."""
     keys: tuple[str, ...] = ()
     """The variables in which its SDKs look for a key."""
     base_urls: tuple[tuple[str, str], ...] = ()
@@ -56,13 +56,15 @@ class Match:
 
 
 class Hosts:
-    """The hosts of some vendors, or of the whole catalog.
+    """The hosts of some vendors, or of the whole catalog, and hosts of the user's own.
 
     Hosts with parts that are the customer's own (`{resource}.openai.azure.com`) count only for vendors that are named, because the
     proxy calls the host that the credential was stored for, whichever of them a program asks for.
     """
 
-    def __init__(self, known: Sequence[Provider], only: Iterable[str] | None = None) -> None:
+    def __init__(
+        self, known: Sequence[Provider], only: Iterable[str] | None = None, own: Mapping[str, str] | None = None
+    ) -> None:
         names = None if only is None else list(only)
         self._exact: dict[str, list[tuple[Provider, Host]]] = {}
         self._patterns: list[tuple[re.Pattern[str], Provider, Host]] = []
@@ -73,8 +75,13 @@ class Hosts:
                 elif names is not None:
                     self._patterns.append((re.compile(host.host, re.IGNORECASE), provider, host))
         for found in self._exact.values():
-            # The most exact path first; of several vendors at one place those for agents before those for administrators.
-            found.sort(key=lambda one: (-len(one[1].path), one[0].slug.endswith("-admin"), one[1].alias != ""))
+            # Of several vendors at one place: the longer path, at its base host, with the shorter name.
+            found.sort(key=lambda one: (-len(one[1].path), one[1].alias != "", len(one[0].slug)))
+        by_slug = {provider.slug: provider for provider in known}
+        for name, slug in (own or {}).items():
+            # What the user says counts before the catalog, which need not know the provider: it may be one of the user's own.
+            provider = by_slug.get(slug) or Provider(checked_slug(slug), ())
+            self._exact[_checked_host(name)] = [(provider, Host("", name, ""))]
 
     def find(self, host: str, path: str) -> Match | None:
         """The vendor of `https://host/path`, without a port."""
@@ -96,6 +103,19 @@ def chosen(known: Sequence[Provider], names: Iterable[str]) -> list[Provider]:
             f"the catalog has no provider `{missing[0]}`", remedy="`ks provider list --all` shows the providers"
         )
     return [by_slug[name] for name in names]
+
+
+def checked_slug(slug: str) -> str:
+    """A provider that only the server may know. Its name becomes part of a path."""
+    if not re.fullmatch("[a-z0-9][a-z0-9-]{0,62}", slug):
+        raise ConfigurationError(f"`{slug}` is not the slug of a provider")
+    return slug
+
+
+def _checked_host(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", name):
+        raise ConfigurationError(f"`{name}` is not the name of a host", remedy="write it like api.example.com")
+    return name.lower()
 
 
 def _is_below(prefix: str, path: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from threading import Lock
 from typing import Any, TypeVar
@@ -18,6 +17,9 @@ from ._settings import Settings
 from ._streams import AsyncDownload, AsyncEventStream, Download, EventStream
 
 T = TypeVar("T")
+
+# Seconds without a byte in a stream of events: the server writes at least a comment four times in it.
+STREAM_SILENCE = 60.0
 
 
 class Http:
@@ -60,8 +62,7 @@ class Http:
         """A stream of events, which is not opened yet."""
 
         def connect(last: str | None) -> httpx.Response:
-            headers: Mapping[str, str] = {} if last is None else {"last-event-id": last}
-            return self._exchange(prepare(self._settings, operation, replace(values, headers=headers)), stream=True)
+            return self._exchange(prepare(self._settings, operation, _from(self._settings, values, last)), stream=True)
 
         return EventStream(connect, operation.decode, last_event_id, self._settings.max_retries)
 
@@ -121,8 +122,7 @@ class AsyncHttp:
         """A stream of events, which is not opened yet."""
 
         async def connect(last: str | None) -> httpx.Response:
-            headers: Mapping[str, str] = {} if last is None else {"last-event-id": last}
-            return await self._exchange(prepare(self._settings, operation, replace(values, headers=headers)), stream=True)
+            return await self._exchange(prepare(self._settings, operation, _from(self._settings, values, last)), stream=True)
 
         return AsyncEventStream(connect, operation.decode, last_event_id, self._settings.max_retries)
 
@@ -144,6 +144,13 @@ class AsyncHttp:
 
 def _behind(values: Values, after: str | None) -> Values:
     return replace(values, query={**values.query, "after": after})
+
+
+def _from(settings: Settings, values: Values, last_event_id: str | None) -> Values:
+    """A stream behind an event. A limit that is shorter than its pauses would end it again and again."""
+    limit = settings.timeout if values.timeout is None else values.timeout
+    headers = {} if last_event_id is None else {"last-event-id": last_event_id}
+    return replace(values, headers=headers, timeout=max(limit, STREAM_SILENCE))
 
 
 def _request(client: httpx.Client | httpx.AsyncClient, call: Call) -> httpx.Request:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import unquote_plus
 
 import httpx
 
@@ -34,7 +35,7 @@ class Router:
 
     def _for_proxy(self, request: httpx.Request, found: Match) -> httpx.Request:
         base = self._proxy.raw_path.rstrip(b"/").decode("ascii")
-        path = base + found.prefix + (_without_key(found.path, found.provider.paths, self._token) or "/")
+        path = base + found.prefix + _without_keys(found.path, found.provider.paths)
         query = _without_parameters(request.url.query, found.provider.queries)
         raw_path = path.encode("ascii") + (b"?" + query if query else b"")
         own = {b"host": self._proxy.netloc, b"authorization": f"Bearer {self._token}".encode("ascii")}
@@ -84,15 +85,16 @@ class AsyncKeystoreTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def _without_key(path: str, prefixes: Sequence[str], token: str) -> str:
-    """The path with the token where a vendor has its key in the first segment."""
+def _without_keys(path: str, prefixes: Sequence[str]) -> str:
+    """The path without the segments that hold a vendor's key: `/bot123:ABC/getMe` is `/getMe`."""
+    path = path or "/"
     for prefix in prefixes:
-        if prefix and (found := re.match(rf"/{re.escape(prefix)}[^/]+(?=/|\Z)", path)):
-            return f"/{prefix}{token}" + path[found.end() :]
+        if found := re.match(rf"/{re.escape(prefix)}[^/]*", path):
+            path = path[found.end() :] or "/"
     return path
 
 
 def _without_parameters(query: bytes, names: Sequence[str]) -> bytes:
-    """The query without the parameters that hold a key."""
-    gone = {name.encode("ascii") for name in names}
-    return b"&".join(part for part in query.split(b"&") if part.partition(b"=")[0] not in gone)
+    """The query without the parameters that hold a key; the bytes of the others are not changed."""
+    parts = query.split(b"&")
+    return b"&".join(part for part in parts if unquote_plus(part.partition(b"=")[0].decode("latin-1")) not in names)

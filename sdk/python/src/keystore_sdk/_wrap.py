@@ -7,18 +7,43 @@ is gone from it and parts of it that a program holds already go through the prox
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ._catalog import Hosts
+from ._catalog import Hosts, checked_slug
 from ._generated.catalog import PROVIDERS
 from .errors import UnsupportedClientError
 
 C = TypeVar("C")
 
 
-def wrap(client: C, proxy_url: str, token: str) -> C:
+@dataclass(frozen=True)
+class _Way:
+    """Where a client is pointed."""
+
+    proxy_url: str
+    token: str
+    provider: str | None
+
+    def of(self, client: object, base_url: str) -> str:
+        """The base URL at the proxy for one at a vendor. One that is at the proxy already stays."""
+        if base_url.startswith(f"{self.proxy_url}/v1/"):
+            return base_url
+        parts = urlsplit(base_url)
+        path = parts.path.rstrip("/")
+        if self.provider is not None:
+            return f"{self.proxy_url}/v1/{checked_slug(self.provider)}{path}"
+        found = None
+        if parts.scheme == "https" and parts.port in (None, 443) and parts.hostname:
+            found = Hosts(PROVIDERS).find(parts.hostname, path)
+        if found is None:
+            raise _not_this(client, f"goes to {parts.hostname}, which is no host of the catalog", "say `provider`")
+        return f"{self.proxy_url}{found.prefix}{found.path}"
+
+
+def wrap(client: C, proxy_url: str, token: str, provider: str | None) -> C:
     """The client, changed."""
     point = _pointer(client)
     if point is None:
@@ -29,11 +54,11 @@ def wrap(client: C, proxy_url: str, token: str) -> C:
             remedy="it takes clients of openai, anthropic, google-genai and stripe, and the modules stripe and resend; for others give"
             " `ks.transport()` to their httpx client, call `ks.setup_env()` before they are made, or set base URL and key yourself",
         )
-    point(client, proxy_url, token)
+    point(client, _Way(proxy_url, token, provider))
     return client
 
 
-def _pointer(client: object) -> Callable[[Any, str, str], None] | None:
+def _pointer(client: object) -> Callable[[Any, _Way], None] | None:
     if isinstance(client, ModuleType):
         return _MODULES.get(client.__name__)
     for kind in type(client).__mro__:
@@ -43,36 +68,39 @@ def _pointer(client: object) -> Callable[[Any, str, str], None] | None:
     return None
 
 
-def _openai(client: Any, proxy_url: str, token: str) -> None:
+def _openai(client: Any, way: _Way) -> None:
     if type(client).__name__.endswith(("AzureOpenAI", "BedrockOpenAI")):
-        raise _not_this(client, "set its `azure_endpoint`, or `base_url`, and its key to the proxy and the token yourself")
-    client.base_url = _through(client, str(client.base_url), proxy_url)
-    client.api_key = token
-    # What asks for a key anew, and the key for administration.
-    for name in ("_api_key_provider", "admin_api_key", "_workload_identity", "_workload_identity_auth", "websocket_base_url"):
+        raise _not_this(client, "has a way of its own to its vendor", "give it a base URL at the proxy, and the token as its key")
+    for name in ("_provider", "workload_identity"):
+        if getattr(client, name, None) is not None:
+            raise _not_this(client, "gets its key from elsewhere", "make one with an `api_key`, such as `none`")
+    client.base_url = way.of(client, str(client.base_url))
+    client.api_key = way.token
+    # What asks for a key anew, the key for administration, and another address.
+    for name in ("_api_key_provider", "admin_api_key", "websocket_base_url"):
         if getattr(client, name, None) is not None:
             setattr(client, name, None)
 
 
-def _anthropic(client: Any, proxy_url: str, token: str) -> None:
+def _anthropic(client: Any, way: _Way) -> None:
     if type(client).__name__ not in ("Anthropic", "AsyncAnthropic"):
-        raise _not_this(client, "set its `base_url` and its key to the proxy and the token yourself")
-    client.base_url = _through(client, str(client.base_url), proxy_url)
-    client.api_key, client.auth_token = token, None
+        raise _not_this(client, "has a way of its own to its vendor", "give it a base URL at the proxy, and the token as its key")
+    client.base_url = way.of(client, str(client.base_url))
+    client.api_key, client.auth_token = way.token, None
     for name in ("credentials", "_token_cache"):
         if getattr(client, name, None) is not None:
             setattr(client, name, None)
 
 
-def _google(client: Any, proxy_url: str, token: str) -> None:
+def _google(client: Any, way: _Way) -> None:
     inner = client._api_client
     if inner.vertexai:
-        raise _not_this(client, "Vertex AI signs in by itself; make the client with `http_options` at the proxy's `/v1/vertex-ai`")
+        raise _not_this(client, "signs in at Vertex AI by itself", "give it a `base_url` at the proxy's `/v1/vertex-ai`")
     options = inner._http_options
-    options.base_url = _through(client, options.base_url, proxy_url)
+    options.base_url = way.of(client, options.base_url)
     options.headers = {name: value for name, value in (options.headers or {}).items() if name.lower() != "x-goog-api-key"}
-    options.headers["x-goog-api-key"] = token
-    inner.api_key = token
+    options.headers["x-goog-api-key"] = way.token
+    inner.api_key = way.token
     # Parts that are made when they are first asked for, with the key and the address of that time.
     for part in (client, client.aio):
         for name, value in vars(part).items():
@@ -80,15 +108,15 @@ def _google(client: Any, proxy_url: str, token: str) -> None:
                 setattr(part, name, None)
 
 
-def _stripe_client(client: Any, proxy_url: str, token: str) -> None:
+def _stripe_client(client: Any, way: _Way) -> None:
     options = client._requestor._options
-    options.api_key = token
-    options.base_addresses = _stripe_hosts(proxy_url)
+    options.api_key = way.token
+    options.base_addresses = _stripe_hosts(way.proxy_url)
 
 
-def _stripe(module: Any, proxy_url: str, token: str) -> None:
-    hosts = _stripe_hosts(proxy_url)
-    module.api_key = token
+def _stripe(module: Any, way: _Way) -> None:
+    hosts = _stripe_hosts(way.proxy_url)
+    module.api_key = way.token
     module.api_base, module.upload_api_base = hosts["api"], hosts["files"]
     module.connect_api_base, module.meter_events_api_base = hosts["connect"], hosts["meter_events"]
 
@@ -99,35 +127,21 @@ def _stripe_hosts(proxy_url: str) -> dict[str, str]:
     return {"api": f"{proxy_url}/v1/stripe", **{name: f"{proxy_url}/v1/stripe~{alias}" for name, alias in others.items()}}
 
 
-def _resend(module: Any, proxy_url: str, token: str) -> None:
-    module.api_key = token
-    module.api_url = f"{proxy_url}/v1/resend"
+def _resend(module: Any, way: _Way) -> None:
+    module.api_key = way.token
+    module.api_url = f"{way.proxy_url}/v1/resend"
 
 
-def _through(client: object, base_url: str, proxy_url: str) -> str:
-    """The base URL at the proxy for one at a vendor. One that is at the proxy already stays."""
-    if base_url.startswith(f"{proxy_url}/v1/"):
-        return base_url
-    parts = urlsplit(base_url)
-    found = None
-    if parts.scheme == "https" and parts.port in (None, 443) and parts.hostname:
-        found = Hosts(PROVIDERS).find(parts.hostname, parts.path.rstrip("/"))
-    if found is None:
-        raise _not_this(client, f"the catalog has no provider at {parts.scheme}://{parts.hostname}", "goes to a host that is no vendor's")
-    return f"{proxy_url}{found.prefix}{found.path}"
-
-
-def _not_this(client: object, remedy: str, what: str = "cannot be pointed at the proxy") -> UnsupportedClientError:
+def _not_this(client: object, what: str, remedy: str) -> UnsupportedClientError:
     return UnsupportedClientError(f"this `{type(client).__name__}` {what}", remedy=remedy)
 
 
-_CLASSES: dict[tuple[str, str], Callable[[Any, str, str], None]] = {
+_CLASSES: dict[tuple[str, str], Callable[[Any, _Way], None]] = {
     ("openai", "OpenAI"): _openai,
     ("openai", "AsyncOpenAI"): _openai,
-    ("anthropic", "BaseAnthropic"): _anthropic,
     ("anthropic", "Anthropic"): _anthropic,
     ("anthropic", "AsyncAnthropic"): _anthropic,
     ("google", "Client"): _google,
     ("stripe", "StripeClient"): _stripe_client,
 }
-_MODULES: dict[str, Callable[[Any, str, str], None]] = {"stripe": _stripe, "resend": _resend}
+_MODULES: dict[str, Callable[[Any, _Way], None]] = {"stripe": _stripe, "resend": _resend}

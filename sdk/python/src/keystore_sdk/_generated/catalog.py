@@ -465,7 +465,7 @@ PROVIDERS: tuple[Provider, ...] = (
     Provider("shortcut", (Host("", "api.app.shortcut.com", ""),), keys=("SHORTCUT_API_TOKEN",)),
     Provider("siliconflow", (Host("", "api.siliconflow.com", ""), Host("cn", "api.siliconflow.cn", "")), keys=("SILICONFLOW_API_KEY",)),
     Provider("slack", (Host("", "slack.com", ""), Host("api", "api.slack.com", ""), Host("files", "files.slack.com", "")), keys=("SLACK_BOT_TOKEN",)),
-    Provider("slack-webhook", (Host("", "hooks.slack.com", "/services"),), paths=("", "{team}", "{webhook}")),
+    Provider("slack-webhook", (Host("", "hooks.slack.com", "/services"),), paths=("", "", "")),
     Provider("smartsheet", (Host("", "api.smartsheet.com", ""),), keys=("SMARTSHEET_ACCESS_TOKEN",)),
     Provider("snowflake", (Host("", r'(?:[A-Za-z0-9_-]+(\.[A-Za-z0-9-]+){0,3})\.snowflakecomputing\.com', r'', pattern=True),), keys=("SNOWFLAKE_TOKEN",)),
     Provider("snowflake-cortex", (Host("", r'(?:[A-Za-z0-9_-]+(\.[A-Za-z0-9-]+){0,3})\.snowflakecomputing\.com', r'', pattern=True),), keys=("SNOWFLAKE_CORTEX_PAT",)),
