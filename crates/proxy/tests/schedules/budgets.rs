@@ -16,7 +16,7 @@ use shuttle::thread;
 use uuid::Uuid;
 
 use crate::counters::Counters;
-use crate::under_all_schedules;
+use crate::{under_all_schedules, under_schedules_until_caught};
 
 /// 2026-11-23T23:59:59Z.
 const EVENING: Micros = Micros::from_seconds(1_795_478_399);
@@ -207,7 +207,7 @@ fn no_instant_is_over_a_limit() {
 #[test]
 #[should_panic(expected = "over the limit")]
 fn a_check_before_the_act_is_caught() {
-    under_all_schedules(|| {
+    under_schedules_until_caught(|| {
         let world = World::new();
         let spend = |world: &World| {
             let budget = Applied::all(&world.budgets[0]);

@@ -44,3 +44,10 @@ fn under_all_schedules(test: fn()) {
     Runner::new(RandomScheduler::new(count / 2), config.clone()).run(test);
     Runner::new(PctScheduler::new(CHANGES, count / 2), config).run(test);
 }
+
+/// Runs a `test` that holds a mistake until a schedule shows it, which may take thousands: a hundred times as many at most.
+fn under_schedules_until_caught(test: fn()) {
+    for _ in 0..100 {
+        under_all_schedules(test);
+    }
+}

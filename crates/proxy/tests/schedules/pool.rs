@@ -28,7 +28,7 @@ use uuid::Uuid;
 
 use self::queue::Queue;
 use crate::lock::lock;
-use crate::under_all_schedules;
+use crate::{under_all_schedules, under_schedules_until_caught};
 
 /// A clock that stands still.
 struct Still;
@@ -149,7 +149,7 @@ fn nobody_waits_for_ever_and_no_more_run_than_may() {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_place_that_is_not_given_back_is_caught() {
-    under_all_schedules(|| {
+    under_schedules_until_caught(|| {
         run(real(), visit_for_ever, leave, drain);
     });
 }
@@ -217,7 +217,7 @@ impl Hasty {
 #[test]
 #[should_panic(expected = "deadlock")]
 fn a_turn_that_comes_before_anybody_listens_is_caught() {
-    under_all_schedules(|| {
+    under_schedules_until_caught(|| {
         run(Hasty::new(), Hasty::visit, |_, _| (), Hasty::drain);
     });
 }

@@ -186,7 +186,6 @@ async fn failed_sign_ins_do_not_pile_up() {
     let clock = Arc::new(MockClock::default());
     let app = TestApp::with(Setup {
         clock: Some(Arc::clone(&clock)),
-        postgres: false,
         ..Setup::default()
     })
     .await;

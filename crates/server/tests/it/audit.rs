@@ -230,7 +230,7 @@ async fn an_organization_is_erased_and_the_log_stays_whole() {
     assert_eq!(listed["data"][0]["after"]["name"], "a telling name");
     assert_eq!(listed["data"][0]["address"], "127.0.0.1");
     // As destroying it leaves it: no KEK opens the private half.
-    app.tamper("UPDATE audit_keys SET sealed = x'00112233445566778899aabb'")
+    app.tamper("UPDATE audit_keys SET sealed = SUBSTR(sealed, 2)")
         .await;
     let after = export(owner, "").await;
     assert!(!after.contains("a telling name"));
@@ -258,7 +258,7 @@ async fn old_payloads_are_sealed_by_a_job_and_a_changed_key_is_not_used() {
     let listed = owner.get("/v1/audit?action=create_api_key").await.expect(200);
     assert_eq!(listed["data"][0]["after"]["name"], "an old one");
     // Who writes a key of their own into the database reads nothing: nothing is changed any more.
-    app.tamper("UPDATE audit_keys SET mac = zeroblob(32)").await;
+    app.tamper("UPDATE audit_keys SET mac = SUBSTR(mac, 2)").await;
     let answer = owner.post("/v1/api-keys", &make("another")).await;
     assert_eq!(answer.status, 500, "{:#}", answer.body);
 }

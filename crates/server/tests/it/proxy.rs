@@ -101,11 +101,7 @@ async fn changes_are_in_force_on_the_next_request() {
 
 #[tokio::test]
 async fn a_row_that_was_widened_in_the_database_is_refused_and_not_signed_again() {
-    let setup = Setup {
-        postgres: false,
-        ..Setup::default()
-    };
-    let app = TestApp::with(setup).await;
+    let app = TestApp::start().await;
     app.create_credential("openai").await;
     let token = app.create_token("a", &["openai"]).await;
     let other = app.create_token("b", &["openai"]).await;

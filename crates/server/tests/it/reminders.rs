@@ -85,9 +85,7 @@ async fn a_key_that_was_rotated_meanwhile_is_not_written_about() {
     clock.advance(Duration::from_secs(60));
     app.do_jobs().await;
     assert_eq!(reminders_to(&app, OWNER), 0);
-    if !app.is_postgres() {
-        assert_eq!(app.number("SELECT COUNT(*) FROM event_mails").await, 0);
-    }
+    assert_eq!(app.number("SELECT COUNT(*) FROM event_mails").await, 0);
 }
 
 #[tokio::test]

@@ -462,24 +462,25 @@ impl TestApp {
         !self.base.store_url.starts_with("sqlite:")
     }
 
-    /// One number from the (SQLite) database, read beside the server.
+    /// One number from the database, read beside the server.
     pub(crate) async fn number(&self, query: &'static str) -> i64 {
         use sqlx::Connection;
-        let url = format!("sqlite://{}", self.folder.path().join("keystore.db").display());
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        sqlx::query_scalar(query)
-            .fetch_one(&mut connection)
-            .await
-            .unwrap()
+        let url = &self.base.store_url;
+        if self.is_postgres() {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            let found = sqlx::query_scalar(query).fetch_one(&mut connection).await;
+            found.unwrap()
+        } else {
+            let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+            let found = sqlx::query_scalar(query).fetch_one(&mut connection).await;
+            found.unwrap()
+        }
     }
 
-    /// Does what somebody does who can write to the (SQLite) database and has no key.
+    /// Does what somebody does who can write to the database and has no key.
     pub(crate) async fn tamper(&self, statement: &'static str) {
-        use sqlx::Connection;
-        let url = format!("sqlite://{}", self.folder.path().join("keystore.db").display());
-        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
-        let touched = sqlx::query(statement).execute(&mut connection).await.unwrap();
-        assert!(touched.rows_affected() > 0, "{statement}");
+        let touched = self::statement(&self.base.store_url, statement).await;
+        assert!(touched > 0, "{statement}");
     }
 
     /// Tops up at once what the server tops up by itself within seconds.
@@ -511,15 +512,17 @@ impl TestApp {
     }
 }
 
-/// Runs a statement on either database.
-pub(crate) async fn statement(url: &str, statement: &'static str) {
+/// Runs a statement on either database. Returns how many rows it touched.
+pub(crate) async fn statement(url: &str, statement: &'static str) -> u64 {
     use sqlx::Connection;
     if url.starts_with("sqlite:") {
         let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        let done = sqlx::query(statement).execute(&mut connection).await;
+        done.unwrap().rows_affected()
     } else {
         let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-        sqlx::query(statement).execute(&mut connection).await.unwrap();
+        let done = sqlx::query(statement).execute(&mut connection).await;
+        done.unwrap().rows_affected()
     }
 }
 

@@ -100,21 +100,19 @@ async fn an_end_is_whole() {
         .post("/v1/auth/login", &login)
         .await
         .expect_problem(403, "forbidden");
-    if !app.is_postgres() {
-        for gone in [
-            "SELECT COUNT(*) FROM credentials",
-            "SELECT COUNT(*) FROM credential_versions",
-            "SELECT COUNT(*) FROM agents",
-            "SELECT COUNT(*) FROM tokens",
-            "SELECT COUNT(*) FROM api_keys",
-            "SELECT COUNT(*) - 1 FROM keks",
-            "SELECT COUNT(*) - 1 FROM orgs",
-        ] {
-            assert_eq!(app.number(gone).await, 0, "{gone}");
-        }
-        let recorded = "SELECT COUNT(*) FROM audit_log WHERE action = 'delete_org'";
-        assert_eq!(app.number(recorded).await, 1);
+    for gone in [
+        "SELECT COUNT(*) FROM credentials",
+        "SELECT COUNT(*) FROM credential_versions",
+        "SELECT COUNT(*) FROM agents",
+        "SELECT COUNT(*) FROM tokens",
+        "SELECT COUNT(*) FROM api_keys",
+        "SELECT COUNT(*) - 1 FROM keks",
+        "SELECT COUNT(*) - 1 FROM orgs",
+    ] {
+        assert_eq!(app.number(gone).await, 0, "{gone}");
     }
+    let recorded = "SELECT COUNT(*) FROM audit_log WHERE action = 'delete_org'";
+    assert_eq!(app.number(recorded).await, 1);
 }
 
 #[tokio::test]

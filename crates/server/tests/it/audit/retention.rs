@@ -17,7 +17,6 @@ async fn old_entries_go_and_everything_else_is_proven_as_before() {
     let clock = Arc::new(MockClock::default());
     let app = TestApp::with(Setup {
         clock: Some(Arc::clone(&clock)),
-        postgres: false,
         audit_retention: Some(10 * DAY),
         ..Setup::default()
     })

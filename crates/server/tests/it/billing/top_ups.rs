@@ -469,11 +469,8 @@ async fn a_rule_needs_a_card_where_cards_are_charged_and_nobody_else_can_write_i
         .post("/v1/operator/terms", &terms)
         .await
         .expect(200);
-    if market.app.is_postgres() {
-        return;
-    }
     // Who writes the database and has no key charges nobody.
-    market.app.tamper("UPDATE top_ups SET mac = zeroblob(32)").await;
+    market.app.tamper("UPDATE top_ups SET mac = SUBSTR(mac, 2)").await;
     market.app.top_up().await;
     assert!(market.asked().is_empty());
     assert_eq!(market.customer.get(RULE).await.status, 500);

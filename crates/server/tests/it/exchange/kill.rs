@@ -159,9 +159,6 @@ async fn who_does_not_wait_is_told_so() {
 #[tokio::test]
 async fn a_suspension_outlives_a_restart_and_a_writer_of_the_database() {
     let app = TestApp::start().await;
-    if app.is_postgres() {
-        return;
-    }
     let caller = unlimited(&app, json!({})).await;
     let token = caller.token().to_owned();
     caller.get(MODELS).await.expect(200);

@@ -383,22 +383,20 @@ async fn what_is_only_told_pauses_nobody_and_answers_that_are_refusals_count() {
     let told = market.operator.get(path).await.expect(200);
     assert_eq!(told["data"].as_array().unwrap().len(), 1, "once an hour");
     caller.post(MESSAGES, &message(json!({}))).await.expect(200);
-    if !market.app.is_postgres() {
-        // What somebody writes who has no key has the pool closed, not opened.
-        market
-            .app
-            .tamper("UPDATE pool_rules SET mac = zeroblob(32)")
-            .await;
-        market
-            .operator
-            .post(
-                "/v1/operator/listings",
-                &json!({"provider": "anthropic", "published": false}),
-            )
-            .await
-            .expect(200);
-        let reply = caller.post(MESSAGES, &message(json!({}))).await;
-        reply.refused(503, "no_pool_credential");
-    }
+    // What somebody writes who has no key has the pool closed, not opened.
+    market
+        .app
+        .tamper("UPDATE pool_rules SET mac = SUBSTR(mac, 2)")
+        .await;
+    market
+        .operator
+        .post(
+            "/v1/operator/listings",
+            &json!({"provider": "anthropic", "published": false}),
+        )
+        .await
+        .expect(200);
+    let reply = caller.post(MESSAGES, &message(json!({}))).await;
+    reply.refused(503, "no_pool_credential");
     market.app.finish().await;
 }
