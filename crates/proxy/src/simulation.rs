@@ -33,14 +33,14 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-/// 10,000 seeds, 100,000 in the soak; those of `KEYSTORE_SIMULATION_SEEDS` alone where that names one (`7`) or some (`7..9`).
+/// 3,000 seeds, 100,000 in the soak; those of `KEYSTORE_SIMULATION_SEEDS` alone where that names one (`7`) or some (`7..9`).
 #[expect(
     clippy::disallowed_methods,
     reason = "the environment says which seeds are run"
 )]
 fn seeds() -> Range<u64> {
     let Ok(named) = std::env::var("KEYSTORE_SIMULATION_SEEDS") else {
-        return 0..soak(100_000, 10_000) as u64;
+        return 0..soak(100_000, 3_000) as u64;
     };
     let (first, end) = named.split_once("..").unwrap_or((&named, ""));
     let first = first.parse().unwrap();
