@@ -12,11 +12,17 @@ use crate::commands::{
 use crate::complete;
 use crate::output::Format;
 
+/// The version, and whether it is a build for FIPS mode.
+const VERSION: &str = match cfg!(feature = "fips") {
+    true => concat!(env!("CARGO_PKG_VERSION"), " (FIPS mode)"),
+    false => env!("CARGO_PKG_VERSION"),
+};
+
 /// Keystore: real API keys stay in the vault, agents get tokens.
 #[derive(Parser)]
 #[command(
     name = "ks",
-    version,
+    version = VERSION,
     propagate_version = true,
     after_help = "Examples:\n  \
         ks dev                                     start a complete Keystore on this machine\n  \

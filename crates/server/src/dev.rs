@@ -87,7 +87,7 @@ pub async fn dev(options: DevOptions) -> anyhow::Result<()> {
         log: options.log.clone().unwrap_or_else(|| "warn".to_owned()),
         ..TelemetrySection::default()
     })?;
-    harden();
+    harden()?;
     let dev = Dev::start(options).await?;
     dev.greet(&mut std::io::stdout().lock())?;
     dev.run().await

@@ -10,6 +10,7 @@ mod credential;
 mod deployment;
 mod error;
 mod fields;
+pub mod fips;
 mod format;
 mod ids;
 mod import;

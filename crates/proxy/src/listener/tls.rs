@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use keystore_vault::fips;
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -54,6 +55,12 @@ pub fn tls_from_pem(certificates: &Path, key: &Path) -> Result<Arc<ServerConfig>
             )
         })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if fips::BUILT && !config.fips() {
+        return Err(fault(
+            certificates,
+            "this is a build for FIPS mode, and TLS is not in it".to_owned(),
+        ));
+    }
     Ok(Arc::new(config))
 }
 

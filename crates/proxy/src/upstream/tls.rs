@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use keystore_vault::fips;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -26,6 +27,9 @@ pub enum TrustError {
         /// The file.
         path: String,
     },
+    /// A build for FIPS mode that would use other functions.
+    #[error("this is a build for FIPS mode, and TLS is not in it")]
+    NotFips,
     /// The crypto provider supports no protocol version.
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
@@ -45,6 +49,9 @@ pub(crate) fn client_config(extra_ca: Option<&Path>) -> Result<Arc<ClientConfig>
         .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    if fips::BUILT && !config.fips() {
+        return Err(TrustError::NotFips);
+    }
     Ok(Arc::new(config))
 }
 

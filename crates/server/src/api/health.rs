@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use keystore_store::deployment;
-use keystore_vault::memory;
+use keystore_vault::{fips, memory};
 use keystore_wire::health::{Check, Readiness};
 
 use super::problem::{ApiError, ApiResult};
@@ -79,6 +79,10 @@ async fn readiness(app: &App) -> Readiness {
             true => ill("accepting", "the server is shutting down", "use another one"),
         },
     ];
+    if fips::BUILT {
+        // It does not start otherwise.
+        checks.push(well("fips", "the cryptographic module is in FIPS mode"));
+    }
     checks.extend(sinks.map(sink_check));
     Readiness {
         ready: matches!(kms, Some(Ok(()))) && journal && !refusing && !draining,

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use keystore_vault::fips;
 use keystore_vault::kms::{Ambient, KeyKind, KeyName, KmsSettings, TransitAuth, TransitSettings};
 use serde::{Deserialize, Serialize};
 
@@ -198,6 +199,13 @@ impl Ways<'_> {
         }
         if let Some(text) = secret::read(self.key, None, root)? {
             return Ok(RootKey::Text(text));
+        }
+        if fips::BUILT {
+            let why = format!(
+                "`{passphrase_file}`: Argon2id stretches a passphrase, which is no approved function. {}",
+                super::safety::ONE_ROOT_KEY
+            );
+            return Err(ConfigError::Unsafe(format!("- {why}")));
         }
         let file = self.passphrase_file.map(PathBuf::as_path);
         secret::read(self.passphrase, file, passphrase_file)?
