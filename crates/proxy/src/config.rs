@@ -6,6 +6,19 @@ use std::time::Duration;
 
 use keystore_store::Durability;
 
+/// What is done with what looks like a vendor's key in an answer, be it new or somebody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StrayKeys {
+    /// Nothing.
+    Pass,
+    /// An event, once an hour for each agent.
+    #[default]
+    Flag,
+    /// An event, and asterisks in its place.
+    Block,
+}
+
 /// Settings of the data plane.
 #[derive(Debug, Clone)]
 pub struct ProxyConfig {
@@ -27,6 +40,8 @@ pub struct ProxyConfig {
     pub stall_timeout: Duration,
     /// What the intent of a call with a customer's own key must survive before the call is sent.
     pub durability: Durability,
+    /// What is done with keys that answers hold.
+    pub stray_keys: StrayKeys,
     /// How long metering goes on after the client has left.
     pub drain_timeout: Duration,
     /// How many answers may be metered without a client at the same time; beyond it they settle at once.
@@ -53,6 +68,7 @@ impl Default for ProxyConfig {
             idle_timeout: Duration::from_secs(300),
             stall_timeout: Duration::from_secs(300),
             durability: Durability::Process,
+            stray_keys: StrayKeys::Flag,
             drain_timeout: Duration::from_secs(60),
             max_drains: 64,
             allow_private: BTreeSet::new(),

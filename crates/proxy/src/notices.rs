@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use keystore_core::abuse::{Found, Rule};
 use keystore_core::budget;
 use keystore_core::circuit::Change;
-use keystore_core::ids::{AgentId, CredentialId, OrgId, ProjectId};
+use keystore_core::ids::{AgentId, CredentialId, OrgId, ProjectId, RequestId};
 use tokio::sync::Notify;
 
 use crate::Proxy;
@@ -34,6 +34,8 @@ pub enum Notice {
     Abuse(AbuseNotice),
     /// A vendor held too many calls of a customer of a pool to be abuse.
     Signs(SignsNotice),
+    /// An answer held what looks like a key.
+    KeyInAnswer(KeyInAnswer),
 }
 
 /// A host of a credential fails so often that calls are held back, or has answered again for a while.
@@ -84,6 +86,25 @@ pub struct SignsNotice {
     pub rule: Rule,
     /// How many there were within its window.
     pub amount: i64,
+}
+
+/// An answer held what looks like a vendor's key, which the proxy had not put into the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyInAnswer {
+    /// The organization.
+    pub org: OrgId,
+    /// The agent's project.
+    pub project: ProjectId,
+    /// The agent.
+    pub agent: AgentId,
+    /// Whose answer it was: a provider's slug.
+    pub provider: String,
+    /// Whose key it looks like, such as `github`.
+    pub form: &'static str,
+    /// The request.
+    pub request: RequestId,
+    /// Whether the agent was given asterisks in its place.
+    pub taken_out: bool,
 }
 
 /// What was noticed and not taken yet.
@@ -147,6 +168,14 @@ impl Proxy {
             credential: credential.id,
             version: credential.version,
         }));
+    }
+
+    /// An answer held what looks like a key. The first that an agent is given, and is not told yet, stands for all.
+    pub(crate) fn note_key_in_answer(&self, key: KeyInAnswer) {
+        let told = |notice: &Notice| matches!(notice, Notice::KeyInAnswer(other) if other.agent == key.agent);
+        if !lock(&self.notices.kept).waiting.iter().any(told) {
+            self.notices.add(Notice::KeyInAnswer(key));
+        }
     }
 
     /// The circuit of a host opened or closed.

@@ -31,6 +31,7 @@ use crate::pools;
 use crate::refuse::{ProxyError, Refusal};
 use crate::reserve::{Reservation, Rest};
 use crate::response::{self, Marks};
+use crate::scrub::Stray;
 use crate::settle::End;
 use crate::{Body, Proxy};
 
@@ -60,6 +61,7 @@ struct Cleaned {
     marks: Marks,
     meter: Option<Meter>,
     needles: Needles,
+    stray: Stray,
     flow: Flow,
     leash: Leash,
     /// How the client can be told in the stream itself why it is cut.
@@ -135,6 +137,7 @@ pub(crate) async fn relay(
         head,
         framing,
         needles,
+        stray: Stray::new(&proxy, &permit, request),
         leash,
         last_words,
         proxy,
@@ -156,12 +159,13 @@ impl Cleaned {
             marks,
             meter,
             needles,
+            stray,
             flow,
             leash,
             last_words,
             proxy,
         } = self;
-        let mut tap = Tap::new(meter, needles, framing);
+        let mut tap = Tap::new(meter, needles, stray, framing);
         if let Some(read) = read {
             tap.push(read);
         }

@@ -5,6 +5,8 @@
 //! secret in every form that [`Needles`] knows, byte for byte, so that lengths stay as they are. Error bodies, which are read
 //! whole, also lose whatever looks like a key or a masked one. What a secret is, this file never sees.
 
+mod stray;
+
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
@@ -14,6 +16,7 @@ use quick_cache::sync::Cache;
 use regex::bytes::{Captures, Regex};
 
 use crate::inject::Needles;
+pub(crate) use stray::Stray;
 
 /// What stands in place of a secret in an error body.
 const REDACTED: &[u8] = b"[redacted]";

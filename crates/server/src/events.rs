@@ -8,6 +8,7 @@ mod abuse;
 mod budgets;
 mod credentials;
 mod pool_tenants;
+mod stray_keys;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -84,6 +85,7 @@ async fn tell(app: &App, notice: &Notice) -> ApiResult<()> {
         Notice::Circuit(notice) => credentials::circuit(&mut tx, notice).await?,
         Notice::RefusedKey(notice) => credentials::refused(app, &mut tx, notice).await?,
         Notice::Abuse(notice) => abuse::event(app, &mut tx, notice).await?,
+        Notice::KeyInAnswer(notice) => stray_keys::event(app, &mut tx, notice).await?,
         Notice::Signs(notice) => pool_tenants::event(app, &mut tx, notice).await?,
     };
     if let Some(new) = new {

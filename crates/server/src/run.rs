@@ -10,7 +10,7 @@ use keystore_core::Clock;
 use keystore_proxy::config::ProxyConfig;
 use keystore_proxy::listener::tls_from_pem;
 use keystore_store::Options;
-use keystore_vault::{SystemIds, memory};
+use keystore_vault::{SystemIds, fips, memory};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,7 @@ const API_DRAIN: Duration = Duration::from_secs(10);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     config.check_safety()?;
     log::init(&config.telemetry)?;
-    harden();
+    harden()?;
     let sockets = sockets(&config).await?;
     let (drain_delay, addrs) = (
         config.proxy.drain_delay,
@@ -98,12 +98,14 @@ async fn cut(app: &App) {
 }
 
 /// No core dumps, no reading of this process by others, and nothing in swap where that is allowed. Not being able to is worth a word, not
-/// a refusal.
-pub(crate) fn harden() {
+/// a refusal; not being in FIPS mode in a build for it is one.
+pub(crate) fn harden() -> anyhow::Result<()> {
+    fips::check()?;
     if let Err(error) = memory::harden() {
         tracing::warn!(%error, "the process could not be hardened against dumps of its memory");
     }
     memory::lock();
+    Ok(())
 }
 
 async fn sockets(config: &Config) -> anyhow::Result<Sockets> {
@@ -173,6 +175,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
             head_timeout: config.upstream.head_timeout,
             idle_timeout: config.upstream.idle_timeout,
             stall_timeout: config.proxy.stall_timeout,
+            stray_keys: config.proxy.stray_keys,
             durability: config.store.durability,
             allow_private: config.upstream.allow_private.into_iter().collect(),
             extra_ca: config.upstream.extra_ca,

@@ -11,6 +11,7 @@ mod behaviour;
 mod credential;
 mod fixed;
 mod keys;
+mod leak;
 mod log;
 mod payments;
 mod service;

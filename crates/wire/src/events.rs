@@ -18,6 +18,7 @@ pub struct Event {
     /// budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and calls are held back;
     /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
     /// `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
+    /// `agent.key_in_answer`: an answer to an agent held what looks like a vendor's key, once an hour.
     /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
     /// `pool.abuse_detected`, for the operator: a vendor holds too many calls of a customer of a pool to break its rules for use.
     /// `invoice.created`: a month was invoiced. `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the
@@ -36,7 +37,8 @@ pub struct Event {
     pub at: Time,
     /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
     /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`; for abuse `agent`, `rule`, `action`, what was
-    /// `found` and the `threshold` (dollars or requests), and `windowSeconds`; for invoices `month`, `total` and `due`.
+    /// `found` and the `threshold` (dollars or requests), and `windowSeconds`; for a key in an answer `agent`, `provider`, the `form` of
+    /// the key, the `request`, and whether it was `takenOut`; for invoices `month`, `total` and `due`.
     pub data: Value,
 }
 

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use super::border::Border;
 use crate::inject::Needles;
 use crate::meter::{Framing, Meter, Metered};
-use crate::scrub::Scrubber;
+use crate::scrub::{Scrubber, Stray};
 
 /// The way of an answer's bytes.
 pub(super) struct Tap {
     meter: Option<Meter>,
     scrubber: Scrubber,
+    stray: Stray,
     out: VecDeque<Bytes>,
     /// Where what the client took ends.
     taken: Border,
@@ -21,10 +22,11 @@ pub(super) struct Tap {
 }
 
 impl Tap {
-    pub(super) fn new(meter: Option<Meter>, needles: Needles, framing: Framing) -> Self {
+    pub(super) fn new(meter: Option<Meter>, needles: Needles, stray: Stray, framing: Framing) -> Self {
         Self {
             meter,
             scrubber: Scrubber::new(needles),
+            stray,
             out: VecDeque::new(),
             taken: Border::of(framing),
             bytes: 0,
@@ -35,10 +37,14 @@ impl Tap {
     pub(super) fn push(&mut self, chunk: Bytes) {
         self.bytes += chunk.len() as u64;
         let Self {
-            meter, scrubber, out, ..
+            meter,
+            scrubber,
+            stray,
+            out,
+            ..
         } = self;
         let mut forward = |piece| {
-            let clean = scrubber.push(piece);
+            let clean = stray.push(scrubber.push(piece));
             if !clean.is_empty() {
                 out.push_back(clean);
             }
@@ -54,8 +60,13 @@ impl Tap {
         let held = self.meter.as_mut().and_then(Meter::on_end);
         let clean = held.map(|held| self.scrubber.push(held));
         let rest = self.scrubber.finish();
+        let clean = clean
+            .into_iter()
+            .chain([rest])
+            .map(|piece| self.stray.push(piece));
+        self.out.extend(clean.filter(|piece| !piece.is_empty()));
         self.out
-            .extend(clean.into_iter().chain([rest]).filter(|piece| !piece.is_empty()));
+            .extend(Some(self.stray.finish()).filter(|piece| !piece.is_empty()));
     }
 
     /// The next piece for the client.
@@ -121,7 +132,7 @@ mod tests {
     use super::*;
 
     fn tap(taken: &'static str, waiting: &[&'static str]) -> Tap {
-        let mut tap = Tap::new(None, Needles::default(), Framing::Events);
+        let mut tap = Tap::new(None, Needles::default(), Stray::off(), Framing::Events);
         tap.push(taken.into());
         while tap.take().is_some() {}
         for piece in waiting {

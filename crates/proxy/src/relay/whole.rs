@@ -46,6 +46,7 @@ impl Cleaned {
             mut marks,
             meter,
             needles,
+            mut stray,
             mut flow,
             proxy,
             ..
@@ -64,7 +65,7 @@ impl Cleaned {
                 Cow::Borrowed(_) => None,
             }
         };
-        let body = body.map_or_else(|| read.clone(), Bytes::from);
+        let body = stray.whole(body.map_or_else(|| read.clone(), Bytes::from));
         if ending == Ending::Complete {
             proxy.watch_answer(permit, head.status.as_u16(), &read);
         }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use keystore_proxy::config::StrayKeys;
 use serde::{Deserialize, Serialize};
 
 use super::tls::TlsFiles;
@@ -29,6 +30,8 @@ pub struct ProxySection {
     /// How long an agent may leave what there is of an answer unread; then it counts as gone. Default 5 minutes.
     #[serde(with = "super::duration")]
     pub stall_timeout: Duration,
+    /// What is done with what looks like a vendor's key in an answer: `pass`, `flag` or `block`. Default `flag`.
+    pub stray_keys: StrayKeys,
     /// The most connections served at a time. Default 16,384.
     pub max_connections: usize,
 }
@@ -43,6 +46,7 @@ impl Default for ProxySection {
             drain_timeout: Duration::from_secs(300),
             drain_delay: Duration::ZERO,
             stall_timeout: Duration::from_secs(300),
+            stray_keys: StrayKeys::Flag,
             max_connections: 16_384,
         }
     }

@@ -155,6 +155,7 @@ fn words(place: &Place<'_>) -> Words {
             command: "events".to_owned(),
         },
         "abuse.detected" => abuse(place),
+        "agent.key_in_answer" => key_in_answer(place),
         EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
         ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
         "pool.rotation_waits" | "pool.key_rotated" | "pool.rotation_undone" => rotation(place),
@@ -164,6 +165,25 @@ fn words(place: &Place<'_>) -> Words {
             purpose: "To see what happened",
             command: "events".to_owned(),
         }),
+    }
+}
+
+/// An agent was given what looks like a key, or would have been.
+fn key_in_answer(place: &Place<'_>) -> Words {
+    let fact = |name: &str| place.fact(name);
+    let (agent, provider, form) = (fact("agent"), fact("provider"), fact("form"));
+    let follows = match fact("takenOut").as_str() {
+        "true" => "The agent was given asterisks in its place.",
+        _ => "The agent has it. If it is a real one, revoke it at its vendor.",
+    };
+    Words {
+        subject: format!("An answer to the agent {agent} held a key"),
+        happened: format!(
+            "An answer of {provider} to the agent {agent} {} held what looks like a key of {form}. {follows}",
+            place.project()
+        ),
+        purpose: "To see the call",
+        command: format!("requests get {}", fact("request")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{CANARY, Setup, TestApp};
+use crate::support::{CANARY, TestApp};
 
 async fn call(app: &TestApp, token: &str) -> (u16, Value) {
     let answer = reqwest::Client::builder()

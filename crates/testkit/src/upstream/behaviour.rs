@@ -44,6 +44,8 @@ pub struct Behaviour {
     pub html: bool,
     /// `echo`: answers the request's own headers and target, real credential included.
     pub echo: bool,
+    /// `leak-bytes=1000000`: a body of about that many bytes that holds the request's credential in every form, in pieces of all lengths.
+    pub leak_bytes: Option<u64>,
     /// `stream-error`: a stream's third event is the vendor's error, and its last.
     pub stream_error: bool,
     /// `no-usage`: leaves the usage out.
@@ -83,6 +85,7 @@ impl Behaviour {
             "redirect" => self.redirect = Some(value.to_owned()),
             "informational" => self.informational = value.parse().ok()?,
             "body-bytes" => self.body_bytes = Some(value.parse().ok()?),
+            "leak-bytes" => self.leak_bytes = Some(value.parse().ok()?),
             "output-tokens" => self.output_tokens = Some(value.parse().ok()?),
             "cached-tokens" => self.cached_tokens = value.parse().ok()?,
             "reasoning-tokens" => self.reasoning_tokens = value.parse().ok()?,

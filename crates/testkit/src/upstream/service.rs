@@ -19,7 +19,7 @@ use super::credential::{self, Credential};
 use super::log::{Received, Sent};
 use super::socket::Lever;
 use super::vendors::{self, Call, Reply};
-use super::{Shared, fixed};
+use super::{Shared, fixed, leak};
 
 /// Headers that a proxy must not pass on, or must not believe.
 const HOSTILE: [(&str, &str); 12] = [
@@ -209,6 +209,12 @@ fn plain_or_told(head: &Parts, call: &Call<'_>) -> Reply {
             .collect();
         let body = json!({"target": head.uri.to_string(), "headers": headers});
         return told(StatusCode::OK, "application/json", body.to_string());
+    }
+    if let Some(length) = behaviour.leak_bytes {
+        let mut reply = told(StatusCode::OK, "application/octet-stream", String::new());
+        reply.pieces = leak::body(call.key, length);
+        reply.streamed = true;
+        return reply;
     }
     vendors::answer(call)
 }
