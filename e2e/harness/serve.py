@@ -12,6 +12,15 @@ from .process import BINARIES, Process
 PASSWORD = "correct horse battery"
 
 
+def served(log):
+    """Where a server says that it serves, by plane, once it does. Its log is JSON."""
+    lines = [line for line in log.splitlines() if '"serving"' in line]
+    if not lines:
+        return None
+    line = json.loads(lines[-1])
+    return line.get("fields", line)
+
+
 class Database:
     """An empty PostgreSQL database in a cluster of its own."""
 
@@ -71,11 +80,7 @@ class Served(Keystore):
         (self.folder / "keystore.toml").write_text("".join(lines))
 
     def _serving(self):
-        lines = [line for line in self.process.err.read_text().splitlines() if '"serving"' in line]
-        if not lines:
-            return None
-        line = json.loads(lines[-1])
-        return line.get("fields", line)
+        return served(self.process.err.read_text())
 
     def _sign_up(self):
         account = {"email": "ada@example.com", "password": PASSWORD, "name": "Ada", "orgName": "Acme Inc"}
