@@ -1,7 +1,7 @@
 """`types.py`: the objects of answers."""
 
 from kinds import Kinds, in_order
-from spec import description, doc, snake_case
+from spec import description, doc, snake_case, with_imports
 
 HEAD = '''"""What answers hold. Written by `sdk/python/generate` from `openapi.json`; not to be edited."""
 
@@ -16,7 +16,7 @@ from ._models import Model, many, named, one, time
 
 
 def text(spec):
-    parts = [HEAD]
+    parts = []
     for name in sorted(spec.in_answers | spec.in_requests):
         if values := spec.enum(name):
             literal = ", ".join(f'"{value}"' for value in values)
@@ -24,7 +24,7 @@ def text(spec):
     kinds = Kinds(spec, "answer")
     for name in in_order(spec, {name for name in spec.in_answers if spec.is_object(name)}):
         parts.append(_object(spec, kinds, name))
-    return "".join(parts)
+    return with_imports(HEAD, "".join(parts))
 
 
 def _object(spec, kinds, name):

@@ -1,7 +1,7 @@
 """`params.py`: the objects inside of requests; and what makes JSON of them and of whole requests."""
 
 from kinds import Kinds, in_order
-from spec import REF, description, doc, snake_case
+from spec import REF, description, doc, snake_case, with_imports
 
 HEAD = '''"""What requests hold, as dictionaries. Written by `sdk/python/generate` from `openapi.json`; not to be edited."""
 
@@ -33,7 +33,7 @@ def text(spec):
     bodies = {one.body for one in spec.operations}
     held = {name for name in objects(spec) if name not in bodies or _is_held(spec, name)}
     kinds = Kinds(spec, "request", types="types.")
-    return HEAD + "".join(_dictionary(spec, kinds, name) for name in objects(spec) if name in held)
+    return with_imports(HEAD, "".join(_dictionary(spec, kinds, name) for name in objects(spec) if name in held))
 
 
 def _is_held(spec, name):

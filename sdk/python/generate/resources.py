@@ -3,7 +3,7 @@
 import sys
 
 from kinds import Kinds
-from spec import REF, description, snake_case, wrapped
+from spec import REF, description, snake_case, with_imports, wrapped
 
 OPERATIONS = '''"""The operations of the API. Written by `sdk/python/generate` from `openapi.json`; not to be edited."""
 
@@ -72,7 +72,7 @@ def _decoder(spec, one):
 
 
 def text(spec, side):
-    return "".join(_Writer(spec, side).parts())
+    return _Writer(spec, side).file()
 
 
 class _Writer:
@@ -82,12 +82,15 @@ class _Writer:
         self.prefix = "Async" if self.tasks else ""
         self.kinds = Kinds(spec, "request", types="types.", params="params.")
 
-    def parts(self):
+    def file(self):
         imports = [
             f"{self.prefix}Pager",
             ", ".join(sorted([f"{self.prefix}Download", f"{self.prefix}EventStream"])),
         ]
-        yield HEAD.format(kind="tasks" if self.tasks else "threads", http=f"{self.prefix}Http", imports=imports)
+        head = HEAD.format(kind="tasks" if self.tasks else "threads", http=f"{self.prefix}Http", imports=imports)
+        return with_imports(head, "".join(self._body()))
+
+    def _body(self):
         resources = {}
         for one in self.spec.operations:
             resources.setdefault(one.resource, []).append(one)
@@ -105,7 +108,7 @@ class _Writer:
         yield f'    """`ks.{name}`"""\n\n'
         yield f"    def __init__(self, http: {self.prefix}Http) -> None:\n        self._http = http\n"
         for one in inner:
-            yield f"        self.{one.rpartition('.')[2]} = {self._class(one)}(http)\n"
+            yield f"        self.{one.rpartition('.')[2]}: {self._class(one)} = {self._class(one)}(http)\n"
         for one in operations:
             yield from self._method(one)
             if one.files and one.json:
@@ -117,7 +120,7 @@ class _Writer:
         yield '    """Every resource of the API."""\n\n'
         yield f"    def __init__(self, http: {self.prefix}Http) -> None:\n"
         for name in resources:
-            yield f"        self.{name} = {self._class(name)}(http)\n"
+            yield f"        self.{name}: {self._class(name)} = {self._class(name)}(http)\n"
 
     def _method(self, one):
         arguments, said = self._arguments(one)

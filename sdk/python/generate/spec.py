@@ -1,5 +1,6 @@
 """`openapi.json` as the other files want it: operations with their parts, and which objects stand in requests and in answers."""
 
+import re
 import sys
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
@@ -180,3 +181,16 @@ def description(schema):
     if "description" in schema:
         return schema["description"]
     return next((one["description"] for one in schema.get("oneOf", ()) if "description" in one), "")
+
+
+def with_imports(head, body):
+    """A file whose head imports only what its body names."""
+
+    def used(line):
+        start, word, names = line.partition(" import ")
+        if not line.startswith("from ") or not word or "__future__" in start:
+            return line
+        kept = [name for name in names.split(", ") if re.search(rf"\b{name}\b", body)]
+        return f"{start} import {', '.join(kept)}" if kept else None
+
+    return "\n".join(line for line in map(used, head.split("\n")) if line is not None) + body

@@ -46,7 +46,8 @@ class Model:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, Model) and self._json == other._json
 
-    __hash__ = None  # type: ignore[assignment]
+    # What is compared by its JSON, which may hold lists, has no hash.
+    __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         members = (f"{name}={_shown(value)}" for name, value in self.__dict__.items() if name != "_json")

@@ -79,14 +79,19 @@ class Settings:
 def _url(name: str, value: str) -> str:
     """A base URL without a slash at its end."""
     value = value.strip().rstrip("/")
-    try:
-        parts = urlsplit(value)
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        sound = False
-    if not sound or parts.query or parts.fragment or parts.username is not None:
+    if not _is_base(value):
         raise ConfigurationError(f"`{name}` must be a URL such as http://127.0.0.1:8401, without anything behind it")
     return value
+
+
+def _is_base(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        has_port = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    extra = parts.query or parts.fragment or parts.username is not None
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and has_port and not extra
 
 
 def _secret(name: str, value: str | None, form: str, prefixes: tuple[str, ...]) -> str | None:

@@ -97,7 +97,7 @@ def _google(client: Any, way: _Way) -> None:
     if inner.vertexai:
         raise _not_this(client, "signs in at Vertex AI by itself", "give it a `base_url` at the proxy's `/v1/vertex-ai`")
     options = inner._http_options
-    options.base_url = way.of(client, options.base_url)
+    options.base_url = way.of(client, str(options.base_url))
     options.headers = {name: value for name, value in (options.headers or {}).items() if name.lower() != "x-goog-api-key"}
     options.headers["x-goog-api-key"] = way.token
     inner.api_key = way.token
