@@ -40,6 +40,7 @@ fmt: ## Format the code
 gen: ## Write the generated files (openapi.json, and what the clients take from it)
 	KEYSTORE_WRITE_OPENAPI=1 cargo test --quiet --locked --workspace --test it -- the_committed_description_is_the_served_one
 	python3 sdk/python/generate
+	node sdk/typescript/scripts/generate.mjs
 
 bench: ## Instruction counts of the request path, and the load comparison
 	./bench/run

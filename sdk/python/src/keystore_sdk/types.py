@@ -808,7 +808,8 @@ class Event(Model):
     """The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys
     `provider` and `name`, with the `host` that fails, the `version` that is refused, or `dueAt` and
     `withinDays`; for abuse `agent`, `rule`, `action`, what was `found` and the `threshold` (dollars or
-    requests), and `windowSeconds`; for invoices `month`, `total` and `due`.
+    requests), and `windowSeconds`; for a key in an answer `agent`, `provider`, the `form` of the key, the
+    `request`, and whether it was `takenOut`; for invoices `month`, `total` and `due`.
     """
     id: str
     """The id; ids ascend with time."""
@@ -817,9 +818,10 @@ class Event(Model):
     was refused for a budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and
     calls are held back; `provider.circuit_closed`: it has answered again for five minutes.
     `credential.invalid`: the vendor refuses a key. `abuse.detected`: a rule found too much of what an agent
-    does, and paused it, or told, once an hour. `credential.expiring`, `credential.rotation_due`: a key ends, or
-    should be rotated, within 14, 7, 1 or 0 days. `pool.abuse_detected`, for the operator: a vendor holds too
-    many calls of a customer of a pool to break its rules for use. `invoice.created`: a month was invoiced.
+    does, and paused it, or told, once an hour. `agent.key_in_answer`: an answer to an agent held what looks
+    like a vendor's key, once an hour. `credential.expiring`, `credential.rotation_due`: a key ends, or should
+    be rotated, within 14, 7, 1 or 0 days. `pool.abuse_detected`, for the operator: a vendor holds too many
+    calls of a customer of a pool to break its rules for use. `invoice.created`: a month was invoiced.
     `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the month's limit keeps credit
     from being topped up; for the operator `top_up.waits`: such a payment waits for the operator, and
     `top_up.unclear`: nobody knows whether a card was charged.
