@@ -1,7 +1,8 @@
 """Writes what is generated of the Python client: `python3 sdk/python/generate`; with `--check`, only says whether it is up to date.
 
 From `openapi.json`: the objects of answers, the objects of requests, the operations, and the resources with their methods, for
-threads and for tasks. From `catalog/`: the vendors' hosts and variables. Needs Python 3.11 and nothing else.
+threads and for tasks; and the table of methods in `docs/sdk-python.md`. From `catalog/`: the vendors' hosts and variables. Needs
+Python 3.11 and nothing else.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 import catalog
 import models
 import params
+import reference
 import resources
 from spec import Spec
 
@@ -33,7 +35,8 @@ def files():
         "_generated/catalog.py": catalog.text(ROOT / "catalog" / "providers"),
         "_generated/__init__.py": '"""Written by `sdk/python/generate` from `openapi.json` and `catalog/`. Not to be edited."""\n',
     }
-    return {INTO / name: text for name, text in made.items()}
+    page = ROOT / "docs" / "sdk-python.md"
+    return {**{INTO / name: text for name, text in made.items()}, page: reference.page(spec, page.read_text())}
 
 
 def main(check):

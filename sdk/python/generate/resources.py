@@ -72,10 +72,12 @@ def _decoder(spec, one):
 
 
 def text(spec, side):
-    return _Writer(spec, side).file()
+    return Writer(spec, side).file()
 
 
-class _Writer:
+class Writer:
+    """One side of the resources."""
+
     def __init__(self, spec, side):
         self.spec = spec
         self.tasks = side == "async"
@@ -123,8 +125,8 @@ class _Writer:
             yield f"        self.{name}: {self._class(name)} = {self._class(name)}(http)\n"
 
     def _method(self, one):
-        arguments, said = self._arguments(one)
-        answer, call = self._answer(one)
+        arguments, said = self.arguments(one)
+        answer, call = self.answer(one)
         waits = self.tasks and call[0] == "send"
         # A list, a file or a stream is asked for later, one page or one attempt at a time.
         values = []
@@ -149,6 +151,10 @@ class _Writer:
             yield f"            {more},\n"
         yield "        )\n"
 
+    @staticmethod
+    def file_verb(one):
+        return f"download_{one.verb.removeprefix('get_')}"
+
     def _file_method(self, one):
         """Where an answer is an object or, with a suffix on its name, a file."""
         (param,) = one.path_params
@@ -157,14 +163,14 @@ class _Writer:
         arguments = [f"{name}: str", "*", f"format: Literal[{', '.join(repr(form) for form in forms)}]".replace("'", '"')]
         arguments.append("timeout: float | None = None")
         said = {name: description(param), "format": "The form of the file."}
-        yield from self._signature(f"download_{one.verb.removeprefix('get_')}", arguments, f"{self.prefix}Download", False)
+        yield from self._signature(self.file_verb(one), arguments, f"{self.prefix}Download", False)
         yield from self._doc(f"{one.summary.partition(':')[0]}, as a file.", said)
         yield "        return self._http.download(\n"
         yield f"            operations.{one.name}_file,\n"
         yield f'            Values(path={{"{param["name"]}": {name}, "format": format}}, timeout=timeout),\n'
         yield "        )\n"
 
-    def _answer(self, one):
+    def answer(self, one):
         """The type, and the call of the client that gives it."""
         if one.streams:
             return f"{self.prefix}EventStream[types.Request]", ("events", ["last_event_id"])
@@ -178,7 +184,7 @@ class _Writer:
             return f"{self.prefix}Pager[types.{item['$ref'].removeprefix(REF)}]", ("pages", more)
         return f"types.{name}", ("send", [])
 
-    def _arguments(self, one):
+    def arguments(self, one):
         """As they are written, and what is said of each."""
         positional, must, may, said = [], [], [], {}
 
