@@ -17,7 +17,7 @@ def page(spec, text):
 
 
 INTRODUCTION = """\
-Arguments that must be there are named; `…` are others. Every method takes a `timeout`, those that `POST` an `idempotency_key`. With tasks the names are the same, and `Pager`, `Download` and
+Arguments that must be there are named; `…` are others. Every method takes a `timeout`, and each `POST` outside of `ks.auth` an `idempotency_key`. With tasks the names are the same, and `Pager`, `Download` and
 `EventStream` are `AsyncPager`, `AsyncDownload` and `AsyncEventStream`. Answers are in `keystore_sdk.types`.
 """
 
