@@ -38,7 +38,7 @@ const wanted = {
 const committed = (path) => (existsSync(join(ROOT, path)) ? read(path) : undefined);
 const stale = Object.keys(wanted).filter((path) => committed(path) !== wanted[path]);
 if (process.argv.includes('--check')) {
-  for (const path of stale) console.error(`${path} is out of date: run \`npm run generate\` in sdk/typescript`);
+  for (const path of stale) console.error(`${path} is out of date: \`make gen\`, or \`npm run generate\` in sdk/typescript`);
   process.exit(stale.length > 0 ? 1 : 0);
 }
 mkdirSync(join(ROOT, FOLDER), { recursive: true });

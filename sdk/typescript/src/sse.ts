@@ -14,7 +14,7 @@ export type Open = (lastEventId: string | undefined) => Promise<Response>;
 
 /**
  * Events as they happen, for `for await`. Leaving the loop ends the connection. One that is lost is made again behind the last
- * event, so that none is missed or comes twice; a refusal, or several failures in a row, is thrown.
+ * event that came, so that from the first on none is missed or comes twice. A refusal is thrown, and so are several failures in a row.
  */
 export class Subscription<T> implements AsyncIterable<T> {
   readonly #open: Open;

@@ -1,7 +1,9 @@
 // `interceptAll`: what goes through the proxy, what does not, and that nothing is left behind.
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import dns from 'node:dns';
 import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import test from 'node:test';
 
 import { ConfigurationError, Keystore } from '@keystore/sdk';
@@ -179,6 +181,21 @@ test('a redirect off the catalog goes there without a token and without a key', 
   assert.deepEqual(Object.fromEntries(last.headers), { accept: 'x/y' });
 });
 
+test('a redirect to another host and back goes through the proxy again', async (t) => {
+  const { calls } = recording(t, redirect(302, 'http://other.example/'), redirect(302, 'https://api.github.com/b'), () => new Response('ok'));
+  intercept(t);
+  const response = await fetch('https://api.github.com/a', { headers: { authorization: 'Bearer real' } });
+  assert.deepEqual(
+    calls.map(({ request }) => [request.url, request.headers.get('authorization')]),
+    [[`${PROXY}/v1/github/a`, `Bearer ${TOKEN}`], ['http://other.example/', null], [`${PROXY}/v1/github/b`, `Bearer ${TOKEN}`]],
+  );
+  assert.deepEqual([response.url, response.redirected], ['https://api.github.com/b', true]);
+  recording(t, redirect(302, 'data:text/plain,hello'));
+  const undo = ks.interceptAll();
+  await assert.rejects(fetch('https://api.github.com/a'), TypeError);
+  undo();
+});
+
 test('a redirect changes method and body as the standard says', async (t) => {
   const post = { method: 'POST', body: 'x', headers: { 'content-type': 'a/b' } };
   for (const [status, method, body] of [[301, 'GET', ''], [302, 'GET', ''], [303, 'GET', ''], [307, 'POST', 'x'], [308, 'POST', 'x']]) {
@@ -292,6 +309,29 @@ test('providers and hosts are the caller\'s to choose', async (t) => {
     assert.throws(() => ks.interceptAll(wrong), ConfigurationError);
     assert.equal(globalThis.fetch, before);
   }
+});
+
+test('over real connections, 200 other hosts see no token', async (t) => {
+  const bytes = [];
+  const server = createTcpServer((socket) => {
+    socket.on('data', (piece) => {
+      bytes.push(piece);
+      socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n');
+    });
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const { lookup } = dns;
+  t.after(() => (dns.lookup = lookup));
+  // Every name leads here.
+  dns.lookup = (name, options, done) => done(null, options.all ? [{ address: '127.0.0.1', family: 4 }] : '127.0.0.1', 4);
+  t.after(ks.interceptAll());
+  const hosts = otherHosts().filter((host) => !/[[\]]|^\d|localhost/.test(host));
+  assert.ok(hosts.length > 200);
+  await Promise.all(hosts.map((host) => fetch(`http://${host}:${server.address().port}/v1/models`, { method: 'POST', body: host })));
+  const seen = Buffer.concat(bytes).toString('latin1');
+  for (const host of hosts) assert.ok(seen.includes(`host: ${host}:`), host);
+  assert.ok(!seen.includes('ks_') && !/authorization/i.test(seen));
 });
 
 test('streams go through both ways, over real connections', async (t) => {

@@ -81,17 +81,18 @@ const redirected = async (original: Fetch, layer: Layer, first: URL, ...[input, 
   let url = first;
   for (let hops = 0; ; hops += 1) {
     const route = layer.routes.find(url);
-    // Off the catalog: as the vendor would be left, without anything that is secret.
-    if (!route) return original(url, { ...init, redirect: mode });
-    const response = await original(route.url, { ...throughProxy(init, route, layer.token), redirect: 'manual' });
+    // Off the catalog without the token, and after a redirect without anything else that is secret.
+    const sent = route ? throughProxy(init, route, layer.token) : init;
+    const response = await original(route?.url ?? url.href, { ...sent, redirect: 'manual' });
     const location = REDIRECTS.has(response.status) ? response.headers.get('location') : null;
     if (mode === 'manual' || location === null) return asFrom(response, url, hops > 0);
     await response.body?.cancel();
     if (mode === 'error') throw failed('a redirect, and the request allows none');
     if (hops >= MOST_REDIRECTS) throw failed('too many redirects');
     const next = new URL(location, url);
-    if (!next.hash) next.hash = url.hash;
-    init = afterRedirect(init, response.status, route, next.origin !== url.origin);
+    if (!/^https?:$/.test(next.protocol)) throw failed('a redirect to something else than HTTP');
+    if (next.origin !== url.origin) init = withoutSecrets(init, route);
+    init = afterRedirect(init, response.status);
     url = next;
   }
 };
@@ -119,32 +120,34 @@ const throughProxy = (init: RequestInit, route: Route, token: string): RequestIn
   return { ...init, headers };
 };
 
-/** What is sent after a redirect (Fetch standard, HTTP-redirect fetch). */
-const afterRedirect = (init: RequestInit, status: number, route: Route, elsewhere: boolean): RequestInit => {
-  const method = (init.method ?? 'GET').toUpperCase();
+/** What another host is not to see: credentials, those in the vendor's own headers included. */
+const withoutSecrets = (init: RequestInit, route: Route | undefined): RequestInit => {
   const headers = new Headers(init.headers);
-  if (elsewhere) {
-    for (const name of [...route.secretHeaders, 'authorization', 'proxy-authorization', 'cookie', 'host']) headers.delete(name);
-  }
+  for (const name of [...(route?.secretHeaders ?? []), 'authorization', 'proxy-authorization', 'cookie', 'host']) headers.delete(name);
+  return { ...init, headers };
+};
+
+/** What is sent after a redirect (Fetch standard, HTTP-redirect fetch). */
+const afterRedirect = (init: RequestInit, status: number): RequestInit => {
+  const method = (init.method ?? 'GET').toUpperCase();
   const toGet = status === 303 ? method !== 'GET' && method !== 'HEAD' : status < 303 && method === 'POST';
   if (toGet) {
+    const headers = new Headers(init.headers);
     for (const name of ['content-encoding', 'content-language', 'content-length', 'content-location', 'content-type']) headers.delete(name);
     return { ...init, method: 'GET', body: null, headers };
   }
   if (init.body instanceof ReadableStream || (init.body && Symbol.asyncIterator in Object(init.body))) {
     throw failed('a redirect, and the body is a stream that cannot be sent again');
   }
-  return { ...init, headers };
+  return init;
 };
 
 /** As `fetch` itself rejects. */
 const failed = (reason: string): TypeError => new TypeError('fetch failed', { cause: new Error(reason) });
 
 /** The answer under the URL that was asked for, not the proxy's. */
-const asFrom = (response: Response, url: URL, wasRedirected: boolean): Response => {
-  const { href } = new URL(url);
-  return Object.defineProperties(response, {
-    url: { value: href.split('#', 1)[0], configurable: true },
+const asFrom = (response: Response, url: URL, wasRedirected: boolean): Response =>
+  Object.defineProperties(response, {
+    url: { value: url.href.split('#', 1)[0], configurable: true },
     redirected: { value: wasRedirected, configurable: true },
   });
-};
