@@ -66,7 +66,8 @@ def server(tmp_path_factory):
             key = "operatorKey" if name == "tavily" else "apiKey"
             keystore.run(*words, "--key-stdin", "--no-verify", stdin=fake.key, env={"KS_API_KEY": keystore.dev[key]})
         keystore.run("marketplace", "enable", "tavily")
-        yield SimpleNamespace(keystore=keystore, fakes=fakes)
+        token = keystore.agent("openai", "anthropic").token
+        yield SimpleNamespace(keystore=keystore, fakes=fakes, token=token)
     finally:
         keystore.stop()
         for fake in fakes.values():
@@ -141,14 +142,13 @@ def test_an_example(project, server, number):
     """As it is printed, on a server that has what it speaks of, and some traffic."""
     keystore = server.keystore
     code = EXAMPLES[number]
-    there = {agent["name"] for agent in keystore.ks("agent", "list")}
-    for name in there & set(re.findall(r'create\(\{\s+name: "([^"]+)"', code)):
-        keystore.run("agent", "delete", name, "--yes")
+    made = re.search(r'create\(\{\s+name: "([^"]+)"', code)
+    if made and made[1] in {agent["name"] for agent in keystore.ks("agent", "list")}:
+        keystore.run("agent", "delete", made[1], "--yes")
     (project / "example.mjs").write_text(code)
     variables = {name: keystore.env[name] for name in ("KS_API_URL", "KS_API_KEY", "KS_PROXY_URL")}
-    token = keystore.agent("openai", "anthropic").token
-    with traffic(keystore, token):
-        said = run("node", "example.mjs", cwd=project, env={**variables, "KS_TOKEN": token})
+    with traffic(keystore, server.token):
+        said = run("node", "example.mjs", cwd=project, env={**variables, "KS_TOKEN": server.token})
     assert said.strip()
 
 
