@@ -1,7 +1,9 @@
 """What deploy/ holds: the image's root folder runs `ks` and nothing else, and the unit is as closed as it says."""
 
 import base64
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -114,6 +116,28 @@ def test_the_composition_names_what_there_is():
         text=True,
     )
     assert beginning.returncode == 0, beginning.stderr
+
+
+def test_dashboard_and_alerts_name_metrics_that_there_are(keystore):
+    """Every metric of the product that they ask for is told in docs/operations.md, and shown by a server where it has no labels."""
+    asked = json.dumps(json.loads((DEPLOY / "grafana.json").read_text())) + (DEPLOY / "alerts.yaml").read_text()
+    names = set(re.findall(r"\b(?:keystore|gen_ai_client)_[a-z_]+[a-z]\b(?=[{\[) ])", asked))
+    documented = (ROOT / "docs/operations.md").read_text()
+    with urllib.request.urlopen(f"{keystore.api_url}/metrics", timeout=10) as answer:
+        shown = answer.read().decode()
+    for name in names:
+        base = re.sub(r"_(bucket|count|sum)$", "", name)
+        assert f"`{base}" in documented, name
+        assert f"# TYPE {re.sub('_total$', '', base)} " in shown, name
+    assert len(names) > 12
+
+
+def test_the_alerts_are_rules_of_prometheus():
+    for group in yaml.safe_load((DEPLOY / "alerts.yaml").read_text())["groups"]:
+        for rule in group["rules"]:
+            assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+            assert rule["labels"]["severity"] in ("page", "look")
+            assert rule["annotations"]["remedy"].endswith(".")
 
 
 def test_the_sources_that_the_image_is_built_from_are_not_left_out():

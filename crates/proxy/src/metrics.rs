@@ -1,6 +1,10 @@
 //! What is counted, in the Prometheus sense. Labels are bounded: slugs of the catalog, endings and codes, never anything that
 //! a caller writes.
 
+mod gen_ai;
+
+use std::time::Duration;
+
 use keystore_core::record::Ending;
 use keystore_wire::problem::Code;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,6 +14,8 @@ use prometheus_client::registry::Registry;
 
 use crate::reserve::Open;
 use crate::settle::{Charge, End};
+use gen_ai::GenAi;
+pub(crate) use gen_ai::operation;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {
@@ -38,11 +44,13 @@ pub struct Metrics {
     estimated: Family<ProviderLabels, Counter>,
     circuits_opened: Family<ProviderLabels, Counter>,
     circuits_closed: Family<ProviderLabels, Counter>,
+    gen_ai: GenAi,
 }
 
 impl Metrics {
     /// Adds the counters to what a scrape shows.
     pub fn register(&self, registry: &mut Registry) {
+        self.gen_ai.register(registry);
         registry.register(
             "keystore_requests",
             "Calls that were reserved, by how they ended",
@@ -103,7 +111,9 @@ impl Metrics {
             .inc();
     }
 
-    pub(crate) fn settled(&self, open: &Open, end: &End, charge: &Charge) {
+    /// A call was settled, so long after it was admitted.
+    pub(crate) fn settled(&self, open: &Open, end: &End, charge: &Charge, after: Duration) {
+        self.gen_ai.settled(open, end, charge, after);
         let provider = open.provider;
         self.requests
             .get_or_create(&RequestLabels {

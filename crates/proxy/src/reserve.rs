@@ -36,6 +36,7 @@ use crate::budgets::Limited;
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
 use crate::meter::{Meter, MeterSetup};
+use crate::metrics;
 use crate::pools::Place;
 use crate::probe::ProbeTarget;
 use crate::settle::{Charge, End, Sale};
@@ -68,6 +69,8 @@ pub(crate) struct Open {
     pub(crate) sale: Option<Sale>,
     /// The model that was asked for.
     pub(crate) model: Option<String>,
+    /// What it is called among the metrics of models.
+    pub(crate) gen_ai: Option<&'static str>,
     /// Who is told what it cost, where a rule against abuse asks.
     pub(crate) watched: Option<Arc<Watched>>,
     pub(crate) request_bytes: u64,
@@ -176,6 +179,7 @@ impl Proxy {
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
                 model: plan.model,
+                gen_ai: metrics::operation(permit.operation.usage_shape, permit.operation_name()),
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -250,6 +254,7 @@ impl Proxy {
                 place: None,
                 sale: None,
                 model: None,
+                gen_ai: None,
                 watched: None,
                 request_bytes: 0,
                 terms: AskedTerms::default(),

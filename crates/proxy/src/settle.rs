@@ -90,7 +90,8 @@ impl Proxy {
     /// Turns the hold into a charge, in the counters and in the journal, and gives the charge.
     pub(crate) fn settle(&self, open: &Open, end: &End) -> Charge {
         let charge = charge(open, end);
-        self.metrics.settled(open, end, &charge);
+        let after = self.clock.boottime().saturating_sub(open.began);
+        self.metrics.settled(open, end, &charge, after);
         let used = self.record(open, end, &charge);
         self.counters.settle(&open.budgets, &used);
         if let Some(run) = &open.run

@@ -1,8 +1,8 @@
 //! The forms in which a secret could come back, to be searched for without being seen.
 //!
-//! A needle leaves this file only as positions in somebody else's bytes. The forms are: the secret as it is, percent-encoded, escaped in
-//! JSON, in hexadecimal digits, in base64 wherever it stands in what was encoded, and as it was written into Basic credentials. Anything
-//! shorter than [`MIN_LENGTH`] would be found by chance.
+//! A needle leaves this file only as positions in somebody else's bytes. The forms are: the secret as it is, percent-encoded (as far as
+//! needed, or whole), escaped in JSON, in hexadecimal digits, in base64 wherever it stands in what was encoded, and as it was written into
+//! Basic credentials. Anything shorter than [`MIN_LENGTH`] would be found by chance.
 
 use std::ops::Range;
 
@@ -17,6 +17,7 @@ const MIN_LENGTH: usize = 8;
 const RARITY: [u8; 256] = {
     let commonest_first = b"etaoinsrhldcumf0123456789pgwybvkxjzqABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let mut rarity = [0; 256];
+    rarity[b'%' as usize] = u8::MAX;
     let mut at = 0;
     while at < commonest_first.len() {
         rarity[commonest_first[at] as usize] = at as u8 + 1;
@@ -91,14 +92,18 @@ impl Needles {
             return;
         }
         // At once, so that what follows grows nothing.
-        self.make_room(secret.len() * 13);
+        self.make_room(secret.len() * 19);
         for digits in HEX {
+            let pair = |byte: &u8| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]];
             self.write(secret.len() * 2, false, |bytes| {
-                bytes.extend(
-                    secret
-                        .iter()
-                        .flat_map(|byte| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]]),
-                );
+                bytes.extend(secret.iter().flat_map(pair));
+            });
+            // Percent-encoded whole, also where that is not necessary.
+            self.write(secret.len() * 3, false, |bytes| {
+                for byte in secret {
+                    bytes.push(b'%');
+                    bytes.extend(pair(byte));
+                }
             });
         }
         for from in SPLIT_BITS {

@@ -42,6 +42,7 @@ fn open(limited: bool) -> Open {
         place: None,
         sale: None,
         model: None,
+        gen_ai: None,
         watched: None,
         request_bytes: 0,
         terms: AskedTerms::default(),

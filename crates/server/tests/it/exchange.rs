@@ -17,6 +17,7 @@ mod leaks;
 mod limits;
 mod market;
 mod metering;
+mod metrics;
 mod passing;
 mod prices;
 mod protocols;

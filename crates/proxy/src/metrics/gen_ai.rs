@@ -1,0 +1,221 @@
+//! Calls of models, under the names that OpenTelemetry has for them (its semantic conventions for generative AI), so that dashboards and
+//! alerts that are made for those work. A call counts where its operation is one of those that have a name there.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keystore_catalog::UsageShape;
+use keystore_core::record::Ending;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::lock::lock;
+use crate::reserve::Open;
+use crate::settle::{Charge, End};
+
+/// So many models have a name of their own among the metrics; agents name them, and memory is finite. The others are `_OTHER`.
+const MAX_MODELS: usize = 500;
+const OTHER: &str = "_OTHER";
+
+/// The bounds of the conventions for durations, in seconds.
+const SECONDS: [f64; 14] = [
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+/// And for tokens.
+const TOKENS: [f64; 14] = [
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+    16_777_216.0,
+    67_108_864.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CallLabels {
+    gen_ai_operation_name: &'static str,
+    gen_ai_provider_name: &'static str,
+    gen_ai_request_model: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndLabels {
+    gen_ai_operation_name: &'static str,
+    gen_ai_provider_name: &'static str,
+    gen_ai_request_model: Arc<str>,
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TokenLabels {
+    gen_ai_operation_name: &'static str,
+    gen_ai_provider_name: &'static str,
+    gen_ai_request_model: Arc<str>,
+    gen_ai_token_type: &'static str,
+}
+
+type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// The histograms.
+#[derive(Debug)]
+pub(super) struct GenAi {
+    models: Mutex<HashSet<Arc<str>>>,
+    duration: Histograms<EndLabels>,
+    first_chunk: Histograms<CallLabels>,
+    tokens: Histograms<TokenLabels>,
+}
+
+impl Default for GenAi {
+    fn default() -> Self {
+        Self {
+            models: Mutex::default(),
+            duration: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            first_chunk: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            tokens: Family::new_with_constructor(|| Histogram::new(TOKENS)),
+        }
+    }
+}
+
+impl GenAi {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register_with_unit(
+            "gen_ai_client_operation_duration",
+            "From when a call of a model was admitted to its end",
+            Unit::Seconds,
+            self.duration.clone(),
+        );
+        registry.register_with_unit(
+            "gen_ai_client_operation_time_to_first_chunk",
+            "From when a call of a model was admitted to the first byte of its answer",
+            Unit::Seconds,
+            self.first_chunk.clone(),
+        );
+        registry.register(
+            "gen_ai_client_token_usage",
+            "Tokens of a call of a model, as they are billed",
+            self.tokens.clone(),
+        );
+    }
+
+    /// A call was settled, so long after it was admitted.
+    pub(super) fn settled(&self, open: &Open, end: &End, charge: &Charge, after: Duration) {
+        let Some(operation) = open.gen_ai.filter(|_| open.sent) else {
+            return;
+        };
+        let labels = CallLabels {
+            gen_ai_operation_name: operation,
+            gen_ai_provider_name: provider(open.provider),
+            gen_ai_request_model: self.model(open.model.as_deref().unwrap_or(OTHER)),
+        };
+        let ended = EndLabels {
+            gen_ai_operation_name: operation,
+            gen_ai_provider_name: labels.gen_ai_provider_name,
+            gen_ai_request_model: Arc::clone(&labels.gen_ai_request_model),
+            error_type: error(end.ending, open.status),
+        };
+        self.duration.get_or_create(&ended).observe(after.as_secs_f64());
+        for (kind, tokens) in [
+            ("input", charge.usage.input_tokens()),
+            ("output", charge.usage.output_tokens()),
+        ] {
+            if tokens > 0 {
+                let labels = TokenLabels {
+                    gen_ai_operation_name: operation,
+                    gen_ai_provider_name: labels.gen_ai_provider_name,
+                    gen_ai_request_model: Arc::clone(&labels.gen_ai_request_model),
+                    gen_ai_token_type: kind,
+                };
+                #[expect(
+                    clippy::cast_precision_loss,
+                    reason = "a histogram does not need the last token of 2^53"
+                )]
+                self.tokens.get_or_create(&labels).observe(tokens as f64);
+            }
+        }
+        if let Some(first) = open.first_byte {
+            let waited = first.saturating_sub(open.began);
+            self.first_chunk
+                .get_or_create(&labels)
+                .observe(waited.as_secs_f64());
+        }
+    }
+
+    fn model(&self, name: &str) -> Arc<str> {
+        let mut models = lock(&self.models);
+        if let Some(known) = models.get(name) {
+            return Arc::clone(known);
+        }
+        if models.len() >= MAX_MODELS {
+            return Arc::from(OTHER);
+        }
+        let name: Arc<str> = Arc::from(name);
+        models.insert(Arc::clone(&name));
+        name
+    }
+}
+
+/// What the conventions call an operation; `None` for those that they have no name for.
+pub(crate) fn operation(shape: UsageShape, name: &str) -> Option<&'static str> {
+    match shape {
+        UsageShape::OpenaiEmbeddings | UsageShape::Voyage | UsageShape::Jina => Some("embeddings"),
+        UsageShape::Gemini if !name.contains("embed") => Some("generate_content"),
+        UsageShape::OpenaiChat
+        | UsageShape::OpenaiResponses
+        | UsageShape::AnthropicMessages
+        | UsageShape::Gemini
+        | UsageShape::Cohere
+        | UsageShape::Bedrock
+        | UsageShape::Xai
+        | UsageShape::Perplexity
+        | UsageShape::Openrouter
+        | UsageShape::Ollama => Some(match name {
+            name if name.contains("embed") => "embeddings",
+            name if name.contains("rerank") => return None,
+            "completions" => "text_completion",
+            _ => "chat",
+        }),
+        _ => None,
+    }
+}
+
+/// What the conventions call a provider; others go by their slug.
+fn provider(slug: &'static str) -> &'static str {
+    match slug {
+        "aws-bedrock" => "aws.bedrock",
+        "azure-ai-foundry" => "azure.ai.inference",
+        "azure-openai" => "azure.ai.openai",
+        "gemini" => "gcp.gemini",
+        "mistral" => "mistral_ai",
+        "vertex-ai" => "gcp.vertex_ai",
+        "xai" => "x_ai",
+        other => other,
+    }
+}
+
+/// Why a call failed: how it ended, or the status of the vendor's error; nothing where it did not.
+fn error(ending: Ending, status: u16) -> &'static str {
+    match (ending, status) {
+        (Ending::Complete, 0..=399) => "",
+        (Ending::Complete, 400) => "400",
+        (Ending::Complete, 401) => "401",
+        (Ending::Complete, 403) => "403",
+        (Ending::Complete, 404) => "404",
+        (Ending::Complete, 429) => "429",
+        (Ending::Complete, 500) => "500",
+        (Ending::Complete, 503) => "503",
+        (Ending::Complete, 529) => "529",
+        (Ending::Complete, _) => OTHER,
+        (ending, _) => ending.as_str(),
+    }
+}
