@@ -97,6 +97,7 @@ def test_the_package_is_lean(tarball):
         names = [member.name.removeprefix("package/") for member in packed]
         description = json.load(packed.extractfile("package/package.json"))
     assert {name.split("/")[0] for name in names} == {"dist", "package.json", "README.md", "LICENSE"}
+    assert description["version"] == json.loads((ROOT / "openapi.json").read_text())["info"]["version"]
     assert not {"dependencies", "peerDependencies", "optionalDependencies"} & set(description)
     assert tarball.stat().st_size < 150_000
 

@@ -1,5 +1,6 @@
-// Writes src/generated/, and the table at the end of docs/sdk-typescript.md, from what the repository says: openapi.json, sdk/methods.json, catalog/providers/ and the catalogue of
-// error codes in crates/wire. With `--check` it writes nothing and fails where a committed file is not what would be written.
+// Writes src/generated/, and the table at the end of docs/sdk-typescript.md, from what the repository says: openapi.json,
+// sdk/methods.json, catalog/providers/ and the catalogue of error codes in crates/wire. With `--check` it writes nothing and fails
+// where a committed file is not what would be written.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -49,7 +49,7 @@ const variable = (name: string): string | undefined => globalThis.process?.env?.
 /** An agent's token in place of a management key is a mix-up, and must not be sent to the control plane. */
 const managementKey = (key: string | undefined): string | undefined => {
   if (key !== undefined && TOKEN.test(key)) {
-    throw new ConfigurationError('`apiKey` is an agent\'s token (`ks_…`): give it as `agentToken`; the control API takes a management key (`ksm_…`)');
+    throw new ConfigurationError('`apiKey` is an agent\'s token: give it as `agentToken`; the control API takes a management key (`ksm_…`)');
   }
   if (key !== undefined && !/^[\x21-\x7e]+$/.test(key)) {
     throw new ConfigurationError('`apiKey` has characters that no key has');
@@ -68,7 +68,7 @@ const addressOf = (name: string, text: string): string => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const plain = url && !url.search && !url.hash && !url.username && !url.password;
   if (!plain || !/^https?:$/.test(url.protocol)) {
-    throw new ConfigurationError(`\`${name}\` is not the address of a server: write it like http://127.0.0.1:8401 or https://keystore.example`);
+    throw new ConfigurationError(`\`${name}\` is no address of a server: write it like http://127.0.0.1:8401 or https://keystore.example`);
   }
   return url.href.replace(/\/+$/, '');
 };

@@ -6,6 +6,9 @@ import { ConnectionError, Download, Page, PermissionError } from '@keystore/sdk'
 
 import { collect, json, problem, serve } from './support.mjs';
 
+// The pauses between attempts are at their shortest.
+Math.random = () => 0;
+
 const pages = [json({ data: [{ name: 'a' }, { name: 'b' }], next: 'after b' }), json({ data: [{ name: 'c' }] })];
 const names = (all) => all.map((one) => one.name).join('');
 
@@ -84,6 +87,15 @@ test('a stream that ends again and again is given up', async (t) => {
   const { ks, requests } = await serve(t, events(''));
   await assert.rejects(collect(ks({ maxRetries: 1 }).requests.stream()), ConnectionError);
   assert.equal(requests.length, 2);
+});
+
+test('a stream that lives in between is not', async (t) => {
+  const { ks } = await serve(t, events(event('a')), events(': alive\n\n'), events(event('b')), problem(403, 'forbidden'));
+  const seen = [];
+  await assert.rejects(async () => {
+    for await (const one of ks({ maxRetries: 1 }).requests.stream()) seen.push(one);
+  }, PermissionError);
+  assert.equal(names(seen), 'ab');
 });
 
 test('leaving the stream ends the connection; so does the signal', async (t) => {

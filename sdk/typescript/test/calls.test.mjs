@@ -189,7 +189,10 @@ test('a call can be given up, while it is sent and while it waits', async (t) =>
   setTimeout(() => controller.abort(reason), 50);
   await assert.rejects(waiting.ks().org.get({ signal: controller.signal }), reason);
   await assert.rejects(ks().org.get({ signal: AbortSignal.abort(reason) }), reason);
-  assert.deepEqual([requests.length, waiting.requests.length], [1, 1]);
+  const plain = new AbortController();
+  setTimeout(() => plain.abort(), 30);
+  await assert.rejects(ks({ maxRetries: 0 }).org.get({ signal: plain.signal }), { name: 'AbortError', constructor: DOMException });
+  assert.deepEqual([requests.length, waiting.requests.length], [2, 1]);
 });
 
 test('what cannot work is refused before anything is sent', async (t) => {

@@ -143,6 +143,8 @@ test('a request keeps its method, headers, body and signal', async (t) => {
     assert.equal(request.headers.get('x-b'), null);
     assert.equal(init.headers.length, 2);
   }
+  await fetch(url, null);
+  assert.equal(calls.at(-1).request.method, 'GET');
   await fetch(url, { method: 'POST', body: new URLSearchParams({ a: 'b' }) });
   assert.match(calls.at(-1).request.headers.get('content-type'), /^application\/x-www-form-urlencoded/);
   const controller = new AbortController();
@@ -173,7 +175,7 @@ test('a redirect within the catalog is followed through the proxy', async (t) =>
 test('a redirect off the catalog goes there without a token and without a key', async (t) => {
   const { calls } = recording(t, redirect(302, 'https://objects.example/file?signature=1'), () => new Response('the file'));
   intercept(t);
-  const headers = { authorization: 'Bearer sk-real', 'x-api-key': 'real', cookie: 'a=b', accept: 'x/y' };
+  const headers = { authorization: 'Bearer sk-real', 'x-api-key': 'real', 'x-odd': `of ${TOKEN}`, cookie: 'a=b', accept: 'x/y' };
   const response = await fetch('https://api.anthropic.com/v1/files/1', { headers });
   assert.equal(await response.text(), 'the file');
   const last = calls[1].request;
@@ -259,6 +261,7 @@ test('calls are undone in any order, and the last that stands counts', async (t)
     const undos = [ks.interceptAll(), other.interceptAll()];
     assert.deepEqual(await sentWith(calls), second);
     undos[inOrder ? 1 : 0]();
+    undos[inOrder ? 1 : 0]();
     assert.deepEqual(await sentWith(calls), inOrder ? first : second);
     undos[inOrder ? 0 : 1]();
     assert.equal(globalThis.fetch, recorder);
@@ -298,6 +301,10 @@ test('providers and hosts are the caller\'s to choose', async (t) => {
   assert.equal(await sent(azure, {}), azure);
   assert.equal(await sent(azure, { providers: ['azure-openai'] }), `${PROXY}/v1/azure-openai/openai/v1/models`);
   assert.equal(await sent(azure, { hosts: { 'acme.openai.azure.com': 'azure-openai' } }), `${PROXY}/v1/azure-openai/openai/v1/models`);
+  for (const host of ['a.acme.openai.azure.com', 'acme.openai.azure.com.evil.test', 'acme_openai.azure.com', '.openai.azure.com', 'a.test#.openai.azure.com']) {
+    const url = new URL(`https://${host}/openai`).href;
+    assert.equal(await sent(url, { providers: ['azure-openai'] }), url);
+  }
   assert.equal(await sent('https://api.github.com/user', { providers: ['openai'] }), 'https://api.github.com/user');
   assert.equal(await sent('https://llm.example.com/v1/x', { hosts: { 'llm.example.com': 'my-own' } }), `${PROXY}/v1/my-own/v1/x`);
   assert.equal(await sent('https://api.openai.com/v1/x', { hosts: { 'api.openai.com': 'my-own' } }), `${PROXY}/v1/my-own/v1/x`);

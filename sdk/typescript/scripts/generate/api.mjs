@@ -22,7 +22,8 @@ export const api = (spec, methods) => {
     for (const word of words) node = node[word] ??= {};
     node[verb] = one;
   }
-  return { files: { 'operations.ts': table(tree), 'resources.ts': interfaces(tree, operations) }, reference: reference(operations, methods) };
+  const files = { 'operations.ts': table(tree), 'resources.ts': interfaces(tree, operations) };
+  return { files, reference: reference(operations, methods) };
 };
 
 /** What is needed of one operation. */
@@ -132,11 +133,18 @@ const queryType = (one) => {
   return `${head}export interface ${queryName(one)} {\n${members({ properties, required })}}\n`;
 };
 
+/** What stands behind the path parameters, with a `?` where it may be left out: the body, or without one the query. */
+const inputOf = (one) => {
+  if (one.body) return { name: one.body.optional ? 'body?' : 'body', type: one.body.type };
+  if (one.query.length === 0) return undefined;
+  return { name: one.query.some(({ required }) => required) ? 'query' : 'query?', type: queryName(one) };
+};
+
 /** The methods as a table in Markdown. */
 const reference = (operations, methods) => {
   const rows = operations.map((one) => {
-    const input = one.body ? [`body${one.body.optional ? '?' : ''}`] : one.query.length > 0 ? [`query${one.query.some(({ required }) => required) ? '' : '?'}`] : [];
-    const parameters = [...one.places.map(({ name }) => name), ...input].join(', ');
+    const input = inputOf(one);
+    const parameters = [...one.places.map(({ name }) => name), ...(input ? [input.name] : [])].join(', ');
     const words = one.words.replaceAll('\n', ' ').replaceAll('|', '\\|');
     return `| \`ks.${methods[one.id].split('.').map(camel).join('.')}(${parameters})\` | \`${one.method} ${one.path}\` | ${words} |\n`;
   });
@@ -147,9 +155,9 @@ const reference = (operations, methods) => {
 const signatures = (name, one) => {
   const places = one.places.map((place) => `${place.name}: string`);
   const options = one.answer === 'events' ? 'StreamOptions' : one.keyed ? 'WriteOptions' : 'RequestOptions';
-  const query = one.query.length > 0 && `query${one.query.some(({ required }) => required) ? '' : '?'}: ${queryName(one)}`;
-  const input = one.body ? `body${one.body.optional ? '?' : ''}: ${one.body.type}` : query;
-  const last = one.body && query ? `options?: ${options} & ${queryName(one)}` : `options?: ${options}`;
+  const given = inputOf(one);
+  const input = given && `${given.name}: ${given.type}`;
+  const last = one.body && one.query.length > 0 ? `options?: ${options} & ${queryName(one)}` : `options?: ${options}`;
   const write = (parameters, result, words) =>
     `${comment(words, '  ')}  ${name}(${parameters.filter(Boolean).join(', ')}): ${result};\n`;
   const words = docs(one);

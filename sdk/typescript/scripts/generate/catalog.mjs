@@ -43,5 +43,6 @@ const patterns = (params = {}, urls) => {
 
 const unique = (names) => [...new Set(names.filter((name) => name !== undefined))];
 
-const dropEmpty = (object) =>
-  Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined && Object.keys(value).length !== 0 || value === true || typeof value === 'string'));
+const dropEmpty = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => !isEmpty(value)));
+
+const isEmpty = (value) => value === undefined || (typeof value === 'object' && Object.keys(value).length === 0);

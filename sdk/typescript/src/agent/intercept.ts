@@ -7,16 +7,8 @@ import { Routes, type Choice, type Route } from './routes.js';
 
 type Fetch = typeof globalThis.fetch;
 
-/** Which hosts `interceptAll` takes over. */
-export interface InterceptOptions {
-  /**
-   * These providers alone, by slug. Hosts with a part of the customer's own (`{resource}.openai.azure.com`) are taken over only
-   * for providers that are named here, because the proxy calls the host that the credential is for, whatever the URL says.
-   */
-  providers?: readonly string[] | undefined;
-  /** Further hosts, and the provider behind each: `{ "llm.example.com": "my-provider" }`. */
-  hosts?: Readonly<Record<string, string>> | undefined;
-}
+/** Which hosts `interceptAll` takes over: without a choice, all of the catalog that are the same for every customer. */
+export type InterceptOptions = Choice;
 
 /** One call of `interceptAll` that was not undone. */
 interface Layer {
@@ -34,12 +26,13 @@ interface Installation {
 /** As many redirects as `fetch` follows (Fetch standard, HTTP-redirect fetch). */
 const MOST_REDIRECTS = 20;
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const OF_A_BODY = ['content-encoding', 'content-language', 'content-length', 'content-location', 'content-type'];
 
 let newest: Installation | undefined;
 
 /** Patches `globalThis.fetch`, on top of whoever patched it before. The last call counts first; each is undone by itself. */
 export const interceptAll = (agent: { token: string; proxyUrl: string }, options: InterceptOptions): (() => void) => {
-  const layer = { routes: new Routes(agent.proxyUrl, options as Choice), token: agent.token };
+  const layer = { routes: new Routes(agent.proxyUrl, options), token: agent.token };
   const installation = newest && globalThis.fetch === newest.patched ? newest : install(globalThis.fetch);
   newest = installation;
   installation.layers.unshift(layer);
@@ -91,25 +84,26 @@ const redirected = async (original: Fetch, layer: Layer, first: URL, ...[input, 
     if (hops >= MOST_REDIRECTS) throw failed('too many redirects');
     const next = new URL(location, url);
     if (!/^https?:$/.test(next.protocol)) throw failed('a redirect to something else than HTTP');
-    if (next.origin !== url.origin) init = withoutSecrets(init, route);
+    if (next.origin !== url.origin) init = withoutSecrets(init, route, layer.token);
     init = afterRedirect(init, response.status);
     url = next;
   }
 };
 
 /** The request as an `init` of its own, which can be given to `fetch` with another URL. */
-const settled = (input: Parameters<Fetch>[0], given: RequestInit | undefined): RequestInit => {
-  if (!isRequest(input) && (given === undefined || isPlain(given))) return { ...given };
+const settled = (input: Parameters<Fetch>[0], given: RequestInit | null | undefined): RequestInit => {
+  if (!isRequest(input) && (!given || isPlain(given))) return { ...given };
   // A `Request` has its members on its prototype, and its body is a stream.
-  const { method, headers, body, signal, keepalive, integrity, referrerPolicy, credentials } = new Request(input, given);
-  return { method, headers, body, signal, keepalive, integrity, referrerPolicy, credentials, ...(body && { duplex: 'half' }), ...dispatcherOf(given) };
+  const { method, headers, body, signal, keepalive, integrity, referrerPolicy, credentials } = new Request(input, given ?? undefined);
+  const stream = body && { body, duplex: 'half' as const };
+  return { method, headers, signal, keepalive, integrity, referrerPolicy, credentials, ...stream, ...dispatcherOf(given) };
 };
 
 const isPlain = (value: object): boolean => [Object.prototype, null].includes(Object.getPrototypeOf(value));
 
 /** Node's own way to say which connections to use; it is no member of a `Request`. */
-const dispatcherOf = (given: RequestInit | undefined): RequestInit => {
-  const dispatcher = (given as { dispatcher?: unknown } | undefined)?.dispatcher;
+const dispatcherOf = (given: RequestInit | null | undefined): RequestInit => {
+  const dispatcher = (given as { dispatcher?: unknown } | null | undefined)?.dispatcher;
   return dispatcher === undefined ? {} : ({ dispatcher } as RequestInit);
 };
 
@@ -120,10 +114,12 @@ const throughProxy = (init: RequestInit, route: Route, token: string): RequestIn
   return { ...init, headers };
 };
 
-/** What another host is not to see: credentials, those in the vendor's own headers included. */
-const withoutSecrets = (init: RequestInit, route: Route | undefined): RequestInit => {
+/** What another host is not to see: credentials, those in the vendor's own headers included, and the token wherever it stands. */
+const withoutSecrets = (init: RequestInit, route: Route | undefined, token: string): RequestInit => {
   const headers = new Headers(init.headers);
-  for (const name of [...(route?.secretHeaders ?? []), 'authorization', 'proxy-authorization', 'cookie', 'host']) headers.delete(name);
+  const withToken = [...headers].filter(([, value]) => value.includes(token)).map(([name]) => name);
+  const secret = ['authorization', 'proxy-authorization', 'cookie', 'host', ...(route?.secretHeaders ?? []), ...withToken];
+  for (const name of secret) headers.delete(name);
   return { ...init, headers };
 };
 
@@ -133,7 +129,7 @@ const afterRedirect = (init: RequestInit, status: number): RequestInit => {
   const toGet = status === 303 ? method !== 'GET' && method !== 'HEAD' : status < 303 && method === 'POST';
   if (toGet) {
     const headers = new Headers(init.headers);
-    for (const name of ['content-encoding', 'content-language', 'content-length', 'content-location', 'content-type']) headers.delete(name);
+    for (const name of OF_A_BODY) headers.delete(name);
     return { ...init, method: 'GET', body: null, headers };
   }
   if (init.body instanceof ReadableStream || (init.body && Symbol.asyncIterator in Object(init.body))) {

@@ -44,9 +44,12 @@ interface Template extends Place {
 
 /** What decides beside the catalog. */
 export interface Choice {
-  /** These providers alone. Needed for hosts with a part of the customer's own, such as `{resource}.openai.azure.com`. */
+  /**
+   * These providers alone, by slug. Hosts with a part of the customer's own (`{resource}.openai.azure.com`) count only for
+   * providers that are named here, because the proxy calls the host that the credential is for, whatever the URL says.
+   */
   readonly providers?: readonly string[] | undefined;
-  /** Hosts of the caller's own, and the provider behind each: self-hosted and custom ones. */
+  /** Further hosts, and the provider behind each, a self-hosted or custom one as well: `{ "llm.example.com": "my-provider" }`. */
   readonly hosts?: Readonly<Record<string, string>> | undefined;
 }
 

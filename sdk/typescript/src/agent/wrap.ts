@@ -32,8 +32,9 @@ export const wrap = <T extends object>(client: T, agent: { token: string; proxyU
   if (!adapter) {
     const name = (client as object | null)?.constructor?.name;
     throw new ConfigurationError(
-      `\`wrap\` does not know ${name ? `\`${name}\`` : 'this'}: it takes clients of openai, @anthropic-ai/sdk, @google/genai, stripe and resend; ` +
-        `for another one use \`interceptAll()\`, or set its base URL to ${agent.proxyUrl}/v1/<provider> and its key to the token`,
+      `\`wrap\` does not know ${name ? `\`${name}\`` : 'this'}: it takes clients of openai, @anthropic-ai/sdk, @google/genai, ` +
+        'stripe and resend; for another one use `interceptAll()`, or set its base URL to ' +
+        `${agent.proxyUrl}/v1/<provider> and its key to the token`,
     );
   }
   // Clients are pointed at a host on purpose, so hosts with a customer's part count, too.
@@ -61,7 +62,7 @@ const openai: Adapter = {
   fits: ({ baseURL, chat, models }) => typeof baseURL === 'string' && !!chat?.completions && !!models,
   point: (client, aim) => {
     if (client['_provider'] || client['_workloadIdentityAuth']) {
-      throw new ConfigurationError('this OpenAI client gets its key from a workload identity or a provider of its own: make one with an `apiKey`');
+      throw new ConfigurationError('this OpenAI client gets its key from an identity of its own: make one with an `apiKey`');
     }
     const baseURL = addressAtProxy(client['baseURL'], aim);
     // Clients that it makes of itself (`withOptions`) take the options, so those say the same.
@@ -127,7 +128,8 @@ const stripeThroughProxy = (given: Shape, aim: Aim): Shape => {
     const sent = { ...Object.fromEntries(others), Authorization: `Bearer ${aim.token}` };
     const target = query === undefined ? url.pathname : `${url.pathname}?${query}`;
     const protocol = url.protocol.slice(0, -1);
-    return inner['makeRequest'](url.hostname, url.port || (protocol === 'https' ? '443' : '80'), target, method, sent, body, protocol, timeout);
+    const port = url.port || (protocol === 'https' ? '443' : '80');
+    return inner['makeRequest'](url.hostname, port, target, method, sent, body, protocol, timeout);
   };
   return { [INNER]: inner, getClientName: () => inner['getClientName'](), makeRequest };
 };
