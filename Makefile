@@ -37,7 +37,7 @@ check: ## Formatting and lints; that generated files are up to date is a test
 fmt: ## Format the code
 	cargo fmt --all
 
-gen: ## Write the generated files (openapi.json, and what the clients take from it)
+gen: deps ## Write the generated files (openapi.json, and what the clients take from it)
 	KEYSTORE_WRITE_OPENAPI=1 cargo test --quiet --locked --workspace --test it -- the_committed_description_is_the_served_one
 	python3 sdk/python/generate
 	node sdk/typescript/scripts/generate.mjs
