@@ -37,8 +37,8 @@ check: ## Formatting and lints; that generated files are up to date is a test
 fmt: ## Format the code
 	cargo fmt --all
 
-gen: deps ## Write the generated files (openapi.json, and what the clients take from it)
-	KEYSTORE_WRITE_OPENAPI=1 cargo test --quiet --locked --workspace --test it -- the_committed_description_is_the_served_one
+gen: deps ## Write the generated files (openapi.json, pages of the docs, and what the clients take from the API)
+	KEYSTORE_WRITE_GENERATED=1 cargo nextest run --workspace --locked -E 'test(the_committed_description_is_the_served_one) or test(the_page_of_errors) or test(the_page_of_commands)'
 	python3 sdk/python/generate
 	node sdk/typescript/scripts/generate.mjs
 

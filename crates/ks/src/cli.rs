@@ -240,6 +240,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks audit list --action create_agent --since 7d\n  ks audit verify --key audit.key"
     )]
     Audit(audit::AuditCommand),
+    /// Write pages for `man`, one for each command
+    #[command(after_help = "Example:\n  ks man ~/.local/share/man/man1")]
+    Man {
+        /// The folder they are written into
+        folder: std::path::PathBuf,
+    },
     /// Print a completion script for a shell
     #[command(
         after_help = "Examples:\n  source <(ks completions bash)       in ~/.bashrc\n  source <(ks completions zsh)        in ~/.zshrc, after compinit\n  \
@@ -311,6 +317,18 @@ mod tests {
                 "{name} shows no example"
             );
         });
+    }
+
+    #[test]
+    fn the_page_of_commands_is_up_to_date() {
+        let options = clap_markdown::MarkdownOptions::new()
+            .title("Command reference".to_owned())
+            .show_footer(false);
+        // What every command takes is shown once, with `ks` itself.
+        let command = Cli::command().mut_args(|arg| arg.global(false));
+        let made = clap_markdown::help_markdown_command_custom(&command, &options);
+        let lines = made.lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
+        keystore_testkit::generated::is_up_to_date("docs/cli-reference.md", &(lines + "\n"));
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) mod kill;
 pub(crate) mod labels;
 mod limits;
 pub(crate) mod login;
+mod man;
 pub(crate) mod marketplace;
 pub(crate) mod members;
 pub(crate) mod migrate;
@@ -80,6 +81,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Dev(args) => return serve::dev(args).await.map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => return serve::serve(args, output).await.map(|()| ExitCode::SUCCESS),
         Command::Db(command) => return db::run(command, output).await,
+        Command::Man { folder } => return man::write(&folder, output).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             return completions::print(shell, output).map(|()| ExitCode::SUCCESS);
         }
@@ -121,7 +123,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Requests(args) => requests::run(args, &context).await?,
         Command::Events(args) => events::run(args, &context).await?,
         Command::Usage(args) => usage::run(args, &context).await?,
-        Command::Dev(_) | Command::Serve(_) | Command::Db(_) | Command::Completions { .. } => {}
+        Command::Dev(_)
+        | Command::Serve(_)
+        | Command::Db(_)
+        | Command::Man { .. }
+        | Command::Completions { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod counts;
 pub mod dice;
 pub mod disk;
+pub mod generated;
 pub mod ids;
 pub mod kms;
 pub mod limits;

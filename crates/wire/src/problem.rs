@@ -15,11 +15,11 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 pub const TYPE_PREFIX: &str = "urn:keystore:problem:";
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $title:literal, $retry:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident = $text:literal, $status:literal, $title:literal, $retry:literal;)*) => {
         /// A public error code, of the data plane or the control plane.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            $($(#[doc = $doc])* #[serde(rename = $text)] $name,)*
         }
 
         impl Code {
@@ -39,6 +39,11 @@ macro_rules! codes {
             /// A short summary that is the same for every occurrence (RFC 9457 `title`).
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title),* }
+            }
+
+            /// What it means, in one paragraph.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),*).trim_ascii()),* }
             }
 
             /// Whether the same request may succeed later without anybody changing anything. Where not, the proxy says

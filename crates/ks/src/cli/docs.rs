@@ -193,7 +193,9 @@ fn calls_are_found_in_lines_of_a_shell() {
 fn every_command_in_the_pages_parses() {
     let mut faults = Vec::new();
     let mut seen = 0;
-    for (path, text) in pages() {
+    // What is made from the commands shows how they are used, not uses.
+    let written = |path: &PathBuf| !path.ends_with("docs/cli-reference.md");
+    for (path, text) in pages().into_iter().filter(|(path, _)| written(path)) {
         let whole = console_lines(&text)
             .iter()
             .flat_map(|line| calls(line))

@@ -6,6 +6,7 @@ mod completions;
 mod flow;
 mod home;
 mod kill;
+mod man;
 mod people;
 mod run;
 mod usage;

@@ -1,28 +1,45 @@
-//! The description of the API is committed, so that a change of the API is a diff in review.
+//! The description of the API is committed, so that a change of the API is a diff in review; so is the page of errors.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
+use keystore_testkit::generated::is_up_to_date;
+use keystore_wire::problem::Code;
 use serde_json::Value;
 
-fn committed() -> PathBuf {
-    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi.json"))
-}
+const ERRORS: &str = "\
+# Errors
 
-/// `KEYSTORE_WRITE_OPENAPI=1 cargo test -p keystore-server --test it openapi` writes the file (`make gen`).
+Every code that an answer of either port can carry. A code is stable: programs branch on it; the words beside it are for people and may
+change. On the API a code stands in `code` of a problem ([RFC 9457](https://www.rfc-editor.org/rfc/rfc9457)), whose `type` is
+`urn:keystore:problem:` and the code; on the proxy it stands in `error.code`, in the shape that the vendors' clients read
+([refusals](proxy.md#refusals), with what to do about each). `remedy` beside it says what to do about this one. Where \"again\" says yes, the same
+request may succeed later without anybody changing anything; where it does not, the proxy adds `x-should-retry: false`.
+
+This page is made from the code (`make gen`).
+
+| code | status | meaning | again |
+| --- | --- | --- | --- |
+";
+
 #[test]
 fn the_committed_description_is_the_served_one() {
-    let made = keystore_server::api::openapi_json().unwrap();
-    if std::env::var_os("KEYSTORE_WRITE_OPENAPI").is_some() {
-        std::fs::write(committed(), &made).unwrap();
-    }
-    let kept = std::fs::read_to_string(committed()).unwrap_or_default();
-    let differs = made.lines().zip(kept.lines()).position(|(new, old)| new != old);
-    assert!(
-        made == kept,
-        "openapi.json is out of date (first difference in line {:?}): run `make gen`",
-        differs.map(|line| line + 1)
-    );
+    is_up_to_date("openapi.json", &keystore_server::api::openapi_json().unwrap());
+}
+
+/// The catalogue of errors, by status.
+#[test]
+fn the_page_of_errors_names_every_code() {
+    let mut codes = Code::ALL.to_vec();
+    codes.sort_by_key(|code| (code.status(), code.as_str()));
+    let rows: String = codes
+        .iter()
+        .map(|code| {
+            let again = if code.retry_can_help() { "yes" } else { "" };
+            let (name, status, meaning) = (code.as_str(), code.status(), code.meaning());
+            format!("| <a id=\"{name}\"></a>`{name}` | {status} | {meaning} | {again} |\n")
+        })
+        .collect();
+    is_up_to_date("docs/errors.md", &format!("{ERRORS}{rows}"));
 }
 
 #[test]
