@@ -169,6 +169,10 @@ typed_ids! {
     RotationId = "rot";
     /// The taking in of a key that a customer made.
     ImportId = "imp";
+    /// An address that an organization's events are told to.
+    WebhookId = "whk";
+    /// An event on its way to a webhook.
+    DeliveryId = "dlv";
     /// A deployment: drawn once when a database is made, bound into everything that is sealed.
     DeploymentId = "dep";
 }

@@ -28,6 +28,7 @@ pub mod time;
 pub mod token;
 pub mod top_up;
 pub mod usage;
+pub mod webhook;
 pub mod window;
 mod words;
 

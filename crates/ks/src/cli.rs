@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::commands::{
     account, agents, api_keys, audit, billing, budgets, credit, db, events, keks, kill, labels, login,
     marketplace, members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve,
-    tokens, usage,
+    tokens, usage, webhooks,
 };
 use crate::complete;
 use crate::output::Format;
@@ -193,6 +193,12 @@ pub(crate) enum Command {
     /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
     #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
     Events(events::EventsArgs),
+    /// Addresses that events are told to, signed and tried until they take them
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks webhook create https://example.com/hooks/keystore --events 'agent.*'\n  ks webhook test https://example.com/hooks/keystore"
+    )]
+    Webhook(webhooks::WebhookCommand),
     /// Show what was used and what it cost
     #[command(
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"

@@ -37,6 +37,7 @@ pub(crate) mod run;
 pub(crate) mod serve;
 pub(crate) mod tokens;
 pub(crate) mod usage;
+pub(crate) mod webhooks;
 
 pub(crate) use credentials::name_of as name_of_key;
 
@@ -123,6 +124,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Requests(args) => requests::run(args, &context).await?,
         Command::Events(args) => events::run(args, &context).await?,
         Command::Usage(args) => usage::run(args, &context).await?,
+        Command::Webhook(command) => webhooks::run(command, &context).await?,
         Command::Dev(_)
         | Command::Serve(_)
         | Command::Db(_)

@@ -78,6 +78,21 @@ pub(crate) async fn forward(
     send((client, lease), request, body, config.head_timeout, is_current).await
 }
 
+/// Sends a message that is no call of a provider and carries no credential: it needs no reservation.
+///
+/// # Errors
+///
+/// See [`ForwardError`].
+pub(crate) async fn message(
+    client: &Client,
+    request: Outgoing,
+    body: OutgoingBody,
+    head_timeout: Duration,
+) -> Result<Response<AnswerBody>, ForwardError> {
+    let lease = lease(client).await?;
+    send((client, lease), request, body, head_timeout, &|| true).await
+}
+
 async fn send(
     (client, mut lease): (&Client, Lease),
     request: Outgoing,

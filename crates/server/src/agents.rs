@@ -16,6 +16,8 @@ use keystore_store::budgets::{self, Budget};
 use keystore_store::{Conn, Tx, projects};
 use keystore_wire::Patch;
 use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, MAX_TPM_LIMIT, UpdateAgent};
+use keystore_wire::events::Kind;
+use serde_json::json;
 
 use crate::api::agents::recorded;
 use crate::api::problem::{ApiError, ApiResult, Fields};
@@ -23,6 +25,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
+use crate::events::{self, New};
 use crate::grants::{self, Labelled};
 use status::not_revoked;
 pub(crate) use status::{pause_by, set_status};
@@ -150,6 +153,7 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
         .within(made.row.project)
         .after(&recorded(app, tx, made.clone()).await?)?
         .by(tx, caller)?;
+    tell(app, tx, &made, Kind::AgentCreated).await?;
     Ok(made)
 }
 
@@ -241,10 +245,24 @@ pub(crate) async fn delete(app: &App, tx: &mut Tx, caller: &Caller, agent: Loade
     let (org, id) = (agent.row.org, agent.row.id);
     Event::new("delete_agent", &id)
         .within(agent.row.project)
-        .before(&recorded(app, tx, agent).await?)?
+        .before(&recorded(app, tx, agent.clone()).await?)?
         .by(tx, caller)?;
     agents::delete(tx, org, id).await?;
-    Ok(())
+    tell(app, tx, &agent, Kind::AgentDeleted).await
+}
+
+/// Tells of an agent that came or went.
+async fn tell(app: &App, tx: &mut Tx, agent: &Loaded, kind: Kind) -> ApiResult<()> {
+    let new = New {
+        org: agent.row.org,
+        project: Some(agent.row.project),
+        kind,
+        subject: agent.row.id.to_string(),
+        data: json!({"name": agent.row.name}),
+        once: None,
+        mailed: false,
+    };
+    events::raise(app, tx, new).await
 }
 
 /// Writes an agent's policy.

@@ -43,6 +43,7 @@ mod sales;
 pub(crate) mod tokens;
 mod usage;
 mod usage_events;
+pub(crate) mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -214,6 +215,17 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(pool_uses::get_pool_use))
         .routes(routes!(sales::reconcile))
         .routes(routes!(events::list_events))
+        .routes(routes!(webhooks::list_webhooks, webhooks::create_webhook))
+        .routes(routes!(
+            webhooks::get_webhook,
+            webhooks::update_webhook,
+            webhooks::delete_webhook
+        ))
+        .routes(routes!(webhooks::rotate_webhook_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::list_webhook_deliveries))
+        .routes(routes!(webhooks::get_webhook_delivery))
+        .routes(routes!(webhooks::redeliver_webhook))
         .routes(routes!(
             revocations::list_revocations,
             revocations::create_revocation

@@ -39,6 +39,7 @@ use crate::pool_uses;
 use crate::rotations;
 use crate::scopes;
 use crate::sealed;
+use crate::webhooks::sending::{self, Hooks};
 
 /// What the handlers work with.
 pub struct App {
@@ -74,6 +75,8 @@ pub struct App {
     pub(crate) stop: CancellationToken,
     /// What was noticed and is not written down yet.
     pub(crate) taken: events::Taken,
+    /// What is sent to webhooks just now.
+    pub(crate) hooks: Arc<Hooks>,
     /// Told when mails begin to wait.
     pub(crate) mails_wait: Notify,
     /// Held by whoever carries rotations on, so that nobody makes a key twice.
@@ -276,6 +279,7 @@ impl App {
             tasks,
             stop,
             taken: events::Taken::default(),
+            hooks: Arc::default(),
             mails_wait: Notify::new(),
             rotating: Mutex::new(()),
             topping_up: Mutex::new(()),
@@ -301,6 +305,7 @@ impl App {
         self.tasks.spawn(notary::run(Arc::clone(self)));
         self.tasks.spawn(waiting::run(Arc::clone(self)));
         self.tasks.spawn(events::run(Arc::clone(self)));
+        self.tasks.spawn(sending::run(Arc::clone(self)));
         self.tasks.spawn(rotations::run(Arc::clone(self)));
         self.tasks.spawn(auto::run(Arc::clone(self)));
         self.tasks.spawn(keks::run(Arc::clone(self)));

@@ -1,5 +1,5 @@
-//! What happens becomes events, all in one way ([`raise`]): written once each, told in the log, and mailed to the owners and admins of
-//! the organization where there is a mail server.
+//! What happens becomes events, all in one way ([`raise`]): written once each, told in the log, sent to the organization's webhooks,
+//! and mailed to its owners and admins where there is a mail server.
 //!
 //! What the data plane notices is taken every second, or at once where it should not wait. What a notice means is the business of its
 //! own file.
@@ -17,12 +17,14 @@ use std::time::Duration;
 use keystore_core::ids::{EventId, OrgId, ProjectId};
 use keystore_proxy::notices::Notice;
 use keystore_store::{Tx, events, mails};
+use keystore_wire::events::Kind;
 use keystore_wire::problem::Code;
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::api::problem::ApiResult;
 use crate::app::App;
+use crate::webhooks::outbox;
 
 /// How often it is asked what was noticed.
 const TURN: Duration = Duration::from_secs(1);
@@ -38,7 +40,7 @@ pub(crate) struct New {
     /// The project that it belongs to, if it belongs to one.
     pub(crate) project: Option<ProjectId>,
     /// What happened, such as `usage.threshold`.
-    pub(crate) kind: &'static str,
+    pub(crate) kind: Kind,
     /// The id of what it happened to.
     pub(crate) subject: String,
     /// The facts. No secret is one.
@@ -92,31 +94,49 @@ async fn tell(app: &App, notice: &Notice) -> ApiResult<()> {
         raise(app, &mut tx, new).await?;
         tx.commit().await?;
         app.mails_wait.notify_one();
+        app.hooks.wake();
     }
     Ok(())
 }
 
-/// Writes an event that nobody was told of before, with the mails about it.
+/// Writes an event that nobody was told of before, with what tells of it: the messages to webhooks, and the mails.
 ///
 /// # Errors
 /// The store's.
 pub(crate) async fn raise(app: &App, tx: &mut Tx, new: New) -> ApiResult<()> {
+    let mailed = new.mailed && app.mailer.delivers();
+    let Some(event) = put(app, tx, new).await? else {
+        return Ok(());
+    };
+    outbox::fill(app, tx, &event).await?;
+    if mailed {
+        mails::queue(tx, &event).await?;
+    }
+    Ok(())
+}
+
+/// Writes an event that nobody was told of before, and nothing that tells of it.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn put(app: &App, tx: &mut Tx, new: New) -> ApiResult<Option<events::Event>> {
     let event = events::Event {
         id: EventId::new(app.ids.next()),
         org: new.org,
         project: new.project,
-        kind: new.kind.to_owned(),
+        kind: new.kind.as_str().to_owned(),
         subject: new.subject,
         at: app.clock.now(),
         data: new.data,
     };
     let once = new.once.unwrap_or_else(|| event.id.to_string());
     if !events::raise(tx, &event, &once).await? {
-        return Ok(());
+        return Ok(None);
     }
-    tracing::warn!(kind = new.kind, org = %event.org, subject = event.subject, data = %event.data, "an event");
-    if new.mailed && app.mailer.delivers() {
-        mails::queue(tx, &event).await?;
+    let (kind, org, subject, data) = (&event.kind, event.org, &event.subject, &event.data);
+    match new.mailed {
+        true => tracing::warn!(kind, %org, subject, %data, "an event"),
+        false => tracing::info!(kind, %org, subject, %data, "an event"),
     }
-    Ok(())
+    Ok(Some(event))
 }

@@ -19,6 +19,7 @@ use crate::payments::auto;
 use crate::pool_uses;
 use crate::reminders;
 use crate::rotations;
+use crate::webhooks::{secrets, sending};
 
 /// How often the loop turns.
 pub(crate) const TURN: Duration = Duration::from_secs(60);
@@ -47,7 +48,8 @@ impl App {
         auto::turn(self).await?;
         events::write(self).await?;
         notary::turn(self, true).await?;
-        waiting::deliver(self).await
+        waiting::deliver(self).await?;
+        sending::send_all(self).await
     }
 }
 
@@ -57,6 +59,8 @@ async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     reminders::note(app).await?;
     pool_uses::write(app).await?;
     payloads::keep(app).await?;
+    secrets::follow_all(app).await?;
+    sending::tidy(app).await?;
     retention::prune(app).await?;
     promos::end(app).await?;
     close::run(app).await

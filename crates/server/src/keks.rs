@@ -11,11 +11,13 @@ use keystore_core::Micros;
 use keystore_core::ids::{KekId, OrgId};
 use keystore_store::kek_jobs::{self, KekJob, KekStep};
 use keystore_store::keks::{self as rows, Kek, KekState};
-use keystore_store::{Conn, Tx, audit_keys, credentials, orgs};
+use keystore_store::{Conn, Tx, audit_keys, credentials, orgs, webhooks};
 use keystore_vault::kms::KeyName;
 use keystore_vault::{Secret, WrappedKek};
+use keystore_wire::events::Kind;
 use keystore_wire::keks::{CustomerKey, KekStatus, SetCustomerKey, Shredded};
 use keystore_wire::problem::Code;
+use serde_json::json;
 
 use crate::api::keks::{generation, job};
 use crate::api::problem::{ApiError, ApiResult};
@@ -23,6 +25,8 @@ use crate::app::App;
 use crate::audit::{Event, payloads};
 use crate::auth::caller::Caller;
 use crate::custody::wrapped;
+use crate::events::{self, New};
+use crate::webhooks::secrets;
 
 pub(crate) use imports::{Imports, begin as begin_import, finish as finish_import};
 pub(crate) use jobs::run;
@@ -132,6 +136,16 @@ pub(crate) async fn rotate(app: &App, by: By<'_>, org: OrgId, given: Option<Secr
         event = event.before(&generation(active, total))?;
     }
     record(event, &mut tx, by, org)?;
+    let told = New {
+        org,
+        project: None,
+        kind: Kind::KekRotated,
+        subject: id.to_string(),
+        data: json!({"generation": number, "imported": imported}),
+        once: None,
+        mailed: false,
+    };
+    events::raise(app, &mut tx, told).await?;
     tx.commit().await?;
     app.kek_work.notify_one();
     Ok(())
@@ -200,6 +214,7 @@ pub(crate) async fn begin(app: &App, caller: &Caller, step: KekStep) -> ApiResul
 pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult<()> {
     let org = caller.whole_org()?;
     payloads::follow(app, org).await?;
+    secrets::follow(app, org).await?;
     let mut tx = app.store.begin().await?;
     let kek = find(&mut tx, org, number).await?;
     if kek.state != KekState::Retiring {
@@ -217,6 +232,11 @@ pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult
         let held = format!(
             "generation {number} cannot be retired: payloads of the audit log are still sealed under it"
         );
+        return Err(ApiError::new(Code::Conflict, held).remedy("try again"));
+    }
+    if !webhooks::under(&mut tx, org, kek.id).await?.is_empty() {
+        let held =
+            format!("generation {number} cannot be retired: secrets of webhooks are still sealed under it");
         return Err(ApiError::new(Code::Conflict, held).remedy("try again"));
     }
     let versions = credentials::under_kek(&mut tx, org, kek.id).await?;

@@ -52,5 +52,6 @@ pub mod sandbox;
 mod scopes;
 mod sealed;
 mod tokens;
+mod webhooks;
 
 pub use keystore_vault::memory::Wiping;

@@ -6,17 +6,12 @@ use keystore_core::Micros;
 use keystore_store::credentials::{self, Credential};
 use keystore_store::events as rows;
 use keystore_wire::Time;
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use crate::api::problem::ApiResult;
 use crate::app::App;
 use crate::events::{self, New};
-
-/// A credential ends.
-pub(crate) const EXPIRING: &str = "credential.expiring";
-
-/// A credential should be rotated.
-pub(crate) const ROTATION_DUE: &str = "credential.rotation_due";
 
 /// The days before a credential's end or rotation on which somebody is reminded.
 const DAYS: [u32; 4] = [0, 1, 7, 14];
@@ -33,7 +28,7 @@ pub(crate) async fn note(app: &App) -> ApiResult<()> {
     for credential in credentials::all_due(&mut conn, horizon).await? {
         for reminder in due(&credential, now) {
             let once = reminder.once.as_deref().unwrap_or_default();
-            if !rows::is_raised(&mut conn, reminder.org, reminder.kind, once).await? {
+            if !rows::is_raised(&mut conn, reminder.org, reminder.kind.as_str(), once).await? {
                 fresh.push(reminder);
             }
         }
@@ -54,8 +49,8 @@ pub(crate) async fn note(app: &App) -> ApiResult<()> {
 /// The reminders of a credential whose time has come.
 fn due(credential: &Credential, now: Micros) -> impl Iterator<Item = New> {
     let dates = [
-        (EXPIRING, credential.expires_at),
-        (ROTATION_DUE, credential.rotate_after),
+        (Kind::CredentialExpiring, credential.expires_at),
+        (Kind::CredentialRotationDue, credential.rotate_after),
     ];
     dates.into_iter().filter_map(move |(kind, at)| {
         let due_at = at?;

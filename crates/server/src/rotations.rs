@@ -19,6 +19,7 @@ use keystore_store::credentials::{self as rows, CredentialStatus};
 use keystore_store::rotations::{self as stored, Rotation};
 use keystore_store::{Tx, events as told};
 use keystore_vault::intake::Given;
+use keystore_wire::events::Kind;
 use keystore_wire::problem::Code;
 use serde_json::{Value, json};
 
@@ -42,13 +43,6 @@ type By<'a> = Option<(&'a Caller, &'static str)>;
 const TURN: Duration = Duration::from_secs(10);
 /// The most acts of one rotation in a turn.
 const MOST_ACTS: usize = 32;
-
-/// The operator has to give a key, or to revoke one.
-const WAITS: &str = "pool.rotation_waits";
-/// A key was rotated.
-const ROTATED: &str = "pool.key_rotated";
-/// A rotation was undone.
-const UNDONE: &str = "pool.rotation_undone";
 
 /// Carries rotations on until the server stops: those that were under way when it started, too.
 pub(crate) async fn run(app: Arc<App>) {
@@ -262,11 +256,11 @@ async fn write(app: &App, rotation: Rotation, change: Change, by: By<'_>) -> Api
     }
     match change {
         Change::Drains => plan::hand_over(&mut tx, &rotation, now).await?,
-        Change::Done => tell(app, &mut tx, &rotation, ROTATED, json!({})).await?,
+        Change::Done => tell(app, &mut tx, &rotation, Kind::PoolKeyRotated, json!({})).await?,
         Change::Undone => {
             forget(&mut tx, &rotation).await?;
             let problem = json!({"problem": rotation.problem});
-            tell(app, &mut tx, &rotation, UNDONE, problem).await?;
+            tell(app, &mut tx, &rotation, Kind::PoolRotationUndone, problem).await?;
         }
         Change::Promoted | Change::Drained | Change::Revoked | Change::Undo => {}
     }
@@ -328,11 +322,12 @@ async fn advance(tx: &mut Tx, from: &Rotation, to: &Rotation, by: By<'_>) -> Api
 /// Tells the operator, once, that a rotation waits for them.
 async fn ask(app: &App, rotation: &Rotation, what: &str) -> ApiResult<Option<Rotation>> {
     let once = format!("{}:{what}", rotation.id);
-    if told::is_raised(&mut app.store.read().await?, rotation.org, WAITS, &once).await? {
+    let kind = Kind::PoolRotationWaits.as_str();
+    if told::is_raised(&mut app.store.read().await?, rotation.org, kind, &once).await? {
         return Ok(None);
     }
     let mut tx = app.store.begin().await?;
-    let mut new = event(rotation, WAITS, json!({"for": what}));
+    let mut new = event(rotation, Kind::PoolRotationWaits, json!({"for": what}));
     new.once = Some(once);
     events::raise(app, &mut tx, new).await?;
     tx.commit().await?;
@@ -340,11 +335,11 @@ async fn ask(app: &App, rotation: &Rotation, what: &str) -> ApiResult<Option<Rot
     Ok(None)
 }
 
-async fn tell(app: &App, tx: &mut Tx, rotation: &Rotation, kind: &'static str, data: Value) -> ApiResult<()> {
+async fn tell(app: &App, tx: &mut Tx, rotation: &Rotation, kind: Kind, data: Value) -> ApiResult<()> {
     events::raise(app, tx, event(rotation, kind, data)).await
 }
 
-fn event(rotation: &Rotation, kind: &'static str, mut data: Value) -> New {
+fn event(rotation: &Rotation, kind: Kind, mut data: Value) -> New {
     data["provider"] = rotation.provider.as_str().into();
     data["old"] = rotation.old.to_string().into();
     data["new"] = rotation.new.map(|new| new.to_string()).into();

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use keystore_core::ids::{
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeploymentId, EventId, InvitationId, KekId, MoveId,
-    OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId, TokenId, TransactionId,
-    UserId,
+    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeliveryId, DeploymentId, EventId, InvitationId,
+    KekId, MoveId, OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId, TokenId,
+    TransactionId, UserId, WebhookId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
@@ -117,6 +117,7 @@ ids!(
     AttemptId,
     BudgetId,
     CredentialId,
+    DeliveryId,
     DeploymentId,
     EventId,
     InvitationId,
@@ -131,7 +132,8 @@ ids!(
     SessionId,
     TokenId,
     TransactionId,
-    UserId
+    UserId,
+    WebhookId
 );
 
 macro_rules! newtypes {

@@ -27,6 +27,7 @@ pub mod budgets;
 pub mod changes;
 pub mod credentials;
 pub mod credits;
+pub mod deliveries;
 pub mod deployment;
 pub mod events;
 pub mod holds;
@@ -60,6 +61,7 @@ pub mod top_ups;
 pub mod usage;
 pub mod users;
 pub mod uses;
+pub mod webhooks;
 
 #[cfg(any(test, feature = "failpoints"))]
 pub mod failpoints;

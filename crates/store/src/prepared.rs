@@ -20,6 +20,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("credentials", crate::credentials::SQL),
     ("credentials::versions", crate::credentials::versions::SQL),
     ("credits", crate::credits::SQL),
+    ("deliveries", crate::deliveries::SQL),
     ("deployment", crate::deployment::SQL),
     ("events", crate::events::SQL),
     ("holds", crate::holds::SQL),
@@ -56,6 +57,7 @@ const MODULES: &[(&str, Texts)] = &[
     ("tokens", crate::tokens::SQL),
     ("top_ups", crate::top_ups::SQL),
     ("users", crate::users::SQL),
+    ("webhooks", crate::webhooks::SQL),
 ];
 
 async fn prepare_all(conn: &mut Conn) {

@@ -44,5 +44,6 @@ pub use secret::Secret;
 pub use token::{NewToken, TokenKind, hash_token, same_token};
 pub use value_hash::ValueHasher;
 pub use vault::audit_key::{AuditOpener, SealedAuditKey, payload_generation};
+pub use vault::webhook_secret::SecretPlace;
 pub use vault::{Vault, WrappedKek};
-pub use webhook::WebhookKey;
+pub use webhook::{WebhookKey, WebhookSecret};

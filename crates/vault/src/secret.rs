@@ -41,7 +41,7 @@ mod tests {
     use crate::intake::Given;
     use crate::{
         DeploymentKey, Fields, LocalKms, NewToken, Opened, PolicyMac, RootKey, SealedCredential, Secret,
-        Vault,
+        Vault, WebhookSecret,
     };
 
     /// Compiles only for a type without the trait: with it, two impls fit `_` and neither can be chosen.
@@ -75,7 +75,8 @@ mod tests {
         RootKey,
         LocalKms,
         DeploymentKey,
-        Vault
+        Vault,
+        WebhookSecret
     );
     lacks!(PolicyMac: std::fmt::Debug, std::fmt::Display, serde::Serialize);
 

@@ -6,6 +6,7 @@
 pub(crate) mod audit_key;
 mod keks;
 mod replaced;
+pub(crate) mod webhook_secret;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -248,6 +249,20 @@ impl Vault {
             return Err(VaultError::Corrupt);
         }
         Ok((dek, ready.until))
+    }
+
+    /// Seals something small under a KEK itself: `nonce | ct | tag`.
+    async fn seal_small(&self, kek: &WrappedKek, aad: &[u8], bytes: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let ready = self.kek(kek).await?;
+        let nonce: [u8; NONCE] = random::bytes()?;
+        Ok([&nonce[..], &ready.key.seal(nonce, aad, bytes)?].concat())
+    }
+
+    /// Opens what [`Vault::seal_small`] sealed.
+    async fn open_small(&self, kek: &WrappedKek, aad: &[u8], sealed: &[u8]) -> Result<Secret, VaultError> {
+        let ready = self.kek(kek).await?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(VaultError::BadFormat)?;
+        ready.key.open(*nonce, aad, sealed)
     }
 
     fn check_place(&self, kek: &WrappedKek, context: &SealContext) -> Result<(), VaultError> {

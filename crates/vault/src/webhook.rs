@@ -1,8 +1,19 @@
-//! Signatures of what others send us.
+//! Signatures of what others send us ([`WebhookKey`]), and of what we send them ([`WebhookSecret`]), by Standard Webhooks
+//! (<https://www.standardwebhooks.com>, version 1.0).
 
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keystore_core::hex;
+use zeroize::Zeroizing;
 
-use crate::aead::{mac, same};
+use crate::aead::{mac, mac_key, same};
+use crate::error::VaultError;
+use crate::random;
+use crate::secret::Secret;
+
+/// What the text of a secret begins with.
+const PREFIX: &str = "whsec_";
 
 /// The secret that a sender shares with us: HMAC-SHA256.
 pub struct WebhookKey(hmac::Key);
@@ -19,9 +30,76 @@ impl WebhookKey {
     }
 }
 
+/// The secret that we share with a receiver: 32 random bytes. Cannot be printed, serialised or copied.
+pub struct WebhookSecret(Secret);
+
+impl WebhookSecret {
+    /// A new one.
+    ///
+    /// # Errors
+    ///
+    /// `NoRandomness`.
+    pub fn generate() -> Result<Self, VaultError> {
+        random::key().map(Self)
+    }
+
+    pub(crate) fn of(bytes: Secret) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.expose()
+    }
+
+    /// `whsec_` and the bytes in base64, for its owner. Told once.
+    pub fn text(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(PREFIX.len() + 44));
+        text.push_str(PREFIX);
+        STANDARD.encode_string(self.0.expose(), &mut text);
+        text
+    }
+
+    /// The signature of a message that is sent at `timestamp`, in seconds: `v1,` and the HMAC-SHA256 in base64.
+    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> String {
+        let signed = format!("{id}.{timestamp}.");
+        let tag = mac(&mac_key(&self.0), &[signed.as_bytes(), body]);
+        format!("v1,{}", STANDARD.encode(tag))
+    }
+
+    /// The HMAC-SHA256 of the body alone under the secret as its owner has it, `whsec_` included, in hexadecimal digits.
+    pub fn sign_body(&self, body: &[u8]) -> String {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.text().as_bytes());
+        hex(&mac(&key, &[body]))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_known_answer_of_standard_webhooks() {
+        // The example of the specification's reference libraries.
+        let bytes = STANDARD.decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let secret = WebhookSecret::of(Secret::new(bytes));
+        let body = br#"{"test": 2432232314}"#;
+        assert_eq!(
+            secret.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, body),
+            "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+        );
+        assert_eq!(secret.text().as_str(), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");
+    }
+
+    #[test]
+    fn a_new_secret_has_the_length_that_receivers_take() {
+        let (one, other) = (
+            WebhookSecret::generate().unwrap().text(),
+            WebhookSecret::generate().unwrap().text(),
+        );
+        assert_ne!(*one, *other);
+        let bytes = STANDARD.decode(one.strip_prefix(PREFIX).unwrap()).unwrap();
+        assert_eq!(bytes.len(), 32, "24 to 64 bytes, says the specification");
+    }
 
     #[test]
     fn an_empty_secret_makes_no_key() {

@@ -7,6 +7,59 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::time::Time;
 
+macro_rules! kinds {
+    ($($name:ident = $text:literal, $about:literal;)*) => {
+        /// What can happen.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Kind {
+            $(#[doc = $about] $name,)*
+        }
+
+        impl Kind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// The kind as it stands in answers and messages.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text),* }
+            }
+
+            /// What it means, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$name => $about),* }
+            }
+        }
+    };
+}
+
+kinds! {
+    AgentCreated = "agent.created", "An agent was made.";
+    AgentDeleted = "agent.deleted", "An agent was deleted for good.";
+    BudgetExceeded = "agent.budget_exceeded", "A call was refused for a budget; once a window.";
+    UsageThreshold = "usage.threshold", "A budget reached one of its thresholds; once a window.";
+    AbuseDetected = "abuse.detected", "A rule found too much of what an agent does, and paused it, or told, once an hour.";
+    KeyInAnswer = "agent.key_in_answer", "An answer to an agent held what looks like a vendor's key; once an hour.";
+    CircuitOpened = "provider.circuit_opened", "The host of a credential fails, and calls are held back.";
+    CircuitClosed = "provider.circuit_closed", "It has answered again for five minutes.";
+    CredentialInvalid = "credential.invalid", "The vendor refuses a key.";
+    CredentialExpiring = "credential.expiring", "A key ends within 14, 7, 1 or 0 days.";
+    CredentialRotationDue = "credential.rotation_due", "A key should be rotated within 14, 7, 1 or 0 days.";
+    CredentialRotated = "credential.rotated", "A key was replaced by another.";
+    KekRotated = "kek.rotated", "The organization has a new generation of its key-encryption key.";
+    InvoiceCreated = "invoice.created", "A month was invoiced.";
+    TopUpFailed = "top_up.failed", "A payment that began by itself was refused.";
+    TopUpCapped = "top_up.capped", "The month's limit keeps credit from being topped up.";
+    TopUpWaits = "top_up.waits", "For the operator: a payment that began by itself waits for the operator.";
+    TopUpUnclear = "top_up.unclear", "For the operator: nobody knows whether a card was charged.";
+    PoolAbuse = "pool.abuse_detected", "For the operator: a vendor holds too many calls of a customer of a pool to break its rules.";
+    PoolRotationWaits = "pool.rotation_waits", "For the operator: the rotation of a pooled key waits for a person.";
+    PoolKeyRotated = "pool.key_rotated", "For the operator: a pooled key was renewed.";
+    PoolRotationUndone = "pool.rotation_undone", "For the operator: the rotation of a pooled key was undone.";
+    AuditSinkFailed = "audit.sink_failed", "For the operator: a checkpoint of the audit log did not reach a sink.";
+    WebhookDisabled = "webhook.disabled", "A webhook took nothing for 72 hours, or answered 410, and is disabled.";
+    WebhookTest = "webhook.test", "Somebody tests a webhook; sent to that one alone, whatever it is told of.";
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -14,16 +67,7 @@ pub struct Event {
     /// The id; ids ascend with time.
     #[schema(value_type = String, example = "evt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: EventId,
-    /// What happened. `usage.threshold`: a budget reached one of its thresholds; `agent.budget_exceeded`: a call was refused for a
-    /// budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and calls are held back;
-    /// `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
-    /// `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
-    /// `agent.key_in_answer`: an answer to an agent held what looks like a vendor's key, once an hour.
-    /// `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
-    /// `pool.abuse_detected`, for the operator: a vendor holds too many calls of a customer of a pool to break its rules for use.
-    /// `invoice.created`: a month was invoiced. `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the
-    /// month's limit keeps credit from being topped up; for the operator `top_up.waits`: such a payment waits for the operator, and
-    /// `top_up.unclear`: nobody knows whether a card was charged.
+    /// What happened; `docs/operations.md` says what every kind means.
     #[schema(example = "usage.threshold")]
     pub kind: String,
     /// The id of what it happened to.

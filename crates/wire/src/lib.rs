@@ -45,6 +45,7 @@ pub mod secret;
 pub mod time;
 pub mod tokens;
 pub mod usage;
+pub mod webhooks;
 
 pub use once::ShownOnce;
 pub use page::Page;

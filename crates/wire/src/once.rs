@@ -2,6 +2,7 @@
 
 use crate::api_keys::CreatedApiKey;
 use crate::tokens::CreatedToken;
+use crate::webhooks::CreatedWebhook;
 
 /// An answer whose secret is told once. A repeat of the request, by its `Idempotency-Key`, gets the answer without it.
 pub trait ShownOnce {
@@ -27,6 +28,17 @@ impl ShownOnce for CreatedApiKey {
         self.remedy = Some(format!(
             "the value was shown in the first answer; if it is lost, revoke the key (`DELETE /v1/api-keys/{}`) and make another",
             self.api_key.id
+        ));
+    }
+}
+
+impl ShownOnce for CreatedWebhook {
+    fn hide(&mut self) {
+        self.endpoint.secret = None;
+        self.secret_shown = true;
+        self.remedy = Some(format!(
+            "the secret was shown in the first answer; if it is lost, make another: `ks webhook rotate-secret {}`",
+            self.endpoint.id
         ));
     }
 }

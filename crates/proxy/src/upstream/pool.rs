@@ -91,6 +91,14 @@ impl Upstreams {
         self.at(key, Some((TOKEN_ENDPOINT, endpoint)))
     }
 
+    /// Where something is sent once, without a credential, on a connection that is not kept.
+    pub(crate) fn client_once(&self, to: &Destination) -> Client {
+        Client {
+            origin: Origin::new(to).map(Arc::new),
+            dialer: Arc::clone(&self.dialer),
+        }
+    }
+
     fn at(&self, key: CredentialKey, host: Option<(usize, &Destination)>) -> Client {
         let origin = host.and_then(|(number, host)| {
             let made = || Origin::new(host).map(Arc::new).ok_or(());

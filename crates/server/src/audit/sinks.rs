@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use keystore_store::audit_tree::Checkpoint;
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 pub use self::file::FileSink;
@@ -185,7 +186,7 @@ async fn tell(app: &App, why: &str) -> ApiResult<bool> {
     let new = New {
         org,
         project: None,
-        kind: "audit.sink_failed",
+        kind: Kind::AuditSinkFailed,
         subject: app.vault.deployment().to_string(),
         data: json!({"why": why}),
         once: None,

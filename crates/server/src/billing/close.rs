@@ -13,6 +13,7 @@ use keystore_core::policy::Source;
 use keystore_core::{Micros, Month, NanoUsd};
 use keystore_store::usage::{self, By, Filter};
 use keystore_store::{Conn, Tx, billing, ledger, projects};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::terms;
@@ -22,9 +23,6 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::events::{self, New};
 use crate::operator;
-
-/// An invoice was made.
-pub(crate) const INVOICED: &str = "invoice.created";
 
 /// How long after its end a month closes: calls that ended in it may be on their way into the journal.
 const WAIT: Duration = Duration::from_secs(6 * 3_600);
@@ -143,7 +141,7 @@ async fn tell(app: &App, tx: &mut Tx, row: &billing::InvoiceRow) -> ApiResult<()
     let new = New {
         org: row.org,
         project: None,
-        kind: INVOICED,
+        kind: Kind::InvoiceCreated,
         subject: row.number.clone(),
         data: facts,
         once: Some(row.number.clone()),

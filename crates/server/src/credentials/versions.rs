@@ -6,6 +6,8 @@ use keystore_store::{Tx, keks};
 use keystore_vault::intake::Given;
 use keystore_vault::{SealContext, policy_sha256};
 use keystore_wire::credentials::RotateCredential;
+use keystore_wire::events::Kind;
+use serde_json::json;
 
 use super::reload;
 use super::sealing::{Sealing, active_kek, destination, given, seal, take_in};
@@ -15,6 +17,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
 use crate::custody::wrapped;
+use crate::events::{self, New};
 use crate::providers;
 
 /// Seals a new version of a credential and makes it the one in use; with `verify`, unless the vendor refuses it. When this
@@ -103,6 +106,16 @@ pub(crate) async fn rotate_to(
     let mut tx = app.store.begin().await?;
     let stored = put_in_place(&mut tx, &changed, &version, tested).await?;
     event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
+    let new = New {
+        org: stored.org,
+        project: Some(stored.project),
+        kind: Kind::CredentialRotated,
+        subject: stored.id.to_string(),
+        data: json!({"provider": stored.provider, "name": stored.name, "version": version.version}),
+        once: None,
+        mailed: false,
+    };
+    events::raise(app, &mut tx, new).await?;
     tx.commit().await?;
     Ok(stored)
 }

@@ -4,6 +4,7 @@ use keystore_core::abuse::{Action, SILENCE};
 use keystore_core::policy::AgentStatus;
 use keystore_proxy::notices::AbuseNotice;
 use keystore_store::{Tx, agents as rows};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::New;
@@ -50,7 +51,7 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &AbuseNotice) -> ApiRe
     Ok(Some(New {
         org: *org,
         project: Some(*project),
-        kind: "abuse.detected",
+        kind: Kind::AbuseDetected,
         subject: agent.to_string(),
         data,
         once,

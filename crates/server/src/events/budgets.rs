@@ -3,6 +3,7 @@
 use keystore_core::budget::{Notice, Noticed};
 use keystore_store::{Tx, budgets};
 use keystore_wire::Time;
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::New;
@@ -17,8 +18,8 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &Notice) -> ApiResult<
     };
     let policy = load(app, row)?.policy;
     let (kind, threshold) = match notice.what {
-        Noticed::Threshold(percent) => ("usage.threshold", Some(percent)),
-        Noticed::Exceeded => ("agent.budget_exceeded", None),
+        Noticed::Threshold(percent) => (Kind::UsageThreshold, Some(percent)),
+        Noticed::Exceeded => (Kind::BudgetExceeded, None),
     };
     let mut data = json!({
         "spent": policy.unit.show(notice.settled),

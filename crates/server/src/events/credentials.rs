@@ -3,6 +3,7 @@
 use keystore_proxy::notices::{CircuitNotice, RefusedKey};
 use keystore_store::Tx;
 use keystore_store::credentials::{self, Credential};
+use keystore_wire::events::Kind;
 use serde_json::{Value, json};
 
 use super::New;
@@ -15,8 +16,8 @@ pub(super) async fn circuit(tx: &mut Tx, notice: &CircuitNotice) -> ApiResult<Op
         return Ok(None);
     };
     let kind = match notice.fails {
-        true => "provider.circuit_opened",
-        false => "provider.circuit_closed",
+        true => Kind::CircuitOpened,
+        false => Kind::CircuitClosed,
     };
     let mut data = facts(&row);
     data["host"] = notice.host.as_str().into();
@@ -34,7 +35,7 @@ pub(super) async fn refused(app: &App, tx: &mut Tx, key: &RefusedKey) -> ApiResu
     Ok(row.map(|row| {
         let mut data = facts(&row);
         data["version"] = key.version.into();
-        event("credential.invalid", &row, data)
+        event(Kind::CredentialInvalid, &row, data)
     }))
 }
 
@@ -43,7 +44,7 @@ fn facts(row: &Credential) -> Value {
 }
 
 /// Each is news: what comes again and again is noticed once.
-fn event(kind: &'static str, row: &Credential, data: Value) -> New {
+fn event(kind: Kind, row: &Credential, data: Value) -> New {
     New {
         org: row.org,
         project: Some(row.project),

@@ -3,6 +3,7 @@
 use keystore_core::abuse::{Action, SILENCE};
 use keystore_proxy::notices::SignsNotice;
 use keystore_store::Tx;
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::New;
@@ -39,7 +40,7 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &SignsNotice) -> ApiRe
     Ok(Some(New {
         org: operator,
         project: None,
-        kind: "pool.abuse_detected",
+        kind: Kind::PoolAbuse,
         subject: tenant.to_string(),
         data: json!({
             "provider": provider,

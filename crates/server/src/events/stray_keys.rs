@@ -3,6 +3,7 @@
 use keystore_core::abuse::SILENCE;
 use keystore_proxy::notices::KeyInAnswer;
 use keystore_store::{Tx, agents};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::New;
@@ -18,7 +19,7 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &KeyInAnswer) -> ApiRe
     Ok(Some(New {
         org: notice.org,
         project: Some(notice.project),
-        kind: "agent.key_in_answer",
+        kind: Kind::KeyInAnswer,
         subject: notice.agent.to_string(),
         data: json!({
             "agent": agent.name,

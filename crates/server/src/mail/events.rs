@@ -4,7 +4,6 @@ use keystore_store::mails::Waiting;
 use keystore_wire::credentials::DEFAULT_NAME;
 
 use super::{Mail, market, one_line};
-use crate::reminders::{EXPIRING, ROTATION_DUE};
 
 /// The words of one event.
 pub(super) struct Words {
@@ -156,8 +155,23 @@ fn words(place: &Place<'_>) -> Words {
         },
         "abuse.detected" => abuse(place),
         "agent.key_in_answer" => key_in_answer(place),
-        EXPIRING => reminder(place, "ends", "From then on, requests that need it are refused."),
-        ROTATION_DUE => reminder(place, "should be rotated", "It works on after that."),
+        "credential.expiring" => reminder(place, "ends", "From then on, requests that need it are refused."),
+        "credential.rotation_due" => reminder(place, "should be rotated", "It works on after that."),
+        "webhook.disabled" => Words {
+            subject: "A webhook was disabled".to_owned(),
+            happened: format!(
+                "The webhook {} of {} is disabled: {}. What happens is not told to it any more.",
+                fact("url"),
+                place.org(),
+                match fact("because").as_str() {
+                    "gone" => "it says that it wants no more (410)",
+                    "lost" => "its secret was destroyed with the organization's keys",
+                    _ => "it took nothing for 72 hours",
+                }
+            ),
+            purpose: "When it is well again",
+            command: format!("webhook update {subject} --enable"),
+        },
         "pool.rotation_waits" | "pool.key_rotated" | "pool.rotation_undone" => rotation(place),
         other => market::words(place).unwrap_or_else(|| Words {
             subject: other.to_owned(),

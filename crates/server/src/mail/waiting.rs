@@ -14,7 +14,6 @@ use super::events;
 use crate::api::problem::ApiResult;
 use crate::app::App;
 use crate::jobs::TURN;
-use crate::reminders::{EXPIRING, ROTATION_DUE};
 
 /// The longest pause between two attempts to send a mail.
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -85,8 +84,8 @@ async fn still_holds(app: &App, mail: &Waiting) -> ApiResult<bool> {
         at.as_ref() == mail.data.get("dueAt")
     };
     Ok(match mail.kind.as_str() {
-        EXPIRING => is_due(key.expires_at),
-        ROTATION_DUE => is_due(key.rotate_after),
+        "credential.expiring" => is_due(key.expires_at),
+        "credential.rotation_due" => is_due(key.rotate_after),
         "credential.invalid" => key.status == CredentialStatus::Invalid,
         _ => true,
     })

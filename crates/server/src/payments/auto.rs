@@ -12,6 +12,7 @@ use keystore_core::{Month, NanoUsd};
 use keystore_store::payments::{self, Payment, Way};
 use keystore_store::top_ups::{self, TopUps};
 use keystore_store::{Conn, Tx, ledger};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::{carry, ending, rule};
@@ -29,11 +30,6 @@ const TURN: Duration = Duration::from_secs(10);
 
 /// Organizations that are read at once.
 const AT_A_TIME: u32 = 500;
-
-/// The operator has to see to it that a payment comes in.
-pub(crate) const WAITS: &str = "top_up.waits";
-/// The month's limit keeps credit from being topped up.
-pub(crate) const CAPPED: &str = "top_up.capped";
 
 /// Tops up until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
@@ -135,7 +131,7 @@ async fn capped(app: &App, tx: &mut Tx, org: OrgId, rule: Rule) -> ApiResult<()>
     let told = New {
         org,
         project: None,
-        kind: CAPPED,
+        kind: Kind::TopUpCapped,
         subject: org.to_string(),
         data: json!({"below": rule.below, "monthly": rule.monthly, "month": month.to_string()}),
         once: Some(format!("{org}:{month}")),
@@ -182,7 +178,7 @@ async fn begin(app: &App, tx: &mut Tx, policy: TopUpPolicy, rule: Rule) -> ApiRe
             let told = New {
                 org: operator,
                 project: None,
-                kind: WAITS,
+                kind: Kind::TopUpWaits,
                 subject: id.to_string(),
                 data: json!({"orgId": org, "amount": payment.amount}),
                 once: None,

@@ -5,6 +5,7 @@ use keystore_core::policy::CardCharge;
 use keystore_core::top_up::{SAFE_TO_ASK, pause_between};
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::payments::{self, Payment};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::stripe::Outcome;
@@ -15,9 +16,6 @@ use crate::app::App;
 use crate::billing::open;
 use crate::events::{self, New};
 use crate::operator;
-
-/// It is not known whether a card was charged.
-pub(crate) const UNCLEAR: &str = "top_up.unclear";
 
 /// The purpose of the MACs.
 const MAC: &str = "card_charge";
@@ -102,7 +100,7 @@ async fn give_up(app: &App, payment: &Payment) -> ApiResult<()> {
         let told = New {
             org: operator,
             project: None,
-            kind: UNCLEAR,
+            kind: Kind::TopUpUnclear,
             subject: payment.id.to_string(),
             data: json!({"orgId": payment.org, "amount": payment.amount, "asks": payment.asks}),
             once: Some(payment.id.to_string()),

@@ -5,6 +5,7 @@ use keystore_core::ledger::Transaction;
 use keystore_core::top_up;
 use keystore_store::payments::{self, Payment, Way};
 use keystore_store::{Tx, top_ups};
+use keystore_wire::events::Kind;
 use serde_json::json;
 
 use crate::api::problem::ApiResult;
@@ -12,9 +13,6 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::billing::{about, post};
 use crate::events::{self, New};
-
-/// A payment that began by itself was refused.
-pub(crate) const FAILED: &str = "top_up.failed";
 
 /// Credits a payment whose money is there; `words` are what the ledger says of it. `false` when it was credited before.
 ///
@@ -63,7 +61,7 @@ pub(super) async fn declined(app: &App, tx: &mut Tx, payment: &Payment, reason: 
     let told = New {
         org: payment.org,
         project: None,
-        kind: FAILED,
+        kind: Kind::TopUpFailed,
         subject: payment.id.to_string(),
         data: json!({
             "amount": payment.amount,

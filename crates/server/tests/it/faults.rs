@@ -14,3 +14,4 @@ mod sigkill;
 mod tenants;
 mod top_ups;
 mod truth;
+mod webhooks;

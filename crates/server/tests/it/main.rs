@@ -23,3 +23,4 @@ mod reminders;
 mod rotations;
 mod sandbox;
 mod support;
+mod webhooks;

@@ -14,9 +14,11 @@ mod client;
 mod custody;
 mod finish;
 mod mails;
+mod receiver;
 mod recorder;
 mod smtp;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +48,7 @@ pub(crate) use client::{Answer, Client};
 pub(crate) use custody::Holding;
 pub(crate) use finish::all_rows;
 use mails::Mails;
+pub(crate) use receiver::{Answering, Got, Receiver};
 use recorder::Recorder;
 pub(crate) use smtp::SmtpServer;
 
@@ -73,6 +76,8 @@ pub(crate) struct Setup {
     pub(crate) smtp: Option<SmtpServer>,
     /// Whether the fake provider takes payments, as Stripe does.
     pub(crate) stripe: bool,
+    /// What webhooks may be pointed at.
+    pub(crate) receiver: Option<Receiver>,
     /// Where checkpoints of the audit log go, by the folder of the test.
     pub(crate) sinks: fn(&std::path::Path) -> Sinks,
     /// For how long the audit log keeps what changes said.
@@ -93,6 +98,7 @@ impl Default for Setup {
             upstream: None,
             smtp: None,
             stripe: false,
+            receiver: None,
             sinks: |_| Sinks::default(),
             audit_retention: None,
             holding: Holding::default(),
@@ -125,6 +131,7 @@ struct Base {
     mails: Mails,
     smtp: Option<SmtpServer>,
     stripe: bool,
+    receiver: Option<Receiver>,
     sinks: fn(&std::path::Path) -> Sinks,
     audit_retention: Option<Duration>,
     holding: Holding,
@@ -192,7 +199,7 @@ impl TestApp {
         };
         let mut proxy = ProxyConfig {
             dev: setup.dev,
-            allow_private: [upstream.authority()].into(),
+            allow_private: allowed(&upstream, setup.receiver.as_ref()),
             shutdown_timeout: Duration::from_secs(2),
             ..ProxyConfig::default()
         };
@@ -213,6 +220,7 @@ impl TestApp {
             mails: setup.smtp.as_ref().map(SmtpServer::taken).unwrap_or_default(),
             smtp: setup.smtp,
             stripe: setup.stripe,
+            receiver: setup.receiver,
             sinks: setup.sinks,
             audit_retention: setup.audit_retention,
             holding: setup.holding,
@@ -512,6 +520,12 @@ impl TestApp {
     }
 }
 
+/// What may be dialled on this machine.
+fn allowed(upstream: &FakeUpstream, receiver: Option<&Receiver>) -> BTreeSet<String> {
+    let receiver = receiver.map(Receiver::authority);
+    receiver.into_iter().chain([upstream.authority()]).collect()
+}
+
 /// Runs a statement on either database. Returns how many rows it touched.
 pub(crate) async fn statement(url: &str, statement: &'static str) -> u64 {
     use sqlx::Connection;
@@ -592,7 +606,7 @@ impl Base {
                 dev: self.dev,
                 proxy_url: proxy_url.clone(),
                 api_url: api_url.clone(),
-                allow_upstream: [upstream.authority()].into(),
+                allow_upstream: allowed(upstream, self.receiver.as_ref()),
                 audit_retention: self.audit_retention,
             },
             mailer: self.mailer(),

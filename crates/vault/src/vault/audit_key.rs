@@ -159,10 +159,8 @@ impl Vault {
         generation: u32,
         bytes: &[u8],
     ) -> Result<Vec<u8>, VaultError> {
-        let ready = self.kek(kek).await?;
-        let nonce: [u8; NONCE] = random::bytes()?;
         let aad = self.audit_place(kek.org, generation).key_aad(kek);
-        Ok([&nonce[..], &ready.key.seal(nonce, &aad, bytes)?].concat())
+        self.seal_small(kek, &aad, bytes).await
     }
 
     async fn unseal_audit_key(
@@ -171,10 +169,8 @@ impl Vault {
         generation: u32,
         sealed: &[u8],
     ) -> Result<Secret, VaultError> {
-        let ready = self.kek(kek).await?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>().ok_or(VaultError::BadFormat)?;
         let aad = self.audit_place(kek.org, generation).key_aad(kek);
-        ready.key.open(*nonce, &aad, sealed)
+        self.open_small(kek, &aad, sealed).await
     }
 }
 

@@ -347,6 +347,20 @@ const TABLE: &[(&str, May, Body)] = &[
     ("list_invoices", MANAGE_BILLING, NONE),
     ("get_invoice", MANAGE_BILLING, NONE),
     ("list_events", ALL, NONE),
+    ("list_webhooks", ADMINISTER, NONE),
+    (
+        "create_webhook",
+        ADMINISTER,
+        |_| json!({"url": "https://hooks.invalid/new", "events": ["*"]}),
+    ),
+    ("get_webhook", ADMINISTER, NONE),
+    ("update_webhook", ADMINISTER, |_| json!({"events": ["agent.*"]})),
+    ("delete_webhook", ADMINISTER, NONE),
+    ("rotate_webhook_secret", ADMINISTER, |_| json!({})),
+    ("test_webhook", ADMINISTER, NONE),
+    ("list_webhook_deliveries", ADMINISTER, NONE),
+    ("get_webhook_delivery", ADMINISTER, NONE),
+    ("redeliver_webhook", ADMINISTER, NONE),
     ("list_revocations", SEE_AGENTS, NONE),
     (
         "create_revocation",
@@ -427,6 +441,15 @@ impl Things {
             .post("/v1/operator/rotations", &rotation)
             .await
             .expect(201);
+        // No name ends so (RFC 6761): what is sent there waits.
+        let webhook =
+            json!({"name": canary("webhook"), "url": "https://hooks.invalid/", "events": ["webhook.test"]});
+        let webhook = owner.post("/v1/webhooks", &webhook).await.expect(201);
+        let webhook = text(&webhook["endpoint"]["id"]);
+        let delivery = owner
+            .post(&format!("/v1/webhooks/{webhook}/test"), &Value::Null)
+            .await
+            .expect(200);
         owner
             .post("/v1/marketplace/openai/enable", &Value::Null)
             .await
@@ -473,6 +496,8 @@ impl Things {
             ("invoice", "KS-1970-000001".to_owned()),
             ("rotation", text(&rotation["id"])),
             ("payment", text(&payment["id"])),
+            ("webhook", webhook),
+            ("delivery", text(&delivery["id"])),
         ]))
     }
 
@@ -498,6 +523,8 @@ impl Things {
             ("invoice", "KS-1970-000002".to_owned()),
             ("rotation", id("rot")),
             ("payment", id("pay")),
+            ("webhook", id("whk")),
+            ("delivery", id("dlv")),
         ]))
     }
 

@@ -26,7 +26,7 @@ impl Told {
         Self { app, clock, smtp }
     }
 
-    /// The kinds of all events, oldest first.
+    /// The kinds of all events but of agents that were made, oldest first.
     async fn kinds(&self) -> Vec<String> {
         let kind = |event: &Value| event["kind"].as_str().unwrap().to_owned();
         let mut kinds: Vec<_> = self.events().await.iter().map(kind).collect();
@@ -37,7 +37,9 @@ impl Told {
     async fn events(&self) -> Vec<Value> {
         self.app.do_jobs().await;
         let events = self.app.owner_client().get("/v1/events").await.expect(200);
-        events["data"].as_array().unwrap().clone()
+        let mut events = events["data"].as_array().unwrap().clone();
+        events.retain(|event| event["kind"] != "agent.created");
+        events
     }
 
     /// How many mails with these words each of the people got.

@@ -53,6 +53,8 @@ pub(super) struct Site {
     restless: bool,
     /// Whether the fake provider takes payments, as Stripe does.
     stripe: bool,
+    /// What else may be dialled.
+    allowed: Vec<String>,
     node: Option<Node>,
 }
 
@@ -115,6 +117,7 @@ impl Site {
             ahead: Duration::ZERO,
             restless: false,
             stripe: false,
+            allowed: Vec::new(),
             node: None,
         };
         site.run(&[]).await.unwrap();
@@ -170,11 +173,13 @@ impl Site {
             .iter()
             .map(|(name, action)| told(name, *action, 0))
             .collect();
+        let providers = [self.upstream.authority(), self.over_tls.authority()];
+        let upstreams: Vec<_> = self.allowed.iter().chain(&providers).collect();
         let orders = json!({
             "data": self.data(),
             "store": self.store_url,
             "power": self.durability == Durability::Power,
-            "upstreams": [self.upstream.authority(), self.over_tls.authority()],
+            "upstreams": upstreams,
             "ca": self.folder.path().join("ca.pem"),
             "points": points,
             "ahead": self.ahead.as_secs(),
@@ -243,6 +248,11 @@ impl Site {
     /// From the next start on the server carries rotations on, and tops credit up, without a pause.
     pub(super) fn restless(&mut self) {
         self.restless = true;
+    }
+
+    /// From the next start on this `host:port` may be dialled.
+    pub(super) fn allow(&mut self, authority: String) {
+        self.allowed.push(authority);
     }
 
     /// From the next start on the fake provider takes payments.

@@ -15,7 +15,7 @@ use keystore_testkit::upstream::Received;
 use serde_json::{Value, json};
 
 use super::canary::{Canaries, logged};
-use super::{Client, PASSWORD, TestApp, store_options};
+use super::{Client, PASSWORD, Receiver, TestApp, store_options};
 
 /// How long running calls may take to be settled.
 const SETTLING: Duration = Duration::from_secs(10);
@@ -26,6 +26,13 @@ impl TestApp {
         let told = self.nothing_is_held().await;
         let canaries = self.canaries();
         assert_eq!(canaries.in_files(self.folder.path()), [""; 0], "while it runs");
+        for message in self.base.receiver.iter().flat_map(Receiver::got) {
+            assert_eq!(
+                canaries.in_bytes(&message.whole),
+                [""; 0],
+                "in a message to a webhook"
+            );
+        }
         let key = self.app.audit_key().await.unwrap();
         self.app.shut_down();
         self.serving.await.unwrap();
@@ -88,7 +95,9 @@ impl TestApp {
         let secrets = self.recorder.secrets();
         let (tokens, credentials): (Vec<&str>, Vec<&str>) =
             secrets.iter().map(String::as_str).partition(|secret| {
-                secret.starts_with("ks_") || secret.starts_with("ksm_") || secret.starts_with("kss_")
+                ["ks_", "ksm_", "kss_", "whsec_"]
+                    .iter()
+                    .any(|prefix| secret.starts_with(prefix))
             });
         let of_credentials = Canaries::new(credentials.iter().copied());
         let all = || {

@@ -83,7 +83,7 @@ impl Recorder {
 
     /// Keeps an answer of the API, and learns the tokens that it tells.
     pub(crate) fn api_answer(&self, path: &str, headers: &HeaderMap, body: &[u8]) {
-        let tells_tokens = ["/v1/tokens", "/v1/api-keys", "/v1/auth/"]
+        let tells_tokens = ["/v1/tokens", "/v1/api-keys", "/v1/auth/", "/v1/webhooks"]
             .iter()
             .any(|start| path.starts_with(start));
         if tells_tokens && let Ok(json) = serde_json::from_slice::<Value>(body) {
@@ -91,6 +91,9 @@ impl Recorder {
                 if let Some(token) = json[member].as_str().filter(|token| token.starts_with("ks")) {
                     self.secret(token);
                 }
+            }
+            if let Some(secret) = json["endpoint"]["secret"].as_str() {
+                self.secret(secret);
             }
         }
         self.keep(path, tells_tokens, headers, body);
