@@ -22,7 +22,6 @@ use keystore_wire::webhooks::{
     CreateWebhook, DEFAULT_OVERLAP_SECONDS, MAX_OVERLAP_SECONDS, MAX_WEBHOOKS, UpdateWebhook,
 };
 use reqwest::Url;
-use serde_json::json;
 
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::api::webhooks::{wire, wire_delivery};
@@ -44,12 +43,13 @@ impl Resource for Webhook {
     const NOUN: &'static str = "webhook";
 
     async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &String) -> ApiResult<Self> {
-        let org = caller.whole_org()?;
         let found = match key.parse::<WebhookId>() {
-            Ok(id) => rows::get(conn, org, id).await?,
-            Err(_) => rows::by_name(conn, org, key).await?,
+            Ok(id) => rows::get(conn, caller.org, id).await?,
+            Err(_) => rows::by_name(conn, caller.org, key).await?,
         };
-        found.ok_or_else(|| ApiError::not_found(Self::NOUN))
+        found
+            .filter(|_| caller.reaches(None))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
     }
 }
 
@@ -58,9 +58,10 @@ impl Resource for Delivery {
     const NOUN: &'static str = "delivery";
 
     async fn find(_: &App, conn: &mut Conn, caller: &Caller, key: &DeliveryId) -> ApiResult<Self> {
-        let org = caller.whole_org()?;
-        let found = deliveries::get(conn, org, *key).await?;
-        found.ok_or_else(|| ApiError::not_found(Self::NOUN))
+        let found = deliveries::get(conn, caller.org, *key).await?;
+        found
+            .filter(|_| caller.reaches(None))
+            .ok_or_else(|| ApiError::not_found(Self::NOUN))
     }
 }
 
@@ -229,7 +230,7 @@ pub(crate) async fn test(app: &App, caller: &Caller, tx: &mut Tx, row: &Webhook)
         project: None,
         kind: Kind::WebhookTest,
         subject: row.id.to_string(),
-        data: json!({"url": row.url}),
+        data: messages::facts(row),
         once: None,
         mailed: false,
     };

@@ -160,8 +160,8 @@ fn words(place: &Place<'_>) -> Words {
         "webhook.disabled" => Words {
             subject: "A webhook was disabled".to_owned(),
             happened: format!(
-                "The webhook {} of {} is disabled: {}. What happens is not told to it any more.",
-                fact("url"),
+                "The webhook at {} of {} is disabled: {}. What happens is not told to it any more.",
+                fact("host"),
                 place.org(),
                 match fact("because").as_str() {
                     "gone" => "it says that it wants no more (410)",

@@ -10,6 +10,7 @@ use keystore_store::events::Event;
 use keystore_store::webhooks::Webhook;
 use keystore_wire::webhooks as wire;
 use reqwest::Url;
+use serde_json::{Value, json};
 
 use super::secrets::Signing;
 use crate::api::problem::{ApiError, ApiResult};
@@ -29,6 +30,13 @@ pub(crate) fn destination(url: &Url) -> Option<Destination> {
         port: url.port().unwrap_or(scheme.default_port()),
         base_path: String::new(),
     })
+}
+
+/// What events say of a webhook. Not its address, which more people see than may see that.
+pub(crate) fn facts(webhook: &Webhook) -> Value {
+    let url = Url::parse(&webhook.url).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    json!({"name": webhook.name, "host": host})
 }
 
 /// The message that tells a webhook of an event, signed as of `now`.

@@ -16,10 +16,9 @@ use keystore_store::deliveries::{self, Delivery, DeliveryState};
 use keystore_store::webhooks::{self as rows, Webhook, WebhookState};
 use keystore_wire::events::Kind;
 use keystore_wire::problem::Code;
-use serde_json::json;
 use tokio::sync::Notify;
 
-use super::messages::message;
+use super::messages::{facts, message};
 use super::secrets::{self, Signing};
 use crate::api::problem::ApiResult;
 use crate::api::webhooks::wire;
@@ -279,11 +278,13 @@ async fn tell(app: &App, tx: &mut Tx, before: Webhook, state: WebhookState) -> A
         state,
         ..before.clone()
     };
-    let because = match state {
+    let mut data = facts(&after);
+    data["because"] = match state {
         WebhookState::Gone => "gone",
         WebhookState::Lost => "lost",
         _ => "failing",
-    };
+    }
+    .into();
     Event::new("disable_webhook", &before.id)
         .before(&wire(before))?
         .after(&wire(after.clone()))?
@@ -293,7 +294,7 @@ async fn tell(app: &App, tx: &mut Tx, before: Webhook, state: WebhookState) -> A
         project: None,
         kind: Kind::WebhookDisabled,
         subject: after.id.to_string(),
-        data: json!({"name": after.name, "url": after.url, "because": because}),
+        data,
         once: None,
         mailed: true,
     };

@@ -39,6 +39,12 @@ BudgetScope = Literal["org", "project", "agent", "provider", "model", "endUser"]
 CredentialStatus = Literal["untested", "active", "invalid", "disabled"]
 """What is known of a credential's validity."""
 
+DeliveryStatus = Literal["pending", "delivered", "dead"]
+"""Where a delivery stands."""
+
+DisabledBecause = Literal["failing", "gone", "lost"]
+"""Why a webhook is disabled by itself."""
+
 Driver = Literal["openai", "openrouter", "manual"]
 """Who makes and revokes the keys of a pooled credential; `manual` is the operator."""
 
@@ -86,6 +92,9 @@ Via = Literal["session", "api_key"]
 
 WaitsFor = Literal["key", "revocation"]
 """What a rotation waits for that only the operator can do."""
+
+WebhookStatus = Literal["active", "disabled"]
+"""Whether events are sent to a webhook."""
 
 Window = Literal["day", "week", "month", "total"]
 """How long a limit lasts before it starts anew; `total` never does."""
@@ -640,6 +649,57 @@ class CreatedToken(Model):
     """The `ks_` value, shown once; absent when the same request came before: then rotate."""
 
 
+class Webhook(Model):
+    """An address that events are told to."""
+
+    _decode = {
+        "createdAt": time,
+        "failingSince": time,
+        "previousSecretUntil": time,
+        "updatedAt": time,
+    }
+
+    created_at: datetime
+    """When it was made."""
+    description: str
+    """What it is for."""
+    events: list[str]
+    """What it is told of: kinds of events, groups such as `agent.*`, or `*`."""
+    id: str
+    """The id."""
+    status: WebhookStatus
+    """Whether events are sent to it."""
+    updated_at: datetime
+    """When it was last changed."""
+    url: str
+    """The address."""
+    disabled_because: DisabledBecause | None = None
+    """Why it is disabled, where nobody did it."""
+    failing_since: datetime | None = None
+    """Since when it takes nothing; absent where it does."""
+    name: str | None = None
+    """A name, unique in the organization."""
+    previous_secret_until: datetime | None = None
+    """Until when the secret before this one signs, too."""
+    secret: str | None = None
+    """The `whsec_` secret that messages are signed with: in the answer that makes it alone."""
+
+
+class CreatedWebhook(Model):
+    """The answer to `POST /v1/webhooks` and `POST /v1/webhooks/{webhook}/rotate-secret`."""
+
+    _decode = {
+        "endpoint": one(Webhook),
+    }
+
+    endpoint: Webhook
+    """The webhook, with its secret, which is shown once; without it when the same request came before."""
+    remedy: str | None = None
+    """What to do where the secret was shown and is lost."""
+    secret_shown: bool | None = None
+    """Whether the secret was shown by an earlier answer to the same request."""
+
+
 class UpstreamLimit(Model):
     """A limit of a vendor, as its answers tell it."""
 
@@ -782,6 +842,41 @@ class DeletedProject(Model):
     """Their tokens."""
 
 
+class Delivery(Model):
+    """An event on its way to a webhook."""
+
+    _decode = {
+        "createdAt": time,
+        "nextAt": time,
+        "triedAt": time,
+    }
+
+    attempts: int
+    """How often it was tried since it was made, or redelivered."""
+    created_at: datetime
+    """When it was made, or redelivered."""
+    event: str
+    """What happened."""
+    event_id: str
+    """The event: what `webhook-id` says, in every attempt."""
+    id: str
+    """The id."""
+    status: DeliveryStatus
+    """Where it stands."""
+    webhook_id: str
+    """The webhook."""
+    answer: str | None = None
+    """How the last answer began."""
+    answer_status: int | None = None
+    """The status of the last answer."""
+    error: str | None = None
+    """Why it was not taken."""
+    next_at: datetime | None = None
+    """When it is tried next; absent at its end. Later where the webhook as a whole fails."""
+    tried_at: datetime | None = None
+    """When it was last tried."""
+
+
 class Env(Model):
     """The variables that the vendor's SDKs read."""
 
@@ -814,18 +909,7 @@ class Event(Model):
     id: str
     """The id; ids ascend with time."""
     kind: str
-    """What happened. `usage.threshold`: a budget reached one of its thresholds; `agent.budget_exceeded`: a call
-    was refused for a budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and
-    calls are held back; `provider.circuit_closed`: it has answered again for five minutes.
-    `credential.invalid`: the vendor refuses a key. `abuse.detected`: a rule found too much of what an agent
-    does, and paused it, or told, once an hour. `agent.key_in_answer`: an answer to an agent held what looks
-    like a vendor's key, once an hour. `credential.expiring`, `credential.rotation_due`: a key ends, or should
-    be rotated, within 14, 7, 1 or 0 days. `pool.abuse_detected`, for the operator: a vendor holds too many
-    calls of a customer of a pool to break its rules for use. `invoice.created`: a month was invoiced.
-    `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the month's limit keeps credit
-    from being topped up; for the operator `top_up.waits`: such a payment waits for the operator, and
-    `top_up.unclear`: nobody knows whether a card was charged.
-    """
+    """What happened; `docs/operations.md` says what every kind means."""
     subject: str
     """The id of what it happened to."""
     project_id: str | None = None

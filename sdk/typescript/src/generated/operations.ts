@@ -216,4 +216,16 @@ export const OPERATIONS = {
     get: { id: 'get_usage', method: 'GET', path: '/v1/usage', answer: 'json', query: ['by', 'since', 'until', 'project', 'agent', 'provider', 'model'] },
     listEvents: { id: 'get_usage_events', method: 'GET', path: '/v1/usage/events', answer: 'feed', query: ['project', 'limit', 'after'] },
   },
+  webhooks: {
+    getDelivery: { id: 'get_webhook_delivery', method: 'GET', path: '/v1/webhook-deliveries/{delivery}', answer: 'json' },
+    redeliver: { id: 'redeliver_webhook', method: 'POST', path: '/v1/webhook-deliveries/{delivery}/redeliver', answer: 'json', keyed: true },
+    list: { id: 'list_webhooks', method: 'GET', path: '/v1/webhooks', answer: 'page', query: ['limit', 'after'] },
+    create: { id: 'create_webhook', method: 'POST', path: '/v1/webhooks', answer: 'json', body: true, keyed: true },
+    get: { id: 'get_webhook', method: 'GET', path: '/v1/webhooks/{webhook}', answer: 'json' },
+    delete: { id: 'delete_webhook', method: 'DELETE', path: '/v1/webhooks/{webhook}', answer: 'none' },
+    update: { id: 'update_webhook', method: 'PATCH', path: '/v1/webhooks/{webhook}', answer: 'json', body: true },
+    listDeliveries: { id: 'list_webhook_deliveries', method: 'GET', path: '/v1/webhooks/{webhook}/deliveries', answer: 'page', query: ['limit', 'after', 'status'] },
+    rotateSecret: { id: 'rotate_webhook_secret', method: 'POST', path: '/v1/webhooks/{webhook}/rotate-secret', answer: 'json', body: true, keyed: true },
+    test: { id: 'test_webhook', method: 'POST', path: '/v1/webhooks/{webhook}/test', answer: 'json', keyed: true },
+  },
 } as const satisfies Table;

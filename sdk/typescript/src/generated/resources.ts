@@ -36,12 +36,15 @@ import type {
   CreateRotation,
   CreateToken,
   CreateTopUp,
+  CreateWebhook,
   CreatedApiKey,
   CreatedToken,
+  CreatedWebhook,
   Credential,
   CredentialTest,
   Customer,
   DeletedProject,
+  Delivery,
   DestroyKek,
   EventRecord,
   Exchange,
@@ -94,6 +97,7 @@ import type {
   Revoked,
   RotateCredential,
   RotateToken,
+  RotateWebhookSecret,
   Rotation,
   SalesReport,
   SetAutoTopUp,
@@ -131,10 +135,12 @@ import type {
   UpdatePoolCredential,
   UpdateProject,
   UpdateProvider,
+  UpdateWebhook,
   UsageEvent,
   UsageReport,
   VerifyAudit,
   VerifyEmail,
+  Webhook,
 } from './schemas.js';
 
 /** What `GET /v1/agents` takes in its query. */
@@ -614,6 +620,24 @@ export interface GetUsageEventsQuery {
   limit?: number | undefined;
   /** The `next` of the page before; from the beginning when absent. */
   after?: string | undefined;
+}
+
+/** What `GET /v1/webhooks` takes in its query. */
+export interface ListWebhooksQuery {
+  /** How many entries, 1 to 500; 50 by default. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | undefined;
+}
+
+/** What `GET /v1/webhooks/{webhook}/deliveries` takes in its query. */
+export interface ListWebhookDeliveriesQuery {
+  /** How many entries, 1 to 500; 50 by default. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | undefined;
+  /** Those that stand so alone. */
+  status?: "pending" | "delivered" | "dead" | undefined;
 }
 
 /** `ks.agents`. */
@@ -1823,6 +1847,88 @@ export interface UsageResource {
   listEvents(query?: GetUsageEventsQuery, options?: RequestOptions): Paged<UsageEvent>;
 }
 
+/** `ks.webhooks`. */
+export interface WebhooksResource {
+  /**
+   * The delivery.
+   *
+   * `GET /v1/webhook-deliveries/{delivery}`
+   *
+   * @param delivery Id
+   */
+  getDelivery(delivery: string, options?: RequestOptions): Promise<Delivery>;
+  /**
+   * Sends the event once more, with the same `webhook-id`, and tries it for another 72 hours.
+   *
+   * `POST /v1/webhook-deliveries/{delivery}/redeliver`
+   *
+   * @param delivery Id
+   */
+  redeliver(delivery: string, options?: WriteOptions): Promise<Delivery>;
+  /**
+   * The webhooks, oldest first, without their secrets.
+   *
+   * `GET /v1/webhooks`
+   */
+  list(query?: ListWebhooksQuery, options?: RequestOptions): Paged<Webhook>;
+  /**
+   * Makes a webhook: from now on it is told of the events that it names. The secret that messages are signed with is in this answer
+   * and in no other.
+   *
+   * `POST /v1/webhooks`
+   */
+  create(body: CreateWebhook, options?: WriteOptions): Promise<CreatedWebhook>;
+  /**
+   * The webhook, without its secret.
+   *
+   * `GET /v1/webhooks/{webhook}`
+   *
+   * @param webhook Id or name
+   */
+  get(webhook: string, options?: RequestOptions): Promise<Webhook>;
+  /**
+   * Deletes the webhook, and what waits to be sent to it.
+   *
+   * `DELETE /v1/webhooks/{webhook}`
+   *
+   * @param webhook Id or name
+   */
+  delete(webhook: string, options?: RequestOptions): Promise<void>;
+  /**
+   * Changes what is named. Another address is signed for with the same secret.
+   *
+   * `PATCH /v1/webhooks/{webhook}`
+   *
+   * @param webhook Id or name
+   */
+  update(webhook: string, body?: UpdateWebhook, options?: RequestOptions): Promise<Webhook>;
+  /**
+   * What was sent to the webhook, or waits, newest first. It is kept for 30 days.
+   *
+   * `GET /v1/webhooks/{webhook}/deliveries`
+   *
+   * @param webhook Id or name
+   */
+  listDeliveries(webhook: string, query?: ListWebhookDeliveriesQuery, options?: RequestOptions): Paged<Delivery>;
+  /**
+   * Gives the webhook another secret, which is in this answer and in no other. Messages are signed with both for a while, so that the
+   * receiver can change over without missing one.
+   *
+   * `POST /v1/webhooks/{webhook}/rotate-secret`
+   *
+   * @param webhook Id or name
+   */
+  rotateSecret(webhook: string, body?: RotateWebhookSecret, options?: WriteOptions): Promise<CreatedWebhook>;
+  /**
+   * Sends the webhook an event of the kind `webhook.test`, whatever it is told of. The answer tells of a delivery that has just begun.
+   *
+   * `POST /v1/webhooks/{webhook}/test`
+   *
+   * @param webhook Id or name
+   */
+  test(webhook: string, options?: WriteOptions): Promise<Delivery>;
+}
+
 /** The control API, a member for each resource. */
 export interface Api {
   readonly agents: AgentsResource;
@@ -1848,4 +1954,5 @@ export interface Api {
   readonly revocations: RevocationsResource;
   readonly tokens: TokensResource;
   readonly usage: UsageResource;
+  readonly webhooks: WebhooksResource;
 }

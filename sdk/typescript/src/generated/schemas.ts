@@ -624,6 +624,18 @@ export interface CreateTopUp {
   saveCard?: boolean | undefined;
 }
 
+/** `POST /v1/webhooks`. */
+export interface CreateWebhook {
+  /** What it is for. */
+  description?: string | undefined;
+  /** What it is told of: kinds of events, groups such as `agent.*`, or `*`. */
+  events: string[];
+  /** A name, unique in the organization. */
+  name?: string | null | undefined;
+  /** The address: `https`, unless the operator allows the host and port. */
+  url: string;
+}
+
 /** The answer to `POST /v1/api-keys`. */
 export interface CreatedApiKey {
   /** The key. */
@@ -650,6 +662,16 @@ export interface CreatedToken {
   secretShown?: boolean | undefined;
   /** The `ks_` value, shown once; absent when the same request came before: then rotate. */
   token?: string | null | undefined;
+}
+
+/** The answer to `POST /v1/webhooks` and `POST /v1/webhooks/{webhook}/rotate-secret`. */
+export interface CreatedWebhook {
+  /** The webhook, with its secret, which is shown once; without it when the same request came before. */
+  endpoint: Webhook;
+  /** What to do where the secret was shown and is lost. */
+  remedy?: string | null | undefined;
+  /** Whether the secret was shown by an earlier answer to the same request. */
+  secretShown?: boolean | undefined;
 }
 
 /** A credential, without its value. */
@@ -756,6 +778,37 @@ export interface DeletedProject {
   tokens: number;
 }
 
+/** An event on its way to a webhook. */
+export interface Delivery {
+  /** How the last answer began. */
+  answer?: string | null | undefined;
+  /** The status of the last answer. */
+  answerStatus?: number | null | undefined;
+  /** How often it was tried since it was made, or redelivered. */
+  attempts: number;
+  /** When it was made, or redelivered. */
+  createdAt: Time;
+  /** Why it was not taken. */
+  error?: string | null | undefined;
+  /** What happened. */
+  event: string;
+  /** The event: what `webhook-id` says, in every attempt. */
+  eventId: string;
+  /** The id. */
+  id: string;
+  /** When it is tried next; absent at its end. Later where the webhook as a whole fails. */
+  nextAt?: Time | null | undefined;
+  /** Where it stands. */
+  status: DeliveryStatus;
+  /** When it was last tried. */
+  triedAt?: Time | null | undefined;
+  /** The webhook. */
+  webhookId: string;
+}
+
+/** Where a delivery stands. */
+export type DeliveryStatus = "pending" | "delivered" | "dead";
+
 /** `POST /v1/kek/destroy`. */
 export interface DestroyKek {
   /** The number once more. */
@@ -763,6 +816,9 @@ export interface DestroyKek {
   /** Its number. */
   generation: number;
 }
+
+/** Why a webhook is disabled by itself. */
+export type DisabledBecause = "failing" | "gone" | "lost";
 
 /** Who makes and revokes the keys of a pooled credential; `manual` is the operator. */
 export type Driver = "openai" | "openrouter" | "manual";
@@ -791,18 +847,7 @@ export interface EventRecord {
   data: unknown;
   /** The id; ids ascend with time. */
   id: string;
-  /**
-   * What happened. `usage.threshold`: a budget reached one of its thresholds; `agent.budget_exceeded`: a call was refused for a
-   * budget; both once a window. `provider.circuit_opened`: the host of a credential fails, and calls are held back;
-   * `provider.circuit_closed`: it has answered again for five minutes. `credential.invalid`: the vendor refuses a key.
-   * `abuse.detected`: a rule found too much of what an agent does, and paused it, or told, once an hour.
-   * `agent.key_in_answer`: an answer to an agent held what looks like a vendor's key, once an hour.
-   * `credential.expiring`, `credential.rotation_due`: a key ends, or should be rotated, within 14, 7, 1 or 0 days.
-   * `pool.abuse_detected`, for the operator: a vendor holds too many calls of a customer of a pool to break its rules for use.
-   * `invoice.created`: a month was invoiced. `top_up.failed`: a payment that began by itself was refused; `top_up.capped`: the
-   * month's limit keeps credit from being topped up; for the operator `top_up.waits`: such a payment waits for the operator, and
-   * `top_up.unclear`: nobody knows whether a card was charged.
-   */
+  /** What happened; `docs/operations.md` says what every kind means. */
   kind: string;
   /** The project that it belongs to, if it belongs to one. */
   projectId?: string | null | undefined;
@@ -1942,6 +1987,12 @@ export interface RotateToken {
   overlapSeconds?: number | undefined;
 }
 
+/** `POST /v1/webhooks/{webhook}/rotate-secret`. */
+export interface RotateWebhookSecret {
+  /** For how long the secret before signs, too: at most 604800 (a week), 86400 (a day) by default, 0 for not at all. */
+  overlapSeconds?: number | null | undefined;
+}
+
 /** A rotation. */
 export interface Rotation {
   /** When it began. */
@@ -2507,6 +2558,20 @@ export interface UpdateProvider {
   prices?: Record<string, unknown> | null | undefined;
 }
 
+/** `PATCH /v1/webhooks/{webhook}`. What is absent stays. */
+export interface UpdateWebhook {
+  /** What it is for. */
+  description?: string | null | undefined;
+  /** Whether events are sent to it. What waited while it was disabled is sent then, unless it is older than 72 hours. */
+  enabled?: boolean | null | undefined;
+  /** All that it is told of. */
+  events?: string[] | null | undefined;
+  /** A name; `null` is none. */
+  name?: string | null | undefined;
+  /** Another address. */
+  url?: string | null | undefined;
+}
+
 /** A limit of a vendor, as its answers tell it. */
 export interface UpstreamLimit {
   /** How much there is in a window. */
@@ -2633,6 +2698,37 @@ export type Via = "session" | "api_key";
 
 /** What a rotation waits for that only the operator can do. */
 export type WaitsFor = "key" | "revocation";
+
+/** An address that events are told to. */
+export interface Webhook {
+  /** When it was made. */
+  createdAt: Time;
+  /** What it is for. */
+  description: string;
+  /** Why it is disabled, where nobody did it. */
+  disabledBecause?: DisabledBecause | null | undefined;
+  /** What it is told of: kinds of events, groups such as `agent.*`, or `*`. */
+  events: string[];
+  /** Since when it takes nothing; absent where it does. */
+  failingSince?: Time | null | undefined;
+  /** The id. */
+  id: string;
+  /** A name, unique in the organization. */
+  name?: string | null | undefined;
+  /** Until when the secret before this one signs, too. */
+  previousSecretUntil?: Time | null | undefined;
+  /** The `whsec_` secret that messages are signed with: in the answer that makes it alone. */
+  secret?: string | null | undefined;
+  /** Whether events are sent to it. */
+  status: WebhookStatus;
+  /** When it was last changed. */
+  updatedAt: Time;
+  /** The address. */
+  url: string;
+}
+
+/** Whether events are sent to a webhook. */
+export type WebhookStatus = "active" | "disabled";
 
 /** How long a limit lasts before it starts anew; `total` never does. */
 export type Window = "day" | "week" | "month" | "total";

@@ -4198,6 +4198,251 @@ class Usage:
         )
 
 
+class Webhooks:
+    """`ks.webhooks`"""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Pager[types.Webhook]:
+        """The webhooks, oldest first, without their secrets.
+
+        Args:
+            limit: How many entries, 1 to 500; 50 by default.
+            after: The `next` of the page before.
+        """
+        return self._http.pages(
+            operations.list_webhooks,
+            Values(
+                query={"limit": limit, "after": after},
+                timeout=timeout,
+            ),
+        )
+
+    def create(
+        self,
+        *,
+        events: Sequence[str],
+        url: str,
+        description: str | Omit = OMIT,
+        name: str | None | Omit = OMIT,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.CreatedWebhook:
+        """Makes a webhook: from now on it is told of the events that it names. The secret that messages are
+        signed with is in this answer and in no other.
+
+        Args:
+            description: What it is for.
+            events: What it is told of: kinds of events, groups such as `agent.*`, or `*`.
+            name: A name, unique in the organization.
+            url: The address: `https`, unless the operator allows the host and port.
+        """
+        return self._http.send(
+            operations.create_webhook,
+            Values(
+                body={"description": description, "events": events, "name": name, "url": url},
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+    def get(
+        self,
+        webhook: str,
+        *,
+        timeout: float | None = None,
+    ) -> types.Webhook:
+        """The webhook, without its secret.
+
+        Args:
+            webhook: Id or name
+        """
+        return self._http.send(
+            operations.get_webhook,
+            Values(
+                path={"webhook": webhook},
+                timeout=timeout,
+            ),
+        )
+
+    def update(
+        self,
+        webhook: str,
+        *,
+        description: str | None | Omit = OMIT,
+        enabled: bool | None | Omit = OMIT,
+        events: Sequence[str] | None | Omit = OMIT,
+        name: str | None | Omit = OMIT,
+        url: str | None | Omit = OMIT,
+        timeout: float | None = None,
+    ) -> types.Webhook:
+        """Changes what is named. Another address is signed for with the same secret.
+
+        Args:
+            webhook: Id or name
+            description: What it is for.
+            enabled: Whether events are sent to it. What waited while it was disabled is sent then, unless
+                it is older than 72 hours.
+            events: All that it is told of.
+            name: A name; `null` is none.
+            url: Another address.
+        """
+        return self._http.send(
+            operations.update_webhook,
+            Values(
+                path={"webhook": webhook},
+                body={
+                    "description": description,
+                    "enabled": enabled,
+                    "events": events,
+                    "name": name,
+                    "url": url,
+                },
+                timeout=timeout,
+            ),
+        )
+
+    def delete(
+        self,
+        webhook: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Deletes the webhook, and what waits to be sent to it.
+
+        Args:
+            webhook: Id or name
+        """
+        return self._http.send(
+            operations.delete_webhook,
+            Values(
+                path={"webhook": webhook},
+                timeout=timeout,
+            ),
+        )
+
+    def rotate_secret(
+        self,
+        webhook: str,
+        *,
+        overlap_seconds: int | None | Omit = OMIT,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.CreatedWebhook:
+        """Gives the webhook another secret, which is in this answer and in no other. Messages are signed with
+        both for a while, so that the receiver can change over without missing one.
+
+        Args:
+            webhook: Id or name
+            overlap_seconds: For how long the secret before signs, too: at most 604800 (a week), 86400 (a
+                day) by default, 0 for not at all.
+        """
+        return self._http.send(
+            operations.rotate_webhook_secret,
+            Values(
+                path={"webhook": webhook},
+                body={"overlap_seconds": overlap_seconds},
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+    def test(
+        self,
+        webhook: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.Delivery:
+        """Sends the webhook an event of the kind `webhook.test`, whatever it is told of. The answer tells of a
+        delivery that has just begun.
+
+        Args:
+            webhook: Id or name
+        """
+        return self._http.send(
+            operations.test_webhook,
+            Values(
+                path={"webhook": webhook},
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+    def list_deliveries(
+        self,
+        webhook: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        status: Literal["pending", "delivered", "dead"] | None = None,
+        timeout: float | None = None,
+    ) -> Pager[types.Delivery]:
+        """What was sent to the webhook, or waits, newest first. It is kept for 30 days.
+
+        Args:
+            webhook: Id or name
+            limit: How many entries, 1 to 500; 50 by default.
+            after: The `next` of the page before.
+            status: Those that stand so alone.
+        """
+        return self._http.pages(
+            operations.list_webhook_deliveries,
+            Values(
+                path={"webhook": webhook},
+                query={"limit": limit, "after": after, "status": status},
+                timeout=timeout,
+            ),
+        )
+
+    def get_delivery(
+        self,
+        delivery: str,
+        *,
+        timeout: float | None = None,
+    ) -> types.Delivery:
+        """The delivery.
+
+        Args:
+            delivery: Id
+        """
+        return self._http.send(
+            operations.get_webhook_delivery,
+            Values(
+                path={"delivery": delivery},
+                timeout=timeout,
+            ),
+        )
+
+    def redeliver(
+        self,
+        delivery: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.Delivery:
+        """Sends the event once more, with the same `webhook-id`, and tries it for another 72 hours.
+
+        Args:
+            delivery: Id
+        """
+        return self._http.send(
+            operations.redeliver_webhook,
+            Values(
+                path={"delivery": delivery},
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+
 class Api:
     """Every resource of the API."""
 
@@ -4225,3 +4470,4 @@ class Api:
         self.revocations: Revocations = Revocations(http)
         self.tokens: Tokens = Tokens(http)
         self.usage: Usage = Usage(http)
+        self.webhooks: Webhooks = Webhooks(http)
