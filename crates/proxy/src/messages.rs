@@ -101,6 +101,7 @@ async fn excerpt(mut body: AnswerBody, most: usize) -> Vec<u8> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a server that ends with its test")]
 mod tests {
     use std::collections::BTreeSet;
 

@@ -119,7 +119,7 @@ pub(crate) async fn follow_all(app: &App) -> ApiResult<()> {
             match follow(app, org).await {
                 Err(error) if error.code() == Code::StoreUnavailable => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%org, %error, "secrets of webhooks were not moved to the active key")
+                    tracing::warn!(%org, %error, "secrets of webhooks were not moved to the active key");
                 }
                 Ok(()) => {}
             }
