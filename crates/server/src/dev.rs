@@ -83,10 +83,13 @@ pub struct DevOptions {
 /// # Errors
 /// Whatever keeps it from starting, in words for the person at the terminal.
 pub async fn dev(options: DevOptions) -> anyhow::Result<()> {
-    log::init(&TelemetrySection {
-        log: options.log.clone().unwrap_or_else(|| "warn".to_owned()),
-        ..TelemetrySection::default()
-    })?;
+    log::init(
+        &TelemetrySection {
+            log: options.log.clone().unwrap_or_else(|| "warn".to_owned()),
+            ..TelemetrySection::default()
+        },
+        None,
+    )?;
     harden()?;
     let dev = Dev::start(options).await?;
     dev.greet(&mut std::io::stdout().lock())?;

@@ -23,6 +23,7 @@ use crate::config::{self, Config, RootKey, TlsFiles};
 use crate::custody::{CustodyParts, RootKeySource};
 use crate::log;
 use crate::mail::{Mailer, Shown, Smtp, SmtpSettings};
+use crate::otlp::{self, Exporter};
 use crate::payments::Stripe;
 
 /// How long the API's own running answers may take at shutdown.
@@ -34,7 +35,8 @@ const API_DRAIN: Duration = Duration::from_secs(10);
 /// Whatever keeps it from starting, in words for the operator.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     config.check_safety()?;
-    log::init(&config.telemetry)?;
+    let exporter = config.telemetry.exporter()?;
+    log::init(&config.telemetry, exporter.as_ref().map(Exporter::lines))?;
     harden()?;
     let sockets = sockets(&config).await?;
     let (drain_delay, addrs) = (
@@ -47,6 +49,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         return Ok(());
     };
     tracing::info!(proxy = %addrs.0, api = %addrs.1, version = env!("CARGO_PKG_VERSION"), "serving");
+    if let Some(exporter) = exporter {
+        app.tasks.spawn(otlp::run(Arc::clone(&app), exporter));
+    }
     run(&app, sockets, drain_delay).await
 }
 

@@ -15,7 +15,7 @@ use self::page::Call;
 #[cfg(test)]
 pub(crate) use self::read::SQL;
 pub(crate) use self::read::{each_between, id_head, refused_of};
-pub use self::read::{get, list, newest, since_seq};
+pub use self::read::{get, list, newest, of_all, since_seq};
 
 /// One attempt that ended, or a refusal.
 #[derive(Debug, Clone, PartialEq)]

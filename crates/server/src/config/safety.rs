@@ -7,6 +7,13 @@ use super::{Config, MailTls, SecretText, SignUp};
 pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.root`, `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root \
      key nothing can be sealed or opened";
 
+/// Whether nobody else reads what is sent to this URL.
+fn is_private(url: &str) -> bool {
+    ["https://", "http://127.0.0.1:", "http://localhost:"]
+        .iter()
+        .any(|begin| url.starts_with(begin))
+}
+
 /// Every reason not to serve with `config`.
 pub(super) fn reasons(config: &Config) -> Vec<String> {
     let mut reasons = Vec::new();
@@ -52,6 +59,14 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
              text; set it to \"starttls\" or \"implicit\""
         ));
     }
+    if let Some(endpoint) = &config.telemetry.otlp_endpoint
+        && !is_private(endpoint)
+    {
+        reasons.push(format!(
+            "`telemetry.otlp_endpoint` ({endpoint}) does not begin with https:// and is not this machine: who calls whom would travel in \
+             plain text"
+        ));
+    }
     let payments = &config.payments;
     if payments.is_on() {
         let given = |value: &Option<SecretText>, file: bool| {
@@ -72,10 +87,7 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
         if !given(&payments.stripe_key, payments.stripe_key_file.is_some()) {
             reasons.push("`[payments]` is set up and `payments.stripe_key` is missing or empty".to_owned());
         }
-        let is_here = ["http://127.0.0.1:", "http://localhost:"]
-            .iter()
-            .any(|here| payments.stripe_url.starts_with(here));
-        if !payments.stripe_url.starts_with("https://") && !is_here {
+        if !is_private(&payments.stripe_url) {
             reasons.push(
                 "`payments.stripe_url` does not begin with https://: the account's key would travel in plain text".to_owned(),
             );

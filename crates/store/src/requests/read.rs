@@ -153,6 +153,29 @@ pub(crate) async fn refused_of(
     Ok(refused)
 }
 
+/// The rows behind number `from` up to `to`, of all organizations, oldest first.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn of_all(conn: &mut Conn, from: i64, to: i64) -> Result<Vec<RequestRow>, StoreError> {
+    let mut rows = Vec::new();
+    let mut after = from;
+    loop {
+        let pages = fetch_all!(conn, (i64, i64, Vec<u8>), BETWEEN, after, to, PAGES)?;
+        for (last, first, body) in &pages {
+            let calls = page::calls(*first, body)?;
+            let wanted = calls.iter().filter(|(seq, _)| *seq > from && *seq <= to);
+            rows.extend(wanted.map(|(seq, call)| RequestRow::of(*seq, call)));
+            after = *last;
+        }
+        if pages.is_empty() {
+            rows.sort_by_key(|row| row.seq);
+            return Ok(rows);
+        }
+    }
+}
+
 /// Shows the calls behind number `from` up to `to`, of all organizations.
 pub(crate) async fn each_between(
     conn: &mut Conn,
