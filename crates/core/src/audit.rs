@@ -24,7 +24,8 @@ pub struct Entry {
     /// What was done: the operation's name in the API, such as `create_agent`.
     #[n(3)]
     pub action: String,
-    /// Who did it: the id of a person or a management key; `system` for the server itself, `anonymous` for who did not prove who they are.
+    /// Who did it: the id of a person, a management key or an agent; `system` for the server itself, `anonymous` for who did not prove
+    /// who they are.
     #[n(4)]
     pub actor: String,
     /// What it was done to: an id.

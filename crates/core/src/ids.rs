@@ -155,6 +155,8 @@ typed_ids! {
     RequestId = "req";
     /// One physical attempt at an upstream: the billing identity, never chosen by a caller.
     AttemptId = "att";
+    /// What an agent asks for and has not.
+    AccessRequestId = "acr";
     /// Something that an organization has stopped.
     RevocationId = "rvk";
     /// A transaction of the ledger. That of a call has the UUID of its attempt.

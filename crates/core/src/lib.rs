@@ -27,6 +27,7 @@ pub mod rotation;
 pub mod time;
 pub mod token;
 pub mod top_up;
+pub mod unseen;
 pub mod usage;
 pub mod webhook;
 pub mod window;

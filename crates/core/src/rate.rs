@@ -72,6 +72,19 @@ pub struct Admitted {
     day: i32,
 }
 
+/// What counts at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Used {
+    /// Requests of the minute.
+    pub minute: u32,
+    /// Requests of the UTC day.
+    pub day: u32,
+    /// Tokens of the minute, where they are limited.
+    pub tokens: u32,
+    /// Calls that run.
+    pub running: u32,
+}
+
 /// Tokens that were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "tokens are corrected when their call ends"]
@@ -203,6 +216,21 @@ impl Rates {
     /// Calls that run.
     pub const fn running(&self) -> u32 {
         self.running
+    }
+
+    /// What counts at this moment.
+    pub fn used(&mut self, arrival: Arrival) -> Used {
+        let second = arrival.boottime.as_secs();
+        let now_of = |minute: &mut Minute| {
+            minute.advance(second);
+            minute.sum
+        };
+        Used {
+            minute: now_of(&mut self.minute),
+            day: self.day_count(arrival.now),
+            tokens: self.tokens.as_deref_mut().map_or(0, now_of),
+            running: self.running,
+        }
     }
 
     /// Takes back a request that a later step refused.

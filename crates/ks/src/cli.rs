@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use keystore_core::policy::Source;
 
 use crate::commands::{
-    account, agents, api_keys, audit, billing, budgets, credit, db, events, keks, kill, labels, login,
-    marketplace, members, migrate, operator, orgs, pools, prices, projects, providers, requests, run, serve,
-    tokens, usage, webhooks,
+    access, account, agents, api_keys, audit, billing, budgets, credit, db, events, keks, kill, labels,
+    login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects, providers, requests,
+    run, serve, tokens, usage, webhooks,
 };
 use crate::complete;
 use crate::output::Format;
@@ -113,6 +114,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks token create --name bot --provider openai\n  ks token rotate bot --overlap 1h"
     )]
     Token(tokens::TokenCommand),
+    /// What agents ask for and have not: see, approve or deny it
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks access list\n  ks access approve acr_01jd3w8f0qe7ys4c9p2m5n6r7t --source byok\n  ks access deny acr_01jd3w8f0qe7ys4c9p2m5n6r7t --reason 'not with customer data'"
+    )]
+    Access(access::AccessCommand),
     /// The kill switch: stop what agents do, at once
     #[command(
         subcommand,
@@ -127,6 +134,14 @@ pub(crate) enum Command {
         the token. Variables that hold real provider keys, and KS_API_KEY, are taken away. The program's exit code is passed on."
     )]
     Run(run::RunArgs),
+    /// Serve the Model Context Protocol on stdio, for hosts that start a server themselves
+    #[command(
+        after_help = "Examples:\n  KS_TOKEN=ks_… ks mcp              what an agent may use, what is left, and asking for more\n  \
+        ks mcp --manage                   administer, with the session of `ks login` or KS_API_KEY\n  \
+        claude mcp add keystore --env KS_TOKEN=ks_… -- ks mcp\n\n\
+        Each line of stdin is a message, which goes to the control plane's /mcp; each line of stdout is an answer."
+    )]
+    Mcp(mcp::McpArgs),
     /// Show traffic
     #[command(
         after_help = "Examples:\n  ks requests\n  ks requests --agent bot --since 1h --refused\n  ks requests --follow\n  ks requests req_01jd3w8f0qe7ys4c9p2m5n6r7t"
@@ -279,6 +294,15 @@ pub(crate) struct SecretArgs {
     /// A field of a secret that has several: NAME=VALUE, or NAME=@FILE
     #[arg(long = "field", value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub(crate) fields: Vec<(String, String)>,
+}
+
+/// Whose credential.
+pub(crate) fn source(text: &str) -> Result<Source, String> {
+    match text {
+        "byok" => Ok(Source::Byok),
+        "marketplace" => Ok(Source::Marketplace),
+        _ => Err("expected byok or marketplace".to_owned()),
+    }
 }
 
 /// `NAME=VALUE`.

@@ -11,6 +11,7 @@ use anyhow::Context;
 use keystore_core::{Clock, Micros};
 use keystore_server::clock::SystemClock;
 use keystore_wire::{Page, Problem};
+use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -234,6 +235,32 @@ impl Client {
         let request = self.request(Method::GET, path)?.query(query);
         let request = request.timeout(Duration::from_secs(86_400));
         Ok(Lines::new(self.send(request).await?))
+    }
+
+    /// Sends a message of another protocol, and reads what is answered, whatever its status.
+    pub(crate) async fn message(
+        &self,
+        path: &str,
+        headers: HeaderMap,
+        body: String,
+    ) -> anyhow::Result<Vec<u8>> {
+        let url = self.base.join(path)?;
+        let mut request = self
+            .http
+            .post(url)
+            .headers(headers)
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .body(body);
+        if let Some(key) = &self.key {
+            request = request.bearer_auth(key.as_str());
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable_server(&self.base, &error))?;
+        let bytes = response.bytes().await.context("the answer broke off")?;
+        Ok(bytes.to_vec())
     }
 
     /// Reads a file.

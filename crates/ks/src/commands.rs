@@ -1,6 +1,7 @@
 //! The commands, one file each. Every file holds the words of its command line and what the command does.
 
 mod abuse;
+pub(crate) mod access;
 pub(crate) mod account;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
@@ -23,6 +24,7 @@ mod limits;
 pub(crate) mod login;
 mod man;
 pub(crate) mod marketplace;
+pub(crate) mod mcp;
 pub(crate) mod members;
 pub(crate) mod migrate;
 pub(crate) mod operator;
@@ -101,6 +103,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Login(args) => login::login(args, &cli.global, &context).await?,
         Command::Logout => login::logout(&context).await?,
         Command::Whoami => login::whoami(&context).await?,
+        Command::Access(command) => access::run(command, &context).await?,
+        Command::Mcp(args) => mcp::run(args, &context).await?,
         Command::Account(command) => account::run(command, &context).await?,
         Command::Org(command) => orgs::run(command, &context).await?,
         Command::Member(command) => members::run(command, &context).await?,

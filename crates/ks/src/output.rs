@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use indicatif::{ProgressBar, ProgressStyle};
+use keystore_core::unseen::is_unseen;
 use serde::Serialize;
 
 use crate::client::Refused;
@@ -66,7 +67,7 @@ impl Output {
     /// Data: `value` as JSON, or what `table` makes of it.
     pub(crate) fn data<T: Serialize>(&self, value: &T, table: impl FnOnce() -> String) -> anyhow::Result<()> {
         match self.format {
-            Format::Json => self.line(&serde_json::to_string_pretty(value)?),
+            Format::Json => self.line(&escaped(&serde_json::to_string_pretty(value)?)),
             Format::Table => self.line(&table()),
             Format::Csv => Err(advice(
                 "this has no comma-separated values",
@@ -121,7 +122,7 @@ impl Output {
     pub(crate) fn failure(&self, error: &anyhow::Error) {
         if self.is_json() {
             let value = json_of(error);
-            return self.words(&value.to_string());
+            return self.words(&escaped(&value.to_string()));
         }
         let label = self.paint("error:", "31;1");
         match error.downcast_ref::<Refused>() {
@@ -329,14 +330,29 @@ fn text_of(table: &mut Table) -> String {
         .join("\n")
 }
 
-/// What came from elsewhere cannot move the cursor or begin a new row.
+/// What came from elsewhere cannot move the cursor, begin a new row, hide or turn around.
 fn one_line(text: &str) -> String {
     if text.is_empty() {
         return NOTHING.to_owned();
     }
     text.chars()
-        .map(|letter| if letter.is_control() { '?' } else { letter })
+        .map(|letter| if is_unseen(letter) { '?' } else { letter })
         .collect()
+}
+
+/// JSON whose strings say the same without letters that act: the controls that JSON itself does not escape, and what turns words around.
+fn escaped(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if letter.is_ascii() && letter != '\x7f' || !is_unseen(letter) {
+            text.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            text.push_str(&format!("\\u{unit:04x}"));
+        }
+    }
+    text
 }
 
 /// A secret of which enough is shown to tell it from another: the first six and the last four characters of a long one.
@@ -364,6 +380,16 @@ mod tests {
             ],
         );
         assert_eq!(text, "NAME      SOURCE\nopenai    byok\na?b?[31m  -");
+    }
+
+    #[test]
+    fn json_says_the_same_without_letters_that_act() {
+        let hostile = "a\u{9b}2J\u{202e}b\u{e0041}\x7f ü\n\x1b";
+        let text = escaped(&serde_json::to_string(hostile).unwrap());
+        assert_eq!(text, r#""a\u009b2J\u202eb\udb40\udc41\u007f ü\n\u001b""#);
+        assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
+        assert_eq!(escaped("{\n  \"a\": 1\n}"), "{\n  \"a\": 1\n}");
+        assert_eq!(table(["A"], [[hostile.to_owned()]]), "A\na?2J?b?? ü??");
     }
 
     #[test]

@@ -58,16 +58,10 @@ impl Proxy {
     /// The first limit that does not allow it.
     pub(crate) fn admit(&self, permit: &Permit) -> Result<Admission, Deny> {
         let arrival = self.arrival();
-        let policy = &permit.agent.policy;
         let own = Ceiling {
             scope: RateScope::Agent,
             rates: Arc::clone(&permit.grant().rates),
-            limits: RateLimits {
-                rpm: Some(policy.rpm_limit.unwrap_or(self.config.default_rpm)),
-                rpd: Some(policy.rpd_limit.unwrap_or(self.config.default_rpd)),
-                tpm: policy.tpm_limit,
-                concurrency: policy.max_concurrency,
-            },
+            limits: self.limits(&permit.agent.policy),
         };
         let mut admission = Admission {
             places: Vec::with_capacity(1 + permit.agent.ceilings.len()),

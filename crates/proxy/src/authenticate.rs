@@ -56,7 +56,8 @@ impl Proxy {
         })
     }
 
-    async fn agent(&self, hash: TokenHash) -> Result<Arc<Agent>, Deny> {
+    /// The agent behind a token that holds.
+    pub(crate) async fn agent(&self, hash: TokenHash) -> Result<Arc<Agent>, Deny> {
         let agent = self.agents.get(hash).await?.ok_or(Deny::InvalidToken)?;
         agent.token.check(self.clock.now())?;
         Ok(agent)

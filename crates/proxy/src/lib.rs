@@ -16,6 +16,7 @@ pub mod config;
 pub mod counters;
 mod forward;
 mod health;
+pub mod holder;
 mod inject;
 mod learned;
 mod leash;
@@ -54,12 +55,13 @@ use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use keystore_core::ids::RequestId;
+use keystore_core::ids::{AgentId, RequestId};
 use keystore_core::pool::MemberStatus;
 use keystore_core::record::Refusal as RefusalRecord;
 use keystore_core::{Clock, IdSource};
 use keystore_store::{Recovery, Store};
 use keystore_vault::{PolicyMac, Vault};
+use quick_cache::sync::Cache;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -73,6 +75,7 @@ pub use crate::cache::wrapped_kek;
 use crate::cache::{Agent, Agents};
 use crate::config::ProxyConfig;
 use crate::counters::Counters;
+use crate::holder::{KEPT_REFUSALS, LastRefusal};
 pub use crate::learned::LearnedLimit;
 use crate::listener::{ConnInfo, Drained, Limits, Listener};
 pub use crate::messages::{Message, Receipt};
@@ -115,6 +118,8 @@ pub struct Proxy {
     /// Tells bodies apart, by a secret of this process.
     digests: RandomState,
     metrics: Metrics,
+    /// The last refusal of each agent, for whoever holds its token.
+    refusals: Cache<AgentId, Arc<LastRefusal>>,
     afterlife: Afterlife,
 }
 
@@ -195,6 +200,7 @@ impl Proxy {
             upstreams,
             tokens: Tokens::default(),
             metrics: Metrics::default(),
+            refusals: Cache::new(KEPT_REFUSALS),
             afterlife,
             config,
         }))
@@ -273,6 +279,7 @@ impl Proxy {
         self.metrics.refused(refusal.code());
         if let Some(agent) = &trail.agent {
             self.watch_refusal(agent, refusal);
+            self.note_refusal(agent, trail.request, trail.provider(), refusal);
         }
         if let Some(agent) = trail.agent.as_ref().filter(|_| !trail.attempted) {
             self.store.journal().refusal(&RefusalRecord {

@@ -221,6 +221,12 @@ pub fn refuse(refusal: &Refusal, context: &RefusalContext<'_>) -> Response<Full<
     response
 }
 
+/// What a refusal says beside its code: what and why, and what to do.
+pub(crate) fn explain(refusal: &Refusal, context: &RefusalContext<'_>) -> (String, String) {
+    let words = words::of(refusal, context);
+    (words.message, words.remedy.into_owned())
+}
+
 /// What the client of an answer that is cut is told: why, and what to do.
 pub(crate) fn cut_message(deny: &Deny, agent: &str) -> String {
     words::of_cut(deny, agent).message

@@ -1,9 +1,11 @@
-//! What changes an agent: making it, changing its limits and grants, its month's budget; its status is in [`status`].
+//! What changes an agent: making it, changing its limits and grants, its month's budget; its status is in [`status`], what it is
+//! given beside what it has in [`widen`](mod@widen).
 //!
 //! An agent's policy is written whole, with its MAC, in one transaction with the budget that it names. The commit tells the
 //! data plane before it returns, so a change is in force on the next request.
 
 mod status;
+mod widen;
 
 use std::net::IpAddr;
 
@@ -29,6 +31,7 @@ use crate::events::{self, New};
 use crate::grants::{self, Labelled};
 use status::not_revoked;
 pub(crate) use status::{pause_by, set_status};
+pub(crate) use widen::{More, month_cents, widen};
 
 /// The purposes of the MACs over policy rows, as the data plane checks them.
 pub(crate) const AGENT_MAC: &str = "agent";

@@ -4,6 +4,7 @@
 //! right, call the function that does the thing, and wrap the answer.
 
 mod abuse;
+mod access_requests;
 pub(crate) mod agents;
 pub(crate) mod api_keys;
 mod audit;
@@ -16,7 +17,7 @@ mod description;
 mod envelope;
 mod events;
 mod exposure;
-mod extract;
+pub(crate) mod extract;
 mod health;
 pub(crate) mod idempotency;
 pub(crate) mod keks;
@@ -49,9 +50,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::middleware::from_fn_with_state;
-use axum::routing::get;
+use axum::routing::{get, post};
 use keystore_wire::problem::Problem;
 use utoipa::OpenApi;
 use utoipa::openapi::OpenApi as Document;
@@ -59,6 +60,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::mcp;
 
 /// The largest request body, in bytes. The largest honest one is a credential with a private key in it.
 pub(crate) const BODY_LIMIT_BYTES: usize = 256 << 10;
@@ -142,6 +144,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(tokens::get_token))
         .routes(routes!(tokens::revoke_token))
         .routes(routes!(tokens::rotate_token))
+        .routes(routes!(access_requests::list_access_requests))
+        .routes(routes!(access_requests::get_access_request))
+        .routes(routes!(access_requests::approve_access_request))
+        .routes(routes!(access_requests::deny_access_request))
         .routes(routes!(budgets::list_budgets, budgets::create_budget))
         .routes(routes!(budgets::check_budgets))
         .routes(routes!(
@@ -297,17 +303,27 @@ pub fn openapi_json() -> Result<String, serde_json::Error> {
 }
 
 /// Everything that the API's listener serves.
-pub(crate) fn router(app: Arc<App>) -> Router {
+pub(crate) fn router(app: &Arc<App>) -> Router {
     let (documented, _) = routes().split_for_parts();
-    documented
+    // A tool that is an operation is a request like any other.
+    let operations = layered(documented.clone(), app);
+    let tools = move |State(app), request| mcp::serve(app, operations.clone(), request);
+    let all = documented
+        .route(mcp::PATH, post(tools))
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(health::openapi_document))
         .fallback(envelope::not_found)
-        .method_not_allowed_fallback(envelope::method_not_allowed)
+        .method_not_allowed_fallback(envelope::method_not_allowed);
+    layered(all, app)
+}
+
+/// What every answer passes through.
+fn layered(routes: Router<Arc<App>>, app: &Arc<App>) -> Router {
+    routes
         .layer(DefaultBodyLimit::max(BODY_LIMIT_BYTES))
-        .layer(from_fn_with_state(Arc::clone(&app), idempotency::idempotent))
-        .layer(from_fn_with_state(Arc::clone(&app), envelope::envelope))
-        .with_state(app)
+        .layer(from_fn_with_state(Arc::clone(app), idempotency::idempotent))
+        .layer(from_fn_with_state(Arc::clone(app), envelope::envelope))
+        .with_state(Arc::clone(app))
 }

@@ -355,7 +355,7 @@ impl App {
         if let Some(tls) = tls {
             listener = listener.with_tls(tls);
         }
-        let router = api::router(Arc::clone(self));
+        let router = api::router(self);
         let behind_tls = self.settings.behind_tls;
         let service = move |mut request: http::Request<hyper::body::Incoming>,
                             conn: keystore_proxy::listener::ConnInfo| {

@@ -30,6 +30,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::problem::{ApiError, ApiResult};
+use crate::auth::agent::AgentCaller;
 use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
 
@@ -38,6 +39,15 @@ const SYSTEM: &str = "system";
 
 /// The actor when it is not known who asked.
 const NOBODY: &str = "anonymous";
+
+/// Who the caller is in the log: the id of a person or a key.
+pub(crate) fn actor(caller: &Caller) -> String {
+    match caller.who {
+        Who::User { user, .. } => user.to_string(),
+        Who::Key { id, .. } => id.to_string(),
+        Who::Machine { .. } => SYSTEM.to_owned(),
+    }
+}
 
 /// One change of one thing.
 #[derive(Debug)]
@@ -90,12 +100,15 @@ impl Event {
     /// # Errors
     /// The vault's.
     pub(crate) fn by(self, tx: &mut Tx, caller: &Caller) -> ApiResult<()> {
-        let actor = match caller.who {
-            Who::User { user, .. } => user.to_string(),
-            Who::Key { id, .. } => id.to_string(),
-            Who::Machine { .. } => SYSTEM.to_owned(),
-        };
-        self.record(tx, caller.org, actor, caller.origin)
+        self.record(tx, caller.org, actor(caller), caller.origin)
+    }
+
+    /// Records that an agent did this, with its own token.
+    ///
+    /// # Errors
+    /// The vault's.
+    pub(crate) fn by_agent(self, tx: &mut Tx, caller: &AgentCaller) -> ApiResult<()> {
+        self.record(tx, caller.org(), caller.agent().to_string(), caller.origin())
     }
 
     /// Records that the server did this by itself.

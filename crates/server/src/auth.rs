@@ -1,9 +1,10 @@
 //! People and keys of the control plane: who calls, and what they may do.
 //!
 //! Sessions (`kss_`) and management keys (`ksm_`) are opaque and kept as hashes. Agents' tokens (`ks_`) are the data plane's
-//! matter and open nothing here.
+//! matter; `/mcp` alone takes them here ([`agent`]).
 
 pub(crate) mod accounts;
+pub(crate) mod agent;
 pub(crate) mod caller;
 pub(crate) mod origin;
 pub(crate) mod password;

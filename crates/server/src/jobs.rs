@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use keystore_store::{idempotency, requests, uses};
 
+use crate::access_requests;
 use crate::api::idempotency::KEPT_FOR;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
@@ -55,6 +56,7 @@ impl App {
 
 async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
     forget_answers(app).await?;
+    access_requests::forget(app).await?;
     note_uses(app, noted).await?;
     reminders::note(app).await?;
     pool_uses::write(app).await?;

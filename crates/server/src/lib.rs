@@ -3,6 +3,7 @@
 //! It writes what the data plane reads (agents, tokens, credentials, budgets) and starts both listeners. It forwards nothing
 //! to a provider itself: every call with a credential, verification included, goes through `keystore-proxy`.
 
+mod access_requests;
 mod agents;
 pub mod api;
 mod api_keys;
@@ -29,6 +30,7 @@ mod labels;
 mod log;
 pub mod mail;
 mod marketplace;
+mod mcp;
 mod members;
 mod moves;
 mod names;

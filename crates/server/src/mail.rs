@@ -106,6 +106,12 @@ pub(crate) fn verification(api_url: &str, to: &str, code: &str) -> Mail {
 /// Names that people choose begin no header and no paragraph of their own.
 fn one_line(text: &str) -> String {
     text.chars()
-        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .map(|letter| {
+            if keystore_core::unseen::is_unseen(letter) {
+                ' '
+            } else {
+                letter
+            }
+        })
         .collect()
 }

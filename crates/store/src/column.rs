@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 
 use keystore_core::ids::{
-    AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeliveryId, DeploymentId, EventId, InvitationId,
-    KekId, MoveId, OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId, TokenId,
-    TransactionId, UserId, WebhookId,
+    AccessRequestId, AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeliveryId, DeploymentId, EventId,
+    InvitationId, KekId, MoveId, OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId,
+    TokenId, TransactionId, UserId, WebhookId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
@@ -112,6 +112,7 @@ macro_rules! ids {
 }
 
 ids!(
+    AccessRequestId,
     AgentId,
     ApiKeyId,
     AttemptId,

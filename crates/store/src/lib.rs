@@ -16,6 +16,7 @@ mod recovery;
 mod rows;
 mod store;
 
+pub mod access_requests;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;

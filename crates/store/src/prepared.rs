@@ -8,6 +8,7 @@ use crate::store::{Options, Store};
 type Texts = &'static [(&'static str, &'static str)];
 
 const MODULES: &[(&str, Texts)] = &[
+    ("access_requests", crate::access_requests::SQL),
     ("agents", crate::agents::SQL),
     ("api_keys", crate::api_keys::SQL),
     ("audit", crate::audit::SQL),

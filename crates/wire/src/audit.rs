@@ -19,7 +19,7 @@ pub struct AuditEntry {
     /// The operation, as it is named in this description.
     #[schema(example = "create_agent")]
     pub action: String,
-    /// Who: a person's or a management key's id; `system` for the server itself, `anonymous` for who did not prove who they are.
+    /// Who: the id of a person, a management key or an agent; `system` for the server itself, `anonymous` for who did not prove who they are.
     #[schema(example = "usr_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub actor: String,
     /// Their address, or the key's name, while they exist.

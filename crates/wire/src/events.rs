@@ -39,6 +39,8 @@ kinds! {
     UsageThreshold = "usage.threshold", "A budget reached one of its thresholds; once a window.";
     AbuseDetected = "abuse.detected", "A rule found too much of what an agent does, and paused it, or told, once an hour.";
     KeyInAnswer = "agent.key_in_answer", "An answer to an agent held what looks like a vendor's key; once an hour.";
+    AccessRequested = "access.requested", "An agent asks for access.";
+    AccessDecided = "access.decided", "Somebody approved or denied what an agent asked for.";
     CircuitOpened = "provider.circuit_opened", "The host of a credential fails, and calls are held back.";
     CircuitClosed = "provider.circuit_closed", "It has answered again for five minutes.";
     CredentialInvalid = "credential.invalid", "The vendor refuses a key.";
@@ -82,7 +84,8 @@ pub struct Event {
     /// The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
     /// the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`; for abuse `agent`, `rule`, `action`, what was
     /// `found` and the `threshold` (dollars or requests), and `windowSeconds`; for a key in an answer `agent`, `provider`, the `form` of
-    /// the key, the `request`, and whether it was `takenOut`; for invoices `month`, `total` and `due`.
+    /// the key, the `request`, and whether it was `takenOut`; for access `agent`, `agentId` and `provider`, with what is wanted and the
+    /// agent's `reason`, or the `state`, what was `granted` and the `note`; for invoices `month`, `total` and `due`.
     pub data: Value,
 }
 

@@ -6,6 +6,7 @@
 //! decimal strings of US dollars (`keystore_core::NanoUsd`), ids are TypeIDs.
 
 pub mod abuse;
+pub mod access_requests;
 pub mod agents;
 pub mod api_keys;
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod keks;
 pub mod labels;
 pub mod limits;
 pub mod marketplace;
+pub mod mcp;
 pub mod members;
 pub mod once;
 pub mod operator;

@@ -50,6 +50,29 @@ fn the_sixty_first_waits_until_the_first_is_a_minute_old() {
 }
 
 #[test]
+fn what_is_used_is_what_counts_at_that_moment() {
+    let mut rates = Rates::new();
+    assert_eq!(rates.used(at(0)), Used::default());
+    let limits = limits(60, 100);
+    for second in [0, 10] {
+        let _ = rates.admit(at(second * 1_000), limits).unwrap();
+    }
+    let _ = rates
+        .try_tokens(at(10_000), 1_000, 300, RateScope::Agent)
+        .unwrap();
+    rates.ended();
+    let used = |minute, day, tokens| Used {
+        minute,
+        day,
+        tokens,
+        running: 1,
+    };
+    assert_eq!(rates.used(at(10_000)), used(2, 2, 300));
+    assert_eq!(rates.used(at(61_000)), used(1, 2, 300));
+    assert_eq!(rates.used(at(80_000)), used(0, 2, 0));
+}
+
+#[test]
 fn limits_change_between_requests() {
     let mut rates = Rates::new();
     for second in 0..10 {

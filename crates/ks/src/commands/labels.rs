@@ -7,6 +7,7 @@ use keystore_wire::page::PageQuery;
 
 use super::Context;
 use super::find::MOST;
+use crate::cli::source;
 use crate::output::table;
 
 /// `ks label`.
@@ -54,14 +55,6 @@ pub(crate) struct SetArgs {
 pub(crate) struct LabelArgs {
     /// The label
     label: String,
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    match text {
-        "byok" => Ok(Source::Byok),
-        "marketplace" => Ok(Source::Marketplace),
-        _ => Err("expected byok or marketplace".to_owned()),
-    }
 }
 
 /// Does what the command says.

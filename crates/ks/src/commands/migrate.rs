@@ -7,6 +7,7 @@ use keystore_wire::page::PageQuery;
 
 use super::find::MOST;
 use super::{Context, moment};
+use crate::cli::source;
 use crate::output::{advice, table};
 
 /// `ks migrate`.
@@ -33,14 +34,6 @@ pub(crate) struct MigrateArgs {
     /// List the migrations that were made
     #[arg(long, conflicts_with_all = ["provider", "to", "agents", "credential", "dry_run", "undo"])]
     list: bool,
-}
-
-fn source(text: &str) -> Result<Source, String> {
-    match text {
-        "byok" => Ok(Source::Byok),
-        "marketplace" => Ok(Source::Marketplace),
-        _ => Err("expected byok or marketplace".to_owned()),
-    }
 }
 
 /// Does what the command says.

@@ -504,6 +504,11 @@ impl ReadyGrant {
         self.grant.reaches_pool() || before == Some(Source::Marketplace)
     }
 
+    /// Whether a credential of the organization's own is there for it.
+    pub(crate) fn has_credential(&self) -> bool {
+        self.stored.is_some()
+    }
+
     /// Whether it is stored already that the vendor refuses its credential.
     pub(crate) fn is_known_bad(&self) -> bool {
         let known = self.stored.as_ref().map(|row| row.status);

@@ -1,5 +1,6 @@
 //! `/v1/agents`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -8,7 +9,7 @@ use http::StatusCode;
 use jiff::tz::TimeZone;
 use keystore_core::NanoUsd;
 use keystore_core::budget::{Applied, BudgetTerms};
-use keystore_core::ids::AgentId;
+use keystore_core::ids::{AgentId, OrgId};
 use keystore_core::policy::{AgentStatus, ScopeAction};
 use keystore_core::window::Zone;
 use keystore_store::budgets::{self as budget_rows, Budget};
@@ -171,7 +172,7 @@ fn monthly(app: &App, rows: Vec<Budget>) -> ApiResult<Option<budgets::Loaded>> {
 }
 
 /// The time zone of an organization's budgets. UTC where the stored name is not known (any more), as on the data plane.
-pub(super) async fn time_zone(conn: &mut Conn, org: keystore_core::ids::OrgId) -> ApiResult<Zone> {
+pub(super) async fn time_zone(conn: &mut Conn, org: OrgId) -> ApiResult<Zone> {
     let org = orgs::get(conn, org).await?;
     let zone = org.and_then(|org| {
         Zone::named(
@@ -238,6 +239,24 @@ fn wire(agent: Loaded, budget: Option<&budgets::Loaded>, state: Option<BudgetSta
     }
 }
 
-fn scope(provider: &str, action: ScopeAction) -> String {
+/// The names of agents that exist.
+pub(super) async fn names(
+    conn: &mut Conn,
+    org: OrgId,
+    agents: impl Iterator<Item = AgentId>,
+) -> ApiResult<BTreeMap<AgentId, String>> {
+    let mut names = BTreeMap::new();
+    for id in agents {
+        if !names.contains_key(&id)
+            && let Some(agent) = rows::get(conn, org, id).await?
+        {
+            names.insert(id, agent.name);
+        }
+    }
+    Ok(names)
+}
+
+/// `provider:<slug>:<action>`.
+pub(crate) fn scope(provider: &str, action: ScopeAction) -> String {
     format!("provider:{provider}:{}", action.as_str())
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use keystore_core::ids::{ApiKeyId, OrgId, UserId};
+use keystore_core::ids::{AgentId, ApiKeyId, OrgId, UserId};
 use keystore_store::audit::{self as rows, Filter, Stored};
-use keystore_store::{Conn, api_keys, users};
+use keystore_store::{Conn, agents, api_keys, users};
 use keystore_wire::Page;
 use keystore_wire::audit::{AuditEntry, ListAudit};
 use serde::Deserialize;
@@ -107,6 +107,8 @@ impl Names {
             users::get(conn, user).await?.map(|user| user.email)
         } else if let Ok(key) = actor.parse::<ApiKeyId>() {
             api_keys::get(conn, org, key).await?.map(|key| key.name)
+        } else if let Ok(agent) = actor.parse::<AgentId>() {
+            agents::get(conn, org, agent).await?.map(|agent| agent.name)
         } else {
             None
         };

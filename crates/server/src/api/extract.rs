@@ -48,29 +48,37 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
                 "send the body as JSON, with `content-type: application/json`",
             ));
         }
-        // Serde takes a list for an object, by the order of its members.
-        if bytes.trim_ascii_start().starts_with(b"[") {
-            return Err(ApiError::new(Code::Invalid, "the body must be a JSON object"));
-        }
-        let mut deserializer = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            if error.inner().is_data() {
-                ApiError::field(pointer(error.path()), words(error.inner()))
-            } else {
-                ApiError::new(
-                    Code::BadRequest,
-                    format!("the body is not JSON: {}", error.inner()),
-                )
-            }
-        })?;
-        deserializer.end().map_err(|error| {
+        Ok(Self(parsed(&bytes)?))
+    }
+}
+
+/// The object that is written so.
+///
+/// # Errors
+/// `bad_request` for what is not JSON, `invalid_request` for what has another form.
+pub(crate) fn parsed<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Serde takes a list for an object, by the order of its members.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::new(Code::Invalid, "the body must be a JSON object"));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        if error.inner().is_data() {
+            ApiError::field(pointer(error.path()), words(error.inner()))
+        } else {
             ApiError::new(
                 Code::BadRequest,
-                format!("the body is not one JSON value: {error}"),
+                format!("the body is not JSON: {}", error.inner()),
             )
-        })?;
-        Ok(Self(value))
-    }
+        }
+    })?;
+    deserializer.end().map_err(|error| {
+        ApiError::new(
+            Code::BadRequest,
+            format!("the body is not one JSON value: {error}"),
+        )
+    })?;
+    Ok(value)
 }
 
 pub(super) fn unreadable(rejection: BytesRejection) -> ApiError {

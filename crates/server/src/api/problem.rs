@@ -101,6 +101,26 @@ impl ApiError {
         self
     }
 
+    /// The problem that is told; what the log should know is logged.
+    pub(crate) fn tell(self, request: Option<RequestId>) -> Problem {
+        if let Some(cause) = &self.cause {
+            let cause = cause.as_ref() as &dyn std::error::Error;
+            let request = request.map(tracing::field::display);
+            tracing::error!(
+                request,
+                code = self.code.as_str(),
+                cause,
+                "a request failed: {}",
+                self.detail
+            );
+        }
+        let mut problem = Problem::new(self.code, self.detail);
+        problem.errors = self.fields;
+        problem.remedy = self.remedy.map(Cow::into_owned);
+        problem.request_id = request.map(|request| request.to_string());
+        problem
+    }
+
     /// The code.
     pub fn code(&self) -> Code {
         self.code
@@ -197,21 +217,15 @@ pub(super) fn render(mut response: Response, request: RequestId) -> Response {
     let Some(error) = response.extensions_mut().remove::<ApiError>() else {
         return response;
     };
-    if let Some(cause) = &error.cause {
-        let cause = cause.as_ref() as &dyn std::error::Error;
-        tracing::error!(%request, code = error.code.as_str(), cause, "a request failed: {}", error.detail);
-    }
-    let mut problem = Problem::new(error.code, error.detail);
-    problem.errors = error.fields;
-    problem.remedy = error.remedy.map(Cow::into_owned);
-    problem.request_id = Some(request.to_string());
+    let (retry_after, is_unknown) = (error.retry_after, error.code.status() == 401);
+    let problem = error.tell(Some(request));
     *response.body_mut() = Body::from(serde_json::to_vec(&problem).unwrap_or_default());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-    if let Some(wait) = error.retry_after {
+    if let Some(wait) = retry_after {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
-    if error.code.status() == 401 {
+    if is_unknown {
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response

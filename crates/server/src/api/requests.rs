@@ -12,12 +12,13 @@ use bytes::Bytes;
 use http::header;
 use http::request::Parts;
 use keystore_core::ids::{AgentId, OrgId, ProjectId, RequestId};
+use keystore_store::Conn;
 use keystore_store::requests::{self as rows, Filter, RequestRow};
-use keystore_store::{Conn, agents as agent_rows};
 use keystore_wire::requests::{Flags, ListRequests, Request, STREAM_EVENT};
 use keystore_wire::{Code, Page};
 use tokio::sync::mpsc;
 
+use super::agents::names;
 use super::extract::Query;
 use super::page::Slice;
 use super::problem::{ApiError, ApiResult};
@@ -245,15 +246,7 @@ struct Names(BTreeMap<AgentId, String>);
 
 impl Names {
     async fn of(conn: &mut Conn, org: OrgId, rows: &[RequestRow]) -> ApiResult<Self> {
-        let mut names = BTreeMap::new();
-        for id in rows.iter().map(|row| row.agent) {
-            if !names.contains_key(&id)
-                && let Some(agent) = agent_rows::get(conn, org, id).await?
-            {
-                names.insert(id, agent.name);
-            }
-        }
-        Ok(Self(names))
+        Ok(Self(names(conn, org, rows.iter().map(|row| row.agent)).await?))
     }
 }
 

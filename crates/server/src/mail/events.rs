@@ -5,6 +5,9 @@ use keystore_wire::credentials::DEFAULT_NAME;
 
 use super::{Mail, market, one_line};
 
+/// The most characters of an agent's reason in a mail.
+const LONGEST_REASON: usize = 300;
+
 /// The words of one event.
 pub(super) struct Words {
     pub(super) subject: String,
@@ -155,6 +158,7 @@ fn words(place: &Place<'_>) -> Words {
         },
         "abuse.detected" => abuse(place),
         "agent.key_in_answer" => key_in_answer(place),
+        "access.requested" => access(place),
         "credential.expiring" => reminder(place, "ends", "From then on, requests that need it are refused."),
         "credential.rotation_due" => reminder(place, "should be rotated", "It works on after that."),
         "webhook.disabled" => Words {
@@ -232,6 +236,33 @@ fn abuse(place: &Place<'_>) -> Words {
         ),
         purpose,
         command: format!("agent {command} {}", place.waiting.subject),
+    }
+}
+
+/// An agent asks for what it has not.
+fn access(place: &Place<'_>) -> Words {
+    let fact = |name: &str| place.fact(name);
+    let (agent, provider, cents) = (fact("agent"), fact("provider"), fact("budgetCentsMonthly"));
+    let mut wants = Vec::new();
+    if !provider.is_empty() {
+        wants.push(format!("the provider {provider}"));
+    }
+    if !cents.is_empty() {
+        wants.push(format!("a budget of {cents} cents a month"));
+    }
+    if wants.is_empty() {
+        wants.push("more models".to_owned());
+    }
+    Words {
+        subject: format!("The agent {agent} asks for access"),
+        happened: format!(
+            "The agent {agent} {} asks for {}. It says, in its own words, which nobody has checked: \"{}\"",
+            place.project(),
+            wants.join(" and "),
+            fact("reason").chars().take(LONGEST_REASON).collect::<String>()
+        ),
+        purpose: "To see all of it, and decide",
+        command: format!("access show {}", place.waiting.subject),
     }
 }
 

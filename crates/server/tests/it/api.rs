@@ -1,6 +1,7 @@
 //! The control plane, by path.
 
 mod abuse;
+mod access_requests;
 mod agents;
 mod api_keys;
 mod audit;
@@ -9,6 +10,7 @@ mod credentials;
 mod health;
 mod idempotency;
 mod isolation;
+mod mcp;
 mod members;
 mod operations;
 mod orgs;

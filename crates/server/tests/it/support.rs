@@ -14,6 +14,7 @@ mod client;
 mod custody;
 mod finish;
 mod mails;
+mod mcp;
 mod receiver;
 mod recorder;
 mod smtp;

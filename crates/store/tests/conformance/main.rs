@@ -5,6 +5,7 @@
     reason = "a failure is a failed test, and tests spawn their own tasks"
 )]
 
+mod access;
 mod audit;
 mod bench;
 mod journal;
@@ -40,6 +41,9 @@ macro_rules! on_both {
 }
 
 on_both! {
+    access {
+        a_request_is_decided_once_and_not_after_its_end,
+    }
     audit {
         entries_are_numbered_by_organization_and_come_with_their_change,
         writers_at_once_leave_no_gap,

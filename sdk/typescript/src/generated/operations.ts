@@ -4,6 +4,12 @@ import type { Table } from '../operation.js';
 
 /** Every operation of the control API, under its name in this package. */
 export const OPERATIONS = {
+  accessRequests: {
+    list: { id: 'list_access_requests', method: 'GET', path: '/v1/access-requests', answer: 'page', query: ['project', 'agent', 'state', 'limit', 'after'] },
+    get: { id: 'get_access_request', method: 'GET', path: '/v1/access-requests/{accessRequest}', answer: 'json' },
+    approve: { id: 'approve_access_request', method: 'POST', path: '/v1/access-requests/{accessRequest}/approve', answer: 'json', body: true, keyed: true },
+    deny: { id: 'deny_access_request', method: 'POST', path: '/v1/access-requests/{accessRequest}/deny', answer: 'json', body: true, keyed: true },
+  },
   agents: {
     list: { id: 'list_agents', method: 'GET', path: '/v1/agents', answer: 'page', query: ['project', 'limit', 'after'] },
     create: { id: 'create_agent', method: 'POST', path: '/v1/agents', answer: 'json', body: true, keyed: true },

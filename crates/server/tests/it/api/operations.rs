@@ -346,6 +346,14 @@ const TABLE: &[(&str, May, Body)] = &[
     ("list_ledger", MANAGE_BILLING, NONE),
     ("list_invoices", MANAGE_BILLING, NONE),
     ("get_invoice", MANAGE_BILLING, NONE),
+    ("list_access_requests", SEE_AGENTS, NONE),
+    ("get_access_request", SEE_AGENTS, NONE),
+    ("approve_access_request", MANAGE_AGENTS, |_| json!({})),
+    (
+        "deny_access_request",
+        MANAGE_AGENTS,
+        |_| json!({"reason": "not now"}),
+    ),
     ("list_events", ALL, NONE),
     ("list_webhooks", ADMINISTER, NONE),
     (
@@ -476,6 +484,9 @@ impl Things {
             .post("/v1/openai/v1/chat/completions", &chat)
             .await
             .expect(200);
+        let asks = app.anonymous().with_token(token["token"].as_str().unwrap());
+        let wanted = json!({"budgetCentsMonthly": 2000, "reason": canary("access request")});
+        let access = asks.tool("request_access", wanted).await;
         Self(BTreeMap::from([
             ("org", text(&me["org"]["id"])),
             ("project", text(&project["id"])),
@@ -489,6 +500,7 @@ impl Things {
             ("member", text(&member["user"]["id"])),
             ("invitation", text(&invitation["id"])),
             ("revocation", text(&revocation["id"])),
+            ("accessRequest", text(&access["id"])),
             ("listing", "openai".to_owned()),
             ("pooled", text(&pooled["id"])),
             ("migration", text(&migration["id"])),
@@ -517,6 +529,7 @@ impl Things {
             ("member", id("usr")),
             ("invitation", id("ivt")),
             ("revocation", id("rvk")),
+            ("accessRequest", id("acr")),
             ("listing", "none".to_owned()),
             ("pooled", id("crd")),
             ("migration", id("mov")),

@@ -8,6 +8,10 @@ from .._operations import Operation
 from .._paging import page_of
 from . import encoders
 
+list_access_requests = Operation("list_access_requests", "GET", "/v1/access-requests", page_of(one(types.AccessRequest)))
+get_access_request = Operation("get_access_request", "GET", "/v1/access-requests/{accessRequest}", one(types.AccessRequest))
+approve_access_request = Operation("approve_access_request", "POST", "/v1/access-requests/{accessRequest}/approve", one(types.AccessRequest), encode=encoders.ApproveAccessRequest, keyed=True)
+deny_access_request = Operation("deny_access_request", "POST", "/v1/access-requests/{accessRequest}/deny", one(types.AccessRequest), encode=encoders.DenyAccessRequest, keyed=True)
 list_agents = Operation("list_agents", "GET", "/v1/agents", page_of(one(types.Agent)))
 create_agent = Operation("create_agent", "POST", "/v1/agents", one(types.Agent), encode=encoders.CreateAgent, keyed=True)
 get_agent = Operation("get_agent", "GET", "/v1/agents/{agent}", one(types.Agent))

@@ -369,6 +369,128 @@ class OperatorRotations:
         )
 
 
+class AccessRequests:
+    """`ks.access_requests`"""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(
+        self,
+        *,
+        project: str | None = None,
+        agent: str | None = None,
+        state: types.AccessState | None = None,
+        limit: int | None = None,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Pager[types.AccessRequest]:
+        """What agents asked for, newest first.
+
+        Args:
+            project: Of this project (id or slug).
+            agent: Of this agent (id or name).
+            state: Only those that are so far.
+            limit: How many entries, 1 to 500; 50 by default.
+            after: The `next` of the page before.
+        """
+        return self._http.pages(
+            operations.list_access_requests,
+            Values(
+                query={"project": project, "agent": agent, "state": state, "limit": limit, "after": after},
+                timeout=timeout,
+            ),
+        )
+
+    def get(
+        self,
+        access_request: str,
+        *,
+        timeout: float | None = None,
+    ) -> types.AccessRequest:
+        """The request.
+
+        Args:
+            access_request: Id
+        """
+        return self._http.send(
+            operations.get_access_request,
+            Values(
+                path={"accessRequest": access_request},
+                timeout=timeout,
+            ),
+        )
+
+    def approve(
+        self,
+        access_request: str,
+        *,
+        budget_cents_monthly: int | None | Omit = OMIT,
+        credential: str | None | Omit = OMIT,
+        models: Sequence[str] | None | Omit = OMIT,
+        note: str | None | Omit = OMIT,
+        scopes: Sequence[str] | None | Omit = OMIT,
+        source: types.Source | None | Omit = OMIT,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.AccessRequest:
+        """Grants what was asked for, or the part of it that the body names, with every check of a grant that
+        is made by hand. When this returns, the agent's next call passes, with the token that it has.
+
+        Args:
+            access_request: Id
+            budget_cents_monthly: A smaller month's budget than asked for, in US cents; `null` leaves the
+                budget as it is.
+            credential: The credential (id or name) of a `byok` grant; otherwise the only one of the
+                provider, else the one named `default`.
+            models: Fewer models than asked for.
+            note: A word for the agent; at most 1,000 characters.
+            scopes: Fewer scopes than asked for.
+            source: Whose credential; needed where the request leaves it open and the agent has no grant for
+                the provider.
+        """
+        return self._http.send(
+            operations.approve_access_request,
+            Values(
+                path={"accessRequest": access_request},
+                body={
+                    "budget_cents_monthly": budget_cents_monthly,
+                    "credential": credential,
+                    "models": models,
+                    "note": note,
+                    "scopes": scopes,
+                    "source": source,
+                },
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+    def deny(
+        self,
+        access_request: str,
+        *,
+        reason: str,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> types.AccessRequest:
+        """Refuses what was asked for, and tells the agent why.
+
+        Args:
+            access_request: Id
+            reason: Why, which the agent is told: 1 to 1,000 characters.
+        """
+        return self._http.send(
+            operations.deny_access_request,
+            Values(
+                path={"accessRequest": access_request},
+                body={"reason": reason},
+                idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+
 class Agents:
     """`ks.agents`"""
 
@@ -4447,6 +4569,7 @@ class Api:
     """Every resource of the API."""
 
     def __init__(self, http: Http) -> None:
+        self.access_requests: AccessRequests = AccessRequests(http)
         self.agents: Agents = Agents(http)
         self.api_keys: ApiKeys = ApiKeys(http)
         self.audit: Audit = Audit(http)
