@@ -16,6 +16,7 @@ use keystore_store::{Conn, Tx, agents as agent_rows};
 use keystore_wire::access_requests::{
     AccessRequest, AccessState, DenyAccessRequest, GrantedAccess, ListAccessRequests, MAX_REASON,
 };
+use keystore_wire::events::Kind;
 use keystore_wire::problem::Code;
 use serde_json::json;
 
@@ -29,7 +30,6 @@ use crate::audit::{self, Event};
 use crate::auth::caller::Caller;
 use crate::auth::require::Resource;
 use crate::events;
-use keystore_wire::events::Kind;
 
 /// How long a request is kept behind its end.
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);

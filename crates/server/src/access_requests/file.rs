@@ -8,10 +8,9 @@ use keystore_core::policy::{AgentPolicy, Grant, ScopeAction};
 use keystore_store::access_requests::{self as rows, AccessRequest as Row, Filter, State};
 use keystore_store::{Conn, Tx, agents as agent_rows, orgs};
 use keystore_wire::access_requests::{AccessRequest, FileAccessRequest, MAX_WANTED};
+use keystore_wire::events::Kind;
 use keystore_wire::problem::Code;
 use serde_json::json;
-
-use keystore_wire::events::Kind;
 
 use super::{check_words, shown};
 use crate::agents::{self, Loaded};
