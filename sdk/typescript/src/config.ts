@@ -5,6 +5,11 @@ import { ConfigurationError } from './errors.js';
 export interface KeystoreOptions {
   /** A management key (`ksm_…`) or a session (`kss_…`) for the control API; `KS_API_KEY` otherwise. */
   apiKey?: string | undefined;
+  /**
+   * In a page that the control plane itself serves: the browser's session cookie says who calls, and neither a key nor the environment is
+   * looked at for it. `false` by default.
+   */
+  session?: boolean | undefined;
   /** Where the control API is; `KS_API_URL` otherwise, else `http://127.0.0.1:8401`. */
   apiUrl?: string | undefined;
   /** An agent's token (`ks_…`) for the proxy; `KS_TOKEN` otherwise. */
@@ -22,6 +27,7 @@ export interface KeystoreOptions {
 /** The same, complete and checked. */
 export interface Config {
   readonly apiKey: string | undefined;
+  readonly session: boolean;
   readonly apiUrl: string;
   readonly agentToken: string | undefined;
   readonly proxyUrl: string;
@@ -35,7 +41,8 @@ const TOKEN = /^ks_[0-9a-f]{64}$/;
 
 /** Options and environment together; an option counts before the variable. */
 export const configOf = (options: KeystoreOptions): Config => ({
-  apiKey: managementKey(options.apiKey || variable('KS_API_KEY')),
+  apiKey: options.session ? undefined : managementKey(options.apiKey || variable('KS_API_KEY')),
+  session: options.session ?? false,
   apiUrl: addressOf('apiUrl', options.apiUrl || variable('KS_API_URL') || 'http://127.0.0.1:8401'),
   agentToken: agentToken(options.agentToken || variable('KS_TOKEN')),
   proxyUrl: addressOf('proxyUrl', options.proxyUrl || variable('KS_PROXY_URL') || 'http://127.0.0.1:8400'),

@@ -56,7 +56,7 @@ export class Transport {
   #headers(call: Call): Headers {
     const headers = new Headers({ accept: 'application/json', 'user-agent': `keystore-sdk-typescript/${VERSION}`, ...call.headers });
     if (call.body !== undefined) headers.set('content-type', 'application/json');
-    if (!call.open) {
+    if (!call.open && !this.#config.session) {
       const { apiKey } = this.#config;
       if (!apiKey) {
         throw new ConfigurationError('the control API needs a management key: `new Keystore({ apiKey })`, or the variable KS_API_KEY');
