@@ -13,6 +13,7 @@ mod auth;
 pub(crate) mod billing;
 pub(crate) mod budgets;
 pub(crate) mod credentials;
+mod dashboard;
 mod description;
 mod envelope;
 mod events;
@@ -314,6 +315,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router {
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(health::openapi_document))
+        .route("/", get(dashboard::dashboard_file))
+        .route("/favicon.svg", get(dashboard::dashboard_file))
+        .route("/assets/{file}", get(dashboard::dashboard_file))
         .fallback(envelope::not_found)
         .method_not_allowed_fallback(envelope::method_not_allowed);
     layered(all, app)

@@ -45,7 +45,7 @@ use crate::log;
 use crate::mail::Shown;
 use crate::run::{bind, harden, run, store_options};
 use crate::sandbox::{self, Sandbox};
-use crate::{operator, pools};
+use crate::{operator, pools, ui};
 use file::DevFile;
 
 /// The slug of the sandbox in the catalog.
@@ -181,7 +181,7 @@ impl Dev {
         )
         .await?;
         file.write(&path)?;
-        let sign_in = sign_in_command(&app, &file).await?;
+        let sign_in = ways_in(&app, &file).await?;
         Ok(Self {
             app,
             sockets,
@@ -215,6 +215,9 @@ impl Dev {
         };
         writeln!(out, "{began}\n")?;
         writeln!(out, "  Proxy (for agents)   {}", file.proxy_url)?;
+        if ui::is_built() {
+            writeln!(out, "  Dashboard            {}", file.api_url)?;
+        }
         writeln!(out, "  API (for people)     {}", file.api_url)?;
         writeln!(out, "  API description      {}/openapi.json\n", file.api_url)?;
         writeln!(
@@ -223,11 +226,7 @@ impl Dev {
             call("")
         )?;
         writeln!(out, "The same as a stream:\n\n{}\n", call("\"stream\":true,"))?;
-        writeln!(
-            out,
-            "Sign in (good once, for ten minutes):\n\n  {}\n",
-            self.sign_in
-        )?;
+        writeln!(out, "Sign in (good once, for ten minutes):\n\n{}\n", self.sign_in)?;
         writeln!(
             out,
             "Password, management key and token: {}",
@@ -340,15 +339,21 @@ async fn owner(
     ))
 }
 
-/// There is no mail server here, so the link goes to the terminal.
-async fn sign_in_command(app: &App, file: &DevFile) -> anyhow::Result<String> {
+/// There is no mail server here, so the link goes to the terminal. One code, for the dashboard or for `ks`.
+async fn ways_in(app: &App, file: &DevFile) -> anyhow::Result<String> {
     let user = users::by_email(&mut app.store.read().await?, &file.email).await?;
     let user = user.context("the owner is gone")?;
     let code = accounts::sign_in_code(app, user.id).await?;
+    let code = code.into_text();
+    // Behind the `#`, the code is in no log and in no `Referer`.
+    let link = match ui::is_built() {
+        true => format!("  {}/#/sign-in?code={}\n\n", file.api_url, code.as_str()),
+        false => String::new(),
+    };
     Ok(format!(
-        "ks login --api-url {} --code {}",
+        "{link}  ks login --api-url {} --code {}",
         file.api_url,
-        code.into_text().as_str()
+        code.as_str()
     ))
 }
 

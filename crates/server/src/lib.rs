@@ -55,6 +55,7 @@ pub mod sandbox;
 mod scopes;
 mod sealed;
 mod tokens;
+mod ui;
 mod webhooks;
 
 pub use keystore_vault::memory::Wiping;

@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod auth;
 mod credentials;
+mod dashboard;
 mod health;
 mod idempotency;
 mod isolation;
