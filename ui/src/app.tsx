@@ -1,0 +1,95 @@
+// Who is there decides what is shown: the sign-in page, or the frame with the page that the address names.
+import { Suspense, useCallback, useEffect, useState } from 'react';
+import type { Me } from '@keystore/sdk';
+import { Failed, Skeleton } from './components/parts.tsx';
+import { Toasts } from './components/toasts.tsx';
+import { failureOf, ks, type Failure } from './lib/api.ts';
+import { forget, whenUnauthenticated } from './lib/query.ts';
+import { go, to, useRoute } from './lib/router.tsx';
+import { SessionContext, type Session } from './lib/session.tsx';
+import { pageOf } from './pages.tsx';
+import { SignIn } from './pages/sign-in.tsx';
+import { Shell } from './shell.tsx';
+
+type State = { at: 'asking' } | { at: 'outside' } | { at: 'inside'; me: Me } | { at: 'failed'; failure: Failure };
+
+export const App = () => {
+  const [state, setState] = useState<State>({ at: 'asking' });
+  const route = useRoute();
+  const signingIn = route.parts[0] === 'sign-in';
+
+  const ask = useCallback(async (): Promise<void> => {
+    try {
+      const me = await ks.auth.whoAmI();
+      setState({ at: 'inside', me });
+    } catch (error) {
+      const failure = failureOf(error);
+      setState(failure.status === 401 ? { at: 'outside' } : { at: 'failed', failure });
+    }
+  }, []);
+
+  useEffect(() => {
+    whenUnauthenticated(() => {
+      forget();
+      setState({ at: 'outside' });
+    });
+    void ask();
+  }, [ask]);
+
+  if (state.at === 'asking') return <Waiting />;
+  if (state.at === 'failed') {
+    return (
+      <div className="outside">
+        <main>
+          <h1>Keystore does not answer</h1>
+          <Failed failure={state.failure} again={() => void ask()} />
+        </main>
+      </div>
+    );
+  }
+  if (state.at === 'outside' || signingIn) {
+    const done = async (): Promise<void> => {
+      forget();
+      // The page that was asked for, before signing in stood in its way.
+      if (signingIn) go(to([]));
+      await ask();
+    };
+    return <SignIn code={signingIn ? route.query.get('code') : null} onDone={done} />;
+  }
+  const again = async (): Promise<void> => {
+    forget();
+    await ask();
+  };
+  const session: Session = { me: state.me, again };
+  const { title, body } = pageOf(route, session);
+  return (
+    <SessionContext value={session}>
+      <Shell title={title}>
+        <Suspense fallback={<WaitingPage />}>
+          <div className="stack" key={`${state.me.org.id}/${route.parts.join('/')}`}>
+            {body}
+          </div>
+        </Suspense>
+      </Shell>
+      <Toasts />
+    </SessionContext>
+  );
+};
+
+const Waiting = () => (
+  <div className="shell" aria-busy="true">
+    <div className="side" />
+    <main className="page">
+      <WaitingPage />
+    </main>
+  </div>
+);
+
+const WaitingPage = () => (
+  <div className="stack" aria-busy="true">
+    <span className="hidden">Loading</span>
+    <Skeleton width="180px" height={28} />
+    <Skeleton height={140} />
+    <Skeleton height={260} />
+  </div>
+);

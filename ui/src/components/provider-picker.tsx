@@ -1,0 +1,114 @@
+// Which providers an agent may use, and whose key serves: your own or the marketplace's, side by side with what differs.
+import { useId, useState } from 'react';
+import type { Credential, Listing, Source } from '@keystore/sdk';
+import { ks } from '../lib/api.ts';
+import { money } from '../lib/format.ts';
+import { useQuery } from '../lib/query.ts';
+import { to } from '../lib/router.tsx';
+import { Badge, Button, Failed } from './parts.tsx';
+
+export interface Picked {
+  readonly slug: string;
+  readonly source: Source;
+}
+
+interface PickerProps {
+  picked: readonly Picked[];
+  onChange: (picked: readonly Picked[]) => void;
+}
+
+export const ProviderPicker = ({ picked, onChange }: PickerProps) => {
+  const [typed, setTyped] = useState('');
+  const id = useId();
+  const credentials = useQuery('credentials/picker', async () => ks.credentials.list({ limit: 100 }));
+  const listings = useQuery('marketplace/picker', async () => ks.marketplace.list({ limit: 100 }));
+  const found = useQuery(`providers/${typed}`, async () => (typed ? (await ks.providers.list({ search: typed, limit: 8 })).data : []));
+  const own = credentials.data?.data ?? [];
+  const sold = listings.data?.data ?? [];
+  const ready = [...new Set([...own.map((one) => one.provider), ...sold.filter((one) => one.enabled && one.available).map((one) => one.provider)])];
+  const shown = (typed ? (found.data ?? []).map((one) => one.slug) : ready).filter((slug) => !picked.some((one) => one.slug === slug)).slice(0, 12);
+  const add = (slug: string): void => {
+    const source: Source = own.some((one) => one.provider === slug) || !sold.some((one) => one.provider === slug && one.enabled) ? 'byok' : 'marketplace';
+    onChange([...picked, { slug, source }]);
+    setTyped('');
+  };
+  const failure = credentials.failure ?? listings.failure ?? found.failure;
+  return (
+    <fieldset className="stack-small">
+      <legend className="legend">Providers</legend>
+      {picked.map((one) => (
+        <SourcePicker
+          key={one.slug}
+          picked={one}
+          own={own.filter((credential) => credential.provider === one.slug)}
+          sold={sold.find((listing) => listing.provider === one.slug)}
+          onChange={(source) => onChange(picked.map((other) => (other.slug === one.slug ? { ...other, source } : other)))}
+          onRemove={() => onChange(picked.filter((other) => other.slug !== one.slug))}
+        />
+      ))}
+      <div className="field">
+        <label htmlFor={id} className="hidden">
+          Search providers
+        </label>
+        <input id={id} className="input" type="search" placeholder="Search hundreds of providers: openai, tavily, stripe …" autoComplete="off" value={typed} onChange={(event) => setTyped(event.target.value)} />
+      </div>
+      {failure && <Failed failure={failure} />}
+      <div className="row" aria-live="polite">
+        {shown.map((slug) => (
+          <Button key={slug} small onClick={() => add(slug)}>
+            + {slug}
+          </Button>
+        ))}
+        {typed && found.data?.length === 0 && <span className="quiet">No provider has this name.</span>}
+        {!typed && credentials.data && ready.length === 0 && picked.length === 0 && (
+          <span className="quiet">
+            No key is stored yet. <a href={to(['credentials'], { add: '1' })}>Add one</a>, or search for a provider.
+          </span>
+        )}
+      </div>
+    </fieldset>
+  );
+};
+
+interface SourceProps {
+  picked: Picked;
+  own: readonly Credential[];
+  sold: Listing | undefined;
+  onChange: (source: Source) => void;
+  onRemove: () => void;
+}
+
+const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) => {
+  const credential = own.find((one) => one.name === 'default') ?? own[0];
+  const name = `source-${picked.slug}`;
+  return (
+    <fieldset className="stack-small">
+      <legend className="hidden">Whose key serves {picked.slug}</legend>
+      <div className="spread">
+        <strong>{picked.slug}</strong>
+        <Button small kind="bare" onClick={onRemove}>
+          Remove
+        </Button>
+      </div>
+      <div className="choice">
+        <label>
+          <span className="title">
+            <input type="radio" name={name} checked={picked.source === 'byok'} onChange={() => onChange('byok')} /> Your own key
+          </span>
+          <span>{credential ? <Badge tone="ok">key {credential.name} is stored</Badge> : <Badge tone="warn">no key stored: calls are refused until there is</Badge>}</span>
+          <span className="quiet">The vendor bills you, under your agreement and your quota.</span>
+        </label>
+        <label>
+          <span className="title">
+            <input type="radio" name={name} checked={picked.source === 'marketplace'} disabled={!sold?.enabled} onChange={() => onChange('marketplace')} /> Marketplace
+          </span>
+          <span>{sold ? sold.enabled ? <Badge tone={sold.available ? 'ok' : 'warn'}>{sold.available ? 'ready' : 'no key in the pool'}</Badge> : <Badge>not enabled in your organization</Badge> : <Badge>not sold here</Badge>}</span>
+          <span className="quiet">
+            {sold?.typicalCall ? `About ${money(sold.typicalCall.cost)} for a typical call (${sold.typicalCall.model}), from your credit. ` : ''}
+            The account is shared and its agreement is the operator’s: labels such as phi and gdpr-dpa forbid it.
+          </span>
+        </label>
+      </div>
+    </fieldset>
+  );
+};

@@ -1,0 +1,117 @@
+// The one table: rows that lead somewhere, `j` and `k` to go through them, cards where there is no room for columns, pages that are added
+// at the end.
+import { useRef, type ReactNode } from 'react';
+import type { Failure } from '../lib/api.ts';
+import { useKeys } from '../lib/keys.ts';
+import { go } from '../lib/router.tsx';
+import { Button, Failed, Skeleton } from './parts.tsx';
+
+export interface Column<T> {
+  readonly title: string;
+  readonly cell: (row: T) => ReactNode;
+  readonly right?: boolean;
+  /** Names the row; the link stands here. */
+  readonly lead?: boolean;
+}
+
+interface TableProps<T> {
+  label: string;
+  rows: readonly T[] | undefined;
+  columns: readonly Column<T>[];
+  id: (row: T) => string;
+  href?: (row: T) => string;
+  failure?: Failure | undefined;
+  again?: () => void;
+  empty: ReactNode;
+  more?: (() => void) | undefined;
+  busy?: boolean;
+}
+
+export const Table = <T,>({ label, rows, columns, id, href, failure, again, empty, more, busy }: TableProps<T>) => {
+  const body = useRef<HTMLTableSectionElement>(null);
+  const move = (by: number): void => {
+    const links = [...(body.current?.querySelectorAll<HTMLElement>('.lead-cell a') ?? [])];
+    const at = links.findIndex((link) => link === document.activeElement);
+    links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+  };
+  useKeys({ j: () => move(1), k: () => move(-1) });
+
+  if (failure && !rows) {
+    return (
+      <div className="card-body">
+        <Failed failure={failure} {...(again && { again })} />
+      </div>
+    );
+  }
+  if (rows?.length === 0) return <>{empty}</>;
+  return (
+    <>
+      {failure && (
+        <div className="card-body">
+          <Failed failure={failure} {...(again && { again })} />
+        </div>
+      )}
+      <div className="table-wrap">
+        <table className="table" role="table" aria-label={label} aria-busy={!rows}>
+          <thead role="rowgroup">
+            <tr role="row">
+              {columns.map((column) => (
+                <th key={column.title} role="columnheader" scope="col" className={column.right ? 'right' : undefined}>
+                  {column.title}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody ref={body} role="rowgroup">
+            {rows
+              ? rows.map((row) => <Row key={id(row)} row={row} columns={columns} href={href?.(row)} />)
+              : [0, 1, 2, 3, 4].map((row) => (
+                  <tr key={row} role="row">
+                    {columns.map((column) => (
+                      <td key={column.title} role="cell">
+                        <Skeleton width={column.lead ? '60%' : '40%'} />
+                      </td>
+                    ))}
+                  </tr>
+                ))}
+          </tbody>
+        </table>
+      </div>
+      {more && (
+        <div className="card-body">
+          <Button small onClick={more} busy={busy ?? false}>
+            Show more
+          </Button>
+        </div>
+      )}
+    </>
+  );
+};
+
+const Row = <T,>({ row, columns, href }: { row: T; columns: readonly Column<T>[]; href: string | undefined }) => (
+  <tr
+    role="row"
+    className={href ? 'leads' : undefined}
+    onClick={(event) => {
+      const onControl = (event.target as HTMLElement).closest('a, button, input, select, label');
+      if (href && !onControl && !getSelection()?.toString()) go(href);
+    }}
+  >
+    {columns.map((column) => (
+      <td
+        key={column.title}
+        role="cell"
+        data-label={column.title}
+        className={[column.right && 'right', column.lead && 'lead-cell'].filter(Boolean).join(' ') || undefined}
+      >
+        {column.lead && href ? (
+          <a className="lead" href={href}>
+            {column.cell(row)}
+          </a>
+        ) : (
+          <span className={column.lead ? 'lead' : undefined}>{column.cell(row)}</span>
+        )}
+      </td>
+    ))}
+  </tr>
+);

@@ -1,0 +1,85 @@
+// Every page: its address, its name, who is offered it, and the file that is fetched when it is first opened.
+import { lazy, type ReactNode } from 'react';
+import type { IconName } from './components/icons.tsx';
+import { Page } from './components/parts.tsx';
+import type { Route } from './lib/router.tsx';
+import type { Session } from './lib/session.tsx';
+import { Overview } from './pages/overview.tsx';
+
+const Agents = lazy(async () => ({ default: (await import('./pages/agents.tsx')).Agents }));
+const NewAgent = lazy(async () => ({ default: (await import('./pages/new-agent.tsx')).NewAgent }));
+const AgentPage = lazy(async () => ({ default: (await import('./pages/agent.tsx')).AgentPage }));
+const Credentials = lazy(async () => ({ default: (await import('./pages/credentials.tsx')).Credentials }));
+const CredentialPage = lazy(async () => ({ default: (await import('./pages/credential.tsx')).CredentialPage }));
+const Requests = lazy(async () => ({ default: (await import('./pages/requests.tsx')).Requests }));
+const RequestPage = lazy(async () => ({ default: (await import('./pages/request.tsx')).RequestPage }));
+const Budgets = lazy(async () => ({ default: (await import('./pages/budgets.tsx')).Budgets }));
+const Audit = lazy(async () => ({ default: (await import('./pages/audit.tsx')).Audit }));
+const Marketplace = lazy(async () => ({ default: (await import('./pages/marketplace.tsx')).Marketplace }));
+const Billing = lazy(async () => ({ default: (await import('./pages/billing.tsx')).Billing }));
+const Members = lazy(async () => ({ default: (await import('./pages/members.tsx')).Members }));
+const Settings = lazy(async () => ({ default: (await import('./pages/settings.tsx')).Settings }));
+
+export interface Entry {
+  readonly path: string;
+  readonly title: string;
+  readonly icon: IconName;
+  /** The key behind `g`. */
+  readonly key: string;
+  readonly group: 'work' | 'rules' | 'house';
+  readonly offered?: (session: Session) => boolean;
+  readonly page: (route: Route) => ReactNode;
+}
+
+export const ENTRIES: readonly Entry[] = [
+  { path: '', title: 'Overview', icon: 'overview', key: 'o', group: 'work', page: () => <Overview /> },
+  {
+    path: 'agents',
+    title: 'Agents',
+    icon: 'agents',
+    key: 'a',
+    group: 'work',
+    page: ({ parts: [, id] }) => (id === 'new' ? <NewAgent /> : id ? <AgentPage id={id} /> : <Agents />),
+  },
+  {
+    path: 'credentials',
+    title: 'Credentials',
+    icon: 'credentials',
+    key: 'c',
+    group: 'work',
+    page: ({ parts: [, id] }) => (id ? <CredentialPage id={id} /> : <Credentials />),
+  },
+  {
+    path: 'requests',
+    title: 'Requests',
+    icon: 'requests',
+    key: 'r',
+    group: 'work',
+    page: ({ parts: [, id] }) => (id ? <RequestPage id={id} /> : <Requests />),
+  },
+  { path: 'budgets', title: 'Budgets', icon: 'budgets', key: 'b', group: 'rules', page: () => <Budgets /> },
+  { path: 'audit', title: 'Audit', icon: 'audit', key: 'l', group: 'rules', offered: ({ me }) => ['owner', 'admin', 'viewer'].includes(me.role), page: () => <Audit /> },
+  { path: 'marketplace', title: 'Marketplace', icon: 'marketplace', key: 'm', group: 'rules', page: () => <Marketplace /> },
+  { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => ['owner', 'billing'].includes(me.role), page: () => <Billing /> },
+  { path: 'members', title: 'Members and keys', icon: 'people', key: 'p', group: 'house', page: () => <Members /> },
+  { path: 'settings', title: 'Settings', icon: 'settings', key: 's', group: 'house', page: () => <Settings /> },
+];
+
+export const pageOf = (route: Route, session: Session): { title: string; body: ReactNode } => {
+  const entry = ENTRIES.find(({ path }) => path === (route.parts[0] ?? ''));
+  if (!entry || entry.offered?.(session) === false) {
+    return {
+      title: 'No such page',
+      body: (
+        <Page title="There is no such page" about="The address names nothing that your role can see.">
+          <div>
+            <a className="button" href="#/">
+              Go to the overview
+            </a>
+          </div>
+        </Page>
+      ),
+    };
+  }
+  return { title: entry.title, body: entry.page(route) };
+};
