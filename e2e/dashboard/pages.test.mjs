@@ -1,0 +1,80 @@
+// Every page, in both themes and at both widths: nothing for axe to find, nothing beside the screen, nothing that the policy forbids.
+import assert from 'node:assert/strict';
+import test, { after, before } from 'node:test';
+import { api, axe, launch, open, overflow, settled, show, signedIn, world } from './world.mjs';
+
+let browser;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser.close());
+
+const pages = async () => {
+  const [agents, credentials, requests] = await Promise.all([api('agents'), api('credentials'), api('requests')]);
+  const sent = requests.data.find(({ attemptId }) => attemptId);
+  const refused = requests.data.find(({ attemptId }) => !attemptId);
+  return [...world.pages, 'agents/new', `agents/${agents.data[0].id}`, `credentials/${credentials.data[0].id}`, 'credentials?add=openai', `requests/${sent.id}`, `requests/${refused.id}`, 'requests?code=rate_limited', 'no-such-page'];
+};
+
+for (const width of [1280, 390]) {
+  for (const theme of ['light', 'dark']) {
+    test(`at ${width} pixels, ${theme}`, async () => {
+      const { page, nothingWrong } = await open(browser, { width, theme });
+      await show(page, '');
+      assert.equal(await page.locator('h1').innerText(), 'Sign in to Keystore');
+      assert.deepEqual(await axe(page), [], 'the sign-in page');
+      await signedIn(page);
+      for (const hash of await pages()) {
+        await show(page, hash);
+        assert.deepEqual(await axe(page), [], hash);
+        assert.ok((await overflow(page)) <= 0, `${hash} is wider than ${width} pixels`);
+      }
+      nothingWrong();
+    });
+  }
+}
+
+test('with the keyboard alone', async () => {
+  const { page, nothingWrong } = await open(browser);
+  await signedIn(page);
+  await show(page, '');
+  await page.keyboard.press('g');
+  await page.keyboard.press('a');
+  await page.getByRole('heading', { name: 'Agents' }).waitFor();
+  await settled(page);
+  await page.keyboard.press('j');
+  await page.keyboard.press('Enter');
+  await page.getByText(/^agt_/).first().waitFor();
+  await page.keyboard.press('?');
+  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  await page.keyboard.press('Control+k');
+  await page.getByRole('combobox', { name: /Search/ }).fill('budg');
+  await page.keyboard.press('Enter');
+  await page.getByRole('heading', { name: 'Budgets' }).waitFor();
+  await page.getByRole('button', { name: 'Set a budget' }).first().focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement?.closest('dialog') !== null), true);
+  await page.keyboard.press('Escape');
+  await page.getByRole('dialog').waitFor({ state: 'detached' });
+  nothingWrong();
+});
+
+test('a session that has ended leads to the sign-in page, a wrong password is told, and the page that was asked for follows', async () => {
+  const { page, context, nothingWrong } = await open(browser);
+  await signedIn(page);
+  await show(page, 'budgets');
+  await context.clearCookies();
+  await page.getByRole('link', { name: 'Agents' }).click();
+  await page.getByRole('heading', { name: 'Sign in to Keystore' }).waitFor();
+  await page.getByLabel('E-mail').fill(world.email);
+  await page.getByLabel('Password').fill('not the password');
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('alert').waitFor();
+  await page.getByLabel('Password').fill(world.password);
+  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('heading', { name: 'Agents' }).waitFor();
+  nothingWrong();
+});
