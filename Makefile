@@ -1,21 +1,34 @@
 # What people run. Every target says what it does: `make help`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run build test ci check fmt gen bench soak deps test-rust test-postgres test-clients
+.PHONY: help run build ui ui-if-node test ci check fmt gen bench soak deps test-rust test-postgres test-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-run: ## Build and start a complete Keystore on this machine
+run: ui-if-node ## Build and start a complete Keystore on this machine
 	cargo run --release --locked --package ks -- dev
 
-build: ## Build the release binary, target/release/ks
+build: ui-if-node ## Build the release binary, target/release/ks
 	cargo build --release --locked --package ks
 
-deps: ## Install what the tests need: PostgreSQL, the Python and Node clients, cargo-nextest
+ui: ui/dist/index.html ## Build the dashboard; the next build of ks embeds it
+
+ui-if-node:
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo 'npm is not here: ks is built without the dashboard' >&2; fi
+
+ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui sdk/typescript/src -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print)
+	cd ui && npm run --silent build
+
+# Written by npm; no script of a package is run.
+ui/node_modules/.package-lock.json: ui/package-lock.json
+	cd ui && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null
+	touch $@
+
+deps: ## Install what the tests need: PostgreSQL, Chromium, the Python and Node clients, cargo-nextest
 	./scripts/test-deps
 
-test: deps test-rust ## Run every test
+test: deps ui test-rust ## Run every test
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-clients
 
 test-rust: ## Run the Rust tests
