@@ -16,23 +16,55 @@ const pages = async () => {
   return [...world.pages, 'agents/new', `agents/${agents.data[0].id}`, `credentials/${credentials.data[0].id}`, 'credentials?add=openai', `requests/${sent.id}`, `requests/${refused.id}`, 'requests?code=rate_limited', 'no-such-page'];
 };
 
-for (const width of [1280, 390]) {
-  for (const theme of ['light', 'dark']) {
-    test(`at ${width} pixels, ${theme}`, async () => {
-      const { page, nothingWrong } = await open(browser, { width, theme });
-      await show(page, '');
-      assert.equal(await page.locator('h1').innerText(), 'Sign in to Keystore');
-      assert.deepEqual(await axe(page), [], 'the sign-in page');
-      await signedIn(page);
-      for (const hash of await pages()) {
-        await show(page, hash);
-        assert.deepEqual(await axe(page), [], hash);
-        assert.ok((await overflow(page)) <= 0, `${hash} is wider than ${width} pixels`);
-      }
-      nothingWrong();
-    });
+/** Both themes of what is shown. */
+const inBothThemes = async (page, what) => {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await axe(page), [], `${what}, ${colorScheme}`);
   }
+};
+
+for (const width of [1280, 390]) {
+  test(`at ${width} pixels`, async () => {
+    const { page, nothingWrong } = await open(browser, { width });
+    await show(page, '');
+    assert.equal(await page.locator('h1').innerText(), 'Sign in to Keystore');
+    await inBothThemes(page, 'the sign-in page');
+    await signedIn(page);
+    for (const hash of await pages()) {
+      await show(page, hash);
+      await inBothThemes(page, hash);
+      assert.ok((await overflow(page)) <= 0, `${hash} is wider than ${width} pixels`);
+    }
+    nothingWrong();
+  });
 }
+
+test('the operator sees pools and customers, and a price change before it counts', async () => {
+  const { page, nothingWrong } = await open(browser);
+  await signedIn(page);
+  await show(page, '');
+  assert.equal(await page.getByRole('link', { name: 'Operator' }).count(), 0, 'not offered to others');
+  await page.getByLabel('Organization').selectOption({ label: 'Operator' });
+  await page.getByRole('link', { name: 'Operator' }).click();
+  await page.getByRole('heading', { name: 'Price book, version 1' }).waitFor();
+  await settled(page);
+  await page.getByRole('row').filter({ hasText: 'sandbox' }).first().waitFor();
+  await inBothThemes(page, 'operator');
+  await page.getByRole('button', { name: 'Add a markup' }).click();
+  await page.getByLabel('Percent').fill('15');
+  await page.getByLabel('Provider').fill('sandbox');
+  await page.getByRole('button', { name: 'Show the difference' }).click();
+  await page.getByRole('dialog').getByText('15 % on every unit').waitFor();
+  await page.getByRole('heading', { name: 'Price book, version 1' }).waitFor();
+  await page.getByRole('button', { name: 'Make it version 2' }).click();
+  await page.getByRole('heading', { name: 'Price book, version 2' }).waitFor();
+  await page.getByRole('row').filter({ hasText: '15 % on every unit' }).waitFor();
+  await page.setViewportSize({ width: 390, height: 860 });
+  await inBothThemes(page, 'operator, narrow');
+  assert.ok((await overflow(page)) <= 0);
+  nothingWrong();
+});
 
 test('with the keyboard alone', async () => {
   const { page, nothingWrong } = await open(browser);

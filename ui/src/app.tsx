@@ -11,7 +11,16 @@ import { pageOf } from './pages.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { Shell } from './shell.tsx';
 
-type State = { at: 'asking' } | { at: 'outside' } | { at: 'inside'; me: Me } | { at: 'failed'; failure: Failure };
+type State = { at: 'asking' } | { at: 'outside' } | { at: 'inside'; me: Me; operator: boolean } | { at: 'failed'; failure: Failure };
+
+/** What only the operator may read tells whether the organization is the operator's. */
+const isOperators = async (me: Me): Promise<boolean> => {
+  if (me.role !== 'owner' && me.role !== 'admin') return false;
+  return ks.operator.getPoolRules().then(
+    () => true,
+    () => false,
+  );
+};
 
 export const App = () => {
   const [state, setState] = useState<State>({ at: 'asking' });
@@ -21,7 +30,7 @@ export const App = () => {
   const ask = useCallback(async (): Promise<void> => {
     try {
       const me = await ks.auth.whoAmI();
-      setState({ at: 'inside', me });
+      setState({ at: 'inside', me, operator: await isOperators(me) });
     } catch (error) {
       const failure = failureOf(error);
       setState(failure.status === 401 ? { at: 'outside' } : { at: 'failed', failure });
@@ -60,7 +69,7 @@ export const App = () => {
     forget();
     await ask();
   };
-  const session: Session = { me: state.me, again };
+  const session: Session = { me: state.me, operator: state.operator, again };
   const { title, body } = pageOf(route, session);
   return (
     <SessionContext value={session}>

@@ -19,6 +19,7 @@ const Marketplace = lazy(async () => ({ default: (await import('./pages/marketpl
 const Billing = lazy(async () => ({ default: (await import('./pages/billing.tsx')).Billing }));
 const Members = lazy(async () => ({ default: (await import('./pages/members.tsx')).Members }));
 const Settings = lazy(async () => ({ default: (await import('./pages/settings.tsx')).Settings }));
+const Operator = lazy(async () => ({ default: (await import('./pages/operator.tsx')).Operator }));
 
 export interface Entry {
   readonly path: string;
@@ -63,6 +64,7 @@ export const ENTRIES: readonly Entry[] = [
   { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => ['owner', 'billing'].includes(me.role), page: () => <Billing /> },
   { path: 'members', title: 'Members and keys', icon: 'people', key: 'p', group: 'house', page: () => <Members /> },
   { path: 'settings', title: 'Settings', icon: 'settings', key: 's', group: 'house', page: () => <Settings /> },
+  { path: 'operator', title: 'Operator', icon: 'operator', key: 'x', group: 'house', offered: ({ operator }) => operator, page: () => <Operator /> },
 ];
 
 export const pageOf = (route: Route, session: Session): { title: string; body: ReactNode } => {

@@ -4,6 +4,8 @@ import type { Me } from '@keystore/sdk';
 
 export interface Session {
   readonly me: Me;
+  /** Whether the organization is the operator's. */
+  readonly operator: boolean;
   /** Reads who is signed in anew. */
   readonly again: () => Promise<void>;
 }
