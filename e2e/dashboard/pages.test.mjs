@@ -57,7 +57,7 @@ test('the operator sees pools and customers, and a price change before it counts
   await page.getByRole('button', { name: 'Show the difference' }).click();
   await page.getByRole('dialog').getByText('15 % on every unit').waitFor();
   await page.getByRole('heading', { name: 'Price book, version 1' }).waitFor();
-  await page.getByRole('button', { name: 'Make it version 2' }).click();
+  await page.getByRole('button', { name: 'Put it in force' }).click();
   await page.getByRole('heading', { name: 'Price book, version 2' }).waitFor();
   await page.getByRole('row').filter({ hasText: '15 % on every unit' }).waitFor();
   await page.setViewportSize({ width: 390, height: 860 });

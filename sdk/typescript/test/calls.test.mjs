@@ -31,6 +31,16 @@ test('an error says what the server said', async (t) => {
   );
 });
 
+test('in a page of the control plane the session cookie says who calls, and no key is sent', async (t) => {
+  const { ks, requests } = await serve(t, json({ data: [] }));
+  process.env.KS_API_KEY = KEY;
+  t.after(() => delete process.env.KS_API_KEY);
+  await ks({ session: true }).agents.list();
+  assert.equal(requests[0].headers.authorization, undefined);
+  await ks().agents.list();
+  assert.equal(requests[1].headers.authorization, `Bearer ${KEY}`);
+});
+
 test('each status has its class', async (t) => {
   const classes = {
     400: 'BadRequestError', 401: 'AuthenticationError', 403: 'PermissionError', 404: 'NotFoundError', 405: 'ApiError', 409: 'ConflictError',

@@ -113,7 +113,7 @@ const Change = ({ book, remove, onClose }: { book: PriceBook; remove: number | u
   return (
     <Dialog title={remove === undefined ? 'Add a markup' : 'Take the rule away'} onClose={onClose}>
       <Form
-        submit={difference ? `Make it version ${difference.version}` : 'Show the difference'}
+        submit={difference ? 'Put it in force' : 'Show the difference'}
         disabled={wrong}
         onCancel={onClose}
         onSubmit={async () => {
