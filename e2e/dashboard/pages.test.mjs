@@ -1,7 +1,7 @@
 // Every page, in both themes and at both widths: nothing for axe to find, nothing beside the screen, nothing that the policy forbids.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { api, axe, launch, open, overflow, settled, show, signedIn, world } from './world.mjs';
+import { api, axe, launch, open, overflow, settled, shifted, show, signedIn, world } from './world.mjs';
 
 let browser;
 before(async () => {
@@ -33,6 +33,7 @@ for (const width of [1280, 390]) {
     await signedIn(page);
     for (const hash of await pages()) {
       await show(page, hash);
+      if (width === 1280) assert.ok((await shifted(page)) < 0.1, `${hash} moves while it is loaded`);
       await inBothThemes(page, hash);
       assert.ok((await overflow(page)) <= 0, `${hash} is wider than ${width} pixels`);
     }

@@ -32,6 +32,10 @@ export const open = async (browser, { width = 1280, theme = 'light' } = {}) => {
   page.on('console', (message) => { if (/Content Security Policy|Trusted|Refused to/i.test(message.text())) wrong.push(message.text()); });
   page.on('request', (request) => { if (!request.url().startsWith(world.apiUrl) && !request.url().startsWith('blob:')) wrong.push(`a request to ${request.url()}`); });
   await page.addInitScript(() => addEventListener('securitypolicyviolation', (event) => console.error(`Content Security Policy: ${event.violatedDirective} ${event.blockedURI}`)));
+  await page.addInitScript(() => {
+    globalThis.shifted = 0;
+    new PerformanceObserver((list) => list.getEntries().forEach(({ hadRecentInput, value }) => (globalThis.shifted += hadRecentInput ? 0 : value))).observe({ type: 'layout-shift', buffered: true });
+  });
   return { page, context, wrong, nothingWrong: () => assert.deepEqual(wrong, []) };
 };
 
@@ -61,6 +65,9 @@ export const axe = async (page) => {
   assert.ok(passes > 10, 'axe has looked');
   return violations;
 };
+
+/** How much of the page moved while it was loaded (Cumulative Layout Shift); below 0.1 is good. */
+export const shifted = (page) => page.evaluate(() => globalThis.shifted);
 
 export const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 

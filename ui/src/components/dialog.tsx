@@ -20,6 +20,8 @@ export const Dialog = ({ title, onClose, keep, children, className }: DialogProp
     const dialog = element.current;
     if (!dialog) return;
     dialog.showModal();
+    // The browser would begin at the button that closes it.
+    dialog.querySelector<HTMLElement>('.dialog-body :is(input, select, textarea):not(:disabled)')?.focus();
     return () => dialog.close();
   }, []);
   return (

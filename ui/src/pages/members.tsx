@@ -122,7 +122,7 @@ export const Members = () => {
 
 const Invitations = ({ onWithdraw }: { onWithdraw: (invitation: Invitation) => void }) => {
   const list = useList('invitations/list', () => ks.invitations.list({ limit: 50 }));
-  if (list.rows?.length === 0) return null;
+  if (!list.rows?.length && !list.failure) return null;
   return (
     <Card title="Open invitations" flush>
       <Table

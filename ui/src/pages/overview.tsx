@@ -21,8 +21,18 @@ export const Overview = () => {
   const today = days.data?.data.find((row) => row.day === daysAgo(0).slice(0, 10));
   const total = days.data?.total;
   const silent = total !== undefined && total.calls + total.refused === 0;
+  const about = `${me.org.name}, the last ${DAYS} days. Days are UTC days.`;
+  // All of it at once: what comes one by one would push away what is being read.
+  const waiting = [days, month, agents, providers].some((query) => !query.data && !query.failure);
+  if (waiting) {
+    return (
+      <Page title="Overview" about={about}>
+        <Waiting />
+      </Page>
+    );
+  }
   return (
-    <Page title="Overview" about={`${me.org.name}, the last ${DAYS} days. Days are UTC days.`}>
+    <Page title="Overview" about={about}>
       {silent && <FirstSteps />}
       {days.failure && !days.data && <Failed failure={days.failure} again={days.again} />}
       <div className="grid-4">
@@ -54,6 +64,21 @@ export const Overview = () => {
     </Page>
   );
 };
+
+const Waiting = () => (
+  <div className="stack" aria-busy="true">
+    <span className="hidden">Loading</span>
+    <div className="grid-4">
+      {['Spent today', 'Spent this month', 'Held by running calls', 'Refused'].map((label) => (
+        <Figure key={label} label={label} value={undefined} />
+      ))}
+    </div>
+    <div className="grid-2">
+      <Skeleton height={300} />
+      <Skeleton height={300} />
+    </div>
+  </div>
+);
 
 /** What an organization without traffic does next. */
 const FirstSteps = () => {
