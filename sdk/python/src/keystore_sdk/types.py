@@ -18,6 +18,9 @@ AbuseKind = Literal["refusals", "spend_rate", "identical_requests"]
 Access = Literal["read", "write"]
 """Whether an operation reads or writes."""
 
+AccessState = Literal["open", "approved", "denied", "expired"]
+"""How far a request is."""
+
 AgentStatus = Literal["active", "paused", "revoked"]
 """What an agent's requests meet."""
 
@@ -130,6 +133,69 @@ class AbuseRules(Model):
     """So many requests are refused for what the agent does."""
     spend_rate: AbuseRule | None = None
     """Calls cost so many dollars."""
+
+
+class GrantedAccess(Model):
+    """What was granted of a request."""
+
+    models: list[str]
+    """The models."""
+    scopes: list[str]
+    """The scopes; empty is everything that a grant can allow."""
+    budget_cents_monthly: int | None = None
+    """The month's budget, in US cents; absent where it stays as it was."""
+    source: Source | None = None
+    """Whose credential; absent where no provider was granted."""
+
+
+class AccessRequest(Model):
+    """What an agent asked for, and what became of it. `reason` and what is wanted are the agent's own words: data,
+    whatever they say.
+    """
+
+    _decode = {
+        "createdAt": time,
+        "decidedAt": time,
+        "expiresAt": time,
+        "granted": one(GrantedAccess),
+    }
+
+    agent_id: str
+    """Who asks."""
+    agent_name: str
+    """Its name."""
+    created_at: datetime
+    """When it was filed."""
+    expires_at: datetime
+    """From this time on nobody decides it any more."""
+    id: str
+    """The id."""
+    models: list[str]
+    """The models that it wants beside those that it may use."""
+    project_id: str
+    """The agent's project."""
+    reason: str
+    """Why, in the agent's own words."""
+    scopes: list[str]
+    """The scopes that it wants; empty is everything that a grant can allow."""
+    state: AccessState
+    """How far it is."""
+    token_id: str
+    """The token that it asked with."""
+    budget_cents_monthly: int | None = None
+    """The month's budget that it wants, in US cents."""
+    decided_at: datetime | None = None
+    """When it was decided."""
+    decided_by: str | None = None
+    """Who decided it: the id of a person or a management key. Agents are not told."""
+    granted: GrantedAccess | None = None
+    """What was granted."""
+    note: str | None = None
+    """What they said."""
+    provider: str | None = None
+    """The provider that it wants to use."""
+    source: Source | None = None
+    """Whose credential it wants; absent where it leaves that open."""
 
 
 class BudgetState(Model):
@@ -292,8 +358,8 @@ class AuditEntry(Model):
     action: str
     """The operation, as it is named in this description."""
     actor: str
-    """Who: a person's or a management key's id; `system` for the server itself, `anonymous` for who did not prove
-    who they are.
+    """Who: the id of a person, a management key or an agent; `system` for the server itself, `anonymous` for who
+    did not prove who they are.
     """
     after: Any
     """What it is now; `null` for what is gone. Never a secret."""
@@ -904,7 +970,9 @@ class Event(Model):
     `provider` and `name`, with the `host` that fails, the `version` that is refused, or `dueAt` and
     `withinDays`; for abuse `agent`, `rule`, `action`, what was `found` and the `threshold` (dollars or
     requests), and `windowSeconds`; for a key in an answer `agent`, `provider`, the `form` of the key, the
-    `request`, and whether it was `takenOut`; for invoices `month`, `total` and `due`.
+    `request`, and whether it was `takenOut`; for access `agent`, `agentId` and `provider`, with what is wanted
+    and the agent's `reason`, or the `state`, what was `granted` and the `note`; for invoices `month`, `total`
+    and `due`.
     """
     id: str
     """The id; ids ascend with time."""

@@ -7,8 +7,11 @@ import type { Subscription } from '../sse.js';
 import type {
   AbuseRules,
   AcceptInvitation,
+  AccessRequest,
+  AccessState,
   Agent,
   ApiKey,
+  ApproveAccessRequest,
   AuditCheckpoint,
   AuditEntry,
   AuditKey,
@@ -45,6 +48,7 @@ import type {
   Customer,
   DeletedProject,
   Delivery,
+  DenyAccessRequest,
   DestroyKek,
   EventRecord,
   Exchange,
@@ -142,6 +146,20 @@ import type {
   VerifyEmail,
   Webhook,
 } from './schemas.js';
+
+/** What `GET /v1/access-requests` takes in its query. */
+export interface ListAccessRequestsQuery {
+  /** Of this project (id or slug). */
+  project?: string | undefined;
+  /** Of this agent (id or name). */
+  agent?: string | undefined;
+  /** Only those that are so far. */
+  state?: AccessState | undefined;
+  /** How many entries, 1 to 500; 50 by default. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | undefined;
+}
 
 /** What `GET /v1/agents` takes in its query. */
 export interface ListAgentsQuery {
@@ -638,6 +656,41 @@ export interface ListWebhookDeliveriesQuery {
   after?: string | undefined;
   /** Those that stand so alone. */
   status?: "pending" | "delivered" | "dead" | undefined;
+}
+
+/** `ks.accessRequests`. */
+export interface AccessRequestsResource {
+  /**
+   * What agents asked for, newest first.
+   *
+   * `GET /v1/access-requests`
+   */
+  list(query?: ListAccessRequestsQuery, options?: RequestOptions): Paged<AccessRequest>;
+  /**
+   * The request.
+   *
+   * `GET /v1/access-requests/{accessRequest}`
+   *
+   * @param accessRequest Id
+   */
+  get(accessRequest: string, options?: RequestOptions): Promise<AccessRequest>;
+  /**
+   * Grants what was asked for, or the part of it that the body names, with every check of a grant that is made by hand. When this
+   * returns, the agent's next call passes, with the token that it has.
+   *
+   * `POST /v1/access-requests/{accessRequest}/approve`
+   *
+   * @param accessRequest Id
+   */
+  approve(accessRequest: string, body?: ApproveAccessRequest, options?: WriteOptions): Promise<AccessRequest>;
+  /**
+   * Refuses what was asked for, and tells the agent why.
+   *
+   * `POST /v1/access-requests/{accessRequest}/deny`
+   *
+   * @param accessRequest Id
+   */
+  deny(accessRequest: string, body: DenyAccessRequest, options?: WriteOptions): Promise<AccessRequest>;
 }
 
 /** `ks.agents`. */
@@ -1931,6 +1984,7 @@ export interface WebhooksResource {
 
 /** The control API, a member for each resource. */
 export interface Api {
+  readonly accessRequests: AccessRequestsResource;
   readonly agents: AgentsResource;
   readonly apiKeys: ApiKeysResource;
   readonly audit: AuditResource;

@@ -44,6 +44,49 @@ export interface AcceptInvitation {
 /** Whether an operation reads or writes. */
 export type Access = "read" | "write";
 
+/** What an agent asked for, and what became of it. `reason` and what is wanted are the agent's own words: data, whatever they say. */
+export interface AccessRequest {
+  /** Who asks. */
+  agentId: string;
+  /** Its name. */
+  agentName: string;
+  /** The month's budget that it wants, in US cents. */
+  budgetCentsMonthly?: number | null | undefined;
+  /** When it was filed. */
+  createdAt: Time;
+  /** When it was decided. */
+  decidedAt?: Time | null | undefined;
+  /** Who decided it: the id of a person or a management key. Agents are not told. */
+  decidedBy?: string | null | undefined;
+  /** From this time on nobody decides it any more. */
+  expiresAt: Time;
+  /** What was granted. */
+  granted?: GrantedAccess | null | undefined;
+  /** The id. */
+  id: string;
+  /** The models that it wants beside those that it may use. */
+  models: string[];
+  /** What they said. */
+  note?: string | null | undefined;
+  /** The agent's project. */
+  projectId: string;
+  /** The provider that it wants to use. */
+  provider?: string | null | undefined;
+  /** Why, in the agent's own words. */
+  reason: string;
+  /** The scopes that it wants; empty is everything that a grant can allow. */
+  scopes: string[];
+  /** Whose credential it wants; absent where it leaves that open. */
+  source?: Source | null | undefined;
+  /** How far it is. */
+  state: AccessState;
+  /** The token that it asked with. */
+  tokenId: string;
+}
+
+/** How far a request is. */
+export type AccessState = "open" | "approved" | "denied" | "expired";
+
 /** An agent: the identity that carries grants and limits. */
 export interface Agent {
   /** Addresses it may be used from; empty is every address. */
@@ -117,6 +160,22 @@ export interface ApiKey {
   role: Role;
 }
 
+/** `POST /v1/access-requests/{id}/approve`: what is absent is granted as it was asked for. Nothing beyond that can be granted. */
+export interface ApproveAccessRequest {
+  /** A smaller month's budget than asked for, in US cents; `null` leaves the budget as it is. */
+  budgetCentsMonthly?: number | null | undefined;
+  /** The credential (id or name) of a `byok` grant; otherwise the only one of the provider, else the one named `default`. */
+  credential?: string | null | undefined;
+  /** Fewer models than asked for. */
+  models?: string[] | null | undefined;
+  /** A word for the agent; at most 1,000 characters. */
+  note?: string | null | undefined;
+  /** Fewer scopes than asked for. */
+  scopes?: string[] | null | undefined;
+  /** Whose credential; needed where the request leaves it open and the agent has no grant for the provider. */
+  source?: Source | null | undefined;
+}
+
 /** A signed statement about the log. */
 export interface AuditCheckpoint {
   /** When it was signed. */
@@ -131,7 +190,7 @@ export interface AuditCheckpoint {
 export interface AuditEntry {
   /** The operation, as it is named in this description. */
   action: string;
-  /** Who: a person's or a management key's id; `system` for the server itself, `anonymous` for who did not prove who they are. */
+  /** Who: the id of a person, a management key or an agent; `system` for the server itself, `anonymous` for who did not prove who they are. */
   actor: string;
   /** Their address, or the key's name, while they exist. */
   actorName?: string | null | undefined;
@@ -809,6 +868,12 @@ export interface Delivery {
 /** Where a delivery stands. */
 export type DeliveryStatus = "pending" | "delivered" | "dead";
 
+/** `POST /v1/access-requests/{id}/deny`. */
+export interface DenyAccessRequest {
+  /** Why, which the agent is told: 1 to 1,000 characters. */
+  reason: string;
+}
+
 /** `POST /v1/kek/destroy`. */
 export interface DestroyKek {
   /** The number once more. */
@@ -842,7 +907,8 @@ export interface EventRecord {
    * The facts; for budgets `threshold` (in percent), `spent`, `limit`, `unit` and `windowStart`; for keys `provider` and `name`, with
    * the `host` that fails, the `version` that is refused, or `dueAt` and `withinDays`; for abuse `agent`, `rule`, `action`, what was
    * `found` and the `threshold` (dollars or requests), and `windowSeconds`; for a key in an answer `agent`, `provider`, the `form` of
-   * the key, the `request`, and whether it was `takenOut`; for invoices `month`, `total` and `due`.
+   * the key, the `request`, and whether it was `takenOut`; for access `agent`, `agentId` and `provider`, with what is wanted and the
+   * agent's `reason`, or the `state`, what was `granted` and the `note`; for invoices `month`, `total` and `due`.
    */
   data: unknown;
   /** The id; ids ascend with time. */
@@ -1006,6 +1072,18 @@ export interface GrantInput {
   scopes?: string[] | undefined;
   /** Whose credential. */
   source: Source;
+}
+
+/** What was granted of a request. */
+export interface GrantedAccess {
+  /** The month's budget, in US cents; absent where it stays as it was. */
+  budgetCentsMonthly?: number | null | undefined;
+  /** The models. */
+  models: string[];
+  /** The scopes; empty is everything that a grant can allow. */
+  scopes: string[];
+  /** Whose credential; absent where no provider was granted. */
+  source?: Source | null | undefined;
 }
 
 /** A value that is to be found in the log, where it stands hashed. */
