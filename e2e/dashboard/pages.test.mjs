@@ -67,6 +67,30 @@ test('the operator sees pools and customers, and a price change before it counts
   nothingWrong();
 });
 
+test('a webhook is made, its secret shown once, and a test of it listed with the answer', async () => {
+  const { page, nothingWrong } = await open(browser);
+  await signedIn(page);
+  await show(page, 'webhooks');
+  await page.getByRole('button', { name: 'Add a webhook' }).first().click();
+  await page.getByLabel('Address').fill(`${world.vendor}/hooks`);
+  await page.getByRole('button', { name: 'Add it' }).click();
+  assert.match(await page.getByRole('dialog').locator('code').innerText(), /^whsec_/);
+  assert.deepEqual(await axe(page), []);
+  await page.getByRole('button', { name: 'I have copied it' }).click();
+  await page.getByRole('button', { name: 'Send a test' }).click();
+  const row = page.getByRole('row').filter({ hasText: 'webhook.test' });
+  await row.filter({ hasText: '401' }).waitFor();
+  await settled(page);
+  await inBothThemes(page, 'a webhook');
+  assert.ok(!(await page.content()).includes('whsec_'));
+  await page.setViewportSize({ width: 390, height: 860 });
+  assert.ok((await overflow(page)) <= 0);
+  await page.getByRole('button', { name: 'Delete' }).click();
+  await page.getByRole('button', { name: 'Delete it' }).click();
+  await page.getByText('No webhook').waitFor();
+  nothingWrong();
+});
+
 test('with the keyboard alone', async () => {
   const { page, nothingWrong } = await open(browser);
   await signedIn(page);

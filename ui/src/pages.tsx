@@ -19,6 +19,8 @@ const Marketplace = lazy(async () => ({ default: (await import('./pages/marketpl
 const Billing = lazy(async () => ({ default: (await import('./pages/billing.tsx')).Billing }));
 const Members = lazy(async () => ({ default: (await import('./pages/members.tsx')).Members }));
 const Settings = lazy(async () => ({ default: (await import('./pages/settings.tsx')).Settings }));
+const Webhooks = lazy(async () => ({ default: (await import('./pages/webhooks.tsx')).Webhooks }));
+const WebhookPage = lazy(async () => ({ default: (await import('./pages/webhooks.tsx')).WebhookPage }));
 const Operator = lazy(async () => ({ default: (await import('./pages/operator.tsx')).Operator }));
 
 export interface Entry {
@@ -63,6 +65,15 @@ export const ENTRIES: readonly Entry[] = [
   { path: 'marketplace', title: 'Marketplace', icon: 'marketplace', key: 'm', group: 'rules', page: () => <Marketplace /> },
   { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => ['owner', 'billing'].includes(me.role), page: () => <Billing /> },
   { path: 'members', title: 'Members and keys', icon: 'people', key: 'p', group: 'house', page: () => <Members /> },
+  {
+    path: 'webhooks',
+    title: 'Webhooks',
+    icon: 'webhooks',
+    key: 'w',
+    group: 'house',
+    offered: ({ me }) => ['owner', 'admin'].includes(me.role),
+    page: ({ parts: [, id] }) => (id ? <WebhookPage id={id} /> : <Webhooks />),
+  },
   { path: 'settings', title: 'Settings', icon: 'settings', key: 's', group: 'house', page: () => <Settings /> },
   { path: 'operator', title: 'Operator', icon: 'operator', key: 'x', group: 'house', offered: ({ operator }) => operator, page: () => <Operator /> },
 ];
