@@ -64,8 +64,8 @@ def browse(server, file):
         "directive": "x-fake",
     }
     env = {"PATH": os.environ["PATH"], "HOME": str(keystore.folder), "KS_E2E": json.dumps(given), "NO_PROXY": "127.0.0.1"}
-    command = ["node", "--test", "--test-reporter=tap", "--test-timeout=120000", FILES / file]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
+    command = ["node", "--test", "--test-reporter=tap", "--test-timeout=300000", FILES / file]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=330)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.search(r"^# pass (\d+)$", done.stdout, re.M)[1]) > 0
 
