@@ -125,7 +125,9 @@ def test_a_thousand_calls_cost_what_the_vendors_served(world, keystore, operator
     before = spent(keystore)
     run(keystore, agent, gpt, claude, 1_000)
     rows = keystore.requests(agent, count=1_000, limit=30)
-    assert {(row["status"], row["ending"], row["source"]) for row in rows} == {(200, "complete", "marketplace")}
+    assert {(row["status"], row["source"]) for row in rows} == {(200, "marketplace")}
+    # A client that has read the last event of a stream may leave before the vendor has ended it.
+    assert {row["ending"] for row in rows} <= {"complete", "client_gone"}
     cost = sum(Decimal(row["cost"]) for row in rows)
     assert cost == marked_up(served(world, gpt, claude, 250))
     assert spent(keystore) - before == cost
@@ -144,7 +146,7 @@ def test_moving_to_the_marketplace_fails_no_call(world, keystore, operator, gpt,
     run(keystore, agent, gpt, claude, 400, move)
     assert moves[0]["agents"][0]["name"] == agent.name
     rows = keystore.requests(agent, count=400, limit=30)
-    assert {(row["status"], row["ending"]) for row in rows} == {(200, "complete")}
+    assert {row["status"] for row in rows} == {200} and {row["ending"] for row in rows} <= {"complete", "client_gone"}
     sources = {row["source"] for row in rows if row["provider"] == "openai"}
     assert sources == {"byok", "marketplace"}
     keystore.ks("migrate", "--undo", moves[0]["id"])

@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from conftest import KEYS
 from harness.clients import openai_client
+from harness.fake import Fake
 from harness.serve import Served
 
 KINDS = {"/v1/traces": ExportTraceServiceRequest, "/v1/logs": ExportLogsServiceRequest}
@@ -81,16 +82,21 @@ def collector():
 
 
 @pytest.fixture
-def served(world, tmp_path, collector):
+def fake(tmp_path):
+    fake = Fake(tmp_path, "openai", "bearer", KEYS["openai"])
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def served(fake, tmp_path, collector):
     settings = {"telemetry.otlp_endpoint": collector.url, "telemetry.otlp_headers": "x-team=otters"}
-    served = Served(tmp_path / "keystore", world.fakes.values(), f"sqlite://{tmp_path / 'keystore.db'}", settings)
-    served.start()
+    served = Served(tmp_path / "keystore", [fake], f"sqlite://{tmp_path / 'keystore.db'}", settings)
     yield served
     served.stop()
 
 
-def test_calls_refusals_and_lines_arrive_also_after_the_collector_was_away(served, collector, world, gpt):
-    fake = world.fakes["openai"]
+def test_calls_refusals_and_lines_arrive_also_after_the_collector_was_away(served, collector, fake, gpt):
     served.ks("provider", "add", "openai", "--base-url", fake.url, "--key-stdin", "--no-verify", stdin=KEYS["openai"])
     agent = served.agent("openai")
     client = openai_client(served, agent.token)

@@ -93,7 +93,7 @@ def test_wrap_gemini_after_parts_of_it_were_used(ks, world):
     client = genai.Client(api_key="AIza-real")
     client.interactions, client.aio.interactions
     with pytest.raises(Exception):
-        ks.wrap(client).interactions.create(model="gemini-2.5-flash", input="Hello")
+        ks.wrap(client).interactions.create(model=f"gemini-{uuid.uuid4().hex}", input="Hello")
     arrived = world.fakes["gemini"].received()[-1]
     assert "interactions" in arrived.path and arrived.credentials == [(world.fakes["gemini"].slot, world.fakes["gemini"].key)]
 

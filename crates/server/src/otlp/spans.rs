@@ -1,6 +1,8 @@
 //! A span for each call and each refusal, with the attributes of OpenTelemetry's conventions for HTTP and for generative AI. The trace has
 //! the request's id, which the agent has in `x-keystore-request-id` and a person in `ks requests`; attempts of one request share it.
 
+use keystore_core::ids::AttemptId;
+use keystore_core::policy::Source;
 use keystore_core::record::Ending;
 use keystore_core::{Bucket, Micros, Usage};
 use keystore_store::requests::RequestRow;
@@ -37,14 +39,14 @@ fn span(row: &RequestRow) -> Value {
         "kind": KINDS[usize::from(row.attempt.is_some())],
         "startTimeUnixNano": nanos(row.at),
         "endTimeUnixNano": nanos(row.ended_at.max(row.at)),
-        "attributes": attributes(row, failed),
+        "attributes": attributes(row, failed.as_deref()),
         "status": status,
     })
 }
 
 /// The random half of the attempt's id; of the request's, where nothing was attempted.
 fn span_id(row: &RequestRow) -> String {
-    let id = row.attempt.map_or(row.id.uuid(), |attempt| attempt.uuid());
+    let id = row.attempt.map_or(row.id.uuid(), AttemptId::uuid);
     // All zeros would be no id; the bits of a UUID that say its variant are not all zero.
     format!("{:016x}", id.as_u128() & u128::from(u64::MAX))
 }
@@ -63,7 +65,7 @@ fn error(row: &RequestRow) -> Option<String> {
     }
 }
 
-fn attributes(row: &RequestRow, failed: Option<String>) -> Vec<Value> {
+fn attributes(row: &RequestRow, failed: Option<&str>) -> Vec<Value> {
     let mut all = vec![
         text("gen_ai.provider.name", &row.provider),
         text("keystore.request.id", &row.id.to_string()),
@@ -79,8 +81,8 @@ fn attributes(row: &RequestRow, failed: Option<String>) -> Vec<Value> {
         ("http.request.method", row.method.as_deref()),
         ("url.path", row.path.as_deref()),
         ("enduser.id", row.end_user.as_deref()),
-        ("keystore.source", row.source.map(|source| source.as_str())),
-        ("error.type", failed.as_deref()),
+        ("keystore.source", row.source.map(Source::as_str)),
+        ("error.type", failed),
     ];
     all.extend(
         texts

@@ -11,7 +11,11 @@ const KEY: &str = "ghp_aB3dE5fG7hJ9aB3dE5fG7hJ9aB3dE5fG7hJ9";
 
 async fn events(app: &TestApp) -> Vec<Value> {
     app.do_jobs().await;
-    let events = app.owner_client().get("/v1/events?kind=agent.key_in_answer").await.expect(200);
+    let events = app
+        .owner_client()
+        .get("/v1/events?kind=agent.key_in_answer")
+        .await
+        .expect(200);
     events["data"].as_array().unwrap().clone()
 }
 

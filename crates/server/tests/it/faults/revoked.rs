@@ -135,6 +135,8 @@ async fn call_for_ever(
         } else {
             assert!([200, 401, 503].contains(&status), "{status}");
         }
-        answer.bytes().await.unwrap();
+        // An answer that is under way when its token is revoked is cut.
+        let whole = answer.bytes().await;
+        assert!(whole.is_ok() || !is_late, "{whole:?}");
     }
 }
