@@ -137,10 +137,8 @@ pub(crate) async fn all_rows(store: &Store) -> Vec<RequestRow> {
             "the sums of usage are those of the requests"
         );
         assert!(rows.iter().all(|row| !row.over_hold), "usage above a hold");
-        assert!(
-            rows.iter()
-                .all(|row| row.at <= row.ended_at && row.at > Micros(0))
-        );
+        // The machine's clock may be set back while a call runs.
+        assert!(rows.iter().all(|row| row.at.min(row.ended_at) > Micros(0)));
         all.extend(rows);
     }
     all
