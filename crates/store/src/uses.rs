@@ -45,7 +45,7 @@ impl Uses {
 /// `Unavailable`, `Damaged`.
 pub async fn read(conn: &mut Conn, from: i64, to: i64) -> Result<Uses, StoreError> {
     let mut uses = Uses::default();
-    requests::each_between(conn, from, to, |call| uses.add(call)).await?;
+    requests::each_between(conn, from, to, |_, call| uses.add(call)).await?;
     Ok(uses)
 }
 

@@ -160,28 +160,17 @@ pub(crate) async fn refused_of(
 /// `Unavailable`, `Damaged`.
 pub async fn of_all(conn: &mut Conn, from: i64, to: i64) -> Result<Vec<RequestRow>, StoreError> {
     let mut rows = Vec::new();
-    let mut after = from;
-    loop {
-        let pages = fetch_all!(conn, (i64, i64, Vec<u8>), BETWEEN, after, to, PAGES)?;
-        for (last, first, body) in &pages {
-            let calls = page::calls(*first, body)?;
-            let wanted = calls.iter().filter(|(seq, _)| *seq > from && *seq <= to);
-            rows.extend(wanted.map(|(seq, call)| RequestRow::of(*seq, call)));
-            after = *last;
-        }
-        if pages.is_empty() {
-            rows.sort_by_key(|row| row.seq);
-            return Ok(rows);
-        }
-    }
+    each_between(conn, from, to, |seq, call| rows.push(RequestRow::of(seq, call))).await?;
+    rows.sort_by_key(|row| row.seq);
+    Ok(rows)
 }
 
-/// Shows the calls behind number `from` up to `to`, of all organizations.
+/// Shows the calls behind number `from` up to `to`, of all organizations, each with its number.
 pub(crate) async fn each_between(
     conn: &mut Conn,
     from: i64,
     to: i64,
-    mut show: impl FnMut(&Call<'_>),
+    mut show: impl FnMut(i64, &Call<'_>),
 ) -> Result<(), StoreError> {
     let mut after = from;
     loop {
@@ -189,7 +178,7 @@ pub(crate) async fn each_between(
         for (last, first, body) in &pages {
             let calls = page::calls(*first, body)?;
             let wanted = calls.iter().filter(|(seq, _)| *seq > from && *seq <= to);
-            wanted.for_each(|(_, call)| show(call));
+            wanted.for_each(|(seq, call)| show(*seq, call));
             after = *last;
         }
         if pages.is_empty() {
