@@ -350,10 +350,11 @@ impl Reservation {
             response_bytes: 0,
             refusal: None,
         };
-        proxy.record(open, &end, &Charge::FREE);
+        let ended = proxy.clock.boottime();
+        proxy.record(open, &end, &Charge::FREE, ended.saturating_sub(open.began));
         let now = proxy.clock.now();
         open.attempt = AttemptId::new(proxy.ids.next());
-        open.began = proxy.clock.boottime();
+        open.began = ended;
         open.place = place;
         (open.sent, open.status, open.first_byte) = (false, 0, None);
         let query = proxy.recorded_query(permit);

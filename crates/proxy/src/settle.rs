@@ -92,7 +92,7 @@ impl Proxy {
         let charge = charge(open, end);
         let after = self.clock.boottime().saturating_sub(open.began);
         self.metrics.settled(open, end, &charge, after);
-        let used = self.record(open, end, &charge);
+        let used = self.record(open, end, &charge, after);
         self.counters.settle(&open.budgets, &used);
         if let Some(run) = &open.run
             && (end.metered.is_some() || end.ending.is_void())
@@ -110,10 +110,9 @@ impl Proxy {
         charge
     }
 
-    /// Writes the outcome of an attempt into the journal; gives what it used.
-    pub(crate) fn record(&self, open: &Open, end: &End, charge: &Charge) -> Amounts {
-        let elapsed =
-            |until: Duration| u64::try_from(until.saturating_sub(open.began).as_micros()).unwrap_or(u64::MAX);
+    /// Writes the outcome of an attempt, so long after it began, into the journal; gives what it used.
+    pub(crate) fn record(&self, open: &Open, end: &End, charge: &Charge, after: Duration) -> Amounts {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let outcome = Outcome {
             attempt: open.attempt,
             at: self.clock.now(),
@@ -126,8 +125,10 @@ impl Proxy {
             usage: charge.usage,
             cost: charge.cost,
             flags: charge.flags,
-            first_byte_us: open.first_byte.map_or(0, elapsed),
-            total_us: elapsed(self.clock.boottime()),
+            first_byte_us: open
+                .first_byte
+                .map_or(0, |first| micros(first.saturating_sub(open.began))),
+            total_us: micros(after),
             request_bytes: open.request_bytes,
             response_bytes: end.response_bytes,
             refusal: end.refusal,
