@@ -10,14 +10,14 @@ mod widen;
 use std::net::IpAddr;
 
 use keystore_core::ids::{AgentId, BudgetId};
-use keystore_core::policy::{AgentPolicy, BudgetPolicy};
+use keystore_core::policy::{AgentPolicy, BudgetPolicy, Grant};
 use keystore_core::window::Window;
 use keystore_core::{Micros, NanoUsd};
 use keystore_store::agents::{self, Agent, NewAgent};
 use keystore_store::budgets::{self, Budget};
 use keystore_store::{Conn, Tx, projects};
 use keystore_wire::Patch;
-use keystore_wire::agents::{CreateAgent, MAX_RATE_LIMIT, MAX_TPM_LIMIT, UpdateAgent};
+use keystore_wire::agents::{CreateAgent, GrantInput, MAX_RATE_LIMIT, MAX_TPM_LIMIT, UpdateAgent};
 use keystore_wire::events::Kind;
 use serde_json::json;
 
@@ -160,6 +160,27 @@ pub(crate) async fn create(app: &App, tx: &mut Tx, caller: &Caller, new: &Create
     Ok(made)
 }
 
+/// The grants that an agent wants, as it may have them.
+///
+/// # Errors
+/// Those of [`grants::resolve`].
+async fn wanted_grants(
+    app: &App,
+    tx: &mut Tx,
+    policy: &AgentPolicy,
+    wanted: &[GrantInput],
+) -> ApiResult<Vec<Grant>> {
+    let project = projects::get(tx, policy.org, policy.project)
+        .await?
+        .ok_or_else(|| ApiError::not_found("project"))?;
+    let labelled = Labelled {
+        project: &project,
+        labels: &policy.labels,
+    };
+    let at = (&policy.grants[..], "/providers");
+    grants::resolve(app, tx, policy.org, labelled, wanted, at).await
+}
+
 /// Changes what the request names.
 ///
 /// # Errors
@@ -222,15 +243,7 @@ pub(crate) async fn update(
     }
     fields.check()?;
     if let Some(wanted) = &change.providers {
-        let project = projects::get(tx, caller.org, policy.project)
-            .await?
-            .ok_or_else(|| ApiError::not_found("project"))?;
-        let labelled = Labelled {
-            project: &project,
-            labels: &policy.labels,
-        };
-        let at = (&policy.grants[..], "/providers");
-        policy.grants = grants::resolve(app, tx, caller.org, labelled, wanted, at).await?;
+        policy.grants = wanted_grants(app, tx, &policy, wanted).await?;
     }
     set_monthly(app, tx, &mut policy, &change.budget_cents_monthly).await?;
     let written = write(app, tx, name.trim(), &policy, now).await?;

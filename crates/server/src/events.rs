@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_core::abuse::SILENCE;
 use keystore_core::ids::{EventId, OrgId, ProjectId};
 use keystore_proxy::notices::Notice;
 use keystore_store::{Tx, events, mails};
@@ -49,6 +50,12 @@ pub(crate) struct New {
     pub(crate) once: Option<String>,
     /// Whether it is worth a mail.
     pub(crate) mailed: bool,
+}
+
+/// The hour that what is told once an hour is told in: a part of the name of its event, so that the next process does not tell again what
+/// this one told.
+fn hour(app: &App) -> i64 {
+    app.clock.now().seconds() / i64::try_from(SILENCE.as_secs()).unwrap_or(1)
 }
 
 /// Writes down what was noticed, until the server stops. What cannot be written waits.

@@ -1,17 +1,16 @@
 //! Gives an agent more than it has, and leaves the rest as it is: for access that it asked for.
 
 use keystore_core::policy::AgentPolicy;
-use keystore_store::{Conn, Tx, budgets, projects};
+use keystore_store::{Conn, Tx, budgets};
 use keystore_wire::Patch;
 use keystore_wire::agents::GrantInput;
 
-use super::{Loaded, check_lists, is_monthly, not_revoked, set_monthly, write};
+use super::{Loaded, check_lists, is_monthly, not_revoked, set_monthly, wanted_grants, write};
 use crate::api::agents::recorded;
-use crate::api::problem::{ApiError, ApiResult, Fields};
+use crate::api::problem::{ApiResult, Fields};
 use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
-use crate::grants::{self, Labelled};
 use keystore_core::NanoUsd;
 
 /// What an agent is given.
@@ -40,7 +39,7 @@ pub(crate) async fn month_cents(app: &App, conn: &mut Conn, policy: &AgentPolicy
 /// Writes what the agent has from now on. Its other grants are neither looked at nor changed.
 ///
 /// # Errors
-/// `conflict` for a revoked agent; those of [`grants::resolve`]; `invalid_request` when a list becomes too long.
+/// `conflict` for a revoked agent; those of [`crate::grants::resolve`]; `invalid_request` when a list becomes too long.
 pub(crate) async fn widen(
     app: &App,
     tx: &mut Tx,
@@ -54,16 +53,7 @@ pub(crate) async fn widen(
     let Loaded { row, mut policy } = agent;
     not_revoked(&policy)?;
     if let Some(input) = more.grant {
-        let project = projects::get(tx, caller.org, policy.project)
-            .await?
-            .ok_or_else(|| ApiError::not_found("project"))?;
-        let labelled = Labelled {
-            project: &project,
-            labels: &policy.labels,
-        };
-        let at = (&policy.grants[..], "/providers");
-        let wanted = std::slice::from_ref(&input);
-        let made = grants::resolve(app, tx, caller.org, labelled, wanted, at).await?;
+        let made = wanted_grants(app, tx, &policy, std::slice::from_ref(&input)).await?;
         policy.grants.retain(|grant| grant.provider != input.name);
         policy.grants.extend(made);
     }

@@ -1,13 +1,13 @@
 //! A rule against abuse that found too much. An agent that was deleted, or is paused already, has nothing to tell.
 
-use keystore_core::abuse::{Action, SILENCE};
+use keystore_core::abuse::Action;
 use keystore_core::policy::AgentStatus;
 use keystore_proxy::notices::AbuseNotice;
 use keystore_store::{Tx, agents as rows};
 use keystore_wire::events::Kind;
 use serde_json::json;
 
-use super::New;
+use super::{New, hour};
 use crate::agents;
 use crate::api::problem::ApiResult;
 use crate::app::App;
@@ -42,11 +42,7 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &AbuseNotice) -> ApiRe
             agents::pause_by(app, tx, loaded, kind).await?;
             None
         }
-        // The next process does not tell again what this one told.
-        Action::Alert | Action::Off => {
-            let hour = app.clock.now().seconds() / i64::try_from(SILENCE.as_secs()).unwrap_or(1);
-            Some(format!("{agent}:{}:{hour}", kind.as_str()))
-        }
+        Action::Alert | Action::Off => Some(format!("{agent}:{}:{}", kind.as_str(), hour(app))),
     };
     Ok(Some(New {
         org: *org,

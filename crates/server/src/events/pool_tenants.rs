@@ -1,12 +1,12 @@
 //! A vendor held too many calls of a customer of a pool to be abuse. One that is paused already has nothing to tell.
 
-use keystore_core::abuse::{Action, SILENCE};
+use keystore_core::abuse::Action;
 use keystore_proxy::notices::SignsNotice;
 use keystore_store::Tx;
 use keystore_wire::events::Kind;
 use serde_json::json;
 
-use super::New;
+use super::{New, hour};
 use crate::api::problem::ApiResult;
 use crate::app::App;
 use crate::{operator, pool_tenants};
@@ -32,10 +32,7 @@ pub(super) async fn event(app: &App, tx: &mut Tx, notice: &SignsNotice) -> ApiRe
             // It has ended meanwhile.
             false => return Ok(None),
         },
-        Action::Alert | Action::Off => {
-            let hour = app.clock.now().seconds() / i64::try_from(SILENCE.as_secs()).unwrap_or(1);
-            Some(format!("{provider}:{tenant}:{hour}"))
-        }
+        Action::Alert | Action::Off => Some(format!("{provider}:{tenant}:{}", hour(app))),
     };
     Ok(Some(New {
         org: operator,
