@@ -31,6 +31,9 @@ def server(tmp_path_factory):
         keystore.run("marketplace", "enable", "sandbox")
         for provider in ("sandbox", "openai"):
             call(keystore, provider)
+        keystore.run("budget", "create", "100")
+        keystore.run("provider", "add", "tavily", "--no-verify", "--key-stdin", stdin="tvly-" + "a" * 32)
+        ask_for_access(keystore)
         yield SimpleNamespace(keystore=keystore, fake=fake)
     finally:
         keystore.stop()
@@ -45,6 +48,15 @@ def call(keystore, provider):
         urllib.request.urlopen(urllib.request.Request(f"{keystore.proxy_url}/v1/{provider}/v1/chat/completions", body, headers), timeout=10).read()
     except urllib.error.HTTPError as error:
         assert error.code == 403 and provider == "openai"
+
+
+def ask_for_access(keystore):
+    """The demo agent lacks a provider, and says why in words that want to be markup."""
+    asked = {"provider": "tavily", "scopes": ["provider:tavily:read", "provider:tavily:write"], "reason": "<b>because</b>"}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "request_access", "arguments": asked}}
+    headers = {"authorization": f"Bearer {keystore.dev['token']}", "content-type": "application/json", "accept": "application/json, text/event-stream"}
+    answer = urllib.request.urlopen(urllib.request.Request(f"{keystore.api_url}/mcp", json.dumps(body).encode(), headers), timeout=10)
+    assert "acr_" in answer.read().decode()
 
 
 def get(url, **headers):
@@ -77,6 +89,10 @@ def test_a_newcomer(server):
 def test_every_page(server):
     assert len(PAGES) > 5
     browse(server, "pages.test.mjs")
+
+
+def test_access_projects_and_rules(server):
+    browse(server, "rules.test.mjs")
 
 
 def test_what_is_fetched_first_is_small_and_strict(server):

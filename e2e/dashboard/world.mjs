@@ -52,13 +52,26 @@ export const show = async (page, hash) => {
   await settled(page);
 };
 
+/** Goes there as a click would, without loading the page anew. */
+export const follow = async (page, hash) => {
+  await page.evaluate((next) => {
+    if (location.hash === next) return undefined;
+    // A frame behind the change the page is another one.
+    const changed = new Promise((then) => addEventListener('hashchange', () => requestAnimationFrame(() => requestAnimationFrame(then)), { once: true }));
+    location.hash = next;
+    return changed;
+  }, `#/${hash}`);
+  await settled(page);
+};
+
 export const settled = (page) => page.waitForFunction(() => document.querySelector('h1') && !document.querySelector('.skeleton, [aria-busy="true"]'));
 
 /** What axe finds wrong, in words. The debugger's way in: the policy of the page does not let a script be added. */
 export const axe = async (page, runOnly = RULES) => {
   const debug = await page.context().newCDPSession(page);
   const run = (expression) => debug.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
-  await run(AXE);
+  // It is half a megabyte: once for each page that was loaded.
+  await run(`typeof axe === 'undefined' && (() => { ${AXE} })()`);
   const { result } = await run(`axe.run({ runOnly: ${JSON.stringify(runOnly)} }).then(({ violations, passes }) => JSON.stringify({ passes: passes.length, violations: violations.map(({ id, nodes }) => id + ': ' + nodes.map(({ target }) => target).join(', ')) }))`);
   await debug.detach();
   const { passes, violations } = JSON.parse(result.value);

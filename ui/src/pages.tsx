@@ -14,6 +14,13 @@ const CredentialPage = lazy(async () => ({ default: (await import('./pages/crede
 const Requests = lazy(async () => ({ default: (await import('./pages/requests.tsx')).Requests }));
 const RequestPage = lazy(async () => ({ default: (await import('./pages/request.tsx')).RequestPage }));
 const Budgets = lazy(async () => ({ default: (await import('./pages/budgets.tsx')).Budgets }));
+const BudgetPage = lazy(async () => ({ default: (await import('./pages/budget.tsx')).BudgetPage }));
+const AccessRequests = lazy(async () => ({ default: (await import('./pages/access.tsx')).AccessRequests }));
+const AccessRequestPage = lazy(async () => ({ default: (await import('./pages/access.tsx')).AccessRequestPage }));
+const Projects = lazy(async () => ({ default: (await import('./pages/projects.tsx')).Projects }));
+const ProjectPage = lazy(async () => ({ default: (await import('./pages/projects.tsx')).ProjectPage }));
+const Providers = lazy(async () => ({ default: (await import('./pages/providers.tsx')).Providers }));
+const ProviderPage = lazy(async () => ({ default: (await import('./pages/providers.tsx')).ProviderPage }));
 const Audit = lazy(async () => ({ default: (await import('./pages/audit.tsx')).Audit }));
 const Marketplace = lazy(async () => ({ default: (await import('./pages/marketplace.tsx')).Marketplace }));
 const Billing = lazy(async () => ({ default: (await import('./pages/billing.tsx')).Billing }));
@@ -60,7 +67,39 @@ export const ENTRIES: readonly Entry[] = [
     group: 'work',
     page: ({ parts: [, id] }) => (id ? <RequestPage id={id} /> : <Requests />),
   },
-  { path: 'budgets', title: 'Budgets', icon: 'budgets', key: 'b', group: 'rules', page: () => <Budgets /> },
+  {
+    path: 'access',
+    title: 'Access requests',
+    icon: 'access',
+    key: 'q',
+    group: 'work',
+    offered: ({ me }) => me.role !== 'billing',
+    page: ({ parts: [, id] }) => (id ? <AccessRequestPage id={id} /> : <AccessRequests />),
+  },
+  {
+    path: 'projects',
+    title: 'Projects',
+    icon: 'projects',
+    key: 'j',
+    group: 'rules',
+    page: ({ parts: [, id] }) => (id ? <ProjectPage id={id} /> : <Projects />),
+  },
+  {
+    path: 'budgets',
+    title: 'Budgets',
+    icon: 'budgets',
+    key: 'b',
+    group: 'rules',
+    page: ({ parts: [, id] }) => (id ? <BudgetPage id={id} /> : <Budgets />),
+  },
+  {
+    path: 'providers',
+    title: 'Providers',
+    icon: 'providers',
+    key: 'v',
+    group: 'rules',
+    page: ({ parts: [, slug] }) => (slug ? <ProviderPage slug={slug} /> : <Providers />),
+  },
   { path: 'audit', title: 'Audit', icon: 'audit', key: 'l', group: 'rules', offered: ({ me }) => ['owner', 'admin', 'viewer'].includes(me.role), page: () => <Audit /> },
   { path: 'marketplace', title: 'Marketplace', icon: 'marketplace', key: 'm', group: 'rules', page: () => <Marketplace /> },
   { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => ['owner', 'billing'].includes(me.role), page: () => <Billing /> },

@@ -7,6 +7,7 @@ import { isOurs, vendorOf } from '../lib/shapes.ts';
 import { Dialog, Form } from './dialog.tsx';
 import { TextField } from './fields.tsx';
 import { Button, Failed, Skeleton } from './parts.tsx';
+import { ProjectField } from './project-field.tsx';
 import { isComplete, SecretInputs, secretOf, type Typed } from './secret-fields.tsx';
 
 interface Props {
@@ -56,6 +57,7 @@ const Details = ({ slug, onBack, onMove, onClose, onAdded }: { slug: string; onB
   const [params, setParams] = useState<Typed>({});
   const [name, setName] = useState('');
   const [baseUrl, setBaseUrl] = useState('');
+  const [project, setProject] = useState('');
   const [verify, setVerify] = useState(true);
   const provider = query.data;
   if (!provider) return query.failure ? <Failed failure={query.failure} again={query.again} /> : <Skeleton height={160} />;
@@ -67,6 +69,7 @@ const Details = ({ slug, onBack, onMove, onClose, onAdded }: { slug: string; onB
       {
         provider: slug,
         secret: secretOf(provider, typed),
+        ...(project && { project }),
         ...(name.trim() && { name: name.trim() }),
         ...(baseUrl.trim() && { baseUrl: baseUrl.trim() }),
         ...(provider.params.length > 0 && { params }),
@@ -101,6 +104,7 @@ const Details = ({ slug, onBack, onMove, onClose, onAdded }: { slug: string; onB
           <Asked provider={provider} params={params} onChange={setParams} />
           <Address provider={provider} value={baseUrl} onChange={setBaseUrl} failure={failure} />
           <TextField label="Name" placeholder="default" value={name} failure={failure} pointer="/name" onChange={(event) => setName(event.target.value)} hint="To tell several keys of a provider apart." />
+          <ProjectField value={project} onChange={setProject} failure={failure} hint="Agents of the project may be granted it." />
           {provider.testable ? (
             <label className="check">
               <input type="checkbox" checked={verify} onChange={(event) => setVerify(event.target.checked)} />

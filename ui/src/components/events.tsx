@@ -20,6 +20,8 @@ const WORDS: Record<string, { tone: Tone; say: (facts: Facts) => string }> = {
   'credential.expiring': { tone: 'warn', say: (of) => `The key ${text(of, 'name')} of ${text(of, 'provider')} ends within ${text(of, 'withinDays')} days` },
   'credential.rotation_due': { tone: 'warn', say: (of) => `The key ${text(of, 'name')} of ${text(of, 'provider')} is due for rotation` },
   'abuse.detected': { tone: 'bad', say: (of) => `A rule found too much of ${text(of, 'rule')}: ${text(of, 'found')}, of ${text(of, 'threshold')} allowed` },
+  'access.requested': { tone: 'warn', say: (of) => `${text(of, 'agent')} asks for ${text(of, 'provider') || 'more'}` },
+  'access.decided': { tone: 'ok', say: (of) => `What ${text(of, 'agent')} asked for is ${text(of, 'state')}` },
   'agent.key_in_answer': { tone: 'bad', say: (of) => `An answer of ${text(of, 'provider')} held what looks like a key` },
 };
 
@@ -32,6 +34,8 @@ export const happened = (event: EventRecord): { words: string; tone: Tone; href:
 const whereOf = (event: EventRecord, facts: Facts): string | undefined => {
   const agent = text(facts, 'agent');
   if (event.kind === 'agent.budget_exceeded') return to(['requests'], { code: 'budget_exceeded' });
+  if (event.subject.startsWith('acr_')) return to(['access', event.subject]);
+  if (event.subject.startsWith('bud_')) return to(['budgets', event.subject]);
   if (event.subject.startsWith('agt_')) return to(['agents', event.subject]);
   if (agent.startsWith('agt_')) return to(['agents', agent]);
   if (event.subject.startsWith('crd_')) return to(['credentials', event.subject]);

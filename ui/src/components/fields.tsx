@@ -1,5 +1,5 @@
 // Fields of forms, with their label, hint and what the server found wrong with them.
-import { useId, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes } from 'react';
+import { useId, type InputHTMLAttributes, type ReactNode, type SelectHTMLAttributes, type TextareaHTMLAttributes } from 'react';
 import type { Failure } from '../lib/api.ts';
 
 interface Around {
@@ -42,6 +42,21 @@ export const SelectField = ({ label, hint, failure, pointer, children, ...rest }
   );
 };
 
+/** Text of several lines. `wrong`: what is wrong with it before the server has seen it. */
+export const TextArea = ({ label, hint, failure, pointer, wrong: early, ...rest }: Around & { wrong?: string | undefined } & TextareaHTMLAttributes<HTMLTextAreaElement>) => {
+  const id = useId();
+  const wrong = early ?? wrongWith({ label, failure, ...(pointer !== undefined && { pointer }) });
+  return (
+    <div className="field">
+      <label htmlFor={id}>{label}</label>
+      <textarea id={id} className="input mono" autoComplete="off" spellCheck={false} aria-invalid={wrong ? true : undefined} aria-describedby={`${id}-more`} {...rest} />
+      <span id={`${id}-more`} className={wrong ? 'wrong' : 'hint'}>
+        {wrong ?? hint}
+      </span>
+    </div>
+  );
+};
+
 /** A filter above a table: its label is for who does not see its place. */
 export const FilterSelect = ({ label, children, ...rest }: { label: string } & SelectHTMLAttributes<HTMLSelectElement>) => (
   <select className="input slim" aria-label={label} {...rest}>
@@ -56,3 +71,6 @@ export const dollarsToCents = (text: string): number | undefined => {
 };
 
 export const wholeNumber = (text: string): number | undefined => (/^\d{1,10}$/.test(text.trim()) ? Number(text.trim()) : undefined);
+
+/** What is typed with commas or spaces between. */
+export const listOf = (text: string): string[] => text.split(/[\s,]+/).filter(Boolean);

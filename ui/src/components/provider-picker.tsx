@@ -13,14 +13,16 @@ export interface Picked {
 }
 
 interface PickerProps {
+  /** Whose keys count (id or slug). */
+  project: string;
   picked: readonly Picked[];
   onChange: (picked: readonly Picked[]) => void;
 }
 
-export const ProviderPicker = ({ picked, onChange }: PickerProps) => {
+export const ProviderPicker = ({ project, picked, onChange }: PickerProps) => {
   const [typed, setTyped] = useState('');
   const id = useId();
-  const credentials = useQuery('credentials/picker', async () => ks.credentials.list({ limit: 100 }));
+  const credentials = useQuery(`credentials/picker/${project}`, async () => ks.credentials.list({ project, limit: 100 }));
   const listings = useQuery('marketplace/picker', async () => ks.marketplace.list({ limit: 100 }));
   const found = useQuery(`providers/${typed}`, async () => (typed ? (await ks.providers.list({ search: typed, limit: 8 })).data : []));
   const own = credentials.data?.data ?? [];

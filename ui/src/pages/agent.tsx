@@ -1,6 +1,7 @@
 // One agent: what it is, what it did, and the acts that stop it.
 import { useState } from 'react';
 import type { Agent, CreatedToken, Revoked, Token } from '@keystore/sdk';
+import { AbuseRulesCard } from '../components/abuse-rules.tsx';
 import { Confirm, Dialog, Form } from '../components/dialog.tsx';
 import { dollarsToCents, TextField, wholeNumber } from '../components/fields.tsx';
 import { Ago, Badge, Bar, Button, Card, Empty, Facts, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
@@ -91,6 +92,7 @@ export const AgentPage = ({ id }: { id: string }) => {
         </Card>
       </div>
       <Tokens agent={agent} may={alive} />
+      <AbuseRulesCard place={{ at: 'agent', id }} />
       <Card title="Latest requests" actions={<a href={to(['requests'], { agent: id })}>All of its requests</a>} flush>
         <Latest id={id} />
       </Card>

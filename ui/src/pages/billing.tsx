@@ -1,6 +1,7 @@
 // Credit for the marketplace: what is left and why, everything that moved it, and the invoices.
 import { useState } from 'react';
 import type { InvoiceSummary, Transaction } from '@keystore/sdk';
+import { AutoTopUpCard } from '../components/auto-top-up.tsx';
 import { Dialog, Form } from '../components/dialog.tsx';
 import { FilterSelect, TextField } from '../components/fields.tsx';
 import { Ago, Badge, Button, Card, Empty, Facts, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
@@ -46,7 +47,7 @@ export const Billing = () => {
             <Facts of={now.promos.map((promo) => [`${money(promo.left)} left`, promo.expiresAt ? <>of {money(promo.amount)}, ends <Ago time={promo.expiresAt} /></> : <>of {money(promo.amount)}, without an end</>])} />
           )}
         </Card>
-        <AutoTopUp />
+        <AutoTopUpCard />
       </div>
       <Invoices />
       <Ledger />
@@ -72,44 +73,6 @@ const TopUp = ({ onClose }: { onClose: () => void }) => {
         {(failure) => <TextField label="Dollars" inputMode="decimal" autoFocus required placeholder="50.00" value={amount} failure={failure} pointer="/amount" onChange={(event) => setAmount(event.target.value)} hint="The card is asked for at the payment service; it is not seen here." />}
       </Form>
     </Dialog>
-  );
-};
-
-const STATES: Record<string, string> = {
-  off: 'Credit is not topped up by itself.',
-  on: 'Credit is topped up by itself.',
-  no_card: 'There is no card to charge.',
-  paused: 'It waits after a payment that was refused.',
-  stopped: 'It was stopped after several payments that were refused.',
-  by_invoice: 'This organization pays by invoice.',
-};
-
-const AutoTopUp = () => {
-  const query = useQuery('billing/auto', () => ks.billing.getAutoTopUp());
-  const now = query.data;
-  return (
-    <Card title="Topping up by itself">
-      {query.failure && !now ? (
-        <Failed failure={query.failure} again={query.again} />
-      ) : !now ? (
-        <Skeleton height={80} />
-      ) : (
-        <div className="stack">
-          <p>{STATES[now.state] ?? words(now.state)}</p>
-          {now.amount && (
-            <Facts
-              of={[
-                ['By', money(now.amount)],
-                ['When less is left than', money(now.below)],
-                ['At most in a month', money(now.monthly)],
-                ['This month', money(now.thisMonth)],
-              ]}
-            />
-          )}
-          {!now.amount && <p className="quiet">It is set with <code>ks billing auto-top-up</code>, once a card is saved.</p>}
-        </div>
-      )}
-    </Card>
   );
 };
 

@@ -4,14 +4,16 @@ import type { CreatedToken, Source } from '@keystore/sdk';
 import { Form } from '../components/dialog.tsx';
 import { dollarsToCents, TextField, wholeNumber } from '../components/fields.tsx';
 import { Card, Page } from '../components/parts.tsx';
+import { DEFAULT_PROJECT, ProjectField } from '../components/project-field.tsx';
 import { ProviderPicker, type Picked } from '../components/provider-picker.tsx';
 import { ShownOnce } from '../components/token.tsx';
 import { ks } from '../lib/api.ts';
 import { refresh } from '../lib/query.ts';
-import { to } from '../lib/router.tsx';
+import { to, useRoute } from '../lib/router.tsx';
 
 export const NewAgent = () => {
   const [name, setName] = useState('');
+  const [project, setProject] = useState(useRoute().query.get('project') ?? '');
   const [picked, setPicked] = useState<readonly Picked[]>([]);
   const [budget, setBudget] = useState('');
   const [minute, setMinute] = useState('');
@@ -46,6 +48,7 @@ export const NewAgent = () => {
             const [rpm, rpd] = [wholeNumber(minute), wholeNumber(daily)];
             const token = await ks.tokens.create({
               name: name.trim(),
+              ...(project && { project }),
               providers: picked.map(({ slug, source }: { slug: string; source: Source }) => ({ name: slug, source })),
               ...(cents !== undefined && { budgetCentsMonthly: cents }),
               ...(rpm !== undefined && { rpmLimit: rpm }),
@@ -58,7 +61,8 @@ export const NewAgent = () => {
           {(failure) => (
             <>
               <TextField label="Name" required autoFocus maxLength={100} placeholder="support-bot" value={name} failure={failure} pointer="/name" onChange={(event) => setName(event.target.value)} hint="Unique in the project." />
-              <ProviderPicker picked={picked} onChange={setPicked} />
+              <ProjectField value={project} onChange={setProject} failure={failure} hint="It uses the keys of its project." />
+              <ProviderPicker project={project || DEFAULT_PROJECT} picked={picked} onChange={setPicked} />
               <fieldset className="stack-small">
                 <legend className="legend">Limits</legend>
                 <div className="grid-2">

@@ -10,7 +10,7 @@ import { useList } from '../lib/list.ts';
 import { useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
 
-const NAMES = ['agent', 'provider', 'model', 'code', 'status', 'refused', 'since', 'until'] as const;
+const NAMES = ['project', 'agent', 'provider', 'model', 'code', 'status', 'refused', 'since', 'until'] as const;
 const PAGE = 50;
 /** Of the rows that came live, so many are kept. */
 const MOST_LIVE = 500;

@@ -1,8 +1,10 @@
-// What holds for the whole organization: its names, the state of its keys, what labels allow, and the kill switch.
+// What holds for the whole organization: its names, the state of its keys, what labels allow, what watches agents, and the kill switch.
 import { useState } from 'react';
 import type { KekStatus, Org, Revocation, RevocationScope, Revoked } from '@keystore/sdk';
+import { AbuseRulesCard } from '../components/abuse-rules.tsx';
 import { Confirm, Dialog, Form } from '../components/dialog.tsx';
 import { SelectField, TextField } from '../components/fields.tsx';
+import { LabelRules } from '../components/label-rules.tsx';
 import { Ago, Badge, Bar, Button, Card, Empty, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
 import { Table } from '../components/table.tsx';
 import { say, sayFailure } from '../components/toasts.tsx';
@@ -18,7 +20,8 @@ export const Settings = () => (
       <Organization />
       <Keys />
     </div>
-    <Labels />
+    <LabelRules />
+    <AbuseRulesCard place={{ at: 'org' }} />
     <Stopped />
   </Page>
 );
@@ -161,29 +164,6 @@ const Job = ({ of }: { of: NonNullable<KekStatus['job']> }) => (
     {of.failed > 0 && <p className="notice bad">{count(of.failed)} do not open. {of.problem}</p>}
   </div>
 );
-
-const Labels = () => {
-  const list = useList('labels/list', () => ks.labels.list({ limit: 50 }));
-  return (
-    <Card title="What labels allow" flush>
-      <Table
-        label="Label rules"
-        {...list}
-        id={(one) => one.label}
-        columns={[
-          { title: 'Label', lead: true, cell: (one) => <Named name={one.label} /> },
-          { title: 'Whose keys', cell: (one) => one.sources.map((source) => (source === 'byok' ? 'own' : 'marketplace')).join(', ') || 'anybody’s' },
-          { title: 'Agreements', cell: (one) => one.agreements.join(', ') || 'none needed' },
-          { title: 'Providers', cell: (one) => one.providers.join(', ') || 'all' },
-          { title: 'Hosts', cell: (one) => one.hosts.join(', ') || 'all' },
-          { title: 'Own key at a KMS', cell: (one) => (one.customerKey ? 'needed' : 'no') },
-          { title: 'Set', cell: (one) => <Badge tone="plain">{one.builtIn ? 'built in' : 'by you'}</Badge> },
-        ]}
-        empty={<Empty title="No rule">A label on an agent, a key or a project narrows what may serve its calls.</Empty>}
-      />
-    </Card>
-  );
-};
 
 const Stopped = () => {
   const may = useMay('kill');

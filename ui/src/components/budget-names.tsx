@@ -1,0 +1,45 @@
+// What a budget counts, in words, and where it stands.
+import type { Budget } from '@keystore/sdk';
+import { ks } from '../lib/api.ts';
+import { inUnit } from '../lib/format.ts';
+import { useQuery } from '../lib/query.ts';
+import { Ago, Bar } from './parts.tsx';
+
+/** Names the calls that a budget counts. Agents and projects are called by their names where those are known. */
+export const useBudgetName = (): ((budget: Budget) => string) => {
+  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
+  const projects = useQuery('projects/names', async () => ks.projects.list({ limit: 100 }));
+  const projectOf = (id: string): string => `project ${projects.data?.data.find((one) => one.id === id)?.name ?? id}`;
+  return (budget) =>
+    [
+      budget.agentId ? (agents.data?.data.find((agent) => agent.id === budget.agentId)?.name ?? budget.agentId) : budget.projectId && projectOf(budget.projectId),
+      budget.provider,
+      budget.model,
+      budget.source && (budget.source === 'byok' ? 'own keys' : 'marketplace'),
+      budget.endUser && (budget.endUser === '*' ? 'each end user' : `end user ${budget.endUser}`),
+    ]
+      .filter(Boolean)
+      .join(' · ') || 'The whole organization';
+};
+
+const UNITS = { usd: '', calls: '', emails: '', usd_moved: ' moved' } as const;
+
+export const BudgetState = ({ of, name }: { of: Budget; name: string }) => {
+  const limit = of.raise?.limit ?? of.limit;
+  const span = of.window === 'total' ? 'in total' : `a ${of.window}`;
+  // Of one that counts each end user by itself, only that of one of them stands somewhere.
+  if (of.endUser === '*') return <span>{inUnit(limit, of.unit)}{UNITS[of.unit]} each, {span}</span>;
+  return (
+    <span className="stack-small">
+      <span className="number">
+        {inUnit(of.spent, of.unit)} <span className="quiet">of {inUnit(limit, of.unit)}{UNITS[of.unit]} {span}</span>
+      </span>
+      <Bar spent={of.spent} held={of.held} limit={limit} label={`Budget of ${name}`} />
+      {of.raise && (
+        <span className="quiet">
+          raised from {inUnit(of.limit, of.unit)}, ends <Ago time={of.raise.until} />
+        </span>
+      )}
+    </span>
+  );
+};
