@@ -95,6 +95,10 @@ def test_access_projects_and_rules(server):
     browse(server, "rules.test.mjs")
 
 
+def test_the_log_is_checked_in_the_browser(server):
+    browse(server, "audit.test.mjs")
+
+
 def test_what_is_fetched_first_is_small_and_strict(server):
     with get(server.keystore.api_url + "/") as page:
         text = page.read().decode()

@@ -1,16 +1,14 @@
 // Who changed what: the log, one change in full, whether it is whole, and what can be taken away to check it elsewhere.
 import { useState } from 'react';
-import type { AuditEntry, AuditVerified } from '@keystore/sdk';
+import type { AuditEntry } from '@keystore/sdk';
+import { AuditCheck } from '../components/audit-check.tsx';
 import { Dialog } from '../components/dialog.tsx';
-import { Ago, Badge, Button, Card, Empty, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
+import { Ago, Badge, Card, Empty, Facts, Named, Page } from '../components/parts.tsx';
 import { Table, type Column } from '../components/table.tsx';
-import { sayFailure } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { count, exactly, short, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
-import { useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
-import { saveAs } from '../lib/save.ts';
 
 export const Audit = () => {
   const [filters, change] = useFilters();
@@ -35,7 +33,7 @@ export const Audit = () => {
   ];
   return (
     <Page title="Audit" about="Every change, in the order in which it was made. Changes and calls are leaves of one signed tree: none can be altered or left out without it showing.">
-      <Whole />
+      <AuditCheck />
       <div className="filters" role="search" aria-label="Filter changes">
         <input className="input slim" type="search" data-filter="" aria-label="Operation" placeholder="Operation: create_agent" defaultValue={filters.get('action') ?? ''} onChange={(event) => change({ action: event.target.value.trim() || undefined })} />
         <input className="input slim" type="search" aria-label="Subject’s id" placeholder="Subject’s id" defaultValue={filters.get('subject') ?? ''} onChange={(event) => change({ subject: event.target.value.trim() || undefined })} />
@@ -45,75 +43,6 @@ export const Audit = () => {
       </Card>
       {shown && <Entry entry={shown} onClose={() => setShown(undefined)} />}
     </Page>
-  );
-};
-
-const Whole = () => {
-  const checkpoints = useQuery('audit-checkpoints', async () => ks.audit.listCheckpoints({ limit: 1 }), 30_000);
-  const key = useQuery('audit-key', () => ks.audit.getKey());
-  const [found, setFound] = useState<AuditVerified>();
-  const [busy, setBusy] = useState<string>();
-  const last = checkpoints.data?.data[0];
-  const doing = async (name: string, act: () => Promise<void>): Promise<void> => {
-    setBusy(name);
-    try {
-      await act();
-    } catch (error) {
-      sayFailure(error);
-    } finally {
-      setBusy(undefined);
-    }
-  };
-  const verify = (): Promise<void> => doing('verify', async () => setFound(await ks.audit.verify({})));
-  const download = (format: 'ndjson' | 'csv'): Promise<void> =>
-    doing(format, async () => {
-      const file = await ks.audit.export({ format });
-      saveAs(`audit.${format}`, await file.blob(), file.contentType);
-    });
-  return (
-    <Card
-      title="Is it whole?"
-      actions={
-        <>
-          <Button small onClick={() => void verify()} busy={busy === 'verify'}>
-            {busy === 'verify' ? 'Checking every record …' : 'Verify'}
-          </Button>
-          <Button small onClick={() => void download('ndjson')} busy={busy === 'ndjson'}>
-            Export with proofs
-          </Button>
-          <Button small onClick={() => void download('csv')} busy={busy === 'csv'}>
-            Export CSV
-          </Button>
-        </>
-      }
-    >
-      <div className="stack">
-        {found &&
-          (found.ok ? (
-            <p className="notice ok" role="status">
-              {count(found.records)} records of yours were looked at, under a checkpoint over {count(found.size)}: nothing is wrong.
-            </p>
-          ) : (
-            <p className="notice bad" role="alert">
-              Record {found.firstBadIndex ?? '?'} is wrong: {found.problem}
-            </p>
-          ))}
-        {checkpoints.failure && !checkpoints.data ? (
-          <Failed failure={checkpoints.failure} again={checkpoints.again} />
-        ) : !checkpoints.data ? (
-          <Skeleton height={48} />
-        ) : (
-          <Facts
-            of={[
-              ['Last checkpoint', last ? <>over {count(last.size)} records, signed <Ago time={last.at} /></> : 'none is signed yet'],
-              ['Verifier key', <span className="mono">{key.data?.key ?? '…'}</span>],
-              ...(last ? [['Checkpoint', <Button key="c" small onClick={() => saveAs('checkpoint.txt', last.note, 'text/plain')}>Download it</Button>] as const] : []),
-            ]}
-          />
-        )}
-        <p className="quiet">The server checks itself here. Keep the key and a checkpoint elsewhere, and <code>ks audit verify in</code> checks an export without the server.</p>
-      </div>
-    </Card>
   );
 };
 

@@ -1,15 +1,12 @@
 // One request: the way it took as far as it is recorded, what was used, and the proof that it is in the log.
-import { useState } from 'react';
 import type { RequestRecord } from '@keystore/sdk';
-import { Button, Card, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
+import { ProofCard } from '../components/audit-proof.tsx';
+import { Card, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
 import { OutcomeBadge } from '../components/status.tsx';
-import { sayFailure } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
-import { saveAs } from '../lib/save.ts';
 import { bytes, count, duration, exactly, money, words } from '../lib/format.ts';
 import { useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
-import { useMay } from '../lib/session.tsx';
 
 export const RequestPage = ({ id }: { id: string }) => {
   const query = useQuery(`request/${id}`, () => ks.requests.get(id));
@@ -51,7 +48,7 @@ export const RequestPage = ({ id }: { id: string }) => {
         <Card title="What it used and cost">
           <Used one={one} />
         </Card>
-        <Proof one={one} />
+        <ProofCard id={one.id} />
       </div>
     </Page>
   );
@@ -108,36 +105,5 @@ const Used = ({ one }: { one: RequestRecord }) => {
         </p>
       ))}
     </div>
-  );
-};
-
-const Proof = ({ one }: { one: RequestRecord }) => {
-  const may = useMay('audit');
-  const [busy, setBusy] = useState(false);
-  const download = async (): Promise<void> => {
-    setBusy(true);
-    try {
-      saveAs(`proof-${one.id}.json`, JSON.stringify(await ks.audit.getProof(one.id), null, 2), 'application/json');
-    } catch (error) {
-      sayFailure(error);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return (
-    <Card title="Audit proof">
-      <div className="stack">
-        <p>The intent and the outcome are leaves of the deployment’s signed log. The proof leads from them to a checkpoint, and can be checked without this server: <code>ks audit verify-proof</code>.</p>
-        {may ? (
-          <div>
-            <Button onClick={() => void download()} busy={busy}>
-              Download the proof
-            </Button>
-          </div>
-        ) : (
-          <p className="quiet">Your role does not see the audit log.</p>
-        )}
-      </div>
-    </Card>
   );
 };
