@@ -1,7 +1,7 @@
 """One Keystore for all tests, in front of fake vendors that accept only the real keys.
 
 The tests of a file use agents of their own, so they do not depend on each other's order. The canary search is last, because
-it searches what all of the others left behind.
+it searches what all of the others left behind. Who has servers of their own can run beside that, as a half of its own (`--half`).
 """
 
 import importlib
@@ -37,8 +37,24 @@ BAD_KEYS = {
 SLOTS = {"anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
 
 
+# Files whose servers are their own: the half of the tests that can run beside the others.
+OWN_SERVERS = {f"test_{name}.py" for name in "aws billing dashboard kill9 kms otlp payments schema serve webhooks".split()}
+
+
+def pytest_addoption(parser):
+    parser.addoption("--half", choices=["shared", "own"], help="files that use the one server, or those whose servers are their own")
+
+
+def pytest_ignore_collect(collection_path, config):
+    half = config.getoption("--half")
+    if half and collection_path.name.startswith("test_"):
+        return (collection_path.name in OWN_SERVERS) != (half == "own") or None
+
+
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path.name == "test_canaries.py")
+    mixed = {item.path.name for item in items if "world" in item.fixturenames} & OWN_SERVERS
+    assert not mixed, f"{mixed} use the one server"
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from pathlib import Path
 from harness.keystore import Keystore
 from harness.process import ROOT
 
-EXAMPLES = os.environ.get("KEYSTORE_SCHEMA_EXAMPLES", "8")
+EXAMPLES = os.environ.get("KEYSTORE_SCHEMA_EXAMPLES", "3")
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",

@@ -20,7 +20,7 @@ from harness.keystore import Failed, Keystore
 from harness.process import ROOT
 
 DOCS = (ROOT / "docs" / "webhooks.md").read_text()
-ROUNDS = int(os.environ.get("KEYSTORE_KILL9_ROUNDS", 10))
+ROUNDS = int(os.environ.get("KEYSTORE_KILL9_ROUNDS", 4))
 AGENTS = 10
 SEED = 20_261_126
 

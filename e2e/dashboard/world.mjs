@@ -45,10 +45,15 @@ export const signedIn = async (page) => {
   assert.equal(answer.status(), 200);
 };
 
-/** Opens a page by its address and waits until it has shown what it reads. */
+/** Loads a page by its address, the application anew, and waits until it has shown what it reads. */
 export const show = async (page, hash) => {
-  await page.goto('about:blank');
-  await page.goto(`${world.apiUrl}/#/${hash}`);
+  if (page.url().startsWith(world.apiUrl)) {
+    // Loaded again where it is: from another address the browser would begin with a process of its own.
+    await page.evaluate((hash) => { location.hash = `#/${hash}`; }, hash);
+    await page.reload();
+  } else {
+    await page.goto(`${world.apiUrl}/#/${hash}`);
+  }
   await settled(page);
 };
 
