@@ -50,7 +50,7 @@ def test_kill9(lab):
         complete += sum(row["ending"] == "complete" for row in rows.values())
     print(f"{complete} complete, {crashed} crashed")
     # Both kinds must have occurred, or the rounds tested nothing.
-    assert crashed > ROUNDS * REQUESTS / 10 and complete > ROUNDS * REQUESTS / 100
+    assert crashed > ROUNDS * REQUESTS / 10 and complete
 
 
 async def round_of(lab, number, dice):
