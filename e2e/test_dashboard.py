@@ -68,6 +68,8 @@ def browse(server, file):
     greeting = keystore.process.out.read_text()
     given = {
         **{name: keystore.dev[name] for name in ("apiUrl", "proxyUrl", "apiKey", "email", "password")},
+        # Without a mail server `ks dev` shows mails to whoever runs it.
+        "mails": str(keystore.process.err),
         "link": re.search(r"http://\S+/#/sign-in\?code=ksc_[0-9a-f]+", greeting)[0],
         "pages": PAGES,
         "vendor": server.fake.url,
@@ -97,6 +99,10 @@ def test_access_projects_and_rules(server):
 
 def test_the_log_is_checked_in_the_browser(server):
     browse(server, "audit.test.mjs")
+
+
+def test_the_links_of_mails(server):
+    browse(server, "letters.test.mjs")
 
 
 def test_what_is_fetched_first_is_small_and_strict(server):

@@ -95,3 +95,9 @@ export const api = async (path) => {
   assert.equal(answer.status, 200, path);
   return answer.json();
 };
+
+/** As `api`, to change something. */
+export const send = async (path, body) => {
+  const answer = await fetch(`${world.apiUrl}/v1/${path}`, { method: 'POST', headers: { authorization: `Bearer ${world.apiKey}`, 'content-type': 'application/json' }, body: JSON.stringify(body) });
+  assert.ok(answer.ok, `${path}: ${answer.status} ${await answer.text()}`);
+};

@@ -8,6 +8,7 @@ import { forget, whenUnauthenticated } from './lib/query.ts';
 import { go, to, useRoute } from './lib/router.tsx';
 import { SessionContext, type Session } from './lib/session.tsx';
 import { pageOf } from './pages.tsx';
+import { isLetter, LetterPage } from './pages/letters.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { Shell } from './shell.tsx';
 
@@ -45,6 +46,12 @@ export const App = () => {
     void ask();
   }, [ask]);
 
+  const arrived = async (): Promise<void> => {
+    forget();
+    go(to([]));
+    await ask();
+  };
+  if (isLetter(route)) return <LetterPage route={route} onDone={arrived} />;
   if (state.at === 'asking') return <Waiting />;
   if (state.at === 'failed') {
     return (

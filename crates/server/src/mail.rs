@@ -58,19 +58,22 @@ impl App {
     }
 }
 
-/// What the commands of a mail begin with.
-fn command(api_url: &str, rest: &str, code: &str) -> String {
-    format!("  ks account {rest} --api-url {api_url} --code {code}\n")
+/// The two ways to do what a mail is for: a page of the dashboard, and a command. The code stands behind the `#`: browsers send
+/// that to no server, so it is in no log.
+fn ways(api_url: &str, what: &str, code: &str) -> String {
+    format!(
+        "  {api_url}/#/{what}?code={code}\n\nor run\n\n  ks account {what} --api-url {api_url} --code {code}\n"
+    )
 }
 
 /// An invitation into an organization.
 pub(crate) fn invitation(api_url: &str, to: &str, org: &str, role: &str, code: &str) -> Mail {
-    let accept = command(api_url, "accept", code);
+    let accept = ways(api_url, "accept", code);
     Mail {
         to: to.to_owned(),
         subject: format!("Join {} on Keystore", one_line(org)),
         text: format!(
-            "You are invited to join {} on Keystore ({api_url}) as {role}.\n\nTo accept, run\n\n{accept}\nThe code is good once, \
+            "You are invited to join {} on Keystore ({api_url}) as {role}.\n\nTo accept, open\n\n{accept}\nThe code is good once, \
              for seven days. If you do not know what this is about, do nothing.\n",
             one_line(org)
         ),
@@ -79,12 +82,12 @@ pub(crate) fn invitation(api_url: &str, to: &str, org: &str, role: &str, code: &
 
 /// A way back in for somebody who forgot their password.
 pub(crate) fn reset(api_url: &str, to: &str, code: &str) -> Mail {
-    let reset = command(api_url, "reset-password", code);
+    let reset = ways(api_url, "reset-password", code);
     Mail {
         to: to.to_owned(),
         subject: "Your Keystore password".to_owned(),
         text: format!(
-            "Somebody asked for a new password for {to} on Keystore ({api_url}).\n\nTo choose one, run\n\n{reset}\nThe code is \
+            "Somebody asked for a new password for {to} on Keystore ({api_url}).\n\nTo choose one, open\n\n{reset}\nThe code is \
              good once, for an hour. If it was not you, do nothing: your password still holds.\n"
         ),
     }
@@ -92,12 +95,12 @@ pub(crate) fn reset(api_url: &str, to: &str, code: &str) -> Mail {
 
 /// A proof that somebody reads their address.
 pub(crate) fn verification(api_url: &str, to: &str, code: &str) -> Mail {
-    let verify = command(api_url, "verify-email", code);
+    let verify = ways(api_url, "verify-email", code);
     Mail {
         to: to.to_owned(),
         subject: "Confirm your address for Keystore".to_owned(),
         text: format!(
-            "There is an account for {to} on Keystore ({api_url}).\n\nTo confirm that the address is yours, run\n\n{verify}\nThe \
+            "There is an account for {to} on Keystore ({api_url}).\n\nTo confirm that the address is yours, open\n\n{verify}\nThe \
              code is good once, for a day. If the account is not yours, do nothing.\n"
         ),
     }
