@@ -164,6 +164,10 @@ async fn tools_are_called_in_every_shape() {
     let request = json!({"model": "m", "input": "x", "tools": [{"type": "function", "name": "weather"}]});
     let response = ask(&upstream, "/v1/responses", "", &request).await.json();
     assert_eq!(response["output"][0]["type"], "function_call");
+    let result = json!([{"type": "function_call_output", "call_id": "call_fake1", "output": "sunny"}]);
+    let request = json!({"model": "m", "input": result, "tools": [{"type": "function", "name": "weather"}]});
+    let response = ask(&upstream, "/v1/responses", "", &request).await.json();
+    assert_eq!(response["output"][0]["type"], "message");
 }
 
 #[tokio::test]

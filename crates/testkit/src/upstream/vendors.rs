@@ -288,13 +288,19 @@ fn words(count: u64) -> impl Iterator<Item = String> {
 
 /// The tool that an answer calls: the first, unless the conversation already holds a result.
 fn called_tool(json: &Value) -> Option<&Value> {
-    let has_result = json["messages"].as_array().is_some_and(|messages| {
-        messages.last().is_some_and(|last| {
-            last["role"] == "tool"
-                || last["content"]
-                    .as_array()
-                    .is_some_and(|parts| parts.iter().any(|part| part["type"] == "tool_result"))
-        })
+    let is_result = |last: &Value| {
+        last["role"] == "tool"
+            || last["type"] == "function_call_output"
+            || last["content"]
+                .as_array()
+                .is_some_and(|parts| parts.iter().any(|part| part["type"] == "tool_result"))
+    };
+    // Of the Responses API it is the input.
+    let has_result = ["messages", "input"].iter().any(|name| {
+        json[*name]
+            .as_array()
+            .and_then(|turns| turns.last())
+            .is_some_and(is_result)
     });
     if has_result || json["tool_choice"] == "none" {
         return None;
