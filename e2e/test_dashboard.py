@@ -101,6 +101,10 @@ def test_the_log_is_checked_in_the_browser(server):
     browse(server, "audit.test.mjs")
 
 
+def test_the_operator(server):
+    browse(server, "operator.test.mjs")
+
+
 def test_the_links_of_mails(server):
     browse(server, "letters.test.mjs")
 

@@ -1,7 +1,7 @@
 // Every page, in both themes and at both widths: nothing for axe to find, nothing beside the screen, nothing that the policy forbids.
 import assert from 'node:assert/strict';
 import test, { after, before, describe } from 'node:test';
-import { api, axe, follow, launch, open, overflow, settled, shifted, show, signedIn, world } from './world.mjs';
+import { api, axe, follow, inBothThemes, launch, open, overflow, settled, shifted, show, signedIn, world } from './world.mjs';
 
 let browser;
 before(async () => {
@@ -29,15 +29,6 @@ const pages = async () => {
     'providers/openai',
     'no-such-page',
   ];
-};
-
-/** Both themes of what is shown. */
-const inBothThemes = async (page, what) => {
-  await page.emulateMedia({ colorScheme: 'light' });
-  assert.deepEqual(await axe(page), [], what);
-  // Nothing but colours is otherwise.
-  await page.emulateMedia({ colorScheme: 'dark' });
-  assert.deepEqual(await axe(page, ['color-contrast']), [], `${what}, dark`);
 };
 
 describe('every page', { concurrency: true }, () => {
@@ -69,32 +60,6 @@ describe('every page', { concurrency: true }, () => {
     }
     nothingWrong();
   });
-});
-
-test('the operator sees pools and customers, and a price change before it counts', async () => {
-  const { page, nothingWrong } = await open(browser);
-  await signedIn(page);
-  await show(page, '');
-  assert.equal(await page.getByRole('link', { name: 'Operator' }).count(), 0, 'not offered to others');
-  await page.getByLabel('Organization', { exact: true }).selectOption({ label: 'Operator' });
-  await page.getByRole('link', { name: 'Operator' }).click();
-  await page.getByRole('heading', { name: 'Price book, version 1' }).waitFor();
-  await settled(page);
-  await page.getByRole('row').filter({ hasText: 'sandbox' }).first().waitFor();
-  await inBothThemes(page, 'operator');
-  await page.getByRole('button', { name: 'Add a markup' }).click();
-  await page.getByLabel('Percent').fill('15');
-  await page.getByLabel('Provider').fill('sandbox');
-  await page.getByRole('button', { name: 'Show the difference' }).click();
-  await page.getByRole('dialog').getByText('15 % on every unit').waitFor();
-  await page.getByRole('heading', { name: 'Price book, version 1' }).waitFor();
-  await page.getByRole('button', { name: 'Put it in force' }).click();
-  await page.getByRole('heading', { name: 'Price book, version 2' }).waitFor();
-  await page.getByRole('row').filter({ hasText: '15 % on every unit' }).waitFor();
-  await page.setViewportSize({ width: 390, height: 860 });
-  await inBothThemes(page, 'operator, narrow');
-  assert.ok((await overflow(page)) <= 0);
-  nothingWrong();
 });
 
 test('a webhook is made, its secret shown once, and a test of it listed with the answer', async () => {

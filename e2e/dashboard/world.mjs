@@ -84,6 +84,15 @@ export const axe = async (page, runOnly = RULES) => {
   return violations;
 };
 
+/** Both themes of what is shown. */
+export const inBothThemes = async (page, what) => {
+  await page.emulateMedia({ colorScheme: 'light' });
+  assert.deepEqual(await axe(page), [], what);
+  // Nothing but colours is otherwise.
+  await page.emulateMedia({ colorScheme: 'dark' });
+  assert.deepEqual(await axe(page, ['color-contrast']), [], `${what}, dark`);
+};
+
 /** How much of the page moved while it was loaded (Cumulative Layout Shift); below 0.1 is good. */
 export const shifted = (page) => page.evaluate(() => globalThis.shifted);
 

@@ -28,6 +28,8 @@ const Members = lazy(async () => ({ default: (await import('./pages/members.tsx'
 const Settings = lazy(async () => ({ default: (await import('./pages/settings.tsx')).Settings }));
 const Webhooks = lazy(async () => ({ default: (await import('./pages/webhooks.tsx')).Webhooks }));
 const WebhookPage = lazy(async () => ({ default: (await import('./pages/webhooks.tsx')).WebhookPage }));
+const PooledKey = lazy(async () => ({ default: (await import('./pages/pooled-key.tsx')).PooledKey }));
+const CustomerPage = lazy(async () => ({ default: (await import('./pages/customer.tsx')).CustomerPage }));
 const Operator = lazy(async () => ({ default: (await import('./pages/operator.tsx')).Operator }));
 
 export interface Entry {
@@ -114,7 +116,7 @@ export const ENTRIES: readonly Entry[] = [
     page: ({ parts: [, id] }) => (id ? <WebhookPage id={id} /> : <Webhooks />),
   },
   { path: 'settings', title: 'Settings', icon: 'settings', key: 's', group: 'house', page: () => <Settings /> },
-  { path: 'operator', title: 'Operator', icon: 'operator', key: 'x', group: 'house', offered: ({ operator }) => operator, page: () => <Operator /> },
+  { path: 'operator', title: 'Operator', icon: 'operator', key: 'x', group: 'house', offered: ({ operator }) => operator, page: ({ parts: [, of, id] }) => (of === 'pool' && id ? <PooledKey id={id} /> : of === 'customers' && id ? <CustomerPage id={id} /> : <Operator />) },
 ];
 
 export const pageOf = (route: Route, session: Session): { title: string; body: ReactNode } => {

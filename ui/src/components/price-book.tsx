@@ -1,28 +1,19 @@
-// The price book: what is published, the rules in force with their dates, and a change that shows its difference before it counts.
+// The price book: what is published, and the rules with their dates.
 import { useState } from 'react';
-import type { PriceBook, PriceChange, PriceRule } from '@keystore/sdk';
+import type { PriceBook, PriceRule } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
-import { day, money, words } from '../lib/format.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { Dialog, Form } from './dialog.tsx';
 import { TextField } from './fields.tsx';
 import { Badge, Button, Card } from './parts.tsx';
+import { ChangePrices } from './price-rule-form.tsx';
+import { datesOf, effectOf, stateOf, whomOf } from './price-words.tsx';
 import { Table, type Column } from './table.tsx';
 import { say, sayFailure } from './toasts.tsx';
 
 const KEY = 'operator/prices';
 
-/** What a rule does, in a line. */
-const effectOf = ({ cost, markup, sell }: PriceRule): string => {
-  const units = (given: Record<string, string>): string => Object.entries(given).map(([unit, dollars]) => `${words(unit)} ${money(dollars)}`).join(', ');
-  if (markup) return `${[markup.percent && `${markup.percent} %`, markup.perMillion && `${money(markup.perMillion)} a million`].filter(Boolean).join(' and ')} on ${markup.unit ? words(markup.unit) : 'every unit'}`;
-  if (sell) return `sold at ${units(sell.units)}`;
-  return cost ? `costs the operator ${units(cost.units)}` : '–';
-};
-
-const whomOf = (rule: PriceRule): string => [rule.provider ?? 'every provider', rule.model, rule.org && `for ${rule.org} alone`].filter(Boolean).join(' · ');
-
-const datesOf = (rule: PriceRule): string => [rule.effectiveFrom ? `from ${day(rule.effectiveFrom)}` : '', rule.effectiveTo ? `until ${day(rule.effectiveTo)}` : ''].filter(Boolean).join(' ') || 'until further notice';
+const STATES = { 'in force': 'ok', 'to come': 'warn', ended: 'off' } as const;
 
 export const PriceBookCard = () => {
   const query = useQuery(KEY, () => ks.operator.getPriceBook());
@@ -32,7 +23,14 @@ export const PriceBookCard = () => {
   const columns: Column<{ rule: PriceRule; number: number }>[] = [
     { title: 'For', lead: true, cell: ({ rule }) => whomOf(rule) },
     { title: 'Rule', cell: ({ rule }) => effectOf(rule) },
-    { title: 'In force', cell: ({ rule }) => datesOf(rule) },
+    {
+      title: 'In force',
+      cell: ({ rule }) => (
+        <span className="row">
+          <Badge tone={STATES[stateOf(rule)]}>{stateOf(rule)}</Badge> {datesOf(rule)}
+        </span>
+      ),
+    },
     {
       title: 'Acts',
       right: true,
@@ -50,26 +48,31 @@ export const PriceBookCard = () => {
       actions={
         book && (
           <Button small onClick={() => setOpen({})}>
-            Add a markup
+            Add a rule
           </Button>
         )
       }
     >
       {book && <Published book={book} />}
       <Table label="Rules of the price book" rows={rules} failure={query.failure} again={query.again} columns={columns} id={({ number }) => String(number)} empty={<p className="card-body quiet">No rule: everything is sold at the vendors’ list prices.</p>} />
-      {open && book && <Change book={book} remove={open.remove} onClose={() => setOpen(undefined)} />}
+      {open && book && <ChangePrices book={book} remove={open.remove} onClose={() => setOpen(undefined)} />}
     </Card>
   );
 };
 
+const publish = async (provider: string, published: boolean): Promise<void> => {
+  await ks.operator.setListing({ provider, published });
+  say(published ? `Customers see ${provider} now.` : `${provider} is hidden. Who has enabled it keeps it.`);
+  refresh(KEY, 'marketplace/');
+};
+
 const Published = ({ book }: { book: PriceBook }) => {
   const [busy, setBusy] = useState<string>();
+  const [open, setOpen] = useState(false);
   const toggle = async (provider: string, published: boolean): Promise<void> => {
     setBusy(provider);
     try {
-      await ks.operator.setListing({ provider, published });
-      say(published ? `Customers see ${provider} now.` : `${provider} is hidden. Who has enabled it keeps it.`);
-      refresh(KEY, 'marketplace/');
+      await publish(provider, published);
     } catch (error) {
       sayFailure(error);
     } finally {
@@ -89,76 +92,29 @@ const Published = ({ book }: { book: PriceBook }) => {
         </span>
       ))}
       {book.listings.length === 0 && <span className="quiet">Nothing is published yet.</span>}
+      <Button small onClick={() => setOpen(true)}>
+        Publish another
+      </Button>
+      {open && <Publish onClose={() => setOpen(false)} />}
     </div>
   );
 };
 
-const Change = ({ book, remove, onClose }: { book: PriceBook; remove: number | undefined; onClose: () => void }) => {
+const Publish = ({ onClose }: { onClose: () => void }) => {
   const [provider, setProvider] = useState('');
-  const [model, setModel] = useState('');
-  const [percent, setPercent] = useState('');
-  const [from, setFrom] = useState('');
-  const [difference, setDifference] = useState<PriceChange>();
-  const wrong = remove === undefined && !/^-?\d{1,5}(\.\d{1,2})?$/.test(percent.trim());
-  const rule = (): PriceRule => ({
-    markup: { percent: percent.trim() },
-    ...(provider.trim() && { provider: provider.trim() }),
-    ...(model.trim() && { model: model.trim() }),
-    ...(from && { effectiveFrom: new Date(`${from}T00:00:00Z`).toISOString() }),
-  });
-  const edit = (set: (text: string) => void) => (event: { target: { value: string } }): void => {
-    set(event.target.value);
-    setDifference(undefined);
-  };
   return (
-    <Dialog title={remove === undefined ? 'Add a markup' : 'Take the rule away'} onClose={onClose}>
+    <Dialog title="Publish a provider" onClose={onClose}>
       <Form
-        submit={difference ? 'Put it in force' : 'Show the difference'}
-        disabled={wrong}
+        submit="Publish"
+        disabled={provider.trim() === ''}
         onCancel={onClose}
         onSubmit={async () => {
-          const change = { base: book.version, ...(remove === undefined ? { add: [rule()] } : { remove: [remove] }) };
-          if (!difference) {
-            setDifference(await ks.operator.changePrices({ ...change, dryRun: true }));
-            return;
-          }
-          const done = await ks.operator.changePrices(change);
-          say(`Version ${done.version} is in force.`);
-          refresh(KEY, 'marketplace/');
+          await publish(provider.trim(), true);
           onClose();
         }}
       >
-        {(failure) => (
-          <>
-            {remove === undefined && (
-              <div className="grid-2">
-                <TextField label="Percent on the vendor’s price" inputMode="decimal" required autoFocus placeholder="15" value={percent} failure={failure} pointer="/add/0/markup/percent" onChange={edit(setPercent)} />
-                <TextField label="In force from (UTC)" type="date" value={from} failure={failure} pointer="/add/0/effectiveFrom" onChange={edit(setFrom)} hint="At once where it is empty." />
-                <TextField label="Provider" placeholder="every provider" value={provider} failure={failure} pointer="/add/0/provider" onChange={edit(setProvider)} />
-                <TextField label="Model" placeholder="every model" value={model} failure={failure} pointer="/add/0/model" onChange={edit(setModel)} hint="* at the end stands for the rest." />
-              </div>
-            )}
-            {difference && <Difference of={difference} />}
-          </>
-        )}
+        {(failure) => <TextField label="Provider’s slug" required placeholder="openai" value={provider} failure={failure} pointer="/provider" onChange={(event) => setProvider(event.target.value)} hint="Customers see it and can enable it; it is served once the pool has a key of it. Adding a key publishes it as well." />}
       </Form>
     </Dialog>
   );
 };
-
-const Difference = ({ of }: { of: PriceChange }) => (
-  <ul className="stack-small" aria-label="The difference">
-    {of.removed.map((rule) => (
-      <li key={`- ${JSON.stringify(rule)}`} className="notice bad">
-        − {whomOf(rule)}: {effectOf(rule)}, {datesOf(rule)}
-      </li>
-    ))}
-    {of.added.map((rule) => (
-      <li key={`+ ${JSON.stringify(rule)}`} className="notice ok">
-        + {whomOf(rule)}: {effectOf(rule)}, {datesOf(rule)}
-      </li>
-    ))}
-    {of.removed.length + of.added.length === 0 && <li className="notice">Nothing would change.</li>}
-  </ul>
-);
-
