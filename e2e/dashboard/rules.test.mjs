@@ -104,6 +104,24 @@ describe('rules', { concurrency: 2 }, () => {
     nothingWrong();
   });
 
+  test('agents move between own keys and the marketplace, with the figures first, and back', async () => {
+    const { page, nothingWrong } = await within('credentials');
+    const [{ name }] = (await api('agents')).data;
+    await page.getByRole('button', { name: 'Move agents', exact: true }).click();
+    await page.getByLabel('Of which provider').selectOption('sandbox');
+    await page.getByRole('button', { name: 'What would it do?' }).click();
+    await page.getByRole('dialog').getByText(/calls of the last 30 days cost/).waitFor();
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('dialog').getByLabel(name).waitFor();
+    await page.getByRole('button', { name: 'Move to the marketplace' }).click();
+    await page.getByText('The tokens stay, and calls that ran').waitFor();
+    await page.getByRole('button', { name: 'Done' }).click();
+    const row = page.getByRole('row').filter({ hasText: 'sandbox to the marketplace' });
+    await row.getByRole('button', { name: 'Move back' }).click();
+    await row.getByText('moved back').waitFor();
+    nothingWrong();
+  });
+
   test('rules of labels and against abuse, and credit that is topped up by itself', async () => {
     const { page, nothingWrong } = await within('settings');
     await page.getByRole('button', { name: 'Set a rule' }).click();

@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { Credential, CredentialTest, Provider } from '@keystore/sdk';
 import { Confirm, Dialog, Form } from '../components/dialog.tsx';
 import { Ago, Badge, Button, Card, Empty, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
+import { MoveAgents } from '../components/move-agents.tsx';
 import { isComplete, SecretInputs, secretOf, type Typed } from '../components/secret-fields.tsx';
 import { AgentBadge, CredentialBadge } from '../components/status.tsx';
 import { Table } from '../components/table.tsx';
@@ -16,9 +17,10 @@ import { useMay } from '../lib/session.tsx';
 export const CredentialPage = ({ id }: { id: string }) => {
   const query = useQuery(`credential/${id}`, () => ks.credentials.get(id));
   const may = useMay('credentials');
+  const mayMove = useMay('marketplace');
   const one = query.data;
   const provider = useQuery(`provider/${one?.provider ?? ''}`, async () => (one ? ks.providers.get(one.provider) : undefined));
-  const [open, setOpen] = useState<'rotate' | 'delete'>();
+  const [open, setOpen] = useState<'rotate' | 'delete' | 'move'>();
   const [busy, setBusy] = useState(false);
   const [tested, setTested] = useState<CredentialTest>();
   if (!one) return query.failure ? <Failed failure={query.failure} again={query.again} /> : <Skeleton height={320} />;
@@ -55,6 +57,7 @@ export const CredentialPage = ({ id }: { id: string }) => {
               </Button>
             )}
             <Button onClick={() => setOpen('rotate')}>Rotate</Button>
+            {mayMove && <Button onClick={() => setOpen('move')}>Move agents to it</Button>}
             <Button kind="danger" onClick={() => setOpen('delete')}>
               Delete
             </Button>
@@ -87,6 +90,7 @@ export const CredentialPage = ({ id }: { id: string }) => {
       </div>
       <Users id={id} />
       {open === 'rotate' && provider.data && <Rotate one={one} provider={provider.data} onClose={() => setOpen(undefined)} />}
+      {open === 'move' && <MoveAgents provider={one.provider} to="byok" credential={id} onClose={() => setOpen(undefined)} />}
       {open === 'delete' && (
         <Confirm
           title="Delete the key"

@@ -2,6 +2,7 @@
 import { useState } from 'react';
 import type { Credential } from '@keystore/sdk';
 import { AddCredential } from '../components/add-credential.tsx';
+import { MoveAgents, Moves } from '../components/move-agents.tsx';
 import { Ago, Badge, Button, Card, Empty, Named, Page } from '../components/parts.tsx';
 import { CredentialBadge } from '../components/status.tsx';
 import { Table, type Column } from '../components/table.tsx';
@@ -34,13 +35,15 @@ export const Credentials = () => {
   const list = useList('credentials/list', () => ks.credentials.list({ limit: 50 }), 30_000);
   const adding = filters.get('add');
   const [added, setAdded] = useState<Credential>();
+  const mayMove = useMay('marketplace');
+  const [moving, setMoving] = useState(false);
   const add = may && (
     <Button kind="main" onClick={() => change({ add: '1' })}>
       Add a key
     </Button>
   );
   return (
-    <Page title="Credentials" about="Vendors’ keys, each sealed under a key of its own. Nobody sees a value again: not here, not in the API, not in a log." actions={add}>
+    <Page title="Credentials" about="Vendors’ keys, each sealed under a key of its own. Nobody sees a value again: not here, not in the API, not in a log." actions={<>{mayMove && <Button onClick={() => setMoving(true)}>Move agents</Button>}{add}</>}>
       {added && (
         <p className="notice ok" role="status">
           The key of {added.provider} is stored as “<Named name={added.name} />”. <a href={to(['agents', 'new'])}>Create an agent that may use it</a>.
@@ -60,6 +63,8 @@ export const Credentials = () => {
           }
         />
       </Card>
+      <Moves may={mayMove} />
+      {moving && <MoveAgents to="marketplace" onClose={() => setMoving(false)} />}
       {may && adding && (
         <AddCredential
           slug={adding === '1' ? '' : adding}

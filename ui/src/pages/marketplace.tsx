@@ -1,18 +1,18 @@
 // What the operator sells: providers by category with what a call costs, and which of them the organization has enabled.
 import { useState } from 'react';
 import type { Listing } from '@keystore/sdk';
-import { Confirm, Dialog, Form } from '../components/dialog.tsx';
-import { FilterSelect, SelectField } from '../components/fields.tsx';
+import { Confirm, Dialog } from '../components/dialog.tsx';
+import { FilterSelect } from '../components/fields.tsx';
+import { MoveAgents } from '../components/move-agents.tsx';
 import { Badge, Button, Card, Empty, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
 import { Table, type Column } from '../components/table.tsx';
 import { say, sayFailure } from '../components/toasts.tsx';
-import { failureOf, ks, type Failure } from '../lib/api.ts';
-import { count, exactly, money, words } from '../lib/format.ts';
+import { ks } from '../lib/api.ts';
+import { count, money, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
-import type { Migration, Source } from '@keystore/sdk';
 
 type Open = { act: 'prices' | 'disable' | 'move'; listing: Listing } | undefined;
 
@@ -114,7 +114,7 @@ export const Marketplace = () => {
         />
       </Card>
       {open?.act === 'prices' && <Prices listing={open.listing} onClose={close} />}
-      {open?.act === 'move' && <Move listing={open.listing} onClose={close} />}
+      {open?.act === 'move' && <MoveAgents provider={open.listing.provider} to="marketplace" onClose={close} />}
       {open?.act === 'disable' && (
         <Confirm
           title={`Disable ${open.listing.name}`}
@@ -166,111 +166,5 @@ const Prices = ({ listing, onClose }: { listing: Listing; onClose: () => void })
         </>
       )}
     </Dialog>
-  );
-};
-
-/** Moving grants between own keys and the pool: first what it would do, with the figures of the last 30 days, then the move. */
-const Move = ({ listing, onClose }: { listing: Listing; onClose: () => void }) => {
-  const [to, setTo] = useState<Source>('marketplace');
-  const [dry, setDry] = useState<Migration>();
-  const [failure, setFailure] = useState<Failure>();
-  const blocked = dry?.agents.filter((agent) => (agent.obstacles?.length ?? 0) > 0) ?? [];
-  const undo = async (id: string): Promise<void> => {
-    try {
-      await ks.migrations.undo(id);
-      say('Moved back.');
-      refresh('agents/', 'agent/');
-    } catch (error) {
-      setFailure(failureOf(error));
-    }
-  };
-  const [done, setDone] = useState<Migration>();
-  if (done) {
-    return (
-      <Dialog title="Moved" onClose={onClose}>
-        <p className="notice ok" role="status">
-          {done.agents.length === 1 ? 'One agent' : `${count(done.agents.length)} agents`} moved{done.at ? ` at ${exactly(done.at)}` : ''}. The tokens stay, and calls that ran ended where they began.
-        </p>
-        {failure && <Failed failure={failure} />}
-        <div className="dialog-foot">
-          {done.id && <Button onClick={() => void undo(done.id ?? '')}>Move back</Button>}
-          <Button kind="main" onClick={onClose}>
-            Done
-          </Button>
-        </div>
-      </Dialog>
-    );
-  }
-  return (
-    <Dialog title={`Move agents of ${listing.name}`} onClose={onClose}>
-      <Form
-        submit={dry ? (to === 'marketplace' ? 'Move to the marketplace' : 'Move to own keys') : 'What would it do?'}
-        disabled={dry !== undefined && (dry.agents.length === 0 || blocked.length > 0)}
-        onCancel={onClose}
-        onSubmit={async () => {
-          const asked = { provider: listing.provider, to };
-          if (!dry) {
-            setDry(await ks.migrations.create({ ...asked, dryRun: true }));
-            return;
-          }
-          setDone(await ks.migrations.create(asked));
-          refresh('agents/', 'agent/');
-        }}
-      >
-        {() => (
-          <>
-            <SelectField
-              label="Where to"
-              value={to}
-              onChange={(event) => {
-                setTo(event.target.value as Source);
-                setDry(undefined);
-              }}
-            >
-              <option value="marketplace">the marketplace</option>
-              <option value="byok">own keys</option>
-            </SelectField>
-            {dry && <Effect of={dry} />}
-          </>
-        )}
-      </Form>
-    </Dialog>
-  );
-};
-
-const Effect = ({ of }: { of: Migration }) => {
-  const { agents, effect } = of;
-  if (agents.length === 0) return <p className="notice">No agent would move: none is granted the provider from the other side.</p>;
-  return (
-    <div className="stack-small">
-      <p>
-        {agents.length === 1 ? 'One agent would move:' : `${count(agents.length)} agents would move:`}
-      </p>
-      <ul className="stack-small">
-        {agents.map((agent) => (
-          <li key={agent.id}>
-            <Named name={agent.name} />
-            {agent.obstacles?.map((words) => (
-              <p key={words} className="notice warn">
-                {words}
-              </p>
-            ))}
-          </li>
-        ))}
-      </ul>
-      {effect && (
-        <div className="notice stack-small">
-          <p>
-            Their {count(effect.calls)} calls of the last 30 days cost {money(effect.cost)}; there, they would have cost {effect.costThere ? money(effect.costThere) : 'an amount that is not known'}.
-          </p>
-          {effect.unpriced.length > 0 && <p>Without a price there: {effect.unpriced.join(', ')}</p>}
-          {effect.notes.map((note) => (
-            <p key={note} className="quiet">
-              {note}
-            </p>
-          ))}
-        </div>
-      )}
-    </div>
   );
 };

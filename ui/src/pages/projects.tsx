@@ -1,6 +1,6 @@
 // Projects: rooms for agents, keys and budgets, with what each has spent.
 import { useState } from 'react';
-import type { Project } from '@keystore/sdk';
+import type { Agent, Project } from '@keystore/sdk';
 import { AbuseRulesCard } from '../components/abuse-rules.tsx';
 import { SetBudget } from '../components/budget-forms.tsx';
 import { BudgetTable } from '../components/budget-table.tsx';
@@ -13,7 +13,7 @@ import { Table, type Column } from '../components/table.tsx';
 import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { count, daysAgo, exactly, money, monthStart } from '../lib/format.ts';
-import { useList } from '../lib/list.ts';
+import { useList, type List } from '../lib/list.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { go, to } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -92,11 +92,14 @@ const Edit = ({ project, onClose }: { project?: Project; onClose: () => void }) 
 export const ProjectPage = ({ id }: { id: string }) => {
   const query = useQuery(`project/${id}`, () => ks.projects.get(id));
   const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), 15_000);
+  const agents = useList(`agents/project/${id}`, () => ks.agents.list({ project: id, limit: 25 }), 15_000);
   const [mayChange, mayBudget] = [useMay('members'), useMay('budgets')];
   const [open, setOpen] = useState<'edit' | 'delete' | 'budget'>();
   const close = (): void => setOpen(undefined);
   const project = query.data;
-  if (!project) return query.failure ? <Failed failure={query.failure} again={query.again} /> : <Skeleton height={320} />;
+  if (query.failure && !project) return <Failed failure={query.failure} again={query.again} />;
+  // All of it at once: what comes one by one would push away what is being read.
+  if (!project || (agents.loading && !agents.rows) || (budgets.loading && !budgets.data)) return <Skeleton height={320} />;
   const set = mayBudget && (
     <Button small onClick={() => setOpen('budget')}>
       Set a budget
@@ -119,7 +122,7 @@ export const ProjectPage = ({ id }: { id: string }) => {
     >
       <Spending project={project} />
       <Card title="Agents" flush actions={<a href={to(['agents', 'new'], { project: project.id })}>Create an agent in it</a>}>
-        <Agents id={id} />
+        <Agents id={id} list={agents} />
       </Card>
       <Card title="Budgets" flush actions={set}>
         <BudgetTable
@@ -168,8 +171,7 @@ const Spending = ({ project }: { project: Project }) => {
   );
 };
 
-const Agents = ({ id }: { id: string }) => {
-  const list = useList(`agents/project/${id}`, () => ks.agents.list({ project: id, limit: 25 }), 15_000);
+const Agents = ({ id, list }: { id: string; list: List<Agent> }) => {
   const usage = useQuery(`usage/project-agents/${id}`, () => ks.usage.get({ by: 'agent', project: id, since: monthStart() }), 15_000);
   return (
     <Table
