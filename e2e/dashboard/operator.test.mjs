@@ -1,7 +1,7 @@
 // The operator: pooled keys and their renewal, prices with dates, what is published, what a customer may owe, and what vendors bill.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { axe, inBothThemes, launch, open, overflow, settled, show, signedIn } from './world.mjs';
+import { axe, launch, looked, open, settled, show, signedIn } from './world.mjs';
 
 let browser;
 let page;
@@ -21,17 +21,8 @@ after(() => browser.close());
 
 const gone = () => page.getByRole('dialog').waitFor({ state: 'detached' });
 
-/** At both widths and in both themes. */
-const looked = async (what) => {
-  await inBothThemes(page, what);
-  await page.setViewportSize({ width: 390, height: 860 });
-  assert.ok((await overflow(page)) <= 0, `${what} is wider than the screen`);
-  assert.deepEqual(await axe(page), [], `${what}, narrow`);
-  await page.setViewportSize({ width: 1280, height: 860 });
-};
-
 test('prices change by rules with dates, and the difference is shown before they count', async () => {
-  await looked('operator');
+  await looked(page, 'operator');
   await page.getByRole('button', { name: 'Add a rule' }).click();
   await page.getByLabel('Percent').fill('15');
   await page.getByLabel('Provider', { exact: true }).fill('sandbox');
@@ -84,7 +75,7 @@ test('a key is added to a pool and renewed, both serving for a while', async () 
   await page.getByRole('button', { name: 'Begin' }).click();
   await gone();
   await page.getByText('a key that you make at the vendor').waitFor();
-  await looked('a pooled key');
+  await looked(page, 'a pooled key');
   await page.getByRole('button', { name: 'Give the key' }).click();
   await page.getByLabel('API key').fill(`tvly-${'c'.repeat(32)}`);
   assert.deepEqual(await axe(page), []);
@@ -119,7 +110,7 @@ test('a customer may owe, is given credit, and the books say so', async () => {
   await page.getByRole('button', { name: 'Post it' }).click();
   await gone();
   await page.getByRole('row').filter({ hasText: 'for the trouble' }).filter({ hasText: '$5.00' }).waitFor();
-  await looked('a customer');
+  await looked(page, 'a customer');
 });
 
 test('what a vendor bills is compared with what was metered', async () => {

@@ -84,13 +84,15 @@ export const axe = async (page, runOnly = RULES) => {
   return violations;
 };
 
-/** Both themes of what is shown. */
-export const inBothThemes = async (page, what) => {
-  await page.emulateMedia({ colorScheme: 'light' });
-  assert.deepEqual(await axe(page), [], what);
-  // Nothing but colours is otherwise.
-  await page.emulateMedia({ colorScheme: 'dark' });
-  assert.deepEqual(await axe(page, ['color-contrast']), [], `${what}, dark`);
+/** What is shown, light and wide and then dark and narrow: nothing for axe to find, nothing beside the screen. */
+export const looked = async (page, what) => {
+  for (const [width, colorScheme] of [[1280, 'light'], [390, 'dark']]) {
+    await page.setViewportSize({ width, height: 860 });
+    await page.emulateMedia({ colorScheme });
+    assert.deepEqual(await axe(page), [], `${what}, ${colorScheme}`);
+    assert.ok((await overflow(page)) <= 0, `${what} is wider than ${width} pixels`);
+  }
+  await page.setViewportSize({ width: 1280, height: 860 });
 };
 
 /** How much of the page moved while it was loaded (Cumulative Layout Shift); below 0.1 is good. */
