@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use keystore_core::policy::Source;
 
 use crate::commands::{
-    access, account, agents, api_keys, audit, billing, budgets, credit, db, events, keks, kill, labels,
-    login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects, providers, requests,
-    run, serve, tokens, usage, webhooks,
+    access, account, agents, api_keys, audit, billing, budgets, credit, db, events, import, keks, kill,
+    labels, login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects, providers,
+    requests, run, serve, tokens, usage, webhooks,
 };
 use crate::complete;
 use crate::output::Format;
@@ -208,6 +208,12 @@ pub(crate) enum Command {
     /// Show what happened: thresholds of budgets that were reached, calls that were refused for them
     #[command(after_help = "Examples:\n  ks events\n  ks events --kind usage.threshold --output json")]
     Events(events::EventsArgs),
+    /// Take over keys that lie in files
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks import env --dry-run\n  ks import env --agent my-app"
+    )]
+    Import(import::ImportCommand),
     /// Addresses that events are told to, signed and tried until they take them
     #[command(
         subcommand,

@@ -17,6 +17,7 @@ mod doctor;
 pub(crate) mod events;
 mod find;
 mod grants;
+pub(crate) mod import;
 pub(crate) mod keks;
 pub(crate) mod kill;
 pub(crate) mod labels;
@@ -128,6 +129,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Requests(args) => requests::run(args, &context).await?,
         Command::Events(args) => events::run(args, &context).await?,
         Command::Usage(args) => usage::run(args, &context).await?,
+        Command::Import(command) => return import::run(command, &context).await,
         Command::Webhook(command) => webhooks::run(command, &context).await?,
         Command::Dev(_)
         | Command::Serve(_)
