@@ -77,12 +77,23 @@ test('the way of a newcomer', async (context) => {
   await page.getByRole('row').filter({ hasText: 'budget exceeded' }).getByRole('link').click();
   await page.getByText('Refused: budget exceeded').waitFor();
   await page.getByText('nothing was charged').waitFor();
+  await page.getByRole('link', { name: 'See the agent’s budget, and raise it' }).click();
+  await page.getByRole('heading', { name: HOSTILE }).waitFor();
+  await page.getByRole('button', { name: 'Raise' }).click();
+  await page.getByLabel('Up to').fill('20');
+  await page.getByRole('dialog').getByRole('button', { name: 'Raise' }).click();
+  await page.getByText('Raised, from the next request on').waitFor();
+  await openai(token).chat.completions.create(HELLO);
+
+  // What it may use is changed with the token that it has: read alone, and the marketplace while the key cannot serve.
   await show(page, `agents/${agent.id}`);
-  await page.getByRole('button', { name: 'Change limits' }).click();
-  await page.getByLabel('Dollars a month').fill('20');
+  await page.getByRole('button', { name: 'Change what it may use' }).click();
+  await page.getByText('Narrower, or with something to fall back on').nth(1).click();
+  await page.getByLabel('What it may do there').nth(1).selectOption('read');
+  assert.deepEqual(await axe(page), []);
   await page.getByRole('button', { name: 'Save' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await openai(token).chat.completions.create(HELLO);
+  await page.getByText('provider:sandbox:read').waitFor();
 
   // Revoked while a stream runs: it is cut, and the page says so.
   const slow = openai(token, { defaultHeaders: { [world.directive]: 'chunk-delay-ms=20; output-tokens=4000' } });

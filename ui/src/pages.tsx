@@ -21,6 +21,7 @@ const Projects = lazy(async () => ({ default: (await import('./pages/projects.ts
 const ProjectPage = lazy(async () => ({ default: (await import('./pages/projects.tsx')).ProjectPage }));
 const Providers = lazy(async () => ({ default: (await import('./pages/providers.tsx')).Providers }));
 const ProviderPage = lazy(async () => ({ default: (await import('./pages/providers.tsx')).ProviderPage }));
+const Events = lazy(async () => ({ default: (await import('./pages/events.tsx')).Events }));
 const Audit = lazy(async () => ({ default: (await import('./pages/audit.tsx')).Audit }));
 const Marketplace = lazy(async () => ({ default: (await import('./pages/marketplace.tsx')).Marketplace }));
 const Billing = lazy(async () => ({ default: (await import('./pages/billing.tsx')).Billing }));
@@ -78,6 +79,7 @@ export const ENTRIES: readonly Entry[] = [
     offered: ({ me }) => me.role !== 'billing',
     page: ({ parts: [, id] }) => (id ? <AccessRequestPage id={id} /> : <AccessRequests />),
   },
+  { path: 'events', title: 'Events', icon: 'events', key: 'e', group: 'work', page: () => <Events /> },
   {
     path: 'projects',
     title: 'Projects',

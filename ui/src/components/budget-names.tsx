@@ -1,7 +1,7 @@
 // What a budget counts, in words, and where it stands.
 import type { Budget } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
-import { inUnit } from '../lib/format.ts';
+import { approximately, inUnit } from '../lib/format.ts';
 import { useQuery } from '../lib/query.ts';
 import { Ago, Bar } from './parts.tsx';
 
@@ -21,6 +21,15 @@ export const useBudgetName = (): ((budget: Budget) => string) => {
       .filter(Boolean)
       .join(' · ') || 'The whole organization';
 };
+
+/** What is spent and held of the limit of now; 1 is all of it. */
+export const shareUsed = (budget: Budget): number => {
+  const limit = approximately(budget.raise?.limit ?? budget.limit);
+  return limit > 0 ? (approximately(budget.spent) + approximately(budget.held)) / limit : 1;
+};
+
+/** One that counts each end user by itself is not used up as a whole. */
+export const isUsedUp = (budget: Budget): boolean => budget.endUser !== '*' && shareUsed(budget) >= 1;
 
 const UNITS = { usd: '', calls: '', emails: '', usd_moved: ' moved' } as const;
 

@@ -1,7 +1,9 @@
-// Curves over days. The library is fetched when the first chart is shown; the same figures stand in a table for who does not see it.
+// Curves over days. The library is fetched when the first chart is shown; the same figures stand in a table below, and each day
+// leads to its requests from either.
 import { useEffect, useRef } from 'react';
 import type uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
+import { go } from '../lib/router.tsx';
 
 export interface Series {
   readonly name: string;
@@ -15,6 +17,8 @@ interface ChartProps {
   days: readonly string[];
   series: readonly Series[];
   format: (value: number) => string;
+  /** Where the cause of a day is seen. */
+  href: (day: string) => string;
 }
 
 /** What a token of the design is now, in this theme. */
@@ -46,7 +50,7 @@ const optionsFor = (element: HTMLElement, { series, format }: ChartProps, bars: 
 };
 
 export const Chart = (props: ChartProps) => {
-  const { label, days, series, format } = props;
+  const { label, days, series, format, href } = props;
   const element = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const at = element.current;
@@ -61,6 +65,11 @@ export const Chart = (props: ChartProps) => {
       if (!bars) return;
       const times = days.map((day) => Date.parse(`${day}T00:00:00Z`) / 1000);
       plot = new Plot(optionsFor(at, props, bars), [times, ...series.map(({ values }) => [...values])], at);
+      const drawn = plot;
+      drawn.over.addEventListener('click', () => {
+        const day = days[drawn.cursor.idx ?? -1];
+        if (day !== undefined) go(href(day));
+      });
     };
     const resized = new ResizeObserver(() => plot?.setSize({ width: at.clientWidth, height: at.clientHeight }));
     const again = (): void => void draw();
@@ -91,29 +100,40 @@ export const Chart = (props: ChartProps) => {
         </div>
       )}
       <div ref={element} className="chart" aria-hidden="true" />
-      <table className="hidden">
-        <caption>{label}</caption>
-        <thead>
-          <tr>
-            <th scope="col">Day</th>
-            {series.map(({ name }) => (
-              <th key={name} scope="col">
-                {name}
-              </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody>
-          {days.map((day, at) => (
-            <tr key={day}>
-              <th scope="row">{day}</th>
-              {series.map(({ name, values }) => (
-                <td key={name}>{format(values[at] ?? 0)}</td>
+      <details>
+        <summary>Day by day</summary>
+        <table className="table">
+          <caption className="hidden">{label}</caption>
+          <thead>
+            <tr>
+              <th scope="col">Day</th>
+              {series.map(({ name }) => (
+                <th key={name} scope="col" className="right">
+                  {name}
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {days
+              .map((day, at) => ({ day, values: series.map(({ name, values }) => ({ name, value: values[at] ?? 0 })) }))
+              .filter(({ values }) => values.some(({ value }) => value !== 0))
+              .reverse()
+              .map(({ day, values }) => (
+                <tr key={day}>
+                  <td data-label="Day" className="lead-cell">
+                    <a href={href(day)}>{day}</a>
+                  </td>
+                  {values.map(({ name, value }) => (
+                    <td key={name} data-label={name} className="right">
+                      {format(value)}
+                    </td>
+                  ))}
+                </tr>
+              ))}
+          </tbody>
+        </table>
+      </details>
     </figure>
   );
 };

@@ -5,6 +5,7 @@ const PATHS = {
   credentials: 'M7 10.5a3 3 0 1 0 0 .1M10 10.5h7v3M14 10.5v2',
   requests: 'M3 10h3l2-5 4 10 2-5h3',
   access: 'M4 10a6 6 0 1 1 2.500 4.900L3.500 16ZM10 7v3M10 12.500v.1',
+  events: 'M6 8a4 4 0 0 1 8 0c0 4 1.500 5 1.500 5h-11S6 12 6 8ZM8.500 15.500a1.600 1.600 0 0 0 3 0',
   projects: 'M3 6h5l2 2h7v7H3Z',
   providers: 'M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14ZM3 10h14M10 3c-4 4-4 10 0 14M10 3c4 4 4 10 0 14',
   budgets: 'M4 14a6 6 0 1 1 12 0M10 14l3-4',

@@ -1,16 +1,46 @@
 // Which providers an agent may use, and whose key serves: your own or the marketplace's, side by side with what differs.
 import { useId, useState } from 'react';
-import type { Credential, Listing, Source } from '@keystore/sdk';
+import type { Credential, Grant, GrantInput, Listing, Source } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
 import { money } from '../lib/format.ts';
-import { useQuery } from '../lib/query.ts';
+import { refresh, useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
+import { useMay } from '../lib/session.tsx';
+import { dollarsToCents, SelectField, TextField } from './fields.tsx';
 import { Badge, Button, Failed } from './parts.tsx';
+import { say, sayFailure } from './toasts.tsx';
 
 export interface Picked {
   readonly slug: string;
   readonly source: Source;
+  /** The own key; absent is the only one, or the one named `default`. */
+  readonly credential?: string;
+  /** Empty is everything that a grant can allow. */
+  readonly scopes: readonly string[];
+  /** Dollars a month that the marketplace serves for while the own key cannot; empty is nothing. */
+  readonly fallback: string;
 }
+
+export const pickedOf = ({ name, source, credentialId, scopes, fallback }: Grant): Picked => ({
+  slug: name,
+  source,
+  scopes,
+  fallback: fallback ? (fallback.budgetCentsMonthly / 100).toFixed(2) : '',
+  ...(credentialId && source === 'byok' && { credential: credentialId }),
+});
+
+export const isWrong = ({ fallback }: Picked): boolean => fallback !== '' && !dollarsToCents(fallback);
+
+export const grantOf = ({ slug, source, credential, scopes, fallback }: Picked): GrantInput => {
+  const cents = dollarsToCents(fallback);
+  return {
+    name: slug,
+    source,
+    scopes: [...scopes],
+    ...(source === 'byok' && credential && { credential }),
+    ...(source === 'byok' && cents && { fallback: { source: 'marketplace', budgetCentsMonthly: cents } }),
+  };
+};
 
 interface PickerProps {
   /** Whose keys count (id or slug). */
@@ -31,7 +61,7 @@ export const ProviderPicker = ({ project, picked, onChange }: PickerProps) => {
   const shown = (typed ? (found.data ?? []).map((one) => one.slug) : ready).filter((slug) => !picked.some((one) => one.slug === slug)).slice(0, 12);
   const add = (slug: string): void => {
     const source: Source = own.some((one) => one.provider === slug) || !sold.some((one) => one.provider === slug && one.enabled) ? 'byok' : 'marketplace';
-    onChange([...picked, { slug, source }]);
+    onChange([...picked, { slug, source, scopes: [], fallback: '' }]);
     setTyped('');
   };
   const failure = credentials.failure ?? listings.failure ?? found.failure;
@@ -44,7 +74,7 @@ export const ProviderPicker = ({ project, picked, onChange }: PickerProps) => {
           picked={one}
           own={own.filter((credential) => credential.provider === one.slug)}
           sold={sold.find((listing) => listing.provider === one.slug)}
-          onChange={(source) => onChange(picked.map((other) => (other.slug === one.slug ? { ...other, source } : other)))}
+          onChange={(changes) => onChange(picked.map((other) => (other.slug === one.slug ? { ...other, ...changes } : other)))}
           onRemove={() => onChange(picked.filter((other) => other.slug !== one.slug))}
         />
       ))}
@@ -76,12 +106,12 @@ interface SourceProps {
   picked: Picked;
   own: readonly Credential[];
   sold: Listing | undefined;
-  onChange: (source: Source) => void;
+  onChange: (changes: Partial<Picked>) => void;
   onRemove: () => void;
 }
 
 const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) => {
-  const credential = own.find((one) => one.name === 'default') ?? own[0];
+  const credential = own.find((one) => one.id === picked.credential) ?? own.find((one) => one.name === 'default') ?? own[0];
   const name = `source-${picked.slug}`;
   return (
     <fieldset className="stack-small">
@@ -95,22 +125,72 @@ const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) =>
       <div className="choice">
         <label>
           <span className="title">
-            <input type="radio" name={name} checked={picked.source === 'byok'} onChange={() => onChange('byok')} /> Your own key
+            <input type="radio" name={name} checked={picked.source === 'byok'} onChange={() => onChange({ source: 'byok' })} /> Your own key
           </span>
           <span>{credential ? <Badge tone="ok">key {credential.name} is stored</Badge> : <Badge tone="warn">no key stored: calls are refused until there is</Badge>}</span>
+          {!credential && <a href={to(['credentials'], { add: picked.slug })}>Add the key first</a>}
           <span className="quiet">The vendor bills you, under your agreement and your quota.</span>
         </label>
         <label>
           <span className="title">
-            <input type="radio" name={name} checked={picked.source === 'marketplace'} disabled={!sold?.enabled} onChange={() => onChange('marketplace')} /> Marketplace
+            <input type="radio" name={name} checked={picked.source === 'marketplace'} disabled={!sold?.enabled} onChange={() => onChange({ source: 'marketplace' })} /> Marketplace
           </span>
-          <span>{sold ? sold.enabled ? <Badge tone={sold.available ? 'ok' : 'warn'}>{sold.available ? 'ready' : 'no key in the pool'}</Badge> : <Badge>not enabled in your organization</Badge> : <Badge>not sold here</Badge>}</span>
+          <span>{sold ? sold.enabled ? <Badge tone={sold.available ? 'ok' : 'warn'}>{sold.available ? 'ready' : 'no key in the pool'}</Badge> : <Enable listing={sold} /> : <Badge>not sold here</Badge>}</span>
           <span className="quiet">
             {sold?.typicalCall ? `About ${money(sold.typicalCall.cost)} for a typical call (${sold.typicalCall.model}), from your credit. ` : ''}
             The account is shared and its agreement is the operator’s: labels such as phi and gdpr-dpa forbid it.
           </span>
         </label>
       </div>
+      <details open={picked.fallback !== '' || picked.scopes.length > 0}>
+        <summary>Narrower, or with something to fall back on</summary>
+        <div className="grid-2">
+          <ScopeField picked={picked} onChange={onChange} />
+          {picked.source === 'byok' && sold?.enabled && (
+            <TextField label="Marketplace while the key cannot serve, up to" inputMode="decimal" placeholder="dollars a month; nothing" value={picked.fallback} onChange={(event) => onChange({ fallback: event.target.value })} hint={isWrong(picked) ? 'An amount such as 25 or 12.50.' : 'When the key is missing, disabled, expired or refused.'} />
+          )}
+        </div>
+      </details>
     </fieldset>
+  );
+};
+
+const ScopeField = ({ picked, onChange }: { picked: Picked; onChange: (changes: Partial<Picked>) => void }) => {
+  const read = `provider:${picked.slug}:read`;
+  const now = picked.scopes.length === 0 ? 'all' : picked.scopes.length === 1 && picked.scopes[0] === read ? 'read' : 'own';
+  return (
+    <SelectField label="What it may do there" value={now} onChange={(event) => event.target.value !== 'own' && onChange({ scopes: event.target.value === 'read' ? [read] : [] })} hint="What makes or shows credentials is closed to every agent.">
+      <option value="all">everything</option>
+      <option value="read">read alone</option>
+      {now === 'own' && <option value="own">{picked.scopes.join(', ')}</option>}
+    </SelectField>
+  );
+};
+
+/** A listing that the organization has not enabled, and doing so where somebody may. */
+const Enable = ({ listing }: { listing: Listing }) => {
+  const may = useMay('marketplace');
+  const [busy, setBusy] = useState(false);
+  const enable = async (): Promise<void> => {
+    setBusy(true);
+    try {
+      await ks.marketplace.enable(listing.provider);
+      say(`Agents may be granted ${listing.name} from the marketplace now.`);
+      refresh('marketplace/');
+    } catch (error) {
+      sayFailure(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  return (
+    <span className="row">
+      <Badge>not enabled in your organization</Badge>
+      {may && (
+        <Button small busy={busy} onClick={() => void enable()}>
+          Enable it
+        </Button>
+      )}
+    </span>
   );
 };

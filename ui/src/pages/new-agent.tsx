@@ -1,11 +1,11 @@
 // One form for an agent: what it may use and from whose key, how often, and for how much. Ends with its token.
 import { useState } from 'react';
-import type { CreatedToken, Source } from '@keystore/sdk';
+import type { CreatedToken } from '@keystore/sdk';
 import { Form } from '../components/dialog.tsx';
 import { dollarsToCents, TextField, wholeNumber } from '../components/fields.tsx';
 import { Card, Page } from '../components/parts.tsx';
 import { DEFAULT_PROJECT, ProjectField } from '../components/project-field.tsx';
-import { ProviderPicker, type Picked } from '../components/provider-picker.tsx';
+import { grantOf, isWrong, ProviderPicker, type Picked } from '../components/provider-picker.tsx';
 import { ShownOnce } from '../components/token.tsx';
 import { ks } from '../lib/api.ts';
 import { refresh } from '../lib/query.ts';
@@ -25,6 +25,8 @@ export const NewAgent = () => {
     daily: daily !== '' && wholeNumber(daily) === undefined,
   };
 
+  const missing = [name.trim() === '' && 'a name', picked.length === 0 && 'a provider'].filter(Boolean);
+
   if (made) {
     return (
       <Page title="The agent is there" actions={<a className="button main" href={to(['agents', made.agent.id])}>Go to the agent</a>}>
@@ -42,14 +44,14 @@ export const NewAgent = () => {
       <div className="card card-body form">
         <Form
           submit="Create the agent"
-          disabled={name.trim() === '' || picked.length === 0 || wrong.budget || wrong.minute || wrong.daily}
+          disabled={name.trim() === '' || picked.length === 0 || picked.some(isWrong) || wrong.budget || wrong.minute || wrong.daily}
           onSubmit={async () => {
             const cents = dollarsToCents(budget);
             const [rpm, rpd] = [wholeNumber(minute), wholeNumber(daily)];
             const token = await ks.tokens.create({
               name: name.trim(),
               ...(project && { project }),
-              providers: picked.map(({ slug, source }: { slug: string; source: Source }) => ({ name: slug, source })),
+              providers: picked.map(grantOf),
               ...(cents !== undefined && { budgetCentsMonthly: cents }),
               ...(rpm !== undefined && { rpmLimit: rpm }),
               ...(rpd !== undefined && { rpdLimit: rpd }),
@@ -71,6 +73,7 @@ export const NewAgent = () => {
                   <TextField label="Requests a day" inputMode="numeric" placeholder="10,000, the default" value={daily} failure={failure} pointer="/rpdLimit" onChange={(event) => setDaily(event.target.value)} hint={wrong.daily ? 'A whole number.' : 'For each provider, in a UTC day.'} />
                 </div>
               </fieldset>
+              {missing.length > 0 && <p className="quiet">To be created it needs {missing.join(' and ')}.</p>}
             </>
           )}
         </Form>

@@ -1,8 +1,10 @@
 // What happens in the organization: spending beside what it may be, traffic, and what wants to be looked at.
 import type { Budget, UsageReport } from '@keystore/sdk';
 import { Chart } from '../components/chart.tsx';
-import { happened } from '../components/events.tsx';
-import { Ago, Badge, Bar, Card, Empty, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
+import { shareUsed, useBudgetName } from '../components/budget-names.tsx';
+import { EventLines } from '../components/events.tsx';
+import { Waits, useWaits } from '../components/waits.tsx';
+import { Bar, Card, Empty, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
 import { ks } from '../lib/api.ts';
 import { approximately, count, daysAgo, inUnit, money, monthStart } from '../lib/format.ts';
 import { useQuery, type Query } from '../lib/query.ts';
@@ -18,12 +20,14 @@ export const Overview = () => {
   const month = useQuery('usage/month', () => ks.usage.get({ by: 'provider', since: monthStart() }), EVERY);
   const agents = useQuery('usage/agent', () => ks.usage.get({ by: 'agent', since: daysAgo(DAYS - 1) }), EVERY);
   const providers = useQuery('usage/provider', () => ks.usage.get({ by: 'provider', since: daysAgo(DAYS - 1) }), EVERY);
+  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), EVERY);
   const today = days.data?.data.find((row) => row.day === daysAgo(0).slice(0, 10));
   const total = days.data?.total;
   const silent = total !== undefined && total.calls + total.refused === 0;
   const about = `${me.org.name}, the last ${DAYS} days. Days are UTC days.`;
   // All of it at once: what comes one by one would push away what is being read.
-  const waiting = [days, month, agents, providers].some((query) => !query.data && !query.failure);
+  const waits = useWaits(budgets.data?.data ?? []);
+  const waiting = waits === undefined || [days, month, agents, providers, budgets].some((query) => !query.data && !query.failure);
   if (waiting) {
     return (
       <Page title="Overview" about={about}>
@@ -34,12 +38,13 @@ export const Overview = () => {
   return (
     <Page title="Overview" about={about}>
       {silent && <FirstSteps />}
+      <Waits lines={waits} />
       {days.failure && !days.data && <Failed failure={days.failure} again={days.again} />}
       <div className="grid-4">
         <Figure label="Spent today" value={days.data && money(today?.cost ?? '0')} note={days.data && `${count(today?.calls ?? 0)} calls`} href={to(['requests'], { since: daysAgo(0) })} />
         <Figure label="Spent this month" value={month.data && money(month.data.total.cost)} note={month.data && `${count(month.data.total.calls)} calls`} href={to(['requests'], { since: monthStart() })} />
-        <Figure label="Held by running calls" value={month.data && money(month.data.total.held ?? '0')} note="not spent yet, and not free to be spent" href={to(['requests'])} />
-        <Figure label="Refused" value={total && count(total.refused)} note={total && `beside ${count(total.calls)} calls, ${count(total.errors)} with errors`} href={to(['requests'], { refused: 'true' })} />
+        <Figure label="Held by running calls" value={month.data && money(month.data.total.held ?? '0')} note="not spent yet, and not free to be spent" href={whereHeld(budgets.data?.data ?? [])} />
+        <Figure label="Refused" value={total && count(total.refused)} note={total && `beside ${count(total.calls)} calls, ${count(total.errors)} with errors`} href={to(['requests'], { refused: 'true', since: daysAgo(DAYS - 1) })} />
       </div>
       <div className="grid-2">
         <Card title="Requests a day">
@@ -58,7 +63,7 @@ export const Overview = () => {
         </Card>
       </div>
       <div className="grid-2">
-        <NearLimits />
+        <NearLimits query={budgets} />
         <Events />
       </div>
     </Page>
@@ -121,10 +126,12 @@ const Days = ({ query, label, spending }: { query: Query<UsageReport>; label: st
       const row = query.data?.data.find((row) => row.day === day);
       return row ? pick(row) : 0;
     });
+  const href = (day: string): string => to(['requests'], { since: `${day}T00:00:00.000Z`, until: new Date(Date.parse(`${day}T00:00:00Z`) + 86_400_000).toISOString() });
   return spending ? (
-    <Chart label={label} days={days} format={(value) => money(value.toFixed(value < 1 ? 4 : 2))} series={[{ name: 'Spent', tone: 'accent', values: of((row) => approximately(row.cost)) }]} />
+    <Chart href={href} label={label} days={days} format={(value) => money(value.toFixed(value < 1 ? 4 : 2))} series={[{ name: 'Spent', tone: 'accent', values: of((row) => approximately(row.cost)) }]} />
   ) : (
     <Chart
+      href={href}
       label={label}
       days={days}
       format={(value) => count(value)}
@@ -164,41 +171,34 @@ const Shares = ({ query, name, href }: SharesProps) => {
   );
 };
 
-const used = (budget: Budget): number => {
-  const limit = approximately(budget.raise?.limit ?? budget.limit);
-  return limit > 0 ? (approximately(budget.spent) + approximately(budget.held)) / limit : 1;
-};
-
-const NearLimits = () => {
-  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), EVERY);
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
-  const rows = [...(budgets.data?.data ?? [])].filter((one) => one.endUser !== '*').sort((a, b) => used(b) - used(a)).slice(0, 5);
-  const what = (budget: Budget): string =>
-    [budget.agentId && (agents.data?.data.find((agent) => agent.id === budget.agentId)?.name ?? budget.agentId), budget.model ?? budget.provider]
-      .filter(Boolean)
-      .join(' · ') || 'The organization';
+const NearLimits = ({ query }: { query: Query<{ data: readonly Budget[] }> }) => {
+  const nameOf = useBudgetName();
+  const rows = [...(query.data?.data ?? [])].filter((one) => one.endUser !== '*').sort((a, b) => shareUsed(b) - shareUsed(a)).slice(0, 5);
   return (
-    <Card title="Budgets, the fullest first">
-      {budgets.failure && !budgets.data ? (
-        <Failed failure={budgets.failure} again={budgets.again} />
-      ) : !budgets.data ? (
-        <Skeleton height={120} />
+    <Card title="Budgets, the fullest first" actions={<a href={to(['budgets'])}>All budgets</a>}>
+      {query.failure && !query.data ? (
+        <Failed failure={query.failure} again={query.again} />
+      ) : !query.data ? (
+        <Skeleton height={160} />
       ) : rows.length === 0 ? (
-        <Empty title="No budgets">A budget caps what calls may cost in a day, a week or a month. An agent can have one when it is created.</Empty>
+        <Empty title="No budgets" actions={<a className="button" href={to(['budgets'])}>Set one</a>}>
+          A budget caps what calls may cost in a day, a week or a month. An agent can have one when it is created.
+        </Empty>
       ) : (
         <ul className="bars">
           {rows.map((budget) => {
             const limit = budget.raise?.limit ?? budget.limit;
-            const inside = (
-              <>
-                <Named name={what(budget)} />
-                <span className="number">
-                  {inUnit(budget.spent, budget.unit)} <span className="quiet">of {inUnit(limit, budget.unit)} a {budget.window}</span>
-                </span>
-                <Bar spent={budget.spent} held={budget.held} limit={limit} label={`Budget of ${what(budget)}`} />
-              </>
+            return (
+              <li key={budget.id}>
+                <a href={to(['budgets', budget.id])}>
+                  <Named name={nameOf(budget)} />
+                  <span className="number">
+                    {inUnit(budget.spent, budget.unit)} <span className="quiet">of {inUnit(limit, budget.unit)} {budget.window === 'total' ? 'in total' : `a ${budget.window}`}</span>
+                  </span>
+                  <Bar spent={budget.spent} held={budget.held} limit={limit} label={`Budget of ${nameOf(budget)}`} />
+                </a>
+              </li>
             );
-            return <li key={budget.id}>{budget.agentId ? <a href={to(['agents', budget.agentId])}>{inside}</a> : <div>{inside}</div>}</li>;
           })}
         </ul>
       )}
@@ -206,34 +206,24 @@ const NearLimits = () => {
   );
 };
 
+/** The budget of everything, whose holds are all that running calls hold; else the list of budgets. */
+const whereHeld = (budgets: readonly Budget[]): string => {
+  const whole = budgets.find((one) => one.scope === 'org' && one.unit === 'usd' && !one.source);
+  return whole ? to(['budgets', whole.id]) : to(['budgets']);
+};
+
 const Events = () => {
   const events = useQuery('events/first', async () => ks.events.list({ limit: 6 }), EVERY);
   return (
-    <Card title="What happened">
+    <Card title="What happened" actions={<a href={to(['events'])}>All events</a>}>
       {events.failure && !events.data ? (
         <Failed failure={events.failure} again={events.again} />
       ) : !events.data ? (
-        <Skeleton height={120} />
+        <Skeleton height={160} />
       ) : events.data.data.length === 0 ? (
         <Empty title="Nothing to look at">Budgets that fill up, keys that a vendor refuses and agents that misbehave are told here.</Empty>
       ) : (
-        <ul className="bars">
-          {events.data.data.map((event) => {
-            const { words, tone, href } = happened(event);
-            const inside = (
-              <>
-                <span className="row">
-                  <Badge tone={tone}>{event.kind}</Badge>
-                  <span className="break">{words}</span>
-                </span>
-                <span className="quiet">
-                  <Ago time={event.at} />
-                </span>
-              </>
-            );
-            return <li key={event.id}>{href ? <a href={href}>{inside}</a> : <div>{inside}</div>}</li>;
-          })}
-        </ul>
+        <EventLines events={events.data.data} />
       )}
     </Card>
   );

@@ -2,6 +2,7 @@
 import type { RequestRecord } from '@keystore/sdk';
 import { ProofCard } from '../components/audit-proof.tsx';
 import { Card, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
+import { RefusalHelp } from '../components/refusal.tsx';
 import { OutcomeBadge } from '../components/status.tsx';
 import { ks } from '../lib/api.ts';
 import { bytes, count, duration, exactly, money, words } from '../lib/format.ts';
@@ -22,6 +23,7 @@ export const RequestPage = ({ id }: { id: string }) => {
       about={<span className="mono">{one.id}</span>}
       actions={<a className="button" href={to(['requests'], { agent: one.agentId })}>Requests of this agent</a>}
     >
+      <RefusalHelp of={one} />
       <div className="grid-2">
         <Card title="The way it took">
           <Way one={one} />
