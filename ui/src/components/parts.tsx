@@ -2,6 +2,7 @@
 import { useState, type ButtonHTMLAttributes, type ReactNode } from 'react';
 import type { Failure } from '../lib/api.ts';
 import { approximately, ago, exactly } from '../lib/format.ts';
+import { VerifyAddress } from './verify-address.tsx';
 
 export type Tone = 'ok' | 'warn' | 'bad' | 'accent' | 'plain' | 'off';
 
@@ -74,6 +75,7 @@ export const Failed = ({ failure, again }: { failure: Failure; again?: () => voi
         ))}
       </ul>
     )}
+    {failure.code === 'email_unverified' && <VerifyAddress />}
     <p className="mono">
       {failure.code}
       {failure.requestId && ` · ${failure.requestId}`}
