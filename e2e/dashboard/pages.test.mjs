@@ -32,7 +32,8 @@ const pages = async () => {
   ];
 };
 
-describe('every page', { concurrency: true }, () => {
+// Two at a time: while one waits for the server, the other uses the processor.
+describe('the dashboard', { concurrency: 2 }, () => {
   test('at 1280 pixels, light, each loaded by its address', async () => {
     const { page, nothingWrong } = await open(browser);
     await show(page, '');
@@ -62,71 +63,71 @@ describe('every page', { concurrency: true }, () => {
     }
     nothingWrong();
   });
-});
 
-test('a webhook is made, its secret shown once, and a test of it listed with the answer', async () => {
-  const { page, nothingWrong } = await open(browser);
-  await signedIn(page);
-  await show(page, 'webhooks');
-  await page.getByRole('button', { name: 'Add a webhook' }).first().click();
-  await page.getByLabel('Address').fill(`${world.vendor}/hooks`);
-  await page.getByRole('button', { name: 'Add it' }).click();
-  assert.match(await page.getByRole('dialog').locator('code').innerText(), /^whsec_/);
-  assert.deepEqual(await axe(page), []);
-  await page.getByRole('button', { name: 'I have copied it' }).click();
-  await page.getByRole('button', { name: 'Send a test' }).click();
-  const row = page.getByRole('row').filter({ hasText: 'webhook.test' });
-  await row.filter({ hasText: '401' }).waitFor();
-  await settled(page);
-  await looked(page, 'a webhook');
-  assert.ok(!(await page.content()).includes('whsec_'));
-  await page.getByRole('button', { name: 'Delete' }).click();
-  await page.getByRole('button', { name: 'Delete it' }).click();
-  await page.getByText('No webhook').waitFor();
-  nothingWrong();
-});
+  test('a webhook is made, its secret shown once, and a test of it listed with the answer', async () => {
+    const { page, nothingWrong } = await open(browser);
+    await signedIn(page);
+    await show(page, 'webhooks');
+    await page.getByRole('button', { name: 'Add a webhook' }).first().click();
+    await page.getByLabel('Address').fill(`${world.vendor}/hooks`);
+    await page.getByRole('button', { name: 'Add it' }).click();
+    assert.match(await page.getByRole('dialog').locator('code').innerText(), /^whsec_/);
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('button', { name: 'I have copied it' }).click();
+    await page.getByRole('button', { name: 'Send a test' }).click();
+    const row = page.getByRole('row').filter({ hasText: 'webhook.test' });
+    await row.filter({ hasText: '401' }).waitFor();
+    await settled(page);
+    await looked(page, 'a webhook');
+    assert.ok(!(await page.content()).includes('whsec_'));
+    await page.getByRole('button', { name: 'Delete' }).click();
+    await page.getByRole('button', { name: 'Delete it' }).click();
+    await page.getByText('No webhook').waitFor();
+    nothingWrong();
+  });
 
-test('with the keyboard alone', async () => {
-  const { page, nothingWrong } = await open(browser);
-  await signedIn(page);
-  await show(page, '');
-  await page.keyboard.press('g');
-  await page.keyboard.press('a');
-  await page.getByRole('heading', { name: 'Agents' }).waitFor();
-  await settled(page);
-  await page.keyboard.press('j');
-  await page.keyboard.press('Enter');
-  await page.getByText(/^agt_/).first().waitFor();
-  await page.keyboard.press('?');
-  await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
-  await page.keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
-  await page.keyboard.press('Control+k');
-  await page.getByRole('combobox', { name: /Search/ }).fill('budg');
-  await page.keyboard.press('Enter');
-  await page.getByRole('heading', { name: 'Budgets' }).waitFor();
-  await page.getByRole('button', { name: 'Set a budget' }).first().focus();
-  await page.keyboard.press('Enter');
-  await page.getByRole('dialog').waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement?.closest('dialog') !== null), true);
-  await page.keyboard.press('Escape');
-  await page.getByRole('dialog').waitFor({ state: 'detached' });
-  nothingWrong();
-});
+  test('with the keyboard alone', async () => {
+    const { page, nothingWrong } = await open(browser);
+    await signedIn(page);
+    await show(page, '');
+    await page.keyboard.press('g');
+    await page.keyboard.press('a');
+    await page.getByRole('heading', { name: 'Agents' }).waitFor();
+    await settled(page);
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.getByText(/^agt_/).first().waitFor();
+    await page.keyboard.press('?');
+    await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    await page.keyboard.press('Control+k');
+    await page.getByRole('combobox', { name: /Search/ }).fill('budg');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Budgets' }).waitFor();
+    await page.getByRole('button', { name: 'Set a budget' }).first().focus();
+    await page.keyboard.press('Enter');
+    await page.getByRole('dialog').waitFor();
+    assert.equal(await page.evaluate(() => document.activeElement?.closest('dialog') !== null), true);
+    await page.keyboard.press('Escape');
+    await page.getByRole('dialog').waitFor({ state: 'detached' });
+    nothingWrong();
+  });
 
-test('a session that has ended leads to the sign-in page, a wrong password is told, and the page that was asked for follows', async () => {
-  const { page, context, nothingWrong } = await open(browser);
-  await signedIn(page);
-  await show(page, 'budgets');
-  await context.clearCookies();
-  await page.getByRole('link', { name: 'Agents' }).click();
-  await page.getByRole('heading', { name: 'Sign in to Keystore' }).waitFor();
-  await page.getByLabel('E-mail').fill(world.email);
-  await page.getByLabel('Password').fill('not the password');
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('alert').waitFor();
-  await page.getByLabel('Password').fill(world.password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await page.getByRole('heading', { name: 'Agents' }).waitFor();
-  nothingWrong();
+  test('a session that has ended leads to the sign-in page, a wrong password is told, and the page that was asked for follows', async () => {
+    const { page, context, nothingWrong } = await open(browser);
+    await signedIn(page);
+    await show(page, 'budgets');
+    await context.clearCookies();
+    await page.getByRole('link', { name: 'Agents' }).click();
+    await page.getByRole('heading', { name: 'Sign in to Keystore' }).waitFor();
+    await page.getByLabel('E-mail').fill(world.email);
+    await page.getByLabel('Password').fill('not the password');
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('alert').waitFor();
+    await page.getByLabel('Password').fill(world.password);
+    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('heading', { name: 'Agents' }).waitFor();
+    nothingWrong();
+  });
 });
