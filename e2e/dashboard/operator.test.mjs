@@ -46,6 +46,12 @@ test('prices change by rules with dates, and the difference is shown before they
   await page.getByRole('button', { name: 'Put it in force' }).click();
   await gone();
   await page.getByRole('row').filter({ hasText: 'output text $8.50' }).getByText('to come', { exact: true }).waitFor();
+  await page.getByRole('button', { name: 'Set a rule' }).click();
+  await page.getByRole('dialog').getByLabel('Provider’s slug').fill('sandbox');
+  await page.getByLabel('Then', { exact: true }).selectOption('pause');
+  await page.getByRole('button', { name: 'Set it', exact: true }).click();
+  await gone();
+  await page.getByText('the customer is paused there').waitFor();
   await page.getByRole('button', { name: 'Publish another' }).click();
   await page.getByLabel('Provider’s slug').last().fill('tavily');
   await page.getByRole('button', { name: 'Publish', exact: true }).click();
@@ -68,7 +74,7 @@ test('a key is added to a pool and renewed, both serving for a while', async () 
   await page.getByText('No plan is set').waitFor();
   await page.getByRole('button', { name: 'Set the plan' }).click();
   await page.getByLabel('By itself every so many days').fill('90');
-  await page.getByRole('button', { name: 'Set it' }).click();
+  await page.getByRole('button', { name: 'Set it', exact: true }).click();
   await gone();
   await page.getByText('every 90 days').waitFor();
   await page.getByRole('button', { name: 'Renew the key' }).first().click();
@@ -93,7 +99,7 @@ test('a customer may owe, is given credit, and the books say so', async () => {
   await show(page, 'operator');
   await page.getByRole('row').filter({ hasText: 'Dev' }).getByRole('link').click();
   await page.getByRole('heading', { name: 'Dev' }).waitFor();
-  await page.getByRole('button', { name: 'Change' }).click();
+  await page.getByRole('button', { name: 'Change' }).first().click();
   await page.getByLabel('May owe so many dollars').fill('250');
   await page.getByLabel('Taxes', { exact: true }).fill('VAT nineteen');
   assert.ok(await page.getByRole('button', { name: 'Save' }).isDisabled());
@@ -108,6 +114,17 @@ test('a customer may owe, is given credit, and the books say so', async () => {
   await page.getByLabel('Dollars', { exact: true }).fill('5');
   await page.getByLabel('Remark').fill('for the trouble');
   await page.getByRole('button', { name: 'Post it' }).click();
+  await gone();
+  await page.getByRole('button', { name: 'Set its share of a pool' }).click();
+  await page.getByLabel('Provider’s slug').fill('sandbox');
+  await page.getByLabel('Share', { exact: true }).fill('3');
+  await page.getByLabel('Do not serve it').check();
+  await page.getByRole('button', { name: 'Set it', exact: true }).click();
+  await gone();
+  await page.getByRole('row').filter({ hasText: 'sandbox' }).getByText('paused by you').waitFor();
+  await page.getByRole('row').filter({ hasText: 'sandbox' }).getByRole('button', { name: 'Change' }).click();
+  await page.getByLabel('Do not serve it').uncheck();
+  await page.getByRole('button', { name: 'Set it', exact: true }).click();
   await gone();
   await page.getByRole('row').filter({ hasText: 'for the trouble' }).filter({ hasText: '$5.00' }).waitFor();
   await looked(page, 'a customer');

@@ -89,6 +89,15 @@ describe('rules', { concurrency: 2 }, () => {
     assert.deepEqual(await axe(page), []);
     await page.getByRole('button', { name: 'Define it' }).click();
     await page.getByRole('heading', { name: 'acme' }).waitFor();
+    await page.getByRole('button', { name: 'Set a price' }).first().click();
+    await page.getByLabel('Model').fill('acme-1');
+    await page.getByLabel('Dollars for a million units').fill('input_uncached 1\noutput_text 2.5');
+    await page.getByRole('button', { name: 'Set it' }).click();
+    await gone(page);
+    await page.getByRole('row').filter({ hasText: 'output text $2.50' }).getByRole('button', { name: 'Take away' }).click();
+    await page.getByRole('button', { name: 'Take it away' }).click();
+    await gone(page);
+    await page.getByText('The vendor’s list counts').waitFor();
     await page.getByRole('button', { name: 'Change' }).click();
     const text = page.getByLabel('Definition');
     await text.fill('{');

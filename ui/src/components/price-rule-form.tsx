@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { PriceBook, PriceChange, PriceRule } from '@keystore/sdk';
 import { ks, type Failure } from '../lib/api.ts';
 import { refresh } from '../lib/query.ts';
+import { unitsOf } from '../lib/units.ts';
 import { Dialog, Form } from './dialog.tsx';
 import { SelectField, TextArea, TextField } from './fields.tsx';
 import { PriceDifference } from './price-words.tsx';
@@ -35,14 +36,6 @@ const EMPTY: Typed = { kind: 'markup', percent: '', perMillion: '', unit: '', un
 
 const PERCENT = /^-?\d{1,5}(\.\d{1,2})?$/;
 const DOLLARS = /^\d{1,9}(\.\d{1,9})?$/;
-
-/** A unit and its price a line: `input_uncached 1.40`. Nothing where a line is something else. */
-const unitsOf = (text: string): Record<string, string> | undefined => {
-  const lines = text.split('\n').map((line) => line.trim()).filter(Boolean);
-  const pairs = lines.map((line) => /^([a-z][a-z0-9_]*)\s*[\s=:]\s*\$?(\d{1,9}(?:\.\d{1,9})?)$/.exec(line));
-  if (lines.length === 0 || pairs.some((pair) => !pair)) return undefined;
-  return Object.fromEntries(pairs.map((pair) => [pair?.[1] ?? '', pair?.[2] ?? '']));
-};
 
 const midnight = (date: string): string => new Date(`${date}T00:00:00Z`).toISOString();
 

@@ -4,6 +4,7 @@ import type { Post, Tax, Terms } from '@keystore/sdk';
 import { Dialog, Form } from '../components/dialog.tsx';
 import { listOf, SelectField, TextArea, TextField } from '../components/fields.tsx';
 import { Badge, Button, Card, Empty, Facts, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
+import { Shares } from '../components/pool-rules.tsx';
 import { Table } from '../components/table.tsx';
 import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
@@ -51,6 +52,7 @@ export const CustomerPage = ({ id }: { id: string }) => {
           )}
         </Card>
       </div>
+      <Shares org={id} />
       <Books id={id} />
       {open && <PostForm id={id} onClose={() => setOpen(false)} />}
     </Page>

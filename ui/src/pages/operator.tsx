@@ -2,6 +2,7 @@
 import type { Customer, Exposure, Sale } from '@keystore/sdk';
 import { Card, Empty, Failed, Figure, Named, Page } from '../components/parts.tsx';
 import { Pool } from '../components/pool.tsx';
+import { PoolRules } from '../components/pool-rules.tsx';
 import { PriceBookCard } from '../components/price-book.tsx';
 import { Reconcile } from '../components/reconcile.tsx';
 import { Table, type Column } from '../components/table.tsx';
@@ -26,6 +27,7 @@ export const Operator = () => {
         <Figure label="At risk" value={exposure.data && money(exposure.data.atRisk)} note={exposure.data && `${money(exposure.data.overdue)} overdue`} />
       </div>
       <Pool />
+      <PoolRules />
       <PriceBookCard />
       <Sales rows={sales.data?.rows} />
       <Customers exposures={exposure.data?.data} />

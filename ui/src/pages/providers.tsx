@@ -3,6 +3,7 @@ import { useState } from 'react';
 import type { Provider, ProviderSummary } from '@keystore/sdk';
 import { Confirm } from '../components/dialog.tsx';
 import { FilterSelect } from '../components/fields.tsx';
+import { OwnPrices } from '../components/own-prices.tsx';
 import { Badge, Button, Card, Empty, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
 import { ChangeProvider, DefineProvider } from '../components/provider-form.tsx';
 import { Table, type Column } from '../components/table.tsx';
@@ -91,6 +92,7 @@ export const ProviderPage = ({ slug }: { slug: string }) => {
           <Operations one={one} />
         </Card>
       </div>
+      <OwnPrices provider={one} />
       {one.definition && (
         <Card title="Definition">
           <pre className="code" tabIndex={0}>
