@@ -5,7 +5,7 @@ import { Icon } from './components/icons.tsx';
 import { Button } from './components/parts.tsx';
 import { say, sayFailure } from './components/toasts.tsx';
 import { ks } from './lib/api.ts';
-import { useKeys } from './lib/keys.ts';
+import { step, useKeys } from './lib/keys.ts';
 import { useQuery } from './lib/query.ts';
 import { go, to, useRoute } from './lib/router.tsx';
 import { useSession } from './lib/session.tsx';
@@ -46,6 +46,8 @@ export const Shell = ({ title, children }: { title: string; children: ReactNode 
   }, []);
   useKeys({
     '?': () => setOpen('keys'),
+    j: () => step(main.current, 1),
+    k: () => step(main.current, -1),
     '/': (event) => {
       event.preventDefault();
       const filter = main.current?.querySelector<HTMLElement>('[data-filter]');
@@ -185,7 +187,7 @@ const Keys = ({ entries, onClose }: { entries: readonly Entry[]; onClose: () => 
   const rows: [string, string][] = [
     ['Ctrl K', 'Search pages and agents'],
     ['/', 'Go to the filter of the page'],
-    ['j k', 'Next and previous row'],
+    ['j k', 'Next and previous row, through all lists of the page'],
     ['Enter', 'Open the row'],
     ['Esc', 'Close what is open'],
     ['?', 'This list'],

@@ -1,8 +1,7 @@
-// The one table: rows that lead somewhere, `j` and `k` to go through them, cards where there is no room for columns, pages that are added
+// The one table: rows that lead somewhere, cards where there is no room for columns, pages that are added
 // at the end.
-import { useRef, type ReactNode } from 'react';
+import type { ReactNode } from 'react';
 import type { Failure } from '../lib/api.ts';
-import { useKeys } from '../lib/keys.ts';
 import { go } from '../lib/router.tsx';
 import { Button, Failed, Skeleton } from './parts.tsx';
 
@@ -28,14 +27,6 @@ interface TableProps<T> {
 }
 
 export const Table = <T,>({ label, rows, columns, id, href, failure, again, empty, more, busy }: TableProps<T>) => {
-  const body = useRef<HTMLTableSectionElement>(null);
-  const move = (by: number): void => {
-    const links = [...(body.current?.querySelectorAll<HTMLElement>('.lead-cell a') ?? [])];
-    const at = links.findIndex((link) => link === document.activeElement);
-    links[Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
-  };
-  useKeys({ j: () => move(1), k: () => move(-1) });
-
   if (failure && !rows) {
     return (
       <div className="card-body">
@@ -62,7 +53,7 @@ export const Table = <T,>({ label, rows, columns, id, href, failure, again, empt
               ))}
             </tr>
           </thead>
-          <tbody ref={body} role="rowgroup">
+          <tbody role="rowgroup">
             {rows
               ? rows.map((row) => <Row key={id(row)} row={row} columns={columns} href={href?.(row)} />)
               : [0, 1, 2, 3, 4].map((row) => (

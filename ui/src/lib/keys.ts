@@ -28,3 +28,10 @@ export const useKeys = (keys: Record<string, (event: KeyboardEvent) => void>): v
     return () => removeEventListener('keydown', hear);
   }, []);
 };
+
+/** Puts the keyboard on the next or the previous of what leads somewhere in the lists below an element, all of them in their order. */
+export const step = (within: HTMLElement | null, by: number): void => {
+  const links = [...(within?.querySelectorAll<HTMLElement>('.lead-cell a, .bars a') ?? [])].filter((link) => link.checkVisibility());
+  const at = links.findIndex((link) => link === document.activeElement);
+  links[at < 0 && by < 0 ? links.length - 1 : Math.max(0, Math.min(links.length - 1, at + by))]?.focus();
+};

@@ -32,7 +32,7 @@ export const Projects = () => {
   const columns: Column<Project>[] = [
     { title: 'Project', lead: true, cell: (one) => <Named name={one.name} /> },
     { title: 'In URLs', cell: (one) => <span className="mono">{one.slug}</span> },
-    { title: 'Labels', cell: (one) => one.labels.map((label) => <Badge key={label} tone="plain">{label}</Badge>) },
+    { title: 'Labels', cell: (one) => (one.labels.length === 0 ? <span className="quiet">none</span> : <span className="row">{one.labels.map((label) => <Badge key={label} tone="plain">{label}</Badge>)}</span>) },
     { title: 'Calls this month', right: true, cell: (one) => usage.data && count(rowOf(one)?.calls ?? 0) },
     { title: 'Spent this month', right: true, cell: (one) => usage.data && money(rowOf(one)?.cost ?? '0') },
     { title: 'Made', cell: (one) => <Ago time={one.createdAt} /> },
