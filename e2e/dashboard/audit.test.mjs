@@ -138,3 +138,22 @@ test('the pages say what was checked, and that a changed byte is wrong', async (
   await page.getByText('another verifier key than the one that this browser has kept').waitFor();
   nothingWrong();
 });
+
+test('a browser that cannot check says so, and claims nothing', async () => {
+  const lacks = {
+    'no cryptography for pages without TLS': () => Object.defineProperty(crypto, 'subtle', { value: undefined }),
+    'does not know Ed25519': () => Object.defineProperty(SubtleCrypto.prototype, 'importKey', { value: () => Promise.reject(new DOMException('no', 'NotSupportedError')) }),
+  };
+  for (const [words, without] of Object.entries(lacks)) {
+    const { page, context } = await open(browser);
+    await page.addInitScript(without);
+    await signedIn(page);
+    await show(page, 'audit');
+    await page.getByRole('button', { name: 'Verify in this browser' }).click();
+    await page.getByText(words).waitFor();
+    await page.getByText('Not checked.').waitFor();
+    assert.equal(await page.getByText('Verified by this browser').count(), 0);
+    assert.equal(await page.evaluate(() => localStorage.getItem('keystore-audit')), null, 'nothing is kept that was not checked');
+    await context.close();
+  }
+});

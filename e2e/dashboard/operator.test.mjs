@@ -1,7 +1,7 @@
 // The operator: pooled keys and their renewal, prices with dates, what is published, what a customer may owe, and what vendors bill.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { axe, launch, looked, open, settled, show, signedIn } from './world.mjs';
+import { api, axe, launch, looked, open, settled, show, signedIn } from './world.mjs';
 
 let browser;
 let page;
@@ -96,6 +96,11 @@ test('a key is added to a pool and renewed, both serving for a while', async () 
 });
 
 test('a customer may owe, is given credit, and the books say so', async () => {
+  await show(page, 'operator');
+  await page.getByRole('button', { name: 'Another organization' }).click();
+  await page.getByLabel('Its id').fill((await api('auth/me')).org.id);
+  await page.getByRole('button', { name: 'Go to it' }).click();
+  await page.getByRole('heading', { name: 'Dev' }).waitFor();
   await show(page, 'operator');
   await page.getByRole('row').filter({ hasText: 'Dev' }).getByRole('link').click();
   await page.getByRole('heading', { name: 'Dev' }).waitFor();

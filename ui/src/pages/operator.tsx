@@ -1,6 +1,9 @@
 // The operator's side: the pools' keys and how they do, what is sold and for how much, and what customers owe and bring.
+import { useState } from 'react';
 import type { Customer, Exposure, Sale } from '@keystore/sdk';
-import { Card, Empty, Failed, Figure, Named, Page } from '../components/parts.tsx';
+import { Dialog, Form } from '../components/dialog.tsx';
+import { TextField } from '../components/fields.tsx';
+import { Button, Card, Empty, Failed, Figure, Named, Page } from '../components/parts.tsx';
 import { Pool } from '../components/pool.tsx';
 import { PoolRules } from '../components/pool-rules.tsx';
 import { PriceBookCard } from '../components/price-book.tsx';
@@ -11,7 +14,7 @@ import { ks } from '../lib/api.ts';
 import { count, money, monthStart } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
 import { useQuery } from '../lib/query.ts';
-import { to } from '../lib/router.tsx';
+import { go, to } from '../lib/router.tsx';
 
 export const Operator = () => {
   const sales = useQuery('operator/sales', () => ks.operator.getSales({ by: 'provider', since: monthStart() }), 30_000);
@@ -64,9 +67,36 @@ const Customers = ({ exposures }: { exposures: readonly Exposure[] | undefined }
     { title: 'At risk', right: true, cell: (one) => (exposures ? money(riskOf(one)?.atRisk ?? '0') : null) },
     { title: 'Overdue', right: true, cell: (one) => (exposures ? money(riskOf(one)?.overdue ?? '0') : null) },
   ];
+  const [open, setOpen] = useState(false);
+  const other = (
+    <Button small onClick={() => setOpen(true)}>
+      Another organization
+    </Button>
+  );
   return (
-    <Card title="Customers" flush>
-      <Table label="Customers" {...list} columns={columns} id={(one) => one.orgId} href={(one) => to(['operator', 'customers', one.orgId])} empty={<Empty title="No customer yet">An organization is listed here once it had credit; give it some, or let it pay in.</Empty>} />
+    <Card title="Customers" flush actions={other}>
+      <Table label="Customers" {...list} columns={columns} id={(one) => one.orgId} href={(one) => to(['operator', 'customers', one.orgId])} empty={<Empty title="No customer yet" actions={other}>An organization is listed here once it had credit: give it some, or let it pay in.</Empty>} />
+      {open && <Other onClose={() => setOpen(false)} />}
     </Card>
+  );
+};
+
+/** One that never had credit is in no list, and is found by its id. */
+const Other = ({ onClose }: { onClose: () => void }) => {
+  const [id, setId] = useState('');
+  return (
+    <Dialog title="Another organization" onClose={onClose}>
+      <Form
+        submit="Go to it"
+        disabled={!/^org_\w+$/.test(id.trim())}
+        onCancel={onClose}
+        onSubmit={async () => {
+          await ks.operator.getTerms({ customer: id.trim() });
+          go(to(['operator', 'customers', id.trim()]));
+        }}
+      >
+        {(failure) => <TextField label="Its id" required placeholder="org_…" value={id} failure={failure} pointer="/customer" onChange={(event) => setId(event.target.value)} hint="The organization finds it in its settings." />}
+      </Form>
+    </Dialog>
   );
 };
