@@ -38,7 +38,7 @@ SLOTS = {"anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
 
 
 # Files whose servers are their own: the half of the tests that can run beside the others.
-OWN_SERVERS = {f"test_{name}.py" for name in "aws billing dashboard kill9 kms otlp payments schema serve webhooks".split()}
+OWN_SERVERS = {f"test_{name}.py" for name in "aws billing dashboard docs_commands kill9 kms otlp payments schema serve webhooks".split()}
 
 
 def pytest_addoption(parser):

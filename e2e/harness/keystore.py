@@ -33,11 +33,12 @@ class Failed(Exception):
 class Keystore:
     """A development server with its data in `folder`, which can be killed and started again."""
 
-    def __init__(self, folder, upstreams, tapped=True):
+    def __init__(self, folder, upstreams, tapped=True, log="trace"):
         self.folder = folder
         self.data = folder / "data"
         self.upstreams = upstreams
         self.tapped = tapped
+        self.log = log
         self.tokens = []
         self.taps = {"proxy": [], "api": []}
         home = folder / "home"
@@ -51,7 +52,7 @@ class Keystore:
         """Starts the server on free ports; returns when both listeners answer."""
         file = self.data / "dev.json"
         before = file.stat().st_mtime_ns if file.exists() else 0
-        command = [BINARIES / "ks", "dev", "--data-dir", self.data, "--log", "trace"]
+        command = [BINARIES / "ks", "dev", "--data-dir", self.data, "--log", self.log]
         command += ["--proxy-addr", "127.0.0.1:0", "--api-addr", "127.0.0.1:0"]
         for upstream in self.upstreams:
             command += ["--allow-upstream", upstream.authority]
