@@ -74,6 +74,7 @@ fn options(folder: &Path) -> DevOptions {
         proxy_addr: anywhere,
         api_addr: anywhere,
         allow_upstream: Vec::new(),
+        demo_data: false,
         log: None,
     }
 }
@@ -146,5 +147,6 @@ fn outcome(intent: &Intent<'_>) -> Outcome<'static> {
         response_bytes: 900,
         refusal: None,
         market: None,
+        steps: None,
     }
 }

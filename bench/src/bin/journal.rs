@@ -125,5 +125,6 @@ fn outcome(intent: &Intent<'_>) -> Outcome<'static> {
         response_bytes: 1_024,
         refusal: None,
         market: None,
+        steps: None,
     }
 }

@@ -259,6 +259,27 @@ pub struct Outcome<'a> {
     /// How the charge was made up, of a call with a pooled credential.
     #[b(13)]
     pub market: Option<MarketCharge<'a>>,
+    /// How far the attempt came, and when; absent where nothing was there to see it, and in records that are older than this.
+    #[n(14)]
+    pub steps: Option<Steps>,
+}
+
+/// When an attempt came to its steps, in microseconds. Each but the first counts from the intent; 0 for a step that it did not come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+pub struct Steps {
+    /// From the head of the request to the intent: its checks, the wait for a place at a pool, the reading of its body. Of a second
+    /// attempt 0.
+    #[n(0)]
+    pub checked: u64,
+    /// The intent was durable.
+    #[n(1)]
+    pub recorded: u64,
+    /// The credential was opened, a connection was there, and what permits the call still stood: from here on bytes may have gone out.
+    #[n(2)]
+    pub sending: u64,
+    /// The head of the answer was there.
+    #[n(3)]
+    pub answered: u64,
 }
 
 /// A charge of the marketplace.
@@ -358,6 +379,10 @@ pub struct Refusal<'a> {
 }
 
 /// One record of the journal.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is read one at a time, and kept nowhere"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub enum Record<'a> {
     /// Before.

@@ -72,7 +72,8 @@ pub(crate) enum Command {
     /// Start a complete Keystore on this machine, for development
     #[command(
         after_help = "Examples:\n  ks dev\n  ks dev --data-dir ./keystore-data --proxy-addr 127.0.0.1:9400\n  \
-        ks dev --allow-upstream 127.0.0.1:11434       let credentials point at a local model server"
+        ks dev --allow-upstream 127.0.0.1:11434       let credentials point at a local model server\n  \
+        ks dev --demo-data --data-dir ./demo          with thirty invented days, to look around in"
     )]
     Dev(serve::DevArgs),
     /// Run the server with a configuration file, for production

@@ -82,6 +82,7 @@ impl Proxy {
         let (headers, body) = request.into_parts();
         let asked = Asked {
             id: trail.request,
+            arrived: trail.arrived,
             method: &method,
             headers: &headers,
             body,

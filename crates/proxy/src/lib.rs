@@ -52,6 +52,7 @@ mod watch;
 use std::hash::RandomState;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -232,7 +233,7 @@ impl Proxy {
 
     /// One request, from its head to the head of its answer.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>, conn: ConnInfo) -> Response<Body> {
-        let mut trail = Trail::new(RequestId::new(self.ids.next()));
+        let mut trail = Trail::new(RequestId::new(self.ids.next()), self.clock.boottime());
         let answered = caught(pin!(self.answer(request, conn, &mut trail))).await;
         match answered.unwrap_or_else(|Panicked| Err(ProxyError::Internal.into())) {
             Ok(response) => response,
@@ -341,6 +342,8 @@ impl Proxy {
 /// What is known of a request by the time that it is refused.
 struct Trail {
     request: RequestId,
+    /// When its head was there, by the clock that never goes back.
+    arrived: Duration,
     agent: Option<Arc<Agent>>,
     target: Option<Target>,
     budget_status: Option<http::StatusCode>,
@@ -349,9 +352,10 @@ struct Trail {
 }
 
 impl Trail {
-    fn new(request: RequestId) -> Self {
+    fn new(request: RequestId, arrived: Duration) -> Self {
         Self {
             request,
+            arrived,
             agent: None,
             target: None,
             budget_status: None,

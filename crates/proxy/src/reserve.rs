@@ -19,7 +19,7 @@ use keystore_core::budget::Amounts;
 use keystore_core::ids::{AgentId, AttemptId, RequestId, TokenId};
 use keystore_core::policy::Source;
 use keystore_core::pool::Outcome;
-use keystore_core::record::{Ending, HeldBudget, Intent, Topup};
+use keystore_core::record::{Ending, HeldBudget, Intent, Steps, Topup};
 use keystore_core::{Deny, Micros, NanoUsd, Usage};
 use keystore_store::{Durability, JournalError, failpoint};
 use keystore_wire::problem::Code;
@@ -49,6 +49,7 @@ const MAX_RECORDED_PATH: usize = 512;
 pub(crate) struct Open {
     pub(crate) attempt: AttemptId,
     pub(crate) began: Duration,
+    pub(crate) steps: Steps,
     /// The provider's name among the metrics.
     pub(crate) provider: &'static str,
     pub(crate) billing: Billing,
@@ -118,14 +119,15 @@ impl Proxy {
         request: Asked<'_>,
     ) -> Result<Reserved, Deny> {
         let now = self.clock.now();
-        let names = (request.id, request.method);
+        let (names, arrived) = ((request.id, request.method), request.arrived);
         let plan = self.plan(permit, request, now).await?;
         let (reserved, written) = self.begin(permit, admission, (credential, place), (names, now), plan)?;
         let Reserved {
-            reservation,
+            mut reservation,
             body,
             rest,
         } = reserved;
+        reservation.arrived(arrived);
         Ok(Reserved {
             reservation: reservation.once(written).await?,
             body,
@@ -164,6 +166,7 @@ impl Proxy {
             open: Some(Box::new(Open {
                 attempt,
                 began: self.clock.boottime(),
+                steps: Steps::default(),
                 provider: permit.provider().label(),
                 billing: permit.billing(),
                 sale: permit.sale(plan.model.as_deref(), now),
@@ -242,6 +245,7 @@ impl Proxy {
             open: Some(Box::new(Open {
                 attempt,
                 began: self.clock.boottime(),
+                steps: Steps::default(),
                 provider: target.provider.label(),
                 billing: Billing::External,
                 price: None,
@@ -272,6 +276,8 @@ impl Proxy {
 /// The parts of a request that reserving needs.
 pub(crate) struct Asked<'a> {
     pub(crate) id: RequestId,
+    /// When its head was there, by the clock that never goes back.
+    pub(crate) arrived: Duration,
     pub(crate) method: &'a Method,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: Incoming,
@@ -325,7 +331,23 @@ impl Reservation {
             self.release();
             return Err(Deny::AuditUnavailable);
         }
+        self.step(|steps, after| steps.recorded = after);
         Ok(self)
+    }
+
+    /// The head of its request was there at this time.
+    fn arrived(&mut self, arrived: Duration) {
+        if let Some(open) = &mut self.open {
+            open.steps.checked = micros(open.began.saturating_sub(arrived));
+        }
+    }
+
+    /// Notes how long after the intent a step was done.
+    fn step(&mut self, note: impl FnOnce(&mut Steps, u64)) {
+        if let Some(open) = &mut self.open {
+            let now = self.proxy.clock.boottime();
+            note(&mut open.steps, micros(now.saturating_sub(open.began)));
+        }
     }
 
     /// The same hold for another attempt with another pooled credential: the one before ends without a charge, and its successor has an
@@ -357,6 +379,7 @@ impl Reservation {
         open.began = ended;
         open.place = place;
         (open.sent, open.status, open.first_byte) = (false, 0, None);
+        open.steps = Steps::default();
         let query = proxy.recorded_query(permit);
         let held = Holding {
             query: query.as_deref(),
@@ -381,6 +404,7 @@ impl Reservation {
 
     /// From here on a byte may have gone to the upstream.
     pub(crate) fn sending(&mut self) {
+        self.step(|steps, after| steps.sending = after);
         if let Some(open) = &mut self.open {
             open.sent = true;
         }
@@ -388,6 +412,7 @@ impl Reservation {
 
     /// The head of the answer is there.
     pub(crate) fn answered(&mut self, status: u16) {
+        self.step(|steps, after| steps.answered = after);
         if let Some(open) = &mut self.open {
             open.status = status;
         }
@@ -473,6 +498,11 @@ impl Reservation {
             self.proxy.counters.settle(&open.budgets, &Amounts::NONE);
         }
     }
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Drop for Reservation {

@@ -15,7 +15,7 @@ use crate::authorize::Permit;
 use crate::budgets::Limited;
 use crate::meter::{Basis, Metered};
 use crate::pools::Offer;
-use crate::reserve::Open;
+use crate::reserve::{Open, micros};
 
 /// How an exchange ended, as far as the step that ends it knows.
 #[derive(Debug)]
@@ -112,7 +112,6 @@ impl Proxy {
 
     /// Writes the outcome of an attempt, so long after it began, into the journal; gives what it used.
     pub(crate) fn record(&self, open: &Open, end: &End, charge: &Charge, after: Duration) -> Amounts {
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let outcome = Outcome {
             attempt: open.attempt,
             at: self.clock.now(),
@@ -133,6 +132,7 @@ impl Proxy {
             response_bytes: end.response_bytes,
             refusal: end.refusal,
             market: open.sale.as_ref().map(|sale| market(sale, open, end, charge)),
+            steps: Some(open.steps),
         };
         self.store.journal().outcome(&outcome);
         outcome.used()

@@ -3,6 +3,7 @@
 //! Embedded SQLite, a generated root key beside it, an owner, a management key, the sandbox provider, a demo agent. What was
 //! made once is kept: a second start on the same data has the same owner, key and token. It listens on loopback alone.
 
+mod demo;
 mod file;
 
 use std::io::Write;
@@ -48,6 +49,9 @@ use crate::sandbox::{self, Sandbox};
 use crate::{operator, pools, ui};
 use file::DevFile;
 
+/// The database's file in the data folder.
+const DATABASE: &str = "keystore.db";
+
 /// The slug of the sandbox in the catalog.
 const SANDBOX: &str = "sandbox";
 
@@ -73,6 +77,8 @@ pub struct DevOptions {
     pub api_addr: Option<SocketAddr>,
     /// `host:port` of upstreams at private or loopback addresses that may be dialled, and named in `baseUrl`.
     pub allow_upstream: Vec<String>,
+    /// Tells of thirty invented days, in a new data folder.
+    pub demo_data: bool,
     /// What is logged, a `tracing` filter; `None` is `warn`.
     pub log: Option<String>,
 }
@@ -130,7 +136,17 @@ impl Dev {
             api: bind(api_addr, "--api-addr").await?,
             api_tls: None,
         };
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let wound = options.demo_data.then(|| Arc::new(demo::Wound::back()));
+        if wound.is_some() && data_dir.join(DATABASE).exists() {
+            bail!(
+                "`--demo-data` is for a new folder, and {} holds a Keystore already; name another one with `--data-dir`",
+                data_dir.display()
+            );
+        }
+        let clock: Arc<dyn Clock> = match &wound {
+            Some(wound) => Arc::clone(wound) as _,
+            None => Arc::new(SystemClock),
+        };
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let key = SandboxKey::generate()?;
         let sandbox = Sandbox::start(key.text(), Arc::clone(&clock), &tasks, stop.clone()).await?;
@@ -140,7 +156,7 @@ impl Dev {
         let proxy_url = format!("http://{}", sockets.proxy.local_addr()?);
         let api_url = format!("http://{}", sockets.api.local_addr()?);
         let parts = Parts {
-            store_url: SecretText::new(format!("sqlite://{}", data_dir.join("keystore.db").display())),
+            store_url: SecretText::new(format!("sqlite://{}", data_dir.join(DATABASE).display())),
             store_options,
             root_key: RootKeySource::FileOrNew(data_dir.join("root.key")),
             custody: CustodyParts::default(),
@@ -181,6 +197,9 @@ impl Dev {
         )
         .await?;
         file.write(&path)?;
+        if let Some(wound) = wound {
+            demo::live(&app, &wound, &file).await?;
+        }
         let sign_in = ways_in(&app, &file).await?;
         Ok(Self {
             app,

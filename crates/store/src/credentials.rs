@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use keystore_core::Micros;
 use keystore_core::ids::{CredentialId, OrgId, ProjectId};
 use keystore_core::policy::Source;
+use uuid::Uuid;
 
 use crate::changes::Change;
 use crate::column::named;
@@ -114,7 +115,33 @@ sql! {
         updated_at = $8 WHERE org = $1 AND id = $2";
     TOUCH = "UPDATE credentials SET last_used_at = $2 WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
     DELETE = "DELETE FROM credentials WHERE org = $1 AND id = $2";
+    VERSIONS = "SELECT id, current_version FROM credentials WHERE id > $1 ORDER BY id LIMIT $2";
     USERS = "SELECT g.agent FROM agent_grants g WHERE g.org = $1 AND g.credential = $2 ORDER BY g.agent LIMIT $3";
+}
+
+row! {
+    /// At which version a credential stands.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct Standing {
+        /// The credential.
+        pub id: CredentialId,
+        /// Its version.
+        pub current_version: u32,
+    }
+}
+
+/// At which version each credential of the deployment stands, by id, from behind `after` on, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn current_versions(
+    conn: &mut Conn,
+    after: Option<CredentialId>,
+    limit: u32,
+) -> Result<Vec<Standing>, StoreError> {
+    let after = after.unwrap_or(CredentialId::new(Uuid::nil()));
+    Ok(fetch_all!(conn, Standing, VERSIONS, after, limit)?)
 }
 
 /// Adds a credential and its version 1 (`current_version` must be that of `version`).

@@ -123,5 +123,6 @@ fn crash_outcome(intent: &Intent<'_>, now: Micros) -> Outcome<'static> {
         response_bytes: 0,
         refusal: None,
         market: None,
+        steps: None,
     }
 }

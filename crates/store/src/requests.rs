@@ -8,7 +8,7 @@ mod read;
 
 use keystore_core::ids::{AgentId, AttemptId, CredentialId, OrgId, ProjectId, RequestId, TokenId};
 use keystore_core::policy::Source;
-use keystore_core::record::{Ending, Intent, Outcome, Refusal};
+use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Refusal, Steps};
 use keystore_core::{Micros, NanoUsd, Usage};
 
 use self::page::Call;
@@ -68,6 +68,10 @@ pub struct RequestRow {
     pub count: u32,
     /// What was held.
     pub hold: NanoUsd,
+    /// The budgets that it was held against.
+    pub budgets: Vec<HeldBudget>,
+    /// When the attempt came to its steps.
+    pub steps: Option<Steps>,
     /// What it cost.
     pub cost: NanoUsd,
     /// The usage was estimated.
@@ -124,6 +128,8 @@ impl RequestRow {
             refusal: outcome.refusal.map(str::to_owned),
             count: 1,
             hold: intent.hold,
+            budgets: intent.budgets.to_vec(),
+            steps: outcome.steps,
             cost: outcome.cost,
             estimated: outcome.flags.estimated,
             unpriced: outcome.flags.unpriced,
@@ -163,6 +169,8 @@ impl RequestRow {
             refusal: Some(refusal.code.to_owned()),
             count: refusal.count,
             hold: NanoUsd::ZERO,
+            budgets: Vec::new(),
+            steps: None,
             cost: NanoUsd::ZERO,
             estimated: false,
             unpriced: false,
@@ -207,11 +215,13 @@ pub struct Filter {
     pub refusal: Option<String>,
     /// Only refusals and errors of ours (`true`), or only the rest (`false`).
     pub refused: Option<bool>,
+    /// Only what cost at least this.
+    pub min_cost: Option<NanoUsd>,
 }
 
 impl Filter {
     fn admits(&self, call: &Call<'_>) -> bool {
-        let (project, agent, provider, model, at, status, refusal) = match call {
+        let (project, agent, provider, model, at, status, refusal, cost) = match call {
             Call::Ended(intent, outcome) => (
                 intent.project,
                 intent.agent,
@@ -220,6 +230,7 @@ impl Filter {
                 intent.at,
                 outcome.status,
                 outcome.refusal,
+                outcome.cost,
             ),
             Call::Refused(refusal) => (
                 refusal.project,
@@ -229,6 +240,7 @@ impl Filter {
                 refusal.at,
                 refusal.status,
                 Some(refusal.code),
+                NanoUsd::ZERO,
             ),
         };
         self.project.is_none_or(|wanted| wanted == project)
@@ -243,5 +255,6 @@ impl Filter {
                 .as_deref()
                 .is_none_or(|wanted| refusal == Some(wanted))
             && self.refused.is_none_or(|wanted| refusal.is_some() == wanted)
+            && self.min_cost.is_none_or(|wanted| cost >= wanted)
     }
 }

@@ -92,6 +92,7 @@ fn ended(intent: &Intent<'_>) -> Outcome<'static> {
         response_bytes: 4,
         refusal: None,
         market: None,
+        steps: None,
     }
 }
 

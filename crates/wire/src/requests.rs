@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use keystore_core::NanoUsd;
-use keystore_core::ids::{AgentId, AttemptId, CredentialId, ProjectId, RequestId, TokenId};
-use keystore_core::policy::Source;
+use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, ProjectId, RequestId, TokenId};
+use keystore_core::policy::{Source, Unit};
 use keystore_core::record::Ending;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -48,6 +48,10 @@ pub struct ListRequests {
     /// Refused (`true`) or not (`false`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<bool>,
+    /// That cost at least this many US dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, example = "0.05")]
+    pub min_cost: Option<NanoUsd>,
     /// How many entries, 1 to 500; 50 by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 500)]
@@ -136,6 +140,12 @@ pub struct Request {
     pub usage: BTreeMap<String, u64>,
     /// Marks on the charge.
     pub flags: Flags,
+    /// What was held against which budgets while it ran; absent for a refusal, and without a budget.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<RequestHold>,
+    /// When it came to its steps; absent for a refusal, after a crash, and for calls that were recorded before this was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
     /// From admission to the first byte of the answer's body, in microseconds; 0 when there was none.
     pub first_byte_us: u64,
     /// From admission to the end, in microseconds.
@@ -144,6 +154,42 @@ pub struct Request {
     pub request_bytes: u64,
     /// Bytes of the answer's body.
     pub response_bytes: u64,
+}
+
+/// A budget that a call was held against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestHold {
+    /// The budget, or its counter for one end user.
+    #[schema(value_type = String, example = "bud_01jd3w8f0qe7ys4c9p2m5n6r7t")]
+    pub budget_id: BudgetId,
+    /// What it counts.
+    #[schema(value_type = schema::Unit)]
+    pub unit: Unit,
+    /// What was held, in the unit: the most that the call could use.
+    #[schema(example = "0.0125")]
+    pub amount: String,
+    /// When the window began in which it counts.
+    pub window_start: Time,
+}
+
+/// When a call came to its steps, in microseconds. Each but the first counts from its admission; 0 for a step that it did not come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Steps {
+    /// From the head of the request to its admission: token, grant, rates, the wait for a place at a pool, the body, its price. Of a second
+    /// attempt 0.
+    #[schema(example = 310)]
+    pub checked_us: u64,
+    /// The intent was durable.
+    #[schema(example = 420)]
+    pub recorded_us: u64,
+    /// The credential was opened and in its place, a connection was there, and what permits the call still stood.
+    #[schema(example = 510)]
+    pub sending_us: u64,
+    /// The head of the vendor's answer was there.
+    #[schema(example = 231_000)]
+    pub answered_us: u64,
 }
 
 /// Marks on a charge; what is false is absent.

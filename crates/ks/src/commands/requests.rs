@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use clap::Args;
-use keystore_core::Micros;
-use keystore_core::policy::Source;
+use keystore_core::policy::{Source, Unit};
 use keystore_core::record::Ending;
-use keystore_wire::requests::{ListRequests, Request, STREAM_EVENT};
+use keystore_core::{Micros, NanoUsd};
+use keystore_wire::requests::{ListRequests, Request, STREAM_EVENT, Steps};
 
 use super::{Context, moment, or_dash};
 use crate::complete;
@@ -17,7 +17,7 @@ use crate::output::{facts, table};
 #[derive(Args)]
 pub(crate) struct RequestsArgs {
     /// Show all that is known of this request
-    #[arg(conflicts_with_all = ["follow", "agent", "provider", "model", "since", "status", "refused", "limit"])]
+    #[arg(conflicts_with_all = ["follow", "agent", "provider", "model", "since", "status", "refused", "min_cost", "limit"])]
     request: Option<String>,
     /// Go on showing requests as they end
     #[arg(long, short)]
@@ -40,6 +40,9 @@ pub(crate) struct RequestsArgs {
     /// Only what was refused
     #[arg(long)]
     refused: bool,
+    /// That cost at least this many dollars
+    #[arg(long, value_name = "USD")]
+    min_cost: Option<NanoUsd>,
     /// How many, the newest first
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
@@ -66,6 +69,7 @@ pub(crate) async fn run(args: RequestsArgs, context: &Context<'_>) -> anyhow::Re
         since: args.since.map(Into::into),
         status: args.status,
         refused: args.refused.then_some(true),
+        min_cost: args.min_cost,
         ..ListRequests::default()
     };
     if args.follow {
@@ -152,6 +156,7 @@ fn described(request: &Request) -> String {
         .map(|(bucket, units)| format!("{bucket} {units}"))
         .collect::<Vec<_>>()
         .join(", ");
+    let step = |of: fn(&Steps) -> u64| request.steps.as_ref().map(|steps| milliseconds(of(steps)));
     facts([
         ("Id", request.id.to_string()),
         ("Time", request.at.to_string()),
@@ -178,6 +183,11 @@ fn described(request: &Request) -> String {
         ("Ending", or_dash(request.ending.map(Ending::as_str))),
         ("Usage", usage),
         ("Cost", cost_of(request)),
+        ("Held", or_dash(held(request))),
+        ("Checked", or_dash(step(|steps| steps.checked_us))),
+        ("Recorded", or_dash(step(|steps| steps.recorded_us))),
+        ("Sending", or_dash(step(|steps| steps.sending_us))),
+        ("Answered", or_dash(step(|steps| steps.answered_us))),
         ("First byte", milliseconds(request.first_byte_us)),
         ("Whole", milliseconds(request.total_us)),
         (
@@ -188,6 +198,19 @@ fn described(request: &Request) -> String {
             ),
         ),
     ])
+}
+
+/// What was held against budgets.
+fn held(request: &Request) -> Option<String> {
+    let each = request.held.iter().map(|held| {
+        let sign = if matches!(held.unit, Unit::Usd | Unit::UsdMoved) {
+            "$"
+        } else {
+            ""
+        };
+        format!("{sign}{} ({})", held.amount, held.budget_id)
+    });
+    Some(each.collect::<Vec<_>>().join(", ")).filter(|held| !held.is_empty())
 }
 
 /// Microseconds as milliseconds with one decimal, rounded down.

@@ -23,6 +23,9 @@ pub(crate) struct DevArgs {
     /// A private or loopback upstream that may be called; may be given several times
     #[arg(long, value_name = "HOST:PORT")]
     allow_upstream: Vec<String>,
+    /// Tell of thirty invented days first, in a new data folder: agents, calls, costs, invoices
+    #[arg(long)]
+    demo_data: bool,
     /// What is logged to stderr: error, warn, info, debug, trace, or a filter such as info,keystore_proxy=debug; warn by default
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
@@ -46,6 +49,7 @@ pub(crate) async fn dev(args: DevArgs) -> anyhow::Result<()> {
         proxy_addr: args.proxy_addr,
         api_addr: args.api_addr,
         allow_upstream: args.allow_upstream,
+        demo_data: args.demo_data,
         log: args.log,
     })
     .await

@@ -5,7 +5,7 @@ use keystore_core::Bucket;
 use keystore_core::ids::{AttemptId, BudgetId};
 use keystore_core::policy::Unit;
 use keystore_core::price::{ModelPrice, UnitPrices};
-use keystore_core::record::HeldBudget;
+use keystore_core::record::{HeldBudget, Steps};
 use keystore_core::time::Micros;
 use uuid::Uuid;
 
@@ -30,6 +30,7 @@ fn open(limited: bool) -> Open {
     Open {
         attempt: AttemptId::new(Uuid::nil()),
         began: Duration::ZERO,
+        steps: Steps::default(),
         provider: "openai",
         billing: Billing::Metered,
         price: Some(PriceRef::Catalog(&PRICE)),

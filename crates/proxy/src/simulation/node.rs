@@ -222,6 +222,7 @@ impl Node {
         let id = self.truth().calls[ask.call].request;
         let asked = Asked {
             id,
+            arrived: proxy.clock.boottime(),
             method: request.method(),
             headers: request.headers(),
             body,

@@ -11,10 +11,12 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header;
 use http::request::Parts;
+use keystore_core::NanoUsd;
 use keystore_core::ids::{AgentId, OrgId, ProjectId, RequestId};
+use keystore_core::record::HeldBudget;
 use keystore_store::Conn;
 use keystore_store::requests::{self as rows, Filter, RequestRow};
-use keystore_wire::requests::{Flags, ListRequests, Request, STREAM_EVENT};
+use keystore_wire::requests::{Flags, ListRequests, Request, RequestHold, STREAM_EVENT, Steps};
 use keystore_wire::{Code, Page};
 use tokio::sync::mpsc;
 
@@ -238,6 +240,7 @@ async fn filter(app: &App, conn: &mut Conn, caller: &Caller, query: ListRequests
         status: query.status,
         refusal: query.code,
         refused: query.refused,
+        min_cost: query.min_cost,
     })
 }
 
@@ -247,6 +250,15 @@ struct Names(BTreeMap<AgentId, String>);
 impl Names {
     async fn of(conn: &mut Conn, org: OrgId, rows: &[RequestRow]) -> ApiResult<Self> {
         Ok(Self(names(conn, org, rows.iter().map(|row| row.agent)).await?))
+    }
+}
+
+fn shown(held: &HeldBudget, hold: NanoUsd) -> RequestHold {
+    RequestHold {
+        budget_id: held.budget,
+        unit: held.unit,
+        amount: held.unit.show(held.amount.unwrap_or(hold.0)),
+        window_start: held.window_start.into(),
     }
 }
 
@@ -283,6 +295,13 @@ fn wire(row: RequestRow, names: &Names) -> Request {
             over_hold: row.over_hold,
             external: row.external,
         },
+        held: row.budgets.iter().map(|held| shown(held, row.hold)).collect(),
+        steps: row.steps.map(|steps| Steps {
+            checked_us: steps.checked,
+            recorded_us: steps.recorded,
+            sending_us: steps.sending,
+            answered_us: steps.answered,
+        }),
         first_byte_us: row.first_byte_us,
         total_us: row.total_us,
         request_bytes: row.request_bytes,

@@ -2,7 +2,8 @@
 //! every checkpoint. Needs the database and the verifier key, no server and no other key.
 //!
 //! A record that is not what was taken in is named by its index. Who changed the hashes along with it did not change a signature: then
-//! the two checkpoints are named that it stands between. What came after the newest checkpoint is compared with the tree alone.
+//! the two checkpoints are named that it stands between. A credential that was put back to an older version than a call was made with is
+//! found, too. What came after the newest checkpoint is compared with the tree alone.
 
 mod records;
 mod signed;
@@ -10,7 +11,7 @@ mod signed;
 use std::collections::{BTreeMap, HashMap};
 
 use keystore_core::Micros;
-use keystore_core::ids::OrgId;
+use keystore_core::ids::{CredentialId, OrgId};
 use keystore_core::merkle::{Hash, TILE, Tile, Tree};
 use keystore_store::audit as entries;
 use keystore_store::audit_tree as rows;
@@ -92,6 +93,8 @@ struct Check<'a> {
     /// The first record of each organization that was removed, up to which entry they were, and up to which an entry says so.
     removed: HashMap<OrgId, (u64, i64)>,
     said_removed: HashMap<OrgId, i64>,
+    /// The newest version of each credential that a call was made with, and the first record that says so.
+    versions: HashMap<CredentialId, (u32, u64)>,
     /// The newest checkpoint that the log agrees with: its size and time.
     agreed: (u64, Option<Micros>),
     report: Report,
@@ -120,6 +123,7 @@ pub async fn check(
         seen: HashMap::new(),
         removed: HashMap::new(),
         said_removed: HashMap::new(),
+        versions: HashMap::new(),
         agreed: (0, None),
         report: Report {
             records: 0,
@@ -204,7 +208,8 @@ impl Check<'_> {
             );
         }
         self.removals().await?;
-        self.marks(taken).await
+        self.marks(taken).await?;
+        self.versions().await
     }
 
     async fn leaf(&mut self, hash: Hash) -> Result<(), Stop> {

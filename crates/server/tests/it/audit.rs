@@ -1,6 +1,7 @@
 //! The audit log as a whole: what is in it, what it proves and to whom, where it is signed to, and what follows when it cannot be.
 
 mod changed;
+mod put_back;
 mod retention;
 mod sinks;
 

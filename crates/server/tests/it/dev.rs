@@ -13,6 +13,7 @@ fn options(data_dir: &Path) -> DevOptions {
         proxy_addr: any_port,
         api_addr: any_port,
         allow_upstream: Vec::new(),
+        demo_data: false,
         log: None,
     }
 }
@@ -146,4 +147,54 @@ async fn it_listens_on_loopback_alone() {
     };
     let error = Dev::start(open).await.err().unwrap().to_string();
     assert!(error.contains("loopback"), "{error}");
+}
+
+#[tokio::test]
+async fn invented_days_are_whole_and_only_for_a_new_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_days = DevOptions {
+        demo_data: true,
+        ..options(folder.path())
+    };
+    let dev = Dev::start(with_days.clone()).await.unwrap();
+    let app = dev.app();
+    let serving = tokio::spawn(dev.serve());
+    let file = std::fs::read_to_string(folder.path().join("dev.json")).unwrap();
+    let file: Value = serde_json::from_str(&file).unwrap();
+    let get = async |path: &str| -> Value {
+        let url = format!("{}{path}", file["apiUrl"].as_str().unwrap());
+        let answer = http().get(url).bearer_auth(file["apiKey"].as_str().unwrap());
+        answer.send().await.unwrap().json().await.unwrap()
+    };
+    let newest = get("/v1/requests?limit=500").await;
+    assert_eq!(newest["data"].as_array().unwrap().len(), 500);
+    let agents = get("/v1/agents").await;
+    let names: Vec<_> = agents["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|agent| &agent["name"])
+        .collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    let invoices = get("/v1/billing/invoices").await;
+    assert_ne!(invoices["data"][0]["total"], "0", "{invoices}");
+    // A chain that holds, from the first day on.
+    let checkpoints = get("/v1/audit/checkpoints").await;
+    assert!(
+        checkpoints["data"].as_array().unwrap().len() >= 30,
+        "{checkpoints}"
+    );
+    let verify = format!("{}/v1/audit/verify", file["apiUrl"].as_str().unwrap());
+    let verified = http()
+        .post(verify)
+        .bearer_auth(file["apiKey"].as_str().unwrap())
+        .send()
+        .await
+        .unwrap();
+    let verified: Value = verified.json().await.unwrap();
+    assert_eq!(verified["problem"], Value::Null, "{verified}");
+    app.shut_down();
+    serving.await.unwrap();
+    let error = Dev::start(with_days).await.err().unwrap().to_string();
+    assert!(error.contains("--data-dir"), "{error}");
 }

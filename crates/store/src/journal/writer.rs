@@ -302,6 +302,7 @@ fn survivors(body: &[u8], clock: &dyn Clock) -> Vec<u8> {
                     response_bytes: 0,
                     refusal: Some("audit_unavailable"),
                     market: None,
+                    steps: None,
                 };
                 batch::push(&mut kept, RecordRef::Outcome(&outcome))
             }

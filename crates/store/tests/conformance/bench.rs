@@ -400,5 +400,6 @@ pub(crate) fn outcome(intent: &Intent<'_>, cost: i64) -> Outcome<'static> {
         response_bytes: 1_024,
         refusal: None,
         market: None,
+        steps: None,
     }
 }

@@ -2072,6 +2072,40 @@ class Refreshed(Model):
     """The new value."""
 
 
+class RequestHold(Model):
+    """A budget that a call was held against."""
+
+    _decode = {
+        "windowStart": time,
+    }
+
+    amount: str
+    """What was held, in the unit: the most that the call could use."""
+    budget_id: str
+    """The budget, or its counter for one end user."""
+    unit: Unit
+    """What it counts."""
+    window_start: datetime
+    """When the window began in which it counts."""
+
+
+class Steps(Model):
+    """When a call came to its steps, in microseconds. Each but the first counts from its admission; 0 for a step
+    that it did not come to.
+    """
+
+    answered_us: int
+    """The head of the vendor's answer was there."""
+    checked_us: int
+    """From the head of the request to its admission: token, grant, rates, the wait for a place at a pool, the
+    body, its price. Of a second attempt 0.
+    """
+    recorded_us: int
+    """The intent was durable."""
+    sending_us: int
+    """The credential was opened and in its place, a connection was there, and what permits the call still stood."""
+
+
 class Request(Model):
     """One proxied request, or one refusal."""
 
@@ -2079,6 +2113,8 @@ class Request(Model):
         "at": time,
         "endedAt": time,
         "flags": one(Flags),
+        "held": many(one(RequestHold)),
+        "steps": one(Steps),
     }
 
     agent_id: str
@@ -2127,6 +2163,8 @@ class Request(Model):
     """For whom it was made, where the agent must say so."""
     ending: Ending | None = None
     """How the attempt ended; absent for a refusal."""
+    held: list[RequestHold] | None = None
+    """What was held against which budgets while it ran; absent for a refusal, and without a budget."""
     method: str | None = None
     """The HTTP method."""
     model: str | None = None
@@ -2139,6 +2177,10 @@ class Request(Model):
     """The model that the vendor says it served."""
     source: Source | None = None
     """Whose credential."""
+    steps: Steps | None = None
+    """When it came to its steps; absent for a refusal, after a crash, and for calls that were recorded before this
+    was.
+    """
 
 
 class Revocation(Model):

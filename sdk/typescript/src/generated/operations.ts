@@ -202,8 +202,8 @@ export const OPERATIONS = {
     update: { id: 'update_provider', method: 'PATCH', path: '/v1/providers/{provider}', answer: 'json', body: true },
   },
   requests: {
-    list: { id: 'list_requests', method: 'GET', path: '/v1/requests', answer: 'page', query: ['project', 'agent', 'provider', 'model', 'since', 'until', 'status', 'code', 'refused', 'limit', 'after'] },
-    stream: { id: 'stream_requests', method: 'GET', path: '/v1/requests/stream', answer: 'events', query: ['project', 'agent', 'provider', 'model', 'since', 'until', 'status', 'code', 'refused'] },
+    list: { id: 'list_requests', method: 'GET', path: '/v1/requests', answer: 'page', query: ['project', 'agent', 'provider', 'model', 'since', 'until', 'status', 'code', 'refused', 'minCost', 'limit', 'after'] },
+    stream: { id: 'stream_requests', method: 'GET', path: '/v1/requests/stream', answer: 'events', query: ['project', 'agent', 'provider', 'model', 'since', 'until', 'status', 'code', 'refused', 'minCost'] },
     get: { id: 'get_request', method: 'GET', path: '/v1/requests/{request}', answer: 'json' },
   },
   revocations: {

@@ -560,6 +560,8 @@ export interface ListRequestsQuery {
   code?: string | undefined;
   /** Refused (`true`) or not (`false`). */
   refused?: boolean | undefined;
+  /** That cost at least this many US dollars. */
+  minCost?: string | undefined;
   /** How many entries, 1 to 500; 50 by default. */
   limit?: number | undefined;
   /** The `next` of the page before. */
@@ -586,6 +588,8 @@ export interface StreamRequestsQuery {
   code?: string | undefined;
   /** Refused (`true`) or not (`false`). */
   refused?: boolean | undefined;
+  /** That cost at least this many US dollars. */
+  minCost?: string | undefined;
 }
 
 /** What `GET /v1/revocations` takes in its query. */

@@ -1967,6 +1967,8 @@ export interface RequestRecord {
   firstByteUs: number;
   /** Marks on the charge. */
   flags: Flags;
+  /** What was held against which budgets while it ran; absent for a refusal, and without a budget. */
+  held?: RequestHold[] | undefined;
   /** The id, as in `x-keystore-request-id`. */
   id: string;
   /** The HTTP method. */
@@ -1991,12 +1993,26 @@ export interface RequestRecord {
   source?: Source | null | undefined;
   /** The upstream's status, or that of our refusal where nothing was attempted; 0 when no answer came. */
   status: number;
+  /** When it came to its steps; absent for a refusal, after a crash, and for calls that were recorded before this was. */
+  steps?: Steps | null | undefined;
   /** The token. */
   tokenId: string;
   /** From admission to the end, in microseconds. */
   totalUs: number;
   /** Units by bucket, such as `input_uncached`; what is 0 is absent. */
   usage: Record<string, number>;
+}
+
+/** A budget that a call was held against. */
+export interface RequestHold {
+  /** What was held, in the unit: the most that the call could use. */
+  amount: string;
+  /** The budget, or its counter for one end user. */
+  budgetId: string;
+  /** What it counts. */
+  unit: Unit;
+  /** When the window began in which it counts. */
+  windowStart: Time;
 }
 
 /** `POST /v1/auth/reset-password`: the code of a link is good once, for an hour. Every session of the person ends. */
@@ -2351,6 +2367,21 @@ export type Source = "byok" | "marketplace";
 
 /** How far the rotation of a key is. */
 export type Step = "mint" | "verify" | "promote" | "overlap" | "drain" | "revoke" | "sweep" | "done" | "undo" | "undone";
+
+/** When a call came to its steps, in microseconds. Each but the first counts from its admission; 0 for a step that it did not come to. */
+export interface Steps {
+  /** The head of the vendor's answer was there. */
+  answeredUs: number;
+  /**
+   * From the head of the request to its admission: token, grant, rates, the wait for a place at a pool, the body, its price. Of a second
+   * attempt 0.
+   */
+  checkedUs: number;
+  /** The intent was durable. */
+  recordedUs: number;
+  /** The credential was opened and in its place, a connection was there, and what permits the call still stood. */
+  sendingUs: number;
+}
 
 /** `POST /v1/auth/switch-org`: from now on the session speaks for another organization of the same person. Answers [`Me`]. */
 export interface SwitchOrg {

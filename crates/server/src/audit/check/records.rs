@@ -3,8 +3,10 @@
 use keystore_core::audit::Leaf;
 use keystore_core::ids::OrgId;
 use keystore_core::merkle::leaf_hash;
+use keystore_core::record::Record;
 use keystore_store::audit::{self as entries, EntryRow};
 use keystore_store::audit_tree::{self as rows, Span};
+use keystore_store::credentials;
 use keystore_vault::commitment::{commitment, sha256};
 
 use super::super::retention::{PRUNE, pruned_by};
@@ -64,6 +66,7 @@ impl Check<'_> {
                     if self.tree.size() >= end {
                         return wrong(end, "a record was added to the journal");
                     }
+                    self.note_version(leaf);
                     self.leaf(leaf_hash(sha256, leaf)).await?;
                 }
                 self.journal = row.seq;
@@ -73,6 +76,45 @@ impl Check<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Notes which version of its credential a call was made with.
+    fn note_version(&mut self, leaf: &[u8]) {
+        let Ok(Leaf::Call(Record::Intent(call))) = Leaf::read(leaf) else {
+            return;
+        };
+        let now = (call.credential_version, self.tree.size());
+        let known = self.versions.entry(call.credential).or_insert(now);
+        if known.0 < call.credential_version {
+            *known = now;
+        }
+    }
+
+    /// That no credential stands at an older version than a call was made with: its whole row would open, and be another key than the one
+    /// that took its place.
+    pub(super) async fn versions(&mut self) -> Result<(), Stop> {
+        let mut after = None;
+        loop {
+            let found = credentials::current_versions(self.conn, after, AT_A_TIME).await?;
+            for standing in &found {
+                let used = self.versions.get(&standing.id);
+                if let Some((version, index)) =
+                    used.filter(|(version, _)| *version > standing.current_version)
+                {
+                    return wrong(
+                        *index,
+                        format!(
+                            "it was made with version {version} of {}, which stands at version {} now: somebody has put an older one back",
+                            standing.id, standing.current_version
+                        ),
+                    );
+                }
+            }
+            match found.last() {
+                Some(last) if found.len() == AT_A_TIME as usize => after = Some(last.id),
+                _ => return Ok(()),
+            }
+        }
     }
 
     async fn entry_span(&mut self, span: &Span, org: OrgId) -> Result<(), Stop> {

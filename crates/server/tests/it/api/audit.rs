@@ -39,20 +39,46 @@ const SILENT: [(&str, &str); 10] = [
     ),
 ];
 
-#[tokio::test]
-async fn every_operation_that_changes_something_leaves_an_entry() {
-    for operation in operations().iter().filter(|operation| operation.changes()) {
-        if SILENT.iter().any(|(name, _)| *name == operation.name) {
-            continue;
-        }
+/// Operations that need a deployment to themselves: they are prepared for, or they end or move the session that the others use.
+const ALONE: [&str; 13] = [
+    "accept_invitation",
+    "confirm_rotation_revoked",
+    "create_org",
+    "destroy_kek",
+    "enable_listing",
+    "finish_kek_import",
+    "leave_org",
+    "log_out",
+    "reset_password",
+    "retire_kek",
+    "shred_keks",
+    "switch_org",
+    "verify_email",
+];
+
+/// A deployment with one of everything.
+struct World {
+    app: TestApp,
+    things: Things,
+}
+
+impl World {
+    async fn make() -> Self {
         let app = TestApp::start().await;
-        let owner = app.owner_client();
-        let things = Things::make(&app, owner).await;
-        let (caller, call) = prepared(&app, operation, &things).await;
+        let things = Things::make(&app, app.owner_client()).await;
+        Self { app, things }
+    }
+
+    /// Whether the operation was done; checks its entry when it was.
+    async fn has_entry_of(&self, operation: &Operation) -> Result<(), String> {
+        let app = &self.app;
+        let (caller, call) = prepared(app, operation, &self.things).await;
         let answer = call.send(&caller).await;
-        assert!((200..300).contains(&answer.status), "{call:?}: {:#}", answer.body);
-        let request = answer.headers["x-request-id"].to_str().unwrap().to_owned();
-        let reader = reader(&app, operation, &answer).await;
+        if !(200..300).contains(&answer.status) {
+            return Err(format!("{call:?}: {:#}", answer.body));
+        }
+        let request = answer.headers["x-request-id"].to_str().unwrap();
+        let reader = reader(app, operation, &answer).await;
         let found = reader
             .get(&format!("/v1/audit?action={}", operation.name))
             .await
@@ -61,21 +87,47 @@ async fn every_operation_that_changes_something_leaves_an_entry() {
             .as_array()
             .unwrap()
             .iter()
-            .find(|entry| entry["requestId"] == request.as_str())
+            .find(|entry| entry["requestId"] == request)
             .unwrap_or_else(|| panic!("{call:?} left no entry: {found:#}"));
-        // What shredding erases is what all entries of the organization say, its own included; who did it stays.
-        let is_erased = operation.name == "shred_keks";
-        if !is_erased {
-            assert_eq!(entry["address"], "127.0.0.1");
+        check(operation, entry);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_operation_that_changes_something_leaves_an_entry() {
+    let mut shared = World::make().await;
+    for operation in operations().iter().filter(|operation| operation.changes()) {
+        let name = operation.name.as_str();
+        if SILENT.iter().any(|(silent, _)| *silent == name) {
+            continue;
         }
-        assert!(entry["actor"].as_str().unwrap().starts_with("usr_"), "{entry:#}");
-        assert!(entry["actorName"].as_str().unwrap().contains('@'), "{entry:#}");
-        assert!(entry["subject"].as_str().unwrap().contains('_'), "{entry:#}");
-        if matches!(operation.may, May::Roles(_) | May::Operator) && !is_erased {
-            let says_what = !(entry["before"].is_null() && entry["after"].is_null());
-            assert!(says_what, "{entry:#}");
+        if ALONE.contains(&name) {
+            let world = World::make().await;
+            world.has_entry_of(operation).await.unwrap();
+            world.app.finish().await;
+        } else if shared.has_entry_of(operation).await.is_err() {
+            // An earlier operation has taken what this one needs.
+            let used = std::mem::replace(&mut shared, World::make().await);
+            used.app.finish().await;
+            shared.has_entry_of(operation).await.unwrap();
         }
-        app.finish().await;
+    }
+    shared.app.finish().await;
+}
+
+fn check(operation: &Operation, entry: &Value) {
+    // What shredding erases is what all entries of the organization say, its own included; who did it stays.
+    let is_erased = operation.name == "shred_keks";
+    if !is_erased {
+        assert_eq!(entry["address"], "127.0.0.1");
+    }
+    assert!(entry["actor"].as_str().unwrap().starts_with("usr_"), "{entry:#}");
+    assert!(entry["actorName"].as_str().unwrap().contains('@'), "{entry:#}");
+    assert!(entry["subject"].as_str().unwrap().contains('_'), "{entry:#}");
+    if matches!(operation.may, May::Roles(_) | May::Operator) && !is_erased {
+        let says_what = !(entry["before"].is_null() && entry["after"].is_null());
+        assert!(says_what, "{entry:#}");
     }
 }
 

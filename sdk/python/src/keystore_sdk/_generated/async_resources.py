@@ -3923,6 +3923,7 @@ class AsyncRequests:
         status: int | None = None,
         code: str | None = None,
         refused: bool | None = None,
+        min_cost: str | None = None,
         limit: int | None = None,
         after: str | None = None,
         timeout: float | None = None,
@@ -3939,6 +3940,7 @@ class AsyncRequests:
             status: With this status.
             code: Refused with this code.
             refused: Refused (`true`) or not (`false`).
+            min_cost: That cost at least this many US dollars.
             limit: How many entries, 1 to 500; 50 by default.
             after: The `next` of the page before.
         """
@@ -3955,6 +3957,7 @@ class AsyncRequests:
                     "status": status,
                     "code": code,
                     "refused": refused,
+                    "minCost": min_cost,
                     "limit": limit,
                     "after": after,
                 },
@@ -3974,6 +3977,7 @@ class AsyncRequests:
         status: int | None = None,
         code: str | None = None,
         refused: bool | None = None,
+        min_cost: str | None = None,
         last_event_id: str | None = None,
         timeout: float | None = None,
     ) -> AsyncEventStream[types.Request]:
@@ -3989,6 +3993,7 @@ class AsyncRequests:
             status: With this status.
             code: Refused with this code.
             refused: Refused (`true`) or not (`false`).
+            min_cost: That cost at least this many US dollars.
         """
         return self._http.events(
             operations.stream_requests,
@@ -4003,6 +4008,7 @@ class AsyncRequests:
                     "status": status,
                     "code": code,
                     "refused": refused,
+                    "minCost": min_cost,
                 },
                 timeout=timeout,
             ),
