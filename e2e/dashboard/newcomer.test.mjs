@@ -66,6 +66,18 @@ test('the way of a newcomer', async (context) => {
   await row.waitFor();
   assert.ok((await row.innerText()).includes(HOSTILE), 'the name is text');
 
+  // How it went: when it came to each step, and which budget it was held against. It is found by what it cost.
+  await row.getByRole('link').click();
+  for (const step of ['Checked', 'Admitted, and written down', 'Sent', 'openai answered', 'Complete']) await page.locator('.steps').getByText(step, { exact: true }).waitFor();
+  await page.getByRole('heading', { name: 'Budgets that it was held against' }).waitFor();
+  await page.getByRole('link').filter({ hasText: 'held' }).filter({ hasText: HOSTILE }).waitFor();
+  await settled(page);
+  assert.deepEqual(await axe(page), []);
+  await show(page, `requests?agent=${agent.id}&minCost=0.0000001`);
+  await row.waitFor();
+  await page.getByLabel('Cost', { exact: true }).selectOption('10');
+  await page.getByText('No request is like this').waitFor();
+
   // A budget is met; the request says so, and what helps. Then it is raised.
   await show(page, `agents/${agent.id}`);
   await page.getByRole('button', { name: 'Change limits' }).click();

@@ -3,9 +3,10 @@ import type { RequestRecord } from '@keystore/sdk';
 import { ProofCard } from '../components/audit-proof.tsx';
 import { Card, Facts, Failed, Named, Page, Skeleton } from '../components/parts.tsx';
 import { RefusalHelp } from '../components/refusal.tsx';
+import { Limits, Way } from '../components/request-way.tsx';
 import { OutcomeBadge } from '../components/status.tsx';
 import { ks } from '../lib/api.ts';
-import { bytes, count, duration, exactly, money, words } from '../lib/format.ts';
+import { bytes, count, exactly, money, words } from '../lib/format.ts';
 import { useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
 
@@ -31,6 +32,7 @@ export const RequestPage = ({ id }: { id: string }) => {
         <Card title="What it was">
           <Facts
             of={[
+              ['When', exactly(one.at)],
               ['Agent', <a href={to(['agents', one.agentId])}><Named name={one.agentName} id={one.agentId} /></a>],
               ['Token', <span className="mono">{one.tokenId}</span>],
               ['Operation', one.operation ?? '–'],
@@ -52,40 +54,10 @@ export const RequestPage = ({ id }: { id: string }) => {
         </Card>
         <ProofCard id={one.id} />
       </div>
+      <Limits one={one} />
     </Page>
   );
 };
-
-interface Stage {
-  readonly title: string;
-  readonly more: string;
-  readonly tone?: 'bad' | 'off';
-}
-
-/** Only what was recorded: a stage that was not reached is left out. */
-const stagesOf = (one: RequestRecord): Stage[] => {
-  const began: Stage = { title: 'Arrived and was authenticated', more: exactly(one.at) };
-  if (!one.attemptId) return [began, { title: `Refused: ${words(one.code ?? 'unknown')}`, more: `Answered ${one.status}. Nothing was sent to ${one.provider}, and nothing was charged.`, tone: 'bad' }];
-  const failed = one.code !== undefined && one.code !== null;
-  return [
-    began,
-    { title: 'Admitted', more: 'Grant, rates and budgets allow it; what it may cost at most was held, and the intent written before the first byte was sent.' },
-    { title: one.firstByteUs > 0 ? `${one.provider} began to answer` : `${one.provider} gave no body`, more: one.firstByteUs > 0 ? `after ${duration(one.firstByteUs)}` : `status ${one.status || 'none'}`, ...(one.firstByteUs > 0 ? {} : { tone: 'off' as const }) },
-    { title: one.ending === 'complete' ? 'Complete' : `Ended: ${words(one.ending ?? 'unknown')}`, more: `after ${duration(one.totalUs)}, status ${one.status || 'none'}${failed ? `, ${words(one.code ?? '')}` : ''}`, ...(one.ending === 'complete' && !failed ? {} : { tone: 'bad' as const }) },
-    { title: 'Settled', more: `${money(one.cost)} charged, the hold given back.` },
-  ];
-};
-
-const Way = ({ one }: { one: RequestRecord }) => (
-  <ol className="steps">
-    {stagesOf(one).map(({ title, more, tone }) => (
-      <li key={title} className={tone}>
-        <strong>{title}</strong>
-        <p className="quiet">{more}</p>
-      </li>
-    ))}
-  </ol>
-);
 
 const FLAGS: Record<string, string> = {
   estimated: 'The vendor reported no usage: it was estimated.',

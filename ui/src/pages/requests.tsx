@@ -5,12 +5,12 @@ import { FilterSelect } from '../components/fields.tsx';
 import { Button, Card, Empty, Page } from '../components/parts.tsx';
 import { RequestTable } from '../components/request-table.tsx';
 import { failureOf, ks, type Failure } from '../lib/api.ts';
-import { day, words } from '../lib/format.ts';
+import { day, money, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
 import { useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
 
-const NAMES = ['project', 'agent', 'provider', 'model', 'code', 'status', 'refused', 'since', 'until'] as const;
+const NAMES = ['project', 'agent', 'provider', 'model', 'code', 'status', 'refused', 'minCost', 'since', 'until'] as const;
 const PAGE = 50;
 /** Of the rows that came live, so many are kept. */
 const MOST_LIVE = 500;
@@ -150,6 +150,14 @@ const Filters = ({ filters, change, narrowed }: FiltersProps) => {
         <option value="">Every status</option>
         {['200', '400', '401', '402', '403', '404', '429', '500', '502', '503'].map((status) => (
           <option key={status}>{status}</option>
+        ))}
+      </FilterSelect>
+      <FilterSelect label="Cost" value={value('minCost')} onChange={set('minCost')}>
+        <option value="">Every cost</option>
+        {[...new Set(['0.001', '0.01', '0.1', '1', '10', value('minCost')])].filter(Boolean).map((least) => (
+          <option key={least} value={least}>
+            {money(least)} or more
+          </option>
         ))}
       </FilterSelect>
       {value('since') && <span className="quiet">since {day(value('since'))}</span>}
