@@ -63,6 +63,17 @@ def test_an_example_in_javascript(run, code):
     run(code, execute)
 
 
+def test_what_shows_a_promise_is_there():
+    """Files and tests that the threat model names."""
+    named = set(re.findall(r"`([a-z0-9_/.]+)`", (ROOT / "docs" / "threat-model.md").read_text()))
+    files = {name for name in named if "/" in name and name.endswith((".rs", ".py"))}
+    tests = {name for name in named if re.fullmatch(r"[a-z]+(_[a-z]+){3,}", name)}
+    assert len(files) > 15 and len(tests) > 8
+    assert not [name for name in files if not (ROOT / name).is_file()]
+    sources = "".join(path.read_text() for path in (ROOT / "crates").glob("*/*/**/*.rs"))
+    assert not [name for name in tests if f"fn {name}(" not in sources]
+
+
 def test_every_client_of_the_table_has_an_example():
     rows = re.findall(r"^\| (?:Python|npm) \[`([^`]+)`\]", TEXT, re.M)
     assert rows == [param.id for language in ("python", "js") for param in examples(language)]

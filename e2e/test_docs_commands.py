@@ -298,6 +298,7 @@ def have_postgres(page):
 # By page: what it presumes at its beginning.
 GIVEN = {
     "docs/audit.md": [make_call],
+    "docs/choosing.md": [KEY],
     "docs/limits.md": [
         KEY,
         BOT,
