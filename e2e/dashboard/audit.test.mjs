@@ -65,7 +65,7 @@ test('every proof of small trees holds, and none with something else in it', asy
 });
 
 test('what is no record is not taken for one', () => {
-  for (const wrong of ['', 'a1', '9f00ff', '8200', '1bffffffffffffffff', '0000', 'f97e00', '5b7fffffffffffffff']) {
+  for (const wrong of ['', 'a1', '9f00ff', '8200', '1bffffffffffffffff', '0000', 'f97e00', '5b7fffffffffffffff', 'a10361ff']) {
     assert.throws(() => audit.readLeaf(bytes(wrong)), audit.Wrong, wrong);
   }
 });
@@ -93,6 +93,7 @@ test('the log of the server holds, and no byte of it can be another', async () =
     await wrong(withLine(at, (one) => ({ ...one, leaf: flipped(one.leaf) })), /not in the log that was signed|not the form|length|cut off/);
     await wrong(withLine(at, (one) => ({ ...one, proof: [flipped(one.proof[0]), ...one.proof.slice(1)] })), /not in the log/);
     await wrong(withLine(at, (one) => ({ ...one, index: one.index + 0.5 })), /not in the log/);
+    await wrong(withLine(at, () => ({})), /comes after|form of one/);
     await wrong(withLine(at, (one) => ({ ...one, record: { ...one.record, at: '2020-01-01T00:00:00.000Z' } })), /say something else/);
   }
   const change = lines.findIndex((line) => line.includes('"payload"'));

@@ -12,7 +12,7 @@ import { useSession } from '../lib/session.tsx';
 import { AuditFound, type Found } from './audit-found.tsx';
 import { TextArea, TextField } from './fields.tsx';
 import { Ago, Button, Card, Facts, Failed, Skeleton } from './parts.tsx';
-import { sayFailure } from './toasts.tsx';
+import { say, sayFailure } from './toasts.tsx';
 
 /** What somebody kept elsewhere and typed in, in place of what the server and this browser have. */
 interface Own {
@@ -184,7 +184,13 @@ const Elsewhere = ({ own, onChange }: { own: Own; onChange: (own: Own) => void }
       <TextField label="Key" className="input mono" placeholder="as the server and this browser have it" value={own.key} onChange={(event) => onChange({ ...own, key: event.target.value })} />
       <TextArea label="Checkpoint" rows={6} value={own.note} onChange={(event) => onChange({ ...own, note: event.target.value })} hint="The whole signed note, as it was downloaded." />
       <div>
-        <Button small onClick={forgetKept}>
+        <Button
+          small
+          onClick={() => {
+            forgetKept();
+            say('Forgotten. The next check begins anew.');
+          }}
+        >
           Forget what this browser has kept
         </Button>
       </div>

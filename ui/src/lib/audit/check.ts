@@ -8,6 +8,7 @@ import { goesOn, isIncluded, leafHash } from './tree.ts';
 
 /** A record that is in the log of the checkpoint and says what it says. */
 const checkRecord = async (proven: ProvenRecord, checkpoint: Checkpoint): Promise<Leaf> => {
+  if (typeof proven.leaf !== 'string' || !Array.isArray(proven.proof)) throw new Wrong('what should be a record has not the form of one');
   const bytes = fromBase64(proven.leaf);
   const where = `Record ${proven.index}: `;
   if (!(await isIncluded(await leafHash(bytes), proven.index, checkpoint, proven.proof.map(fromBase64)))) throw new Wrong(`${where}it is not in the log that was signed`);

@@ -30,7 +30,11 @@ export const keptFor = (key: string): string | undefined => {
 export const keep = (key: string, note?: string): void => {
   const before = read()?.note;
   const now = note ?? before;
-  localStorage.setItem(NAME, JSON.stringify({ key, ...(now && { note: now }) }));
+  try {
+    localStorage.setItem(NAME, JSON.stringify({ key, ...(now && { note: now }) }));
+  } catch {
+    // A browser that keeps nothing begins anew each time.
+  }
 };
 
 export const forgetKept = (): void => localStorage.removeItem(NAME);

@@ -70,6 +70,16 @@ const USAGE = 5;
 const PAYLOAD = 9;
 
 export const readLeaf = (bytes: Uint8Array): Leaf => {
+  try {
+    return read(bytes);
+  } catch (error) {
+    if (error instanceof Wrong) throw error;
+    // A text that is not UTF-8.
+    throw new Wrong('a record of the log holds what cannot be read');
+  }
+};
+
+const read = (bytes: Uint8Array): Leaf => {
   const value = readCbor(bytes);
   if (value instanceof Map) {
     const payload = value.get(PAYLOAD);
