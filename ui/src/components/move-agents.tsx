@@ -14,6 +14,11 @@ import { say, sayFailure } from './toasts.tsx';
 
 const SIDES: Record<Source, string> = { marketplace: 'the marketplace', byok: 'own keys' };
 
+const HINTS: Record<Source, string> = {
+  marketplace: 'The operator’s accounts serve, one invoice, from your credit.',
+  byok: 'The vendor bills you, under your agreement and your quota.',
+};
+
 const moved = (): void => refresh('agents/', 'agent/', 'migrations/', 'credentials/');
 
 /** `true` when it was undone; what keeps it from being undone is said. */
@@ -81,9 +86,9 @@ export const MoveAgents = ({ provider: first = '', to: side, credential, onClose
         {() => (
           <>
             {first === '' && <ProviderField value={provider} onChange={(slug) => restart(() => { setProvider(slug); setKey(''); })} />}
-            <SelectField label="Where to" value={to} onChange={(event) => restart(() => setTo(event.target.value as Source))} hint="The tokens stay: no agent has to be told.">
-              <option value="marketplace">the marketplace: the operator’s accounts, one invoice, from your credit</option>
-              <option value="byok">own keys: the vendor bills you, under your agreement</option>
+            <SelectField label="Where to" value={to} onChange={(event) => restart(() => setTo(event.target.value as Source))} hint={`${HINTS[to]} The tokens stay: no agent has to be told.`}>
+              <option value="marketplace">the marketplace</option>
+              <option value="byok">own keys</option>
             </SelectField>
             {to === 'byok' && provider && <KeyField provider={provider} value={key} onChange={(id) => restart(() => setKey(id))} />}
             {dry && <Effect of={dry} left={left} onLeave={setLeft} />}
