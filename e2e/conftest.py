@@ -18,6 +18,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 from harness import sdk_python
 from harness.fake import Fake
 from harness.keystore import Keystore
+from harness.receiver import Receiver
 
 # In the shape of the vendors' own keys. What must never be seen outside of the vault and the vendor.
 KEYS = {
@@ -38,7 +39,7 @@ SLOTS = {"anthropic": "header:x-api-key", "gemini": "header:x-goog-api-key"}
 
 
 # Files whose servers are their own: the half of the tests that can run beside the others.
-OWN_SERVERS = {f"test_{name}.py" for name in "aws billing dashboard docs_commands kill9 kms otlp payments schema serve webhooks".split()}
+OWN_SERVERS = {f"test_{name}.py" for name in "aws billing dashboard docs_commands kill9 kms memory otlp payments schema serve webhooks".split()}
 
 
 def pytest_addoption(parser):
@@ -62,16 +63,19 @@ def world(tmp_path_factory):
     """Keystore with a credential for every vendor, and the vendors."""
     folder = tmp_path_factory.mktemp("world")
     fakes = {name: Fake(folder, name, SLOTS.get(name, "bearer"), key) for name, key in KEYS.items()}
-    keystore = Keystore(folder / "keystore", fakes.values())
+    receiver = Receiver()
+    keystore = Keystore(folder / "keystore", [*fakes.values(), receiver])
     try:
+        hook = keystore.ks("webhook", "create", receiver.url, "--events", "*", "--name", "all")["endpoint"]["secret"]
         for name, key in KEYS.items():
             keystore.ks("provider", "add", name, "--base-url", fakes[name].url, "--key-stdin", "--no-verify", stdin=key)
         for name, key in BAD_KEYS.items():
             words = ["provider", "add", name, "--name", "dead", "--base-url", fakes[name].url, "--key-stdin", "--no-verify"]
             keystore.ks(*words, stdin=key)
-        yield SimpleNamespace(keystore=keystore, fakes=fakes, folder=folder)
+        yield SimpleNamespace(keystore=keystore, fakes=fakes, folder=folder, receiver=receiver, hook=hook)
     finally:
         keystore.stop()
+        receiver.server.shutdown()
         for fake in fakes.values():
             fake.stop()
 

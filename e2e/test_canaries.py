@@ -1,40 +1,23 @@
 """Last of all: what the other tests left behind holds no secret, and every call that reached a vendor is on record.
 
-Searched are the database with its write-ahead log, the spool, the log at its most talkative level, and every byte that was
-answered to any client. Each search is shown to find what is really there.
+Searched are the database with its write-ahead log, the spool, the log at its most talkative level, every byte that was answered to any
+client, the metrics, a backup, every export of the audit log and what webhooks were told (traces are searched in test_otlp.py). Each search is
+shown to find what is really there, and that it finds a secret in each form.
 """
 
-import base64
 import json
+import urllib.request
 from collections import Counter
 from decimal import Decimal
-from urllib.parse import quote
 
 import pytest
 
 from conftest import BAD_KEYS, KEYS
+from harness.canary import found, hidden
 from harness.clients import HELLO, openai_client
 
 # Kept for scripts by intent, readable by its owner alone: the token of the demo agent and the management key.
 NOT_SEARCHED = {"dev.json"}
-
-
-def forms(secret):
-    """A secret in the forms in which it could lie around."""
-    raw = secret.encode()
-    yield raw
-    yield raw.hex().encode()
-    yield quote(secret, safe="").encode()
-    # Whatever stands before it in a longer text that is encoded: three alignments, without the edges.
-    for before in range(3):
-        yield base64.b64encode(b"x" * before + raw)[4:-4]
-        yield base64.urlsafe_b64encode(b"x" * before + raw)[4:-4]
-
-
-def found(secrets, texts):
-    """Names and secrets that were found; texts by name."""
-    needles = {needle: secret for secret in secrets for needle in forms(secret)}
-    return [(name, needles[needle][:12]) for name, text in texts.items() for needle in needles if needle in text]
 
 
 def files(paths):
@@ -48,6 +31,13 @@ def secrets(world):
     tokens = [*world.keystore.tokens, world.keystore.dev["token"]]
     vendors = [*KEYS.values(), *BAD_KEYS.values()]
     return vendors, tokens
+
+
+def everything(world, secrets):
+    """All that is nowhere but with the vendors and the clients."""
+    vendors, tokens = secrets
+    dev = world.keystore.dev
+    return [*vendors, dev["apiKey"], dev["operatorKey"], dev["password"], *tokens]
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +54,48 @@ def test_nothing_lies_in_the_data_folder(world, secrets, planted):
     vendors, tokens = secrets
     texts = files(world.keystore.data.iterdir())
     assert {"keystore.db", "keystore.db-wal", "keystore.db-shm", "spool.bin", "root.key"} <= set(texts)
-    assert {"keystore.db", "keystore.db-wal"} & {name for name, _ in found([planted], texts)}
-    assert not found([*vendors, *tokens, world.keystore.dev["apiKey"], world.keystore.dev["password"]], texts)
+    assert {"keystore.db", "keystore.db-wal"} & {name for name, *_ in found([planted], texts)}
+    assert not found(everything(world, secrets), texts)
+
+
+@pytest.mark.parametrize("secret", [KEYS["openai"], "ks_" + "0123456789abcdef" * 4], ids=["key", "token"])
+def test_a_secret_is_found_in_every_form(secret):
+    forms = dict(hidden(secret))
+    assert len(forms) > 14 and {name for name, *_ in found([secret], forms)} == set(forms)
+    assert not found([secret[::-1].swapcase()], forms)
+
+
+def test_nothing_lies_in_a_backup(world, secrets, planted, tmp_path):
+    world.keystore.run("db", "backup", tmp_path / "backup.db", "--database", f"sqlite://{world.keystore.data / 'keystore.db'}")
+    texts = files(tmp_path.iterdir())
+    assert set(texts) == {"backup.db", "backup.db.sha256"} and found([planted], texts)
+    assert not found(everything(world, secrets), texts)
+
+
+@pytest.mark.parametrize("form", ["ndjson", "csv", "ocsf"])
+def test_nothing_is_exported(world, secrets, planted, tmp_path, form):
+    world.keystore.run("audit", "export", "--format", form, "--out", tmp_path / form)
+    texts = files(tmp_path.iterdir())
+    assert found([planted], texts)
+    assert not found(everything(world, secrets), texts)
+
+
+def test_webhooks_are_told_nothing(world, secrets):
+    """All that happened, in every test, was told to one."""
+    made = world.keystore.agent("sandbox")
+    events = world.keystore.ks("events", "--kind", "agent.created", "-n", 10_000)
+    (hook,) = world.keystore.ks("webhook", "list")
+    world.receiver.wait_for([event["id"] for event in events if event["at"] > hook["createdAt"]])
+    told = {str(at): json.dumps(one.headers).encode() + one.body for at, one in enumerate(world.receiver.got)}
+    assert found([made.name], told) and len(told) > 10
+    assert not found([*everything(world, secrets), world.hook], told)
+
+
+def test_metrics_tell_nothing(world, secrets):
+    with urllib.request.urlopen(f"{world.keystore.api_url}/metrics", timeout=10) as answer:
+        texts = {"metrics": answer.read()}
+    assert found(["gen_ai_client_token_usage"], texts)
+    assert not found(everything(world, secrets), texts)
 
 
 def test_nothing_lies_in_the_logs(world, secrets):
