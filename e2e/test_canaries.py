@@ -51,7 +51,6 @@ def planted(world):
 
 
 def test_nothing_lies_in_the_data_folder(world, secrets, planted):
-    vendors, tokens = secrets
     texts = files(world.keystore.data.iterdir())
     assert {"keystore.db", "keystore.db-wal", "keystore.db-shm", "spool.bin", "root.key"} <= set(texts)
     assert {"keystore.db", "keystore.db-wal"} & {name for name, *_ in found([planted], texts)}

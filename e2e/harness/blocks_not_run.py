@@ -5,6 +5,7 @@ CLIENTS = "fetches packages; its package is built and installed by test_sdk_pyth
 VENDOR_API = "needs the vendor's API for keys: crates/server/tests/it/rotations"
 PAYMENTS = "needs a payment provider: test_payments.py"
 BOOKS = "needs a call that a crash cut, a payment under way or a posting to undo: test_billing.py, crates/server/tests/it/billing"
+IMPORT = "asks the vendors themselves whether keys work: test_import.py"
 KMS = "needs a KMS: test_kms.py, crates/server/tests/it/keks"
 
 # By page: what begins so is not run, for this reason.
@@ -22,6 +23,7 @@ NOT_RUN = {
     },
     "docs/configuration.md": {"KS_STORE__URL": "the same on PostgreSQL: test_serve.py"},
     "docs/cli.md": {
+        "ks import": IMPORT,
         "ks kek shred": "leaves nothing for the rest of the page: as in docs/kms.md, which runs",
         "ks kek import finish": "as in docs/kms.md, which runs",
         "ks kek customer-key aws": KMS,
@@ -42,6 +44,7 @@ NOT_RUN = {
         "ks webhook deliveries": "as in docs/webhooks.md, which runs",
     },
     "docs/dashboard.md": {"cd ui": BUILDS},
+    "docs/import.md": {"ks import": IMPORT, "curl": "needs a LiteLLM"},
     "docs/kms.md": {"vault": "needs a Vault", "ks kek customer-key": KMS, "sudo": BUILDS, "cargo": BUILDS, "ks --version": BUILDS},
     "docs/marketplace.md": {"ks pool plan": VENDOR_API, "ks pool rotate": VENDOR_API, "ks pool rotation ": VENDOR_API},
     "docs/mcp.md": {"claude": "needs Claude Code, which make test does without"},
