@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+
 use crate::time::Micros;
 
 /// How long a message is tried before it is dead, and how long an endpoint may take nothing before it is disabled.
@@ -18,6 +21,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 const FIRST_REST: Duration = Duration::from_secs(2);
 /// The longest pause of an endpoint: by then one that is back has heard of it.
 const LONGEST_REST: Duration = Duration::from_secs(600);
+
+/// The longest pause that a receiver may ask for; one that asks for more is asked again after it.
+pub const LONGEST_ASKED: Duration = Duration::from_secs(3600);
+
+/// The forms of a date in a header: the one to write, and two that are to be read (RFC 9110 section 5.6.7).
+const HTTP_DATES: [&str; 3] = [
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %e %H:%M:%S %Y",
+];
 
 /// What an attempt came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +88,15 @@ impl Health {
         }
     }
 
+    /// The same, left alone until `at` at least.
+    #[must_use]
+    pub fn not_before(self, at: Micros) -> Self {
+        Self {
+            next_at: self.next_at.max(at),
+            ..self
+        }
+    }
+
     /// Whether it has taken nothing for so long that it is disabled.
     pub fn is_hopeless(&self, now: Micros) -> bool {
         self.failing_since
@@ -82,10 +104,43 @@ impl Health {
     }
 }
 
-/// When a message is tried again after its `attempts`-th attempt, from 1; `None` when that would be after `give_up_at`.
-pub fn next_attempt(attempts: u32, now: Micros, give_up_at: Micros, luck: u32) -> Option<Micros> {
+/// When a message is tried again after its `attempts`-th attempt, from 1; `None` when that would be after `give_up_at`. What the receiver
+/// asked for makes the pause longer, and no message dead.
+pub fn next_attempt(
+    attempts: u32,
+    now: Micros,
+    give_up_at: Micros,
+    asked: Option<Micros>,
+    luck: u32,
+) -> Option<Micros> {
     let pause = growing(FIRST_PAUSE, 3, LONGEST_PAUSE, attempts);
-    Some(now.plus(spread(pause, luck))).filter(|at| *at < give_up_at)
+    let own = now.plus(spread(pause, luck));
+    let later = asked.filter(|at| *at > own);
+    later.into_iter().chain([own]).find(|at| *at < give_up_at)
+}
+
+/// Until when a receiver wants to be left alone, by its `Retry-After` (RFC 9110 section 10.2.3): seconds, or a date. At most
+/// [`LONGEST_ASKED`] from now; `None` for what is neither, or past.
+pub fn asked_until(retry_after: &str, now: Micros) -> Option<Micros> {
+    let text = retry_after.trim();
+    let at = match text.bytes().all(|letter| letter.is_ascii_digit()) {
+        // More digits than a number has are a long time, too.
+        true if !text.is_empty() => {
+            let seconds = text.parse().unwrap_or(u64::MAX).min(LONGEST_ASKED.as_secs());
+            now.plus(Duration::from_secs(seconds))
+        }
+        _ => http_date(text)?,
+    };
+    Some(at.min(now.plus(LONGEST_ASKED))).filter(|at| *at > now)
+}
+
+fn http_date(text: &str) -> Option<Micros> {
+    let read = |form: &&str| {
+        let civil = strtime::parse(form, text).ok()?.to_datetime().ok()?;
+        let at = TimeZone::UTC.to_timestamp(civil).ok()?;
+        Some(Micros(at.as_microsecond()))
+    };
+    HTTP_DATES.iter().find_map(read)
 }
 
 fn growing(first: Duration, factor: u32, longest: Duration, number: u32) -> Duration {
@@ -147,12 +202,51 @@ mod tests {
         assert!(!wants(&[], "agent.created"));
     }
 
+    #[test]
+    fn a_receiver_says_when_it_wants_to_be_asked_again() {
+        // 2023-11-14T22:13:20Z.
+        let after = |text| asked_until(text, START).map(|at| at.since(START).as_secs());
+        for (text, seconds) in [
+            ("120", Some(120)),
+            (" 120 ", Some(120)),
+            ("86400", Some(3600)),
+            ("99999999999999999999999", Some(3600)),
+            ("Tue, 14 Nov 2023 22:15:20 GMT", Some(120)),
+            ("Tuesday, 14-Nov-23 22:15:20 GMT", Some(120)),
+            ("Tue Nov 14 22:15:20 2023", Some(120)),
+            ("Fri, 24 Nov 2023 22:15:20 GMT", Some(3600)),
+            ("Tue, 14 Nov 2023 22:13:20 GMT", None),
+            ("0", None),
+            ("", None),
+            ("-5", None),
+            ("1.5", None),
+            ("soon", None),
+        ] {
+            assert_eq!(after(text), seconds, "{text:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn what_a_receiver_asks_makes_a_pause_longer_and_no_message_dead(
+            attempts in 1_u32..20, luck: u32, asked in 0_u64..7200, left in 0_u64..200_000,
+        ) {
+            let (give_up_at, asked) = (START.plus(Duration::from_secs(left)), START.plus(Duration::from_secs(asked)));
+            let own = next_attempt(attempts, START, give_up_at, None, luck);
+            let both = next_attempt(attempts, START, give_up_at, Some(asked), luck);
+            prop_assert_eq!(own.is_some(), both.is_some());
+            if let (Some(own), Some(both)) = (own, both) {
+                prop_assert_eq!(both, if own.max(asked) < give_up_at { own.max(asked) } else { own });
+            }
+            let health = Health::WELL.after(Outcome::Refused, START, luck).not_before(asked);
+            prop_assert!(health.next_at >= asked);
+        }
+
         #[test]
         fn a_message_is_tried_more_and_more_seldom_for_three_days(luck: u32) {
             let give_up_at = START.plus(PATIENCE);
             let (mut now, mut attempts, mut last) = (START, 1, Duration::ZERO);
-            while let Some(at) = next_attempt(attempts, now, give_up_at, luck) {
+            while let Some(at) = next_attempt(attempts, now, give_up_at, None, luck) {
                 let pause = at.since(now);
                 prop_assert!(pause >= Duration::from_secs(4) && pause <= LONGEST_PAUSE);
                 prop_assert!(pause >= last, "each at least as long as the one before");

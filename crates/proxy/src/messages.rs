@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::RETRY_AFTER;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, HeaderName, Method, Response};
 use http_body_util::BodyExt as _;
 use keystore_core::destination::Destination;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -40,6 +41,8 @@ pub struct Message {
 pub struct Receipt {
     /// The status.
     pub status: u16,
+    /// When it wants to be asked again, as it says so (`retry-after`).
+    pub retry_after: Option<String>,
     /// How the answer began.
     pub excerpt: Vec<u8>,
 }
@@ -55,9 +58,14 @@ impl Proxy {
         let answer = send(&self.upstreams, message, limit).await?;
         Ok(Receipt {
             status: answer.status().as_u16(),
+            retry_after: text_of(answer.headers(), &RETRY_AFTER),
             excerpt: excerpt(answer.into_body(), most).await,
         })
     }
+}
+
+fn text_of(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
 }
 
 async fn send(

@@ -1,7 +1,8 @@
 //! Webhooks: making and changing them. What becomes of an event is in [`outbox`], the sending in [`sending`], what is sent in
-//! [`messages`], and secrets in [`secrets`].
+//! [`messages`], what is counted in [`metrics`], and secrets in [`secrets`].
 
 pub(crate) mod messages;
+pub(crate) mod metrics;
 pub(crate) mod outbox;
 pub(crate) mod secrets;
 pub(crate) mod sending;

@@ -68,6 +68,9 @@ sql! {
     TRIED = "UPDATE webhook_deliveries SET state = $2, attempts = $3, next_at = $4, tried_at = $5, status = $6, answer = $7, \
         error = $8 WHERE id = $1 AND state = 'pending' AND made_at = $9";
     AGAIN = "UPDATE webhook_deliveries SET state = 'pending', attempts = 0, made_at = $2, next_at = $2, give_up_at = $3 WHERE id = $1";
+    BACKLOG = "SELECT COUNT(*), MIN(d.made_at), \
+        MIN(CASE WHEN w.state = 'active' AND w.next_at <= $1 AND d.next_at <= $1 THEN d.next_at END) \
+        FROM webhook_deliveries d JOIN webhooks w ON w.id = d.webhook WHERE d.state = 'pending'";
     LATE = "SELECT COUNT(*) FROM webhook_deliveries WHERE state = 'pending' AND give_up_at <= $1";
     GIVE_UP = "UPDATE webhook_deliveries SET state = 'dead', error = COALESCE(error, $2) WHERE state = 'pending' AND give_up_at <= $1";
     OLD = "SELECT COUNT(*) FROM webhook_deliveries WHERE state <> 'pending' AND made_at < $1";
@@ -187,6 +190,32 @@ pub async fn give_up(tx: &mut Tx, now: Micros, error: &str) -> Result<u64, Store
 pub async fn late(conn: &mut Conn, now: Micros) -> Result<u64, StoreError> {
     let (count,) = fetch_one!(conn, (i64,), LATE, now)?;
     Ok(u64::try_from(count).unwrap_or(0))
+}
+
+/// What waits for webhooks of the whole deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backlog {
+    /// How many messages.
+    pub pending: u64,
+    /// When the oldest of them was made.
+    pub oldest: Option<Micros>,
+    /// Since when one of them could have been sent: its own pause is over, and that of its webhook.
+    pub due: Option<Micros>,
+}
+
+/// What waits, now.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn backlog(conn: &mut Conn, now: Micros) -> Result<Backlog, StoreError> {
+    let row = fetch_one!(conn, (i64, Option<i64>, Option<i64>), BACKLOG, now)?;
+    let (pending, oldest, due) = row;
+    Ok(Backlog {
+        pending: u64::try_from(pending).unwrap_or(0),
+        oldest: oldest.map(Micros),
+        due: due.map(Micros),
+    })
 }
 
 /// How many ended that were made before `before`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
+use keystore_store::deliveries;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::family::Family;
@@ -13,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use super::problem::{ApiError, ApiResult};
 use crate::app::App;
+use crate::webhooks;
 
 /// Providers have pools because the operator says so: they are few.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -63,6 +65,14 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> ApiResult<Response> 
             "1 while checkpoints of the audit log get to every place that the configuration names",
             ConstGauge::new(i64::from(standing.failing.is_none())),
         );
+    }
+    app.hooks.counts.register(&mut registry);
+    // Without a database there is nothing to say about what waits, and the rest of the scrape is wanted all the more.
+    let now = app.clock.now();
+    if let Ok(mut conn) = app.store.read().await
+        && let Ok(backlog) = deliveries::backlog(&mut conn, now).await
+    {
+        webhooks::metrics::register(&backlog, now, &mut registry);
     }
     let mut text = String::new();
     encode(&mut text, &registry).map_err(ApiError::internal)?;

@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use keystore_core::Micros;
 use keystore_core::ids::{OrgId, WebhookId};
-use keystore_core::webhook::{Health, Outcome, next_attempt};
+use keystore_core::webhook::{Health, Outcome, asked_until, next_attempt};
 use keystore_proxy::Receipt;
 use keystore_store::Tx;
 use keystore_store::deliveries::{self, Delivery, DeliveryState};
@@ -19,6 +20,7 @@ use keystore_wire::problem::Code;
 use tokio::sync::Notify;
 
 use super::messages::{facts, message};
+use super::metrics::Counts;
 use super::secrets::{self, Signing};
 use crate::api::problem::ApiResult;
 use crate::api::webhooks::wire;
@@ -48,6 +50,8 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 pub(crate) struct Hooks {
     served: Mutex<HashMap<WebhookId, OrgId>>,
     woken: Notify,
+    /// What came of it.
+    pub(crate) counts: Counts,
 }
 
 impl Hooks {
@@ -167,12 +171,18 @@ async fn batch(app: &App, id: WebhookId) -> ApiResult<()> {
         let outcome = answer
             .as_ref()
             .map_or(Outcome::Refused, |receipt| Outcome::of_status(receipt.status));
+        let asked = asked(&answer, outcome, app.clock.now());
         health = health.after(outcome, app.clock.now(), luck(app));
+        health = asked.map_or(health, |at| health.not_before(at));
+        app.hooks.counts.tried(answer.is_ok().then_some(outcome));
         let mut tx = app.store.begin().await?;
-        let tried = tried(app, delivery, outcome, answer);
+        let tried = tried(app, delivery, outcome, answer, asked);
         deliveries::tried(&mut tx, &tried).await?;
         let stays = note(app, &mut tx, &webhook, health, outcome).await?;
         tx.commit().await?;
+        app.hooks
+            .counts
+            .died(u64::from(tried.state == DeliveryState::Dead));
         if !stays || outcome != Outcome::Taken {
             break;
         }
@@ -205,11 +215,23 @@ async fn unsealed(app: &App, webhook: &Webhook) -> ApiResult<Option<Signing>> {
     Ok(None)
 }
 
+/// Until when a receiver that did not take a message wants to be left alone.
+fn asked(answer: &Result<Receipt, String>, outcome: Outcome, now: Micros) -> Option<Micros> {
+    let receipt = answer.as_ref().ok().filter(|_| outcome == Outcome::Refused)?;
+    asked_until(receipt.retry_after.as_deref()?, now)
+}
+
 /// A delivery after an attempt.
-fn tried(app: &App, before: Delivery, outcome: Outcome, answer: Result<Receipt, String>) -> Delivery {
+fn tried(
+    app: &App,
+    before: Delivery,
+    outcome: Outcome,
+    answer: Result<Receipt, String>,
+    asked: Option<Micros>,
+) -> Delivery {
     let now = app.clock.now();
     let attempts = before.attempts.saturating_add(1);
-    let next = next_attempt(attempts, now, before.give_up_at, luck(app));
+    let next = next_attempt(attempts, now, before.give_up_at, asked, luck(app));
     let (state, next_at) = match (outcome, next) {
         (Outcome::Taken, _) => (DeliveryState::Delivered, now),
         (_, Some(at)) => (DeliveryState::Pending, at),
@@ -317,9 +339,11 @@ pub(crate) async fn tidy(app: &App) -> ApiResult<()> {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
-    deliveries::give_up(&mut tx, now, "it waited for 72 hours").await?;
+    let dead = deliveries::give_up(&mut tx, now, "it waited for 72 hours").await?;
     deliveries::delete_old(&mut tx, before).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    app.hooks.counts.died(dead);
+    Ok(())
 }
 
 /// A random number, from where ids are: their last bits are.

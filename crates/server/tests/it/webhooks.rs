@@ -1,6 +1,7 @@
 //! Webhooks: what is sent, how it is signed, and what becomes of it when nobody takes it.
 
 mod keys;
+mod pauses;
 mod refused;
 
 use std::sync::Arc;
