@@ -181,6 +181,13 @@ fn repeated(claim: &Claim, known: Claimed) -> ApiResult<Option<Response>> {
         .remedy("look at the list of what it makes, then use a new key if it is not there")
     };
     match (known.status, known.answer) {
+        (Some(500..), Some(_)) => {
+            let mut response = fault().into_response();
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
+            Ok(Some(response))
+        }
         (Some(status), Some(answer)) => {
             let mut response = Response::new(Body::from(answer));
             *response.status_mut() = StatusCode::from_u16(status).map_err(ApiError::internal)?;
@@ -198,7 +205,17 @@ fn repeated(claim: &Claim, known: Claimed) -> ApiResult<Option<Response>> {
     }
 }
 
-/// Keeps an answer. One that says that nothing was done gives the key back; after one that does not know, it stays claimed.
+/// What a repeat is told whose first request ended in a fault of ours.
+fn fault() -> ApiError {
+    ApiError::new(
+        Code::Internal,
+        "the first request with this key ended in a fault of the server, whose log says more; it may or may not have had its effect",
+    )
+    .remedy("look whether it had its effect, then use a new key")
+}
+
+/// Keeps an answer, a failure of ours (500) too, so that its repeats get it again and try nothing a second time. One that says that nothing
+/// was done gives the key back. Where the database went away meanwhile, nobody knows, and that is what a repeat is told.
 async fn keep(app: &App, claim: &Claim, answer: Response) -> Response {
     let status = answer.status();
     let without_effect = status.is_client_error()
@@ -216,8 +233,9 @@ async fn keep(app: &App, claim: &Claim, answer: Response) -> Response {
         let mut tx = app.store.begin().await?;
         if without_effect {
             rows::release(&mut tx, claim).await?;
-        } else if !status.is_server_error() {
-            rows::keep(&mut tx, claim, status.as_u16(), keepable(&kept)).await?;
+        } else {
+            let known = keepable(&kept).filter(|_| status != StatusCode::SERVICE_UNAVAILABLE);
+            rows::keep(&mut tx, claim, status.as_u16(), known).await?;
         }
         tx.commit().await
     };

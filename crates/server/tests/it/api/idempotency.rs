@@ -178,3 +178,26 @@ async fn a_key_is_kept_for_a_day_and_what_was_cut_off_is_not_repeated() {
     let anew = post(owner, "/v1/agents", "k", &body).await.expect(201);
     assert_ne!(anew["id"], first["id"]);
 }
+
+#[tokio::test]
+async fn a_fault_of_ours_is_told_again_and_nothing_is_tried_twice() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let body = json!({"name": "a", "providers": []});
+    let agent = post(owner, "/v1/agents", "make", &body).await.expect(201);
+    let path = format!("/v1/agents/{}/pause", agent["id"].as_str().unwrap());
+    // Somebody changed the row behind our back: its seal is broken.
+    app.statement("UPDATE agents SET policy = X'00'").await;
+    let first = post(owner, &path, "pause", &Value::Null).await;
+    assert!(!first.headers.contains_key("idempotency-replayed"));
+    first.expect_problem(500, "internal");
+    for _ in 0..2 {
+        let again = post(owner, &path, "pause", &Value::Null).await;
+        assert_eq!(again.headers["idempotency-replayed"], "true");
+        let told = again.expect_problem(500, "internal");
+        assert!(told["remedy"].as_str().unwrap().contains("a new key"), "{told}");
+    }
+    let anew = post(owner, &path, "another", &Value::Null).await;
+    assert!(!anew.headers.contains_key("idempotency-replayed"), "another try");
+    anew.expect_problem(500, "internal");
+}
