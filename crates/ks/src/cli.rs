@@ -322,6 +322,8 @@ pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod docs;
+#[cfg(test)]
+mod operations;
 
 #[cfg(test)]
 mod tests {

@@ -162,8 +162,10 @@ pub struct AccessRequest {
     #[schema(value_type = Option<schema::Source>)]
     pub source: Option<Source>,
     /// The scopes that it wants; empty is everything that a grant can allow.
+    #[schema(example = json!(["provider:openai:read"]))]
     pub scopes: Vec<String>,
     /// The models that it wants beside those that it may use.
+    #[schema(example = json!(["gpt-5*"]))]
     pub models: Vec<String>,
     /// The month's budget that it wants, in US cents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -199,8 +201,10 @@ pub struct GrantedAccess {
     #[schema(value_type = Option<schema::Source>)]
     pub source: Option<Source>,
     /// The scopes; empty is everything that a grant can allow.
+    #[schema(example = json!(["provider:openai:read"]))]
     pub scopes: Vec<String>,
     /// The models.
+    #[schema(example = json!(["gpt-5*"]))]
     pub models: Vec<String>,
     /// The month's budget, in US cents; absent where it stays as it was.
     #[serde(default, skip_serializing_if = "Option::is_none")]

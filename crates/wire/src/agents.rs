@@ -68,6 +68,7 @@ pub struct Grant {
     #[schema(value_type = Option<String>, example = "crd_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub credential_id: Option<CredentialId>,
     /// `provider:<slug>:<read|write|*>`; empty is everything but credential-minting operations.
+    #[schema(example = json!(["provider:openai:*"]))]
     pub scopes: Vec<String>,
     /// What serves while the agent's own credential cannot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -232,10 +233,13 @@ pub struct Agent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<BudgetState>,
     /// Models it may use; empty is every model.
+    #[schema(example = json!(["gpt-5*"]))]
     pub allowed_models: Vec<String>,
     /// Addresses it may be used from; empty is every address.
+    #[schema(example = json!(["203.0.113.0/24"]))]
     pub allowed_ips: Vec<String>,
     /// Labels.
+    #[schema(example = json!(["phi"]))]
     pub labels: Vec<String>,
     /// Every request must name its end user.
     pub end_users: bool,

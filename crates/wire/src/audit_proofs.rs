@@ -33,6 +33,7 @@ pub struct AuditCheckpoint {
     /// When it was signed.
     pub at: Time,
     /// The C2SP signed note.
+    #[schema(example = "keystore.example/audit\n4711\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n")]
     pub note: String,
 }
 
@@ -57,8 +58,10 @@ pub struct ProvenRecord {
     /// Its index in the whole deployment's log, from 0.
     pub index: u64,
     /// Its bytes in base64: canonical CBOR, whose SHA-256 after a zero byte is the leaf.
+    #[schema(example = "qINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=")]
     pub leaf: String,
     /// The hashes from the leaf to the root, in base64 (RFC 6962, 2.1.1).
+    #[schema(example = json!(["VGhlIGhhc2ggb2YgYSBzaWJsaW5nIGluIHRoZSB0cmU="]))]
     pub proof: Vec<String>,
     /// What the bytes say.
     pub record: Value,
@@ -72,8 +75,10 @@ pub struct ProvenRecord {
 #[serde(rename_all = "camelCase")]
 pub struct AuditProof {
     /// `keystore-audit-proof/v1`.
+    #[schema(example = "keystore-audit-proof/v1")]
     pub format: String,
     /// The signed note that the proofs lead to.
+    #[schema(example = "keystore.example/audit\n4711\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n")]
     pub checkpoint: String,
     /// Its records.
     pub records: Vec<ProvenRecord>,
@@ -156,6 +161,7 @@ pub struct ExportEnd {
 pub struct VerifyAudit {
     /// An older checkpoint, as a signed note, that the log must go on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "keystore.example/audit\n4711\nqINS1GRFhWHwdkUeqLEoP4yEMkTBBzxBkGwGQlVlVcs=\n")]
     pub checkpoint: Option<String>,
 }
 

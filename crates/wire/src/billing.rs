@@ -72,8 +72,10 @@ pub struct Transaction {
     #[schema(value_type = String, example = "100.00")]
     pub amount: NanoUsd,
     /// What it belongs to: a request, a payment, the number of an invoice.
+    #[schema(example = "pay_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub subject: String,
     /// A remark.
+    #[schema(example = "Top-up by card")]
     pub memo: String,
     /// The transaction that it rules on, undoes or pays back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -165,10 +167,13 @@ pub struct InvoiceLine {
     #[schema(value_type = Option<String>)]
     pub project_id: Option<ProjectId>,
     /// Its name when the month closed.
+    #[schema(example = "customer-42")]
     pub project: String,
     /// The provider's slug; empty for a correction.
+    #[schema(example = "openai")]
     pub provider: String,
     /// The model; empty where none was named.
+    #[schema(example = "gpt-5-nano")]
     pub model: String,
     /// What was used: a unit of usage; `held` where nobody knows; the kind of a correction.
     #[schema(example = "output_text")]
@@ -190,6 +195,7 @@ pub struct InvoiceLine {
 #[serde(rename_all = "camelCase")]
 pub struct InvoiceTax {
     /// The name.
+    #[schema(example = "VAT")]
     pub name: String,
     /// The rate in thousandths.
     pub per_mille: u32,
@@ -299,6 +305,7 @@ pub struct Customer {
     #[schema(value_type = String, example = "org_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub org_id: OrgId,
     /// Its name.
+    #[schema(example = "Acme")]
     pub name: String,
     /// All that was ever paid in, given or given back, less what was taken out or expired.
     #[schema(value_type = String, example = "100.00")]

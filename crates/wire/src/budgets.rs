@@ -235,6 +235,7 @@ pub struct BudgetHold {
     #[schema(value_type = String, example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub agent_id: AgentId,
     /// The provider.
+    #[schema(example = "openai")]
     pub provider: String,
     /// The model that the request named.
     #[serde(default, skip_serializing_if = "Option::is_none")]

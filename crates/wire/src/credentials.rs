@@ -194,6 +194,7 @@ pub struct Credential {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
     /// Labels.
+    #[schema(example = json!(["phi"]))]
     pub labels: Vec<String>,
     /// Agreements.
     pub agreements: BTreeMap<String, Agreement>,
@@ -265,6 +266,7 @@ pub struct CredentialTest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream_status: Option<u16>,
     /// What was found, in words that never hold the value.
+    #[schema(example = "the provider accepts the key")]
     pub detail: String,
     /// How long the vendor took, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -47,6 +47,7 @@ pub struct Exposure {
     #[schema(value_type = String, example = "org_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub org_id: OrgId,
     /// Its name; empty where it has ended.
+    #[schema(example = "Acme")]
     pub name: String,
     /// How far its spending may go beyond what was paid.
     #[schema(value_type = String, example = "500.00")]

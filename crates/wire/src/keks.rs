@@ -161,6 +161,7 @@ pub struct Shredded {
     /// How many credential versions cannot be opened any more.
     pub credential_versions: u64,
     /// What is true of backups.
+    #[schema(example = "The keys of Acme were destroyed on 2026-11-23.")]
     pub statement: String,
 }
 
@@ -181,6 +182,9 @@ pub struct KekImport {
     #[schema(value_type = String, example = "imp_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: ImportId,
     /// The public key in PEM: RSA of 3,072 bits.
+    #[schema(
+        example = "-----BEGIN PUBLIC KEY-----\nMIIBojANBgkqhkiG9w0BAQEFAAOCAY8A…\n-----END PUBLIC KEY-----\n"
+    )]
     pub public_key: String,
     /// How to wrap a key of 32 bytes under it: RSAES-OAEP, with SHA-256 for the hash and for MGF1.
     #[schema(example = "RSAES_OAEP_SHA_256")]
@@ -194,8 +198,9 @@ pub struct KekImport {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct FinishImport {
     /// The import's id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "imp_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: ImportId,
     /// The wrapped key in base64.
+    #[schema(example = "kG9tY2g1b3V0b2ZyYW5kb21ieXRlcw")]
     pub wrapped_key: String,
 }

@@ -45,17 +45,21 @@ pub struct UnsetLabelRule {
 #[serde(rename_all = "camelCase")]
 pub struct LabelRule {
     /// The label.
+    #[schema(example = "phi")]
     pub label: String,
     /// Whose credentials may serve; empty is anybody's.
     #[schema(value_type = Vec<schema::Source>)]
     pub sources: Vec<Source>,
     /// The providers that may be called; empty is all.
+    #[schema(example = json!(["openai", "anthropic"]))]
     pub providers: Vec<String>,
     /// The hosts that may be called; empty is all.
+    #[schema(example = json!(["eu"]))]
     pub hosts: Vec<String>,
     /// Whether the credential must be under a key that the organization holds itself.
     pub customer_key: bool,
     /// Kinds of agreements that must be on record with the credential.
+    #[schema(example = json!(["dpa"]))]
     pub agreements: Vec<String>,
     /// Whether it holds without anybody having set it.
     pub built_in: bool,

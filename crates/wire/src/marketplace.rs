@@ -40,10 +40,13 @@ pub struct ListListings {
 #[serde(rename_all = "camelCase")]
 pub struct Listing {
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// Its name for people.
+    #[schema(example = "OpenAI")]
     pub name: String,
     /// What kind of provider it is.
+    #[schema(example = "llm")]
     pub category: String,
     /// Whether the organization has enabled it.
     pub enabled: bool,
@@ -62,6 +65,7 @@ pub struct Listing {
 #[serde(rename_all = "camelCase")]
 pub struct TypicalCall {
     /// The model, or the row of the price list.
+    #[schema(example = "gpt-5-nano")]
     pub model: String,
     /// What it costs, in dollars.
     #[schema(value_type = String, example = "0.0012")]
@@ -86,6 +90,7 @@ pub struct ListingDetail {
 #[serde(rename_all = "camelCase")]
 pub struct ListingPrice {
     /// The model, or the row of the price list.
+    #[schema(example = "gpt-5-nano")]
     pub model: String,
     /// Dollars for a million units, by the name of the unit as usage shows it.
     #[schema(example = json!({"input_uncached": "1.97", "output_text": "15.75"}))]
@@ -123,6 +128,7 @@ pub struct Migration {
     #[schema(value_type = Option<String>, example = "mov_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: Option<MoveId>,
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// Where to.
     #[schema(value_type = schema::Source)]
@@ -148,6 +154,7 @@ pub struct MovedAgent {
     #[schema(value_type = String, example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: AgentId,
     /// Its name.
+    #[schema(example = "production-agent")]
     pub name: String,
     /// The credential before, of `byok`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -176,7 +183,9 @@ pub struct MigrationEffect {
     #[schema(value_type = Option<String>, example = "135.00")]
     pub cost_there: Option<NanoUsd>,
     /// Models that they used and that have no price there.
+    #[schema(example = json!([]))]
     pub unpriced: Vec<String>,
     /// What is otherwise there, in words: limits, who bills, whose quota.
+    #[schema(example = json!(["the pool allows 60 requests in a minute"]))]
     pub notes: Vec<String>,
 }

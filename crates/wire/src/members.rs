@@ -95,6 +95,7 @@ pub struct AcceptInvitation {
     pub password: SecretText,
     /// Their name, for a new account.
     #[serde(default)]
+    #[schema(example = "Ada Lovelace")]
     pub name: Option<String>,
 }
 

@@ -90,10 +90,13 @@ pub struct PoolCredential {
     #[schema(value_type = String, example = "crd_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: CredentialId,
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// Its name.
+    #[schema(example = "pool-1")]
     pub name: String,
     /// `pending`, `verified`, `active`, `draining` or `revoked`.
+    #[schema(example = "active")]
     pub state: String,
     /// What is known of whether the vendor takes it.
     pub status: CredentialStatus,
@@ -122,6 +125,7 @@ pub struct PoolCredential {
 #[serde(rename_all = "camelCase")]
 pub struct PoolHealth {
     /// `idle` (not called since the start), `usable`, `cooling` (at the vendor's limit), `key_refused` or `draining`.
+    #[schema(example = "usable")]
     pub state: String,
     /// Calls that run on it.
     pub in_flight: u32,

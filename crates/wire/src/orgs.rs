@@ -51,12 +51,14 @@ pub struct CreateOrg {
 pub struct UpdateOrg {
     /// A new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Acme")]
     pub name: Option<String>,
     /// A new name in URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slug: Option<String>,
     /// A new time zone; budgets follow it from their next window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Europe/Berlin")]
     pub time_zone: Option<String>,
     /// Whether events are mailed to owners and admins; they are, until this says no.
     #[serde(default, skip_serializing_if = "Option::is_none")]

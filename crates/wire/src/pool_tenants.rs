@@ -12,6 +12,7 @@ use crate::patch::Patch;
 #[serde(rename_all = "camelCase")]
 pub struct PoolTenant {
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// The customer.
     #[schema(value_type = String, example = "org_01jd3w8f0qe7ys4c9p2m5n6r7t")]
@@ -72,6 +73,7 @@ pub struct SetPoolTenant {
 #[serde(rename_all = "camelCase")]
 pub struct PoolRule {
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// `off`, `alert` or `pause`.
     #[schema(value_type = String, example = "pause")]

@@ -49,8 +49,10 @@ pub struct UnsetPrice {
 #[serde(rename_all = "camelCase")]
 pub struct Price {
     /// The provider (slug).
+    #[schema(example = "openai")]
     pub provider: String,
     /// The model.
+    #[schema(example = "gpt-5-nano")]
     pub model: String,
     /// Dollars for a million units, by the name of the unit as usage shows it.
     #[schema(example = json!({"input_uncached": "1.20", "output_text": "9.60"}))]

@@ -20,6 +20,7 @@ pub struct Project {
     #[schema(example = "Default")]
     pub name: String,
     /// Labels, such as `phi`.
+    #[schema(example = json!([]))]
     pub labels: Vec<String>,
     /// When it was made.
     pub created_at: Time,
@@ -48,9 +49,11 @@ pub struct CreateProject {
 pub struct UpdateProject {
     /// A new name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Customer 42")]
     pub name: Option<String>,
     /// A new name in URLs and commands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "customer-42")]
     pub slug: Option<String>,
     /// All labels.
     #[serde(default, skip_serializing_if = "Option::is_none")]

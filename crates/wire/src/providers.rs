@@ -124,6 +124,7 @@ pub struct Provider {
     /// How many models have a price.
     pub priced_models: u32,
     /// Parts of this description that were not confirmed with the vendor.
+    #[schema(example = json!([]))]
     pub unverified: Vec<String>,
     /// How the credential is put into requests: kinds and places, never values.
     #[serde(default)]
@@ -147,8 +148,10 @@ pub struct Provider {
 #[serde(rename_all = "camelCase")]
 pub struct Host {
     /// The name after `~`.
+    #[schema(example = "eu")]
     pub alias: String,
     /// Where it is.
+    #[schema(example = "https://eu.api.openai.com")]
     pub url: String,
 }
 
@@ -157,10 +160,13 @@ pub struct Host {
 #[serde(rename_all = "camelCase")]
 pub struct Param {
     /// Its name.
+    #[schema(example = "resource")]
     pub name: String,
     /// A regular expression that the whole value must match.
+    #[schema(example = "[A-Za-z0-9-]{2,64}")]
     pub pattern: String,
     /// What to give.
+    #[schema(example = "the name of the resource")]
     pub description: String,
 }
 
@@ -185,6 +191,7 @@ pub struct Field {
 #[serde(rename_all = "camelCase")]
 pub struct Env {
     /// Variables that hold the key.
+    #[schema(example = json!(["OPENAI_API_KEY"]))]
     pub key: Vec<String>,
     /// Variables that hold the base URL.
     pub base_url: Vec<BaseUrlVar>,
@@ -222,6 +229,7 @@ pub struct Operation {
     #[schema(example = "chat.completions")]
     pub name: String,
     /// Its methods; empty is every method.
+    #[schema(example = json!(["POST"]))]
     pub methods: Vec<String>,
     /// Its path pattern.
     #[schema(example = "/v1/chat/completions")]

@@ -45,7 +45,7 @@ pub struct SetKeyPlan {
 #[serde(rename_all = "camelCase")]
 pub struct KeyPlan {
     /// The credential.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "crd_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub credential: CredentialId,
     /// Who makes and revokes its keys.
     #[schema(value_type = schema::Driver)]
@@ -75,7 +75,7 @@ pub struct KeyPlan {
 #[serde(deny_unknown_fields)]
 pub struct CreateRotation {
     /// The pooled credential whose key is renewed (id).
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "crd_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub credential: CredentialId,
 }
 
@@ -106,9 +106,10 @@ pub struct Rotation {
     #[schema(value_type = String, example = "rot_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub id: RotationId,
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// The credential whose key goes.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "crd_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub old: CredentialId,
     /// The credential that takes its place, once there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +135,7 @@ pub struct Rotation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Time>,
     /// The name of the new key at the vendor, which no other key there has.
+    #[schema(example = "keystore-rotation-2026-11")]
     pub key_name: String,
     /// The vendor's id of the old key.
     #[serde(default, skip_serializing_if = "Option::is_none")]

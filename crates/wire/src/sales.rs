@@ -96,6 +96,7 @@ pub struct Reconcile {
 #[serde(rename_all = "camelCase")]
 pub struct Reconciliation {
     /// The provider's slug.
+    #[schema(example = "openai")]
     pub provider: String,
     /// Day by day.
     pub days: Vec<ReconciledDay>,
@@ -115,15 +116,16 @@ pub struct Reconciliation {
 #[serde(rename_all = "camelCase")]
 pub struct ReconciledDay {
     /// The UTC day.
+    #[schema(example = "2026-11-22")]
     pub day: String,
     /// What the vendor bills.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "120.50")]
     pub billed: NanoUsd,
     /// What its calls were thought to cost.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "119.98")]
     pub metered: NanoUsd,
     /// The difference.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "0.52")]
     pub drift: NanoUsd,
     /// The transaction of the operator's books that holds the difference, once it is posted. A day is posted once.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -168,6 +168,7 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UsageEvent {
     /// `1.0`.
+    #[schema(example = "1.0")]
     pub specversion: String,
     /// The attempt: the same call always has the same id.
     #[schema(example = "att_01jd3w8f0qe7ys4c9p2m5n6r7t")]
@@ -177,12 +178,15 @@ pub struct UsageEvent {
     pub source: String,
     /// `keystore.usage`.
     #[serde(rename = "type")]
+    #[schema(example = "keystore.usage")]
     pub kind: String,
     /// Whom to bill: the end user, where the agent names it; else the project.
+    #[schema(example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub subject: String,
     /// When the call ended.
     pub time: Time,
     /// `application/json`.
+    #[schema(example = "application/json")]
     pub datacontenttype: String,
     /// What it used.
     pub data: UsageData,
@@ -193,18 +197,19 @@ pub struct UsageEvent {
 #[serde(rename_all = "camelCase")]
 pub struct UsageData {
     /// The request.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "req_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub request_id: RequestId,
     /// The project.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "prj_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub project_id: ProjectId,
     /// The agent.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, example = "agt_01jd3w8f0qe7ys4c9p2m5n6r7t")]
     pub agent_id: AgentId,
     /// The end user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_user: Option<String>,
     /// The provider (slug).
+    #[schema(example = "openai")]
     pub provider: String,
     /// The model that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,5 +248,6 @@ pub struct UsageEvents {
     /// The events.
     pub data: Vec<UsageEvent>,
     /// Where to go on from, now or later: always there, so that a meter comes again with it.
+    #[schema(example = "000000000000004711")]
     pub next: String,
 }

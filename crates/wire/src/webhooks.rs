@@ -59,6 +59,7 @@ pub struct Webhook {
     #[schema(example = json!(["agent.*", "usage.threshold"]))]
     pub events: Vec<String>,
     /// What it is for.
+    #[schema(example = "Alerts of the platform team")]
     pub description: String,
     /// Whether events are sent to it.
     pub status: WebhookStatus,

@@ -11,7 +11,7 @@ use keystore_wire::Code;
 
 use super::Cli;
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
@@ -356,7 +356,8 @@ fn links_lead_somewhere() {
             };
             let whole = fs::canonicalize(&file)
                 .ok()
-                .and_then(|file| fs::read_to_string(file).ok());
+                .and_then(|file| fs::read(file).ok())
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
             let leads = match (&whole, heading) {
                 (None, _) => file.is_dir() && heading.is_none(),
                 (Some(_), None) => true,

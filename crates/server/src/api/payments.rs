@@ -110,7 +110,8 @@ pub(crate) fn wire(row: Row) -> Payment {
 /// What Stripe tells: the one operation for it alone. Needs its signature, at most five minutes old; each event counts once.
 #[utoipa::path(post, path = "/v1/payments/stripe", tag = "billing", security(()),
     params(("stripe-signature" = Option<String>, Header, description = "Stripe's signature of the body")),
-    request_body(content = String, content_type = "application/json", description = "An event of Stripe"),
+    request_body(content = String, content_type = "application/json", description = "An event of Stripe",
+        example = json!("{\"id\": \"evt_1SWq2eJ\", \"type\": \"checkout.session.completed\", \"data\": {\"object\": {}}}")),
     responses((status = 204)))]
 pub(super) async fn receive_stripe_event(
     State(app): State<Arc<App>>,

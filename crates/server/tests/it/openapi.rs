@@ -56,8 +56,24 @@ fn every_operation_is_named_answers_problems_and_says_who_may_call_it() {
             let responses = operation["responses"].as_object().unwrap();
             assert!(!responses.contains_key("default"), "{id} says what it answers");
             for (status, answer) in responses {
-                let is_problem = answer["$ref"] == "#/components/responses/Problem";
-                assert_eq!(is_problem, status.as_str() >= "400", "{id} {status}");
+                let name = answer["$ref"].as_str().unwrap_or_default();
+                let name = name.strip_prefix("#/components/responses/Problem.");
+                assert_eq!(name.is_some(), status.as_str() >= "400", "{id} {status}");
+                for code in name.into_iter().flat_map(|codes| codes.split('.')) {
+                    let code = Code::of(code).unwrap();
+                    assert_eq!(code.status().to_string(), *status, "{id} {code}");
+                }
+                let content = answer["content"].as_object();
+                for (kind, content) in content.into_iter().flatten() {
+                    assert!(
+                        !content["example"].is_null(),
+                        "{id} {status} {kind} has an example"
+                    );
+                }
+            }
+            let body = &operation["requestBody"]["content"];
+            for (kind, content) in body.as_object().into_iter().flatten() {
+                assert!(!content["example"].is_null(), "{id} {kind} has an example");
             }
             for status in ["401", "403", "500", "503"] {
                 assert!(responses.contains_key(status), "{id} {status}");

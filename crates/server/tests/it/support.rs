@@ -12,6 +12,7 @@ mod caller;
 mod canary;
 mod client;
 mod custody;
+mod described;
 mod finish;
 mod mails;
 mod mcp;

@@ -3,6 +3,7 @@
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use super::described;
 use super::recorder::Recorder;
 
 /// A client, perhaps with a session or a key.
@@ -99,7 +100,9 @@ impl Client {
     }
 
     pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
-        let answer = request.send().await.unwrap();
+        let request = request.build().unwrap();
+        let method = request.method().to_string();
+        let answer = self.http.execute(request).await.unwrap();
         let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let path = answer.url().path().to_owned();
         let text = answer.text().await.unwrap();
@@ -108,6 +111,7 @@ impl Client {
             true => Value::Null,
             false => serde_json::from_str(&text).unwrap_or(Value::String(text)),
         };
+        described::check(&method, &path, status, &body);
         Answer {
             status,
             headers,
