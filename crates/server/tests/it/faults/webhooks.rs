@@ -44,7 +44,8 @@ async fn every_event_is_told_at_least_once_whenever_the_server_is_killed() {
 
     let made = Arc::new(AtomicUsize::new(0));
     let mut kills = 0;
-    while made.load(Ordering::SeqCst) < events {
+    // How many events there are between two kills is up to the machine.
+    while made.load(Ordering::SeqCst) < events || kills <= events / 50 {
         // Now and then the receiver is down, too.
         receiver.status(HOOK, if dice.hits(25) { 503 } else { 200 });
         let until = made.load(Ordering::SeqCst) + usize::try_from(dice.below(BURST)).unwrap();
@@ -94,7 +95,6 @@ async fn every_event_is_told_at_least_once_whenever_the_server_is_killed() {
         happened.len(),
         arrived.len()
     );
-    assert!(kills > events / 50, "{kills} kills");
     site.stop().await;
 }
 
