@@ -8,7 +8,7 @@ use keystore_core::policy::Source;
 use crate::commands::{
     access, account, agents, api_keys, audit, billing, budgets, credit, db, events, import, keks, kill,
     labels, login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects, providers,
-    requests, run, serve, tokens, usage, webhooks,
+    requests, run, serve, sessions, tokens, usage, webhooks,
 };
 use crate::complete;
 use crate::output::Format;
@@ -226,10 +226,13 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"
     )]
     Usage(usage::UsageArgs),
-    /// Your own account: what the codes in mails are for
+    /// Your own sessions: see and end them
+    #[command(subcommand, after_help = "Examples:\n  ks session list\n  ks session end-all")]
+    Session(sessions::SessionCommand),
+    /// Your own account: its password, and what the codes in mails are for
     #[command(
         subcommand,
-        after_help = "Examples:\n  ks account forgot-password --email ada@example.com\n  ks account accept --code ksc_…"
+        after_help = "Examples:\n  ks account change-password\n  ks account forgot-password --email ada@example.com\n  ks account accept --code ksc_…"
     )]
     Account(account::AccountCommand),
     /// Organizations that you belong to

@@ -38,6 +38,7 @@ pub(crate) mod providers;
 pub(crate) mod requests;
 pub(crate) mod run;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 pub(crate) mod tokens;
 pub(crate) mod usage;
 pub(crate) mod webhooks;
@@ -106,6 +107,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Whoami => login::whoami(&context).await?,
         Command::Access(command) => access::run(command, &context).await?,
         Command::Mcp(args) => mcp::run(args, &context).await?,
+        Command::Session(command) => sessions::run(command, &context).await?,
         Command::Account(command) => account::run(command, &context).await?,
         Command::Org(command) => orgs::run(command, &context).await?,
         Command::Member(command) => members::run(command, &context).await?,

@@ -42,6 +42,7 @@ mod revocations;
 pub(crate) mod roles;
 pub(crate) mod rotations;
 mod sales;
+mod sessions;
 pub(crate) mod tokens;
 mod usage;
 mod usage_events;
@@ -83,6 +84,10 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(auth::send_verification))
         .routes(routes!(auth::verify_email))
         .routes(routes!(auth::accept_invitation))
+        .routes(routes!(auth::change_password))
+        .routes(routes!(sessions::list_sessions))
+        .routes(routes!(sessions::end_sessions))
+        .routes(routes!(sessions::end_session))
         .routes(routes!(orgs::list_orgs, orgs::create_org))
         .routes(routes!(orgs::get_org, orgs::update_org, orgs::delete_org))
         .routes(routes!(orgs::transfer_org))

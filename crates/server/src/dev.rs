@@ -37,6 +37,7 @@ use crate::audit::sinks::Sinks;
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{Caller, Who};
 use crate::auth::origin::Origin;
+use crate::auth::visitor::Visitor;
 use crate::billing::postings;
 use crate::clock::SystemClock;
 use crate::config::{SecretText, SignUp, TelemetrySection, default_data_dir};
@@ -350,7 +351,7 @@ async fn owner(
         name: "Owner",
         org_name: "Dev",
     };
-    let made = accounts::sign_up(app, &new, Origin::default()).await?;
+    let made = accounts::sign_up(app, &new, &Visitor::default()).await?;
     Ok((
         EMAIL.to_owned(),
         password,

@@ -19,11 +19,13 @@ use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::api::roles;
 use crate::app::App;
 use crate::audit::Event;
-use crate::auth::accounts::{self, SignedIn, check_email, check_password};
+use crate::auth::accounts::{self, check_email, check_password};
 use crate::auth::caller::Caller;
 use crate::auth::origin::Origin;
 use crate::auth::require::Resource;
 use crate::auth::rights::Authority;
+use crate::auth::sessions::{self, SignedIn};
+use crate::auth::visitor::Visitor;
 use crate::mail;
 use crate::names::check_title;
 
@@ -122,7 +124,8 @@ pub(crate) async fn end(tx: &mut Tx, caller: &Caller, invitation: &Invitation) -
 /// # Errors
 /// `invalid_credentials` for a link that does not hold or a wrong password, `too_many_attempts`, `invalid_request`,
 /// `already_exists` for a member.
-pub(crate) async fn accept(app: &App, taken: &AcceptInvitation, origin: Origin) -> ApiResult<SignedIn> {
+pub(crate) async fn accept(app: &App, taken: &AcceptInvitation, visitor: &Visitor) -> ApiResult<SignedIn> {
+    let origin = visitor.origin;
     let hash = hash_token(taken.code.expose().as_bytes()).0;
     let password = taken.password.expose();
     let (invitation, known) = {
@@ -138,7 +141,10 @@ pub(crate) async fn accept(app: &App, taken: &AcceptInvitation, origin: Origin) 
     };
     let mut tx = app.store.begin().await?;
     join(app, &mut tx, &hash, &user, origin).await?;
-    let signed_in = accounts::begin_session_in(app, &mut tx, user, invitation.org).await?;
+    let org = orgs::get(&mut tx, invitation.org)
+        .await?
+        .ok_or_else(does_not_hold)?;
+    let signed_in = sessions::begin_in(app, &mut tx, user, org, visitor).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -148,7 +154,7 @@ async fn newcomer(app: &App, email: &str, taken: &AcceptInvitation) -> ApiResult
     let name = taken.name.as_deref().unwrap_or_default();
     let mut fields = Fields::default();
     check_title(&mut fields, "/name", name);
-    check_password(&mut fields, taken.password.expose());
+    check_password(&mut fields, "/password", taken.password.expose());
     fields.check()?;
     let now = app.clock.now();
     Ok(User {

@@ -3,7 +3,7 @@
 use keystore_core::Micros;
 use keystore_core::ids::{OrgId, SessionId, UserId};
 
-use crate::db::{Conn, Tx, execute, fetch_optional, row, sql};
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
 use crate::error::StoreError;
 
 row! {
@@ -24,14 +24,24 @@ row! {
         pub expires_at: Micros,
         /// When it was last used, to the minute or so.
         pub last_seen_at: Micros,
+        /// The program in which it began, in a few words.
+        pub client: Option<String>,
+        /// The address from which it began.
+        pub address: Option<String>,
+        /// Whether a second factor was proven in it.
+        pub second_factor: bool,
     }
 }
 
 sql! {
-    INSERT = "INSERT INTO sessions (id, hash, user_id, org, created_at, expires_at, last_seen_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    BY_HASH = "SELECT id, hash, user_id, org, created_at, expires_at, last_seen_at \
+    INSERT = "INSERT INTO sessions (id, hash, user_id, org, created_at, expires_at, last_seen_at, client, address, second_factor) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    BY_HASH = "SELECT id, hash, user_id, org, created_at, expires_at, last_seen_at, client, address, second_factor \
         FROM sessions WHERE hash = $1 AND expires_at > $2";
+    LIST = "SELECT id, hash, user_id, org, created_at, expires_at, last_seen_at, client, address, second_factor \
+        FROM sessions WHERE user_id = $1 AND expires_at > $2 AND id > $3 ORDER BY id LIMIT $4";
+    TAKE = "DELETE FROM sessions WHERE user_id = $1 AND id = $2 \
+        RETURNING id, hash, user_id, org, created_at, expires_at, last_seen_at, client, address, second_factor";
     TOUCH = "UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1";
     REPLACE = "UPDATE sessions SET hash = $2, expires_at = $3, last_seen_at = $4 WHERE id = $1";
     SET_ORG = "UPDATE sessions SET org = $2 WHERE id = $1";
@@ -57,7 +67,10 @@ pub async fn insert(tx: &mut Tx, new: &Session) -> Result<(), StoreError> {
         new.org,
         new.created_at,
         new.expires_at,
-        new.last_seen_at
+        new.last_seen_at,
+        new.client,
+        new.address,
+        new.second_factor
     )?;
     Ok(())
 }
@@ -69,6 +82,31 @@ pub async fn insert(tx: &mut Tx, new: &Session) -> Result<(), StoreError> {
 /// `Unavailable`, `Damaged`.
 pub async fn by_hash(conn: &mut Conn, hash: &[u8; 32], now: Micros) -> Result<Option<Session>, StoreError> {
     Ok(fetch_optional!(conn, Session, BY_HASH, hash, now)?)
+}
+
+/// The sessions of a user that have not ended, the oldest first, from after `after` on, at most `limit`.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn list(
+    conn: &mut Conn,
+    user: UserId,
+    now: Micros,
+    after: Option<SessionId>,
+    limit: u32,
+) -> Result<Vec<Session>, StoreError> {
+    let after = after.unwrap_or(SessionId::new(uuid::Uuid::nil()));
+    Ok(fetch_all!(conn, Session, LIST, user, now, after, limit)?)
+}
+
+/// Ends a session of this user; gives what it was.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn take(tx: &mut Tx, user: UserId, id: SessionId) -> Result<Option<Session>, StoreError> {
+    Ok(fetch_optional!(tx, Session, TAKE, user, id)?)
 }
 
 /// Notes a use and moves the end.

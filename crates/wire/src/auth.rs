@@ -1,5 +1,5 @@
 //! Signing in: `POST /v1/auth/{signup,login,exchange,logout,refresh,switch-org}` and `GET /v1/auth/me`; and what links in mails are
-//! for: `POST /v1/auth/{forgot-password,reset-password,send-verification,verify-email}`.
+//! for: `POST /v1/auth/{forgot-password,reset-password,send-verification,verify-email}`; and `POST /v1/auth/change-password`.
 //!
 //! A session is an opaque `kss_` value, sent as `Authorization: Bearer`; a management key (`ksm_`) goes in the same place.
 
@@ -214,4 +214,15 @@ pub struct ResetPassword {
 pub struct VerifyEmail {
     /// The code from the link.
     pub code: SecretText,
+}
+
+/// `POST /v1/auth/change-password`: every other session of the person ends.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(example = json!({"password": "correct horse battery", "newPassword": "another horse battery"}))]
+pub struct ChangePassword {
+    /// The password until now.
+    pub password: SecretText,
+    /// The new one: at least ten characters.
+    pub new_password: SecretText,
 }

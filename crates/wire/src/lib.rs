@@ -44,6 +44,7 @@ pub mod rotations;
 pub mod sales;
 mod schema;
 pub mod secret;
+pub mod sessions;
 pub mod time;
 pub mod tokens;
 pub mod usage;

@@ -1,4 +1,5 @@
-//! `ks account`: what the codes in mails are for. None of it needs to be signed in, but asking for a confirmation does.
+//! `ks account`: the password, and what the codes in mails are for. These need nobody to be signed in; changing the password and asking
+//! for a confirmation do.
 
 use clap::{Args, Subcommand};
 use keystore_wire::auth::{ForgotPassword, Me, SignedIn};
@@ -6,12 +7,22 @@ use zeroize::Zeroizing;
 
 use super::Context;
 use crate::client::Client;
+use crate::output::advice;
 use crate::secret_input;
 use crate::settings::Profile;
 
 /// `ks account`.
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
+    /// Choose another password; your other sessions end
+    #[command(
+        after_help = "Examples:\n  ks account change-password\n  printf '%s\\n' \"$OLD\" \"$NEW\" | ks account change-password --passwords-stdin"
+    )]
+    ChangePassword {
+        /// Read the password until now and the new one from stdin, a line each
+        #[arg(long)]
+        passwords_stdin: bool,
+    },
     /// Ask for a mail with a code for a new password
     #[command(after_help = "Example:\n  ks account forgot-password --email ada@example.com")]
     ForgotPassword {
@@ -76,6 +87,9 @@ impl CodeAndPassword {
 pub(crate) async fn run(command: AccountCommand, context: &Context<'_>) -> anyhow::Result<()> {
     let nobody = Client::new(context.settings)?.with_key(None);
     match command {
+        AccountCommand::ChangePassword { passwords_stdin } => {
+            change_password(passwords_stdin, context).await?
+        }
         AccountCommand::ForgotPassword { email } => {
             nobody
                 .post_quietly(&["auth", "forgot-password"], &ForgotPassword { email })
@@ -103,6 +117,37 @@ pub(crate) async fn run(command: AccountCommand, context: &Context<'_>) -> anyho
         }
         AccountCommand::Accept(args) => accept(&args, &nobody, context).await?,
     }
+    Ok(())
+}
+
+async fn change_password(from_stdin: bool, context: &Context<'_>) -> anyhow::Result<()> {
+    let (old, new) = match from_stdin {
+        true => {
+            let both = secret_input::from_stdin("the passwords")?;
+            let (old, new) = both.split_once('\n').ok_or_else(|| {
+                advice(
+                    "there is one line on stdin where two are expected",
+                    "give the password until now and the new one, a line each",
+                )
+            })?;
+            (
+                Zeroizing::new(old.trim_end_matches('\r').to_owned()),
+                Zeroizing::new(new.to_owned()),
+            )
+        }
+        false => (
+            secret_input::ask("Password until now")?,
+            secret_input::ask("New password")?,
+        ),
+    };
+    let body = serde_json::json!({"password": old.as_str(), "newPassword": new.as_str()});
+    context
+        .client
+        .post_quietly(&["auth", "change-password"], &body)
+        .await?;
+    context
+        .output
+        .note("The new password holds, and your other sessions have ended");
     Ok(())
 }
 

@@ -35,6 +35,38 @@ fn people_come_and_go() {
         dev.text("password"),
     )
     .ok();
+    let away = Home::new();
+    away.ks_with(
+        &[
+            "login",
+            "--api-url",
+            dev.text("apiUrl"),
+            "--email",
+            dev.text("email"),
+            "--password-stdin",
+        ],
+        dev.text("password"),
+    )
+    .ok();
+    let sessions = json(&["session", "list"]);
+    let this = |session: &&Value| session["current"] == true;
+    let this = sessions.as_array().unwrap().iter().find(this).unwrap();
+    assert!(
+        this["client"].as_str().unwrap().starts_with("ks/"),
+        "{sessions:#}"
+    );
+    let password = dev.text("password");
+    home.ks_with(
+        &["account", "change-password", "--passwords-stdin"],
+        &format!("{password}\n{password}"),
+    )
+    .ok();
+    assert_eq!(away.ks(&["whoami"]).code, Some(1), "the other session has ended");
+    home.ks(&["session", "end-all"])
+        .code
+        .filter(|code| *code == 1)
+        .unwrap();
+    home.ks(&["session", "end-all", "--yes"]).ok();
     json(&["org", "create", "Labs", "--time-zone", "Europe/Berlin"]);
     assert_eq!(
         names(&json(&["org", "list"]), "slug"),

@@ -9,8 +9,8 @@ use http::{HeaderName, StatusCode, header};
 use keystore_core::Micros;
 use keystore_store::{api_keys, orgs, users};
 use keystore_wire::auth::{
-    Exchange, ForgotPassword, LogIn, Me, Membership, OrgRef, Refreshed, ResetPassword, SignUp, SignedIn,
-    SignedUp, SwitchOrg, User, VerifyEmail, Via,
+    ChangePassword, Exchange, ForgotPassword, LogIn, Me, Membership, OrgRef, Refreshed, ResetPassword,
+    SignUp, SignedIn, SignedUp, SwitchOrg, User, VerifyEmail, Via,
 };
 use keystore_wire::members::AcceptInvitation;
 
@@ -21,7 +21,10 @@ use crate::app::App;
 use crate::auth::accounts::{self, NewAccount};
 use crate::auth::caller::{COOKIE, Caller, SESSION_LIFE, Who};
 use crate::auth::origin::Origin;
+use crate::auth::person::InPerson;
 use crate::auth::recovery;
+use crate::auth::sessions::{self, SignedIn as Begun};
+use crate::auth::visitor::Visitor;
 use crate::invitations;
 
 /// Makes an account, with an organization of its own, and signs in.
@@ -29,7 +32,7 @@ use crate::invitations;
     responses((status = 201, body = SignedUp)))]
 pub(super) async fn sign_up(
     State(app): State<Arc<App>>,
-    origin: Origin,
+    visitor: Visitor,
     Body(body): Body<SignUp>,
 ) -> ApiResult<Response> {
     let new = NewAccount {
@@ -38,7 +41,7 @@ pub(super) async fn sign_up(
         name: &body.name,
         org_name: &body.org_name,
     };
-    let done = accounts::sign_up(&app, &new, origin).await?;
+    let done = accounts::sign_up(&app, &new, &visitor).await?;
     app.post(recovery::verification(&app, &done.user).await?);
     let answer = SignedUp {
         token: done.token.into_text().to_string(),
@@ -54,10 +57,10 @@ pub(super) async fn sign_up(
     responses((status = 200, body = SignedIn)))]
 pub(super) async fn log_in(
     State(app): State<Arc<App>>,
-    origin: Origin,
+    visitor: Visitor,
     Body(body): Body<LogIn>,
 ) -> ApiResult<Response> {
-    let done = accounts::log_in(&app, &body.email, body.password.expose(), origin).await?;
+    let done = accounts::log_in(&app, &body.email, body.password.expose(), &visitor).await?;
     signed_in(&app, done).await
 }
 
@@ -66,35 +69,24 @@ pub(super) async fn log_in(
     responses((status = 200, body = SignedIn)))]
 pub(super) async fn exchange_code(
     State(app): State<Arc<App>>,
-    origin: Origin,
+    visitor: Visitor,
     Body(body): Body<Exchange>,
 ) -> ApiResult<Response> {
-    let done = accounts::exchange(&app, body.code.expose(), origin).await?;
+    let done = accounts::exchange(&app, body.code.expose(), &visitor).await?;
     signed_in(&app, done).await
 }
 
 /// Ends the session.
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204)))]
-pub(super) async fn log_out(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Response> {
-    let Who::User { session, .. } = caller.who else {
-        return Err(no_session());
-    };
-    accounts::log_out(&app, &caller, session).await?;
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    Ok((
-        StatusCode::NO_CONTENT,
-        AppendHeaders([(header::SET_COOKIE, gone)]),
-    )
-        .into_response())
+pub(super) async fn log_out(State(app): State<Arc<App>>, person: InPerson) -> ApiResult<Response> {
+    sessions::log_out(&app, &person).await?;
+    Ok((StatusCode::NO_CONTENT, no_cookie()).into_response())
 }
 
 /// Puts a new value in place of the session's. The old one ends at once.
 #[utoipa::path(post, path = "/v1/auth/refresh", tag = "auth", responses((status = 200, body = Refreshed)))]
-pub(super) async fn refresh_session(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Response> {
-    let Who::User { session, .. } = caller.who else {
-        return Err(no_session());
-    };
-    let (token, expires_at) = accounts::refresh(&app, &caller, session).await?;
+pub(super) async fn refresh_session(State(app): State<Arc<App>>, person: InPerson) -> ApiResult<Response> {
+    let (token, expires_at) = sessions::refresh(&app, &person).await?;
     let answer = Refreshed {
         token: token.into_text().to_string(),
         expires_at: expires_at.into(),
@@ -107,14 +99,24 @@ pub(super) async fn refresh_session(State(app): State<Arc<App>>, caller: Caller)
     responses((status = 200, body = Me)))]
 pub(super) async fn switch_org(
     State(app): State<Arc<App>>,
-    caller: Caller,
+    person: InPerson,
     Body(body): Body<SwitchOrg>,
 ) -> ApiResult<Json<Me>> {
-    let Who::User { user, session, .. } = caller.who else {
-        return Err(no_session());
-    };
-    let moved = accounts::switch_org(&app, &caller, user, session, body.org_id).await?;
+    let moved = sessions::switch_org(&app, &person, body.org_id).await?;
     me(&app, &moved).await
+}
+
+/// Sets another password. Every other session of the person ends.
+#[utoipa::path(post, path = "/v1/auth/change-password", tag = "auth", request_body = ChangePassword,
+    responses((status = 204)))]
+pub(super) async fn change_password(
+    State(app): State<Arc<App>>,
+    person: InPerson,
+    Body(body): Body<ChangePassword>,
+) -> ApiResult<StatusCode> {
+    let (old, new) = (body.password.expose(), body.new_password.expose());
+    accounts::change_password(&app, &person, old, new).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Who the caller is, and where the data plane is.
@@ -171,10 +173,10 @@ pub(super) async fn verify_email(
     responses((status = 200, body = SignedIn)))]
 pub(super) async fn accept_invitation(
     State(app): State<Arc<App>>,
-    origin: Origin,
+    visitor: Visitor,
     Body(body): Body<AcceptInvitation>,
 ) -> ApiResult<Response> {
-    let done = invitations::accept(&app, &body, origin).await?;
+    let done = invitations::accept(&app, &body, &visitor).await?;
     signed_in(&app, done).await
 }
 
@@ -214,7 +216,7 @@ async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
     Ok(Json(me))
 }
 
-async fn signed_in(app: &App, done: accounts::SignedIn) -> ApiResult<Response> {
+async fn signed_in(app: &App, done: Begun) -> ApiResult<Response> {
     let orgs = accounts::orgs_of(&mut app.store.read().await?, done.user.id).await?;
     let membership = |(org, role): (orgs::Org, _)| Membership {
         id: org.id,
@@ -232,11 +234,10 @@ async fn signed_in(app: &App, done: accounts::SignedIn) -> ApiResult<Response> {
     Ok((cookie(app, &answer.token), Json(answer)).into_response())
 }
 
-fn no_session() -> ApiError {
-    ApiError::new(
-        keystore_wire::Code::Forbidden,
-        "a management key has no session; delete the key with `DELETE /v1/api-keys/{id}` to end it",
-    )
+/// Takes the cookie away.
+pub(super) fn no_cookie() -> AppendHeaders<[(HeaderName, String); 1]> {
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    AppendHeaders([(header::SET_COOKIE, gone)])
 }
 
 fn cookie(app: &App, token: &str) -> AppendHeaders<[(HeaderName, String); 1]> {

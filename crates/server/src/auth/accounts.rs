@@ -1,23 +1,24 @@
-//! Accounts and sessions: signing up, in, out, and by a link.
+//! Accounts: signing up, signing in with a password or by a link, and changing the password. What a sign-in begins is in
+//! [`super::sessions`].
 
 use std::time::Duration;
 
-use keystore_core::Micros;
-use keystore_core::ids::{OrgId, SessionId, UserId};
+use keystore_core::ids::UserId;
 use keystore_store::members::Role;
 use keystore_store::orgs::{self as org_rows, Org};
-use keystore_store::sessions::Session;
 use keystore_store::sign_in_codes::{self, Purpose};
 use keystore_store::users::User;
-use keystore_store::{Conn, Store, Tx, members, sessions, users};
+use keystore_store::{Conn, Store, members, sessions as session_rows, users};
 use keystore_vault::{NewToken, TokenKind, hash_token};
 use keystore_wire::problem::Code;
 use serde_json::json;
 
-use super::caller::{Caller, SESSION_LIFE};
 use super::origin::Origin;
+use super::person::InPerson;
 use super::recovery;
+use super::sessions::{self, SignedIn};
 use super::throttle::{self, Subjects, TryLater};
+use super::visitor::Visitor;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
 use crate::audit::Event;
@@ -46,29 +47,18 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) org_name: &'a str,
 }
 
-/// Somebody signed in.
-pub(crate) struct SignedIn {
-    /// The `kss_` value: told once.
-    pub(crate) token: NewToken,
-    /// When the session ends unless it is used.
-    pub(crate) expires_at: Micros,
-    /// Who.
-    pub(crate) user: User,
-    /// The organization in which the session acts.
-    pub(crate) org: Org,
-}
-
 /// Makes a person, their organization with its first key-encryption key and its `default` project, and a session.
 ///
 /// # Errors
 /// `sign_up_closed`, `invalid_request`, `already_exists` when the address is taken, `too_many_attempts`.
-pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> ApiResult<SignedIn> {
+pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, visitor: &Visitor) -> ApiResult<SignedIn> {
+    let origin = visitor.origin;
     if app.settings.signup == SignUp::Closed && users::count(&mut app.store.read().await?).await? > 0 {
         return Err(closed());
     }
     let mut fields = Fields::default();
     let email = check_email(&mut fields, new.email);
-    check_password(&mut fields, new.password);
+    check_password(&mut fields, "/password", new.password);
     check_title(&mut fields, "/name", new.name);
     check_title(&mut fields, "/orgName", new.org_name);
     fields.check()?;
@@ -102,14 +92,9 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, origin: Origin) -> 
     };
     let org = orgs::found(app, &mut tx, kek, &founding).await?;
     Event::new("sign_up", &user.id).by_person(&mut tx, org.id, user.id, origin)?;
-    let (token, expires_at, _) = new_session(app, &mut tx, user.id, org.id).await?;
+    let signed_in = sessions::begin_in(app, &mut tx, user, org, visitor).await?;
     tx.commit().await?;
-    Ok(SignedIn {
-        token,
-        expires_at,
-        user,
-        org,
-    })
+    Ok(signed_in)
 }
 
 fn closed() -> ApiError {
@@ -123,10 +108,10 @@ fn closed() -> ApiError {
 ///
 /// # Errors
 /// As [`check_login`]; `forbidden` for who belongs to no organization any more.
-pub(crate) async fn log_in(app: &App, email: &str, password: &str, origin: Origin) -> ApiResult<SignedIn> {
-    let user = check_login(app, email, password, origin).await?;
+pub(crate) async fn log_in(app: &App, email: &str, password: &str, visitor: &Visitor) -> ApiResult<SignedIn> {
+    let user = check_login(app, email, password, visitor.origin).await?;
     let mut tx = app.store.begin().await?;
-    let signed_in = begin_session(app, &mut tx, user, "log_in", origin).await?;
+    let signed_in = sessions::begin(app, &mut tx, user, "log_in", visitor).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -210,7 +195,7 @@ pub(crate) async fn sign_in_code(app: &App, user: UserId) -> ApiResult<NewToken>
 ///
 /// # Errors
 /// `unauthenticated` when it is unknown, used or too old.
-pub(crate) async fn exchange(app: &App, code: &str, origin: Origin) -> ApiResult<SignedIn> {
+pub(crate) async fn exchange(app: &App, code: &str, visitor: &Visitor) -> ApiResult<SignedIn> {
     let mut tx = app.store.begin().await?;
     let used = sign_in_codes::take(
         &mut tx,
@@ -229,66 +214,40 @@ pub(crate) async fn exchange(app: &App, code: &str, origin: Origin) -> ApiResult
             "the link is unknown, used or older than ten minutes; ask for a new one",
         )
     })?;
-    let signed_in = begin_session(app, &mut tx, user, "exchange_code", origin).await?;
+    let signed_in = sessions::begin(app, &mut tx, user, "exchange_code", visitor).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
 
-/// Puts a new value in place of a session's; the old one ends at once.
+/// That the person in a session knows their password, too: before what changes how they sign in. A session alone, in the hands of
+/// somebody else, must not keep its owner out.
 ///
 /// # Errors
-/// `unauthenticated` when the session has ended meanwhile.
-pub(crate) async fn refresh(app: &App, caller: &Caller, session: SessionId) -> ApiResult<(NewToken, Micros)> {
-    let token = NewToken::generate(TokenKind::Session)?;
-    let now = app.clock.now();
-    let expires_at = now.plus(SESSION_LIFE);
+/// As [`check_login`].
+pub(crate) async fn confirm_password(app: &App, person: &InPerson, password: &str) -> ApiResult<User> {
+    let user = users::get(&mut app.store.read().await?, person.user).await?;
+    let user = user.ok_or_else(ApiError::unauthenticated)?;
+    check_login(app, &user.email, password, person.origin).await
+}
+
+/// Sets another password. The other sessions of the person end, and links for a new password or a sign-in hold no more.
+///
+/// # Errors
+/// As [`confirm_password`]; `invalid_request`.
+pub(crate) async fn change_password(app: &App, person: &InPerson, old: &str, new: &str) -> ApiResult<()> {
+    let mut fields = Fields::default();
+    check_password(&mut fields, "/newPassword", new);
+    fields.check()?;
+    let user = confirm_password(app, person, old).await?;
+    let stored = app.passwords.hash(new).await?;
     let mut tx = app.store.begin().await?;
-    if !sessions::replace(&mut tx, session, &token.hash().0, expires_at, now).await? {
-        return Err(ApiError::unauthenticated());
+    users::set_password(&mut tx, user.id, &stored, app.clock.now()).await?;
+    session_rows::revoke_all(&mut tx, user.id, Some(person.session)).await?;
+    for purpose in [Purpose::ResetPassword, Purpose::SignIn] {
+        sign_in_codes::delete_of(&mut tx, user.id, purpose).await?;
     }
-    Event::new("refresh_session", &session).by(&mut tx, caller)?;
-    tx.commit().await?;
-    Ok((token, expires_at))
-}
-
-/// Ends a session.
-///
-/// # Errors
-/// The store's.
-pub(crate) async fn log_out(app: &App, caller: &Caller, session: SessionId) -> ApiResult<()> {
-    let mut tx = app.store.begin().await?;
-    sessions::revoke(&mut tx, session).await?;
-    Event::new("log_out", &session).by(&mut tx, caller)?;
-    tx.commit().await?;
-    Ok(())
-}
-
-/// Lets a session act in another organization of its person. Gives the caller as they are from now on.
-///
-/// # Errors
-/// `not_found` when the person does not belong to it.
-pub(crate) async fn switch_org(
-    app: &App,
-    caller: &Caller,
-    user: UserId,
-    session: SessionId,
-    org: OrgId,
-) -> ApiResult<Caller> {
-    let mut tx = app.store.begin().await?;
-    let member = members::get(&mut tx, org, user)
-        .await?
-        .ok_or_else(|| ApiError::not_found("organization"))?;
-    sessions::set_org(&mut tx, session, org).await?;
-    let moved = Caller {
-        org,
-        role: member.role,
-        ..caller.clone()
-    };
-    // One entry where it left and one where it came; neither tells of the other organization.
-    Event::new("switch_org", &session).by(&mut tx, caller)?;
-    Event::new("switch_org", &session).by(&mut tx, &moved)?;
-    tx.commit().await?;
-    Ok(moved)
+    recovery::record(&mut tx, &user, "change_password", person.origin).await?;
+    Ok(tx.commit().await?)
 }
 
 /// The organizations that a person belongs to, with their role, the oldest membership first.
@@ -303,71 +262,6 @@ pub(crate) async fn orgs_of(conn: &mut Conn, user: UserId) -> ApiResult<Vec<(Org
         }
     }
     Ok(found)
-}
-
-async fn begin_session(
-    app: &App,
-    tx: &mut Tx,
-    user: User,
-    action: &'static str,
-    origin: Origin,
-) -> ApiResult<SignedIn> {
-    let org = orgs_of(tx, user.id).await?.into_iter().next();
-    let (org, _) = org.ok_or_else(|| {
-        ApiError::new(
-            Code::Forbidden,
-            "you do not belong to an organization any more; ask an owner to add you",
-        )
-    })?;
-    let (token, expires_at, session) = new_session(app, tx, user.id, org.id).await?;
-    Event::new(action, &session).by_person(tx, org.id, user.id, origin)?;
-    Ok(SignedIn {
-        token,
-        expires_at,
-        user,
-        org,
-    })
-}
-
-/// A session of a person in this organization, which they have just joined.
-///
-/// # Errors
-/// The store's and the vault's.
-pub(crate) async fn begin_session_in(app: &App, tx: &mut Tx, user: User, org: OrgId) -> ApiResult<SignedIn> {
-    let org = org_rows::get(tx, org)
-        .await?
-        .ok_or_else(ApiError::unauthenticated)?;
-    let (token, expires_at, _) = new_session(app, tx, user.id, org.id).await?;
-    Ok(SignedIn {
-        token,
-        expires_at,
-        user,
-        org,
-    })
-}
-
-async fn new_session(
-    app: &App,
-    tx: &mut Tx,
-    user: UserId,
-    org: OrgId,
-) -> ApiResult<(NewToken, Micros, SessionId)> {
-    let token = NewToken::generate(TokenKind::Session)?;
-    let now = app.clock.now();
-    let expires_at = now.plus(SESSION_LIFE);
-    let session = Session {
-        id: SessionId::new(app.ids.next()),
-        hash: token.hash().0,
-        user_id: user,
-        org,
-        created_at: now,
-        expires_at,
-        last_seen_at: now,
-    };
-    sessions::delete_expired(tx, now).await?;
-    sign_in_codes::delete_expired(tx, now).await?;
-    sessions::insert(tx, &session).await?;
-    Ok((token, expires_at, session.id))
 }
 
 /// The address in the form in which it is kept; notes what is wrong with it.
@@ -387,10 +281,10 @@ pub(crate) fn check_email(fields: &mut Fields, email: &str) -> String {
 }
 
 /// Notes what is wrong with a password.
-pub(crate) fn check_password(fields: &mut Fields, password: &str) {
+pub(crate) fn check_password(fields: &mut Fields, pointer: &str, password: &str) {
     if password.chars().count() < PASSWORD_MIN || password.len() > PASSWORD_MAX {
         fields.wrong(
-            "/password",
+            pointer,
             format!("expected {PASSWORD_MIN} to {PASSWORD_MAX} characters"),
         );
     }

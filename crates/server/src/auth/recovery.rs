@@ -82,7 +82,7 @@ async fn new_code(app: &App, user: UserId, purpose: Purpose, life: Duration) -> 
 /// `invalid_request`, `invalid_credentials` when the code does not hold.
 pub(crate) async fn reset(app: &App, code: &str, password: &str, origin: Origin) -> ApiResult<()> {
     let mut fields = Fields::default();
-    check_password(&mut fields, password);
+    check_password(&mut fields, "/password", password);
     fields.check()?;
     let hash = hash_token(code.as_bytes()).0;
     let now = app.clock.now();
@@ -161,8 +161,11 @@ async fn take(tx: &mut Tx, hash: &[u8; 32], purpose: Purpose, app: &App) -> ApiR
     user.ok_or_else(does_not_hold)
 }
 
-/// In the log of every organization that the person belongs to.
-async fn record(tx: &mut Tx, user: &User, action: &'static str, origin: Origin) -> ApiResult<()> {
+/// Records what became of a person's account, in the log of every organization that they belong to.
+///
+/// # Errors
+/// The store's.
+pub(super) async fn record(tx: &mut Tx, user: &User, action: &'static str, origin: Origin) -> ApiResult<()> {
     for member in members::of_user(tx, user.id).await? {
         Event::new(action, &user.id).by_person(tx, member.org, user.id, origin)?;
     }

@@ -21,5 +21,6 @@ mod providers;
 mod recovery;
 mod requests;
 mod roles;
+mod sessions;
 mod tokens;
 mod unconfirmed;

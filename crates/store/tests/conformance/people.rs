@@ -51,6 +51,9 @@ async fn person(bench: &Bench, store: &Store, org: OrgId, email: &str, role: Rol
         created_at: bench.now(),
         expires_at: Micros(i64::MAX),
         last_seen_at: bench.now(),
+        client: None,
+        address: None,
+        second_factor: false,
     };
     let mut tx = store.begin().await.unwrap();
     users::insert(&mut tx, &user).await.unwrap();

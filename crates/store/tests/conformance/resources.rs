@@ -466,6 +466,9 @@ pub(crate) async fn sessions_and_keys_end(bench: Bench) {
         created_at: now,
         expires_at: later,
         last_seen_at: now,
+        client: None,
+        address: None,
+        second_factor: false,
     };
     let (one, two, three) = (session(1), session(2), session(3));
     for session in [&one, &two, &three] {
@@ -479,6 +482,19 @@ pub(crate) async fn sessions_and_keys_end(bench: Bench) {
             .is_none(),
         "expired"
     );
+    let list = async |tx: &mut keystore_store::Tx, at, after| {
+        let found = sessions::list(tx, ada.id, at, after, 2).await.unwrap();
+        found.into_iter().map(|session| session.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(&mut tx, now, None).await, [one.id, two.id]);
+    assert_eq!(list(&mut tx, now, Some(two.id)).await, [three.id]);
+    assert_eq!(list(&mut tx, later, None).await, []);
+    let stranger = bench.id(UserId::new);
+    assert!(sessions::take(&mut tx, stranger, one.id).await.unwrap().is_none());
+    let taken = sessions::take(&mut tx, ada.id, three.id).await.unwrap();
+    assert_eq!(taken.unwrap().hash, [3; 32]);
+    assert!(sessions::take(&mut tx, ada.id, three.id).await.unwrap().is_none());
+    sessions::insert(&mut tx, &three).await.unwrap();
     assert!(
         sessions::replace(&mut tx, one.id, &[7; 32], later, now)
             .await

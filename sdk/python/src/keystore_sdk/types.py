@@ -943,6 +943,13 @@ class Delivery(Model):
     """When it was last tried."""
 
 
+class EndedSessions(Model):
+    """The answer to it."""
+
+    ended: int
+    """How many ended."""
+
+
 class Env(Model):
     """The variables that the vendor's SDKs read."""
 
@@ -2302,6 +2309,35 @@ class SalesReport(Model):
     """All of them together."""
     until: str
     """Up to this UTC day, itself included."""
+
+
+class Session(Model):
+    """A session of the caller. Its value is shown nowhere."""
+
+    _decode = {
+        "createdAt": time,
+        "expiresAt": time,
+        "lastUsedAt": time,
+    }
+
+    created_at: datetime
+    """When it began."""
+    current: bool
+    """Whether it is the one that asks."""
+    expires_at: datetime
+    """When it ends unless it is used."""
+    id: str
+    """The id."""
+    last_used_at: datetime
+    """When it was last used, to the minute or so."""
+    org_id: str
+    """The organization that it speaks for."""
+    address: str | None = None
+    """The address from which it began."""
+    client: str | None = None
+    """The program in which it began, as that named itself, shortened. Whoever signs in chooses it: it proves
+    nothing.
+    """
 
 
 class Shredded(Model):

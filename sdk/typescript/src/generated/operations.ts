@@ -40,6 +40,7 @@ export const OPERATIONS = {
   },
   auth: {
     acceptInvitation: { id: 'accept_invitation', method: 'POST', path: '/v1/auth/accept-invitation', answer: 'json', body: true },
+    changePassword: { id: 'change_password', method: 'POST', path: '/v1/auth/change-password', answer: 'none', body: true },
     exchangeCode: { id: 'exchange_code', method: 'POST', path: '/v1/auth/exchange', answer: 'json', body: true },
     forgotPassword: { id: 'forgot_password', method: 'POST', path: '/v1/auth/forgot-password', answer: 'none', body: true },
     logIn: { id: 'log_in', method: 'POST', path: '/v1/auth/login', answer: 'json', body: true },
@@ -51,6 +52,11 @@ export const OPERATIONS = {
     signUp: { id: 'sign_up', method: 'POST', path: '/v1/auth/signup', answer: 'json', body: true },
     switchOrg: { id: 'switch_org', method: 'POST', path: '/v1/auth/switch-org', answer: 'json', body: true },
     verifyEmail: { id: 'verify_email', method: 'POST', path: '/v1/auth/verify-email', answer: 'none', body: true },
+  },
+  sessions: {
+    list: { id: 'list_sessions', method: 'GET', path: '/v1/auth/sessions', answer: 'page', query: ['limit', 'after'] },
+    endAll: { id: 'end_sessions', method: 'POST', path: '/v1/auth/sessions/end', answer: 'json', body: true },
+    end: { id: 'end_session', method: 'DELETE', path: '/v1/auth/sessions/{session}', answer: 'none' },
   },
   billing: {
     getAutoTopUp: { id: 'get_auto_top_up', method: 'GET', path: '/v1/billing/auto-top-up', answer: 'json' },

@@ -23,6 +23,7 @@ import type {
   BudgetCheck,
   BudgetHold,
   BudgetWindow,
+  ChangePassword,
   ChangePrices,
   CheckBudgets,
   CreateAgent,
@@ -50,6 +51,8 @@ import type {
   Delivery,
   DenyAccessRequest,
   DestroyKek,
+  EndSessions,
+  EndedSessions,
   EventRecord,
   Exchange,
   Exposures,
@@ -104,6 +107,7 @@ import type {
   RotateWebhookSecret,
   Rotation,
   SalesReport,
+  Session,
   SetAutoTopUp,
   SetCustomerKey,
   SetKeyPlan,
@@ -219,6 +223,14 @@ export interface ExportAuditQuery {
   until?: Time | undefined;
   /** The size of an older checkpoint: the export shows that the log goes on from it. */
   from?: number | undefined;
+}
+
+/** What `GET /v1/auth/sessions` takes in its query. */
+export interface ListSessionsQuery {
+  /** How many entries, 1 to 500; 50 by default. */
+  limit?: number | undefined;
+  /** The `next` of the page before. */
+  after?: string | undefined;
 }
 
 /** What `GET /v1/billing/invoices` takes in its query. */
@@ -875,6 +887,12 @@ export interface AuthResource {
    */
   acceptInvitation(body: AcceptInvitation, options?: RequestOptions): Promise<SignedIn>;
   /**
+   * Sets another password. Every other session of the person ends.
+   *
+   * `POST /v1/auth/change-password`
+   */
+  changePassword(body: ChangePassword, options?: RequestOptions): Promise<void>;
+  /**
    * Signs in with the code of a sign-in link: good once, for ten minutes.
    *
    * `POST /v1/auth/exchange`
@@ -940,6 +958,30 @@ export interface AuthResource {
    * `POST /v1/auth/verify-email`
    */
   verifyEmail(body: VerifyEmail, options?: RequestOptions): Promise<void>;
+}
+
+/** `ks.sessions`. */
+export interface SessionsResource {
+  /**
+   * Your own sessions, oldest first: where each began, and when it was last used.
+   *
+   * `GET /v1/auth/sessions`
+   */
+  list(query?: ListSessionsQuery, options?: RequestOptions): Paged<Session>;
+  /**
+   * Ends all of your sessions at once, this one too unless it is to be kept. Management keys stay.
+   *
+   * `POST /v1/auth/sessions/end`
+   */
+  endAll(body: EndSessions, options?: RequestOptions): Promise<EndedSessions>;
+  /**
+   * Ends one of your sessions at once.
+   *
+   * `DELETE /v1/auth/sessions/{session}`
+   *
+   * @param session Id
+   */
+  end(session: string, options?: RequestOptions): Promise<void>;
 }
 
 /** `ks.billing`. */
@@ -1993,6 +2035,7 @@ export interface Api {
   readonly apiKeys: ApiKeysResource;
   readonly audit: AuditResource;
   readonly auth: AuthResource;
+  readonly sessions: SessionsResource;
   readonly billing: BillingResource;
   readonly budgets: BudgetsResource;
   readonly credentials: CredentialsResource;

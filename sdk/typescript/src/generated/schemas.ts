@@ -403,6 +403,14 @@ export interface BudgetWindow {
   start: Time;
 }
 
+/** `POST /v1/auth/change-password`: every other session of the person ends. */
+export interface ChangePassword {
+  /** The new one: at least ten characters. */
+  newPassword: SecretText;
+  /** The password until now. */
+  password: SecretText;
+}
+
 /** `POST /v1/operator/prices`: the next version of the price book. */
 export interface ChangePrices {
   /** Rules to add. One that is for the same as another, in force at the same time, takes its place. */
@@ -887,6 +895,18 @@ export type DisabledBecause = "failing" | "gone" | "lost";
 
 /** Who makes and revokes the keys of a pooled credential; `manual` is the operator. */
 export type Driver = "openai" | "openrouter" | "manual";
+
+/** `POST /v1/auth/sessions/end`. */
+export interface EndSessions {
+  /** Whether the one that asks goes on. */
+  keepThis: boolean;
+}
+
+/** The answer to it. */
+export interface EndedSessions {
+  /** How many ended. */
+  ended: number;
+}
 
 /** How an attempt at an upstream ended. */
 export type Ending = "complete" | "upstream_error" | "client_gone" | "deadline" | "not_sent" | "crash" | "revoked" | "over_budget" | "failed_over";
@@ -2168,6 +2188,26 @@ export interface SellPrice {
   tiers?: PriceTier[] | undefined;
   /** Dollars for a million units, by the name of the unit. What is not named is sold at cost with its markup. */
   units: Record<string, string>;
+}
+
+/** A session of the caller. Its value is shown nowhere. */
+export interface Session {
+  /** The address from which it began. */
+  address?: string | null | undefined;
+  /** The program in which it began, as that named itself, shortened. Whoever signs in chooses it: it proves nothing. */
+  client?: string | null | undefined;
+  /** When it began. */
+  createdAt: Time;
+  /** Whether it is the one that asks. */
+  current: boolean;
+  /** When it ends unless it is used. */
+  expiresAt: Time;
+  /** The id. */
+  id: string;
+  /** When it was last used, to the minute or so. */
+  lastUsedAt: Time;
+  /** The organization that it speaks for. */
+  orgId: string;
 }
 
 /** A rule, whole: what is absent has its default. */

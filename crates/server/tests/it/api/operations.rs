@@ -83,6 +83,14 @@ const TABLE: &[(&str, May, Body)] = &[
         May::Anybody,
         |_| json!({"code": "none", "password": PASSWORD, "name": "Invited"}),
     ),
+    (
+        "change_password",
+        EVERY_PERSON,
+        |_| json!({"password": PASSWORD, "newPassword": PASSWORD}),
+    ),
+    ("list_sessions", EVERY_PERSON, NONE),
+    ("end_session", EVERY_PERSON, NONE),
+    ("end_sessions", EVERY_PERSON, |_| json!({"keepThis": true})),
     ("list_orgs", ALL, NONE),
     ("create_org", EVERY_PERSON, |_| json!({"name": "Another"})),
     ("get_org", ALL, NONE),
@@ -484,6 +492,10 @@ impl Things {
             .post("/v1/openai/v1/chat/completions", &chat)
             .await
             .expect(200);
+        // The owner has another one, in which they are the operator.
+        let sessions = owner.get("/v1/auth/sessions").await.expect(200);
+        let another = |session: &&Value| session["current"] == false;
+        let session = sessions["data"].as_array().unwrap().iter().find(another).unwrap();
         let asks = app.anonymous().with_token(token["token"].as_str().unwrap());
         let wanted = json!({"budgetCentsMonthly": 2000, "reason": canary("access request")});
         let access = asks.tool("request_access", wanted).await;
@@ -509,6 +521,7 @@ impl Things {
             ("rotation", text(&rotation["id"])),
             ("payment", text(&payment["id"])),
             ("webhook", webhook),
+            ("session", text(&session["id"])),
             ("delivery", text(&delivery["id"])),
         ]))
     }
@@ -537,6 +550,7 @@ impl Things {
             ("rotation", id("rot")),
             ("payment", id("pay")),
             ("webhook", id("whk")),
+            ("session", id("ses")),
             ("delivery", id("dlv")),
         ]))
     }

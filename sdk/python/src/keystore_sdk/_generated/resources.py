@@ -1122,6 +1122,27 @@ class Auth:
             ),
         )
 
+    def change_password(
+        self,
+        *,
+        new_password: str,
+        password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Sets another password. Every other session of the person ends.
+
+        Args:
+            new_password: The new one: at least ten characters.
+            password: The password until now.
+        """
+        return self._http.send(
+            operations.change_password,
+            Values(
+                body={"new_password": new_password, "password": password},
+                timeout=timeout,
+            ),
+        )
+
     def exchange_code(
         self,
         *,
@@ -4114,6 +4135,72 @@ class Revocations:
         )
 
 
+class Sessions:
+    """`ks.sessions`"""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def list(
+        self,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        timeout: float | None = None,
+    ) -> Pager[types.Session]:
+        """Your own sessions, oldest first: where each began, and when it was last used.
+
+        Args:
+            limit: How many entries, 1 to 500; 50 by default.
+            after: The `next` of the page before.
+        """
+        return self._http.pages(
+            operations.list_sessions,
+            Values(
+                query={"limit": limit, "after": after},
+                timeout=timeout,
+            ),
+        )
+
+    def end(
+        self,
+        session: str,
+        *,
+        timeout: float | None = None,
+    ) -> None:
+        """Ends one of your sessions at once.
+
+        Args:
+            session: Id
+        """
+        return self._http.send(
+            operations.end_session,
+            Values(
+                path={"session": session},
+                timeout=timeout,
+            ),
+        )
+
+    def end_all(
+        self,
+        *,
+        keep_this: bool,
+        timeout: float | None = None,
+    ) -> types.EndedSessions:
+        """Ends all of your sessions at once, this one too unless it is to be kept. Management keys stay.
+
+        Args:
+            keep_this: Whether the one that asks goes on.
+        """
+        return self._http.send(
+            operations.end_sessions,
+            Values(
+                body={"keep_this": keep_this},
+                timeout=timeout,
+            ),
+        )
+
+
 class Tokens:
     """`ks.tokens`"""
 
@@ -4597,6 +4684,7 @@ class Api:
         self.providers: Providers = Providers(http)
         self.requests: Requests = Requests(http)
         self.revocations: Revocations = Revocations(http)
+        self.sessions: Sessions = Sessions(http)
         self.tokens: Tokens = Tokens(http)
         self.usage: Usage = Usage(http)
         self.webhooks: Webhooks = Webhooks(http)
