@@ -135,6 +135,8 @@ typed_ids! {
     UserId = "usr";
     /// A signed-in session of the control plane.
     SessionId = "ses";
+    /// A passkey of a person.
+    PasskeyId = "psk";
     /// A management key of the control plane (its secret is the `ksm_` value).
     ApiKeyId = "key";
     /// An invitation to join an organization.

@@ -6,9 +6,9 @@ use clap::{Args, Parser, Subcommand};
 use keystore_core::policy::Source;
 
 use crate::commands::{
-    access, account, agents, api_keys, audit, billing, budgets, credit, db, events, import, keks, kill,
-    labels, login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects, providers,
-    requests, run, serve, sessions, tokens, usage, webhooks,
+    access, account, agents, api_keys, audit, billing, budgets, credit, db, events, factors, import, keks,
+    kill, labels, login, marketplace, mcp, members, migrate, operator, orgs, pools, prices, projects,
+    providers, requests, run, serve, sessions, tokens, usage, webhooks,
 };
 use crate::complete;
 use crate::output::Format;
@@ -85,7 +85,8 @@ pub(crate) enum Command {
     /// Sign in and remember the session
     #[command(
         after_help = "Examples:\n  ks login --email ada@example.com\n  printf %s \"$PASSWORD\" | ks login --email ada@example.com --password-stdin\n  \
-        ks login --code 'https://keystore.example/login?code=…'\n  ks login --api-url https://keystore.example --api-key ksm_…"
+        ks login --code 'https://keystore.example/login?code=…'\n  \
+        printf %s \"$PASSWORD\" | ks login --email ada@example.com --password-stdin --second-factor 123456\n  ks login --api-url https://keystore.example --api-key ksm_…"
     )]
     Login(login::LoginArgs),
     /// End the session and forget it
@@ -226,6 +227,12 @@ pub(crate) enum Command {
         after_help = "Examples:\n  ks usage\n  ks usage --by agent,model --since 7d\n  ks usage --by day --agent bot --output json"
     )]
     Usage(usage::UsageArgs),
+    /// Your second factors: an app for one-time codes, and recovery codes
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  ks factor show\n  ks factor add\n  ks factor recovery-codes"
+    )]
+    Factor(factors::FactorCommand),
     /// Your own sessions: see and end them
     #[command(subcommand, after_help = "Examples:\n  ks session list\n  ks session end-all")]
     Session(sessions::SessionCommand),

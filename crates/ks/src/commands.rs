@@ -15,6 +15,7 @@ pub(crate) mod db;
 mod definitions;
 mod doctor;
 pub(crate) mod events;
+pub(crate) mod factors;
 mod find;
 mod grants;
 pub(crate) mod import;
@@ -107,6 +108,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> anyhow::Result<ExitCode> {
         Command::Whoami => login::whoami(&context).await?,
         Command::Access(command) => access::run(command, &context).await?,
         Command::Mcp(args) => mcp::run(args, &context).await?,
+        Command::Factor(command) => factors::run(command, &context).await?,
         Command::Session(command) => sessions::run(command, &context).await?,
         Command::Account(command) => account::run(command, &context).await?,
         Command::Org(command) => orgs::run(command, &context).await?,

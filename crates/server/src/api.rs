@@ -19,6 +19,7 @@ mod envelope;
 mod events;
 mod exposure;
 pub(crate) mod extract;
+mod factors;
 mod health;
 pub(crate) mod idempotency;
 pub(crate) mod keks;
@@ -30,6 +31,7 @@ mod metrics;
 pub(crate) mod operator;
 pub(crate) mod orgs;
 mod page;
+mod passkeys;
 pub(crate) mod payments;
 mod pool_tenants;
 mod pool_uses;
@@ -85,6 +87,17 @@ fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(auth::verify_email))
         .routes(routes!(auth::accept_invitation))
         .routes(routes!(auth::change_password))
+        .routes(routes!(factors::verify_second_factor))
+        .routes(routes!(factors::get_factors))
+        .routes(routes!(factors::begin_totp))
+        .routes(routes!(factors::confirm_totp))
+        .routes(routes!(factors::remove_totp))
+        .routes(routes!(factors::renew_recovery_codes))
+        .routes(routes!(passkeys::begin_passkey))
+        .routes(routes!(passkeys::add_passkey))
+        .routes(routes!(passkeys::remove_passkey))
+        .routes(routes!(passkeys::ask_passkey))
+        .routes(routes!(passkeys::sign_in_with_passkey))
         .routes(routes!(sessions::list_sessions))
         .routes(routes!(sessions::end_sessions))
         .routes(routes!(sessions::end_session))

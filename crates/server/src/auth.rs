@@ -6,7 +6,9 @@
 pub(crate) mod accounts;
 pub(crate) mod agent;
 pub(crate) mod caller;
+pub(crate) mod factors;
 pub(crate) mod origin;
+pub(crate) mod passkeys;
 pub(crate) mod password;
 pub(crate) mod person;
 pub(crate) mod recovery;

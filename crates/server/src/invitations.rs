@@ -11,6 +11,7 @@ use keystore_store::members::Member;
 use keystore_store::users::User;
 use keystore_store::{Conn, Tx, members, orgs, users};
 use keystore_vault::{NewToken, TokenKind, hash_token};
+use keystore_wire::SecretText;
 use keystore_wire::members::{AcceptInvitation, CreateInvitation};
 use keystore_wire::problem::Code;
 
@@ -21,6 +22,7 @@ use crate::app::App;
 use crate::audit::Event;
 use crate::auth::accounts::{self, check_email, check_password};
 use crate::auth::caller::Caller;
+use crate::auth::factors;
 use crate::auth::origin::Origin;
 use crate::auth::require::Resource;
 use crate::auth::rights::Authority;
@@ -122,8 +124,8 @@ pub(crate) async fn end(tx: &mut Tx, caller: &Caller, invitation: &Invitation) -
 /// Takes an invitation up: makes the account if there is none, the membership, and a session in the organization.
 ///
 /// # Errors
-/// `invalid_credentials` for a link that does not hold or a wrong password, `too_many_attempts`, `invalid_request`,
-/// `already_exists` for a member.
+/// `invalid_credentials` for a link that does not hold or a wrong password, `second_factor_required`, `too_many_attempts`,
+/// `invalid_request`, `already_exists` for a member.
 pub(crate) async fn accept(app: &App, taken: &AcceptInvitation, visitor: &Visitor) -> ApiResult<SignedIn> {
     let origin = visitor.origin;
     let hash = hash_token(taken.code.expose().as_bytes()).0;
@@ -135,16 +137,21 @@ pub(crate) async fn accept(app: &App, taken: &AcceptInvitation, visitor: &Visito
         let known = users::by_email(&mut conn, &invitation.email).await?;
         (invitation, known)
     };
-    let user = match known {
-        Some(_) => accounts::check_login(app, &invitation.email, password, origin).await?,
-        None => newcomer(app, &invitation.email, taken).await?,
+    let (user, proven) = match known {
+        Some(_) => {
+            let user = accounts::check_login(app, &invitation.email, password, origin).await?;
+            let code = taken.second_factor.as_ref().map(SecretText::expose);
+            let proven = factors::prove_if_any(app, &user, code, origin).await?;
+            (user, proven)
+        }
+        None => (newcomer(app, &invitation.email, taken).await?, false),
     };
     let mut tx = app.store.begin().await?;
     join(app, &mut tx, &hash, &user, origin).await?;
     let org = orgs::get(&mut tx, invitation.org)
         .await?
         .ok_or_else(does_not_hold)?;
-    let signed_in = sessions::begin_in(app, &mut tx, user, org, visitor).await?;
+    let signed_in = sessions::begin_in(app, &mut tx, user, org, (proven, visitor)).await?;
     tx.commit().await?;
     Ok(signed_in)
 }

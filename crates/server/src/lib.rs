@@ -13,6 +13,7 @@ mod auth;
 pub mod backup;
 mod billing;
 mod body;
+pub mod break_glass;
 mod budgets;
 pub mod clock;
 pub mod config;

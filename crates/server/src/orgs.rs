@@ -15,7 +15,7 @@ use crate::api::orgs::wire;
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
 use crate::audit::{Event, payloads};
-use crate::auth::caller::{Caller, DEFAULT_PROJECT};
+use crate::auth::caller::{Caller, DEFAULT_PROJECT, Who};
 use crate::config::SignUp;
 use crate::keks;
 use crate::members::{last_owner, person, take_back};
@@ -74,6 +74,7 @@ pub(crate) async fn found(app: &App, tx: &mut Tx, keys: FirstKeys, new: &Foundin
         previous_time_zone: None,
         time_zone_changed_at: None,
         event_mails: true,
+        second_factor_required: false,
         created_at: now,
         updated_at: now,
     };
@@ -148,7 +149,7 @@ async fn founds(tx: &mut Tx, user: UserId) -> ApiResult<bool> {
 /// Changes what the request names. Budgets follow another time zone from their next window.
 ///
 /// # Errors
-/// `invalid_request`, `already_exists`.
+/// `invalid_request`, `already_exists`; `conflict` when the caller would require a second factor and has none.
 pub(crate) async fn update(app: &App, tx: &mut Tx, caller: &Caller, change: UpdateOrg) -> ApiResult<Org> {
     let now = app.clock.now();
     let org = get(tx, caller.whole_org()?).await?;
@@ -158,6 +159,9 @@ pub(crate) async fn update(app: &App, tx: &mut Tx, caller: &Caller, change: Upda
             .map_or(org.name.clone(), |name| name.trim().to_owned()),
         slug: change.slug.unwrap_or_else(|| org.slug.clone()),
         event_mails: change.event_mails.unwrap_or(org.event_mails),
+        second_factor_required: change
+            .second_factor_required
+            .unwrap_or(org.second_factor_required),
         updated_at: now,
         ..org.clone()
     };
@@ -166,6 +170,9 @@ pub(crate) async fn update(app: &App, tx: &mut Tx, caller: &Caller, change: Upda
     check_slug(&mut fields, &changed.slug);
     check_zone(&mut fields, change.time_zone.as_deref());
     fields.check()?;
+    if changed.second_factor_required && !org.second_factor_required {
+        has_factor(caller)?;
+    }
     if let Some(zone) = change.time_zone.filter(|zone| *zone != org.time_zone) {
         changed.previous_time_zone = Some(org.time_zone.clone());
         changed.time_zone_changed_at = Some(now);
@@ -177,6 +184,20 @@ pub(crate) async fn update(app: &App, tx: &mut Tx, caller: &Caller, change: Upda
         .after(&wire(changed.clone()))?
         .by(tx, caller)?;
     Ok(changed)
+}
+
+/// That who requires a second factor of others has one.
+fn has_factor(caller: &Caller) -> ApiResult<()> {
+    match caller.who {
+        Who::User {
+            second_factor: false, ..
+        } => Err(ApiError::new(
+            Code::Conflict,
+            "you have no second factor yourself, and could do nothing more here",
+        )
+        .remedy("set one up first: `ks factor add`, or in the dashboard under Settings")),
+        Who::User { .. } | Who::Key { .. } | Who::Machine { .. } => Ok(()),
+    }
 }
 
 /// Ends the caller's organization with everything that it holds: members lose it, tokens and keys are refused when this is

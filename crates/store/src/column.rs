@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use keystore_core::ids::{
     AccessRequestId, AgentId, ApiKeyId, AttemptId, BudgetId, CredentialId, DeliveryId, DeploymentId, EventId,
-    InvitationId, KekId, MoveId, OrgId, PaymentId, ProjectId, ProviderId, RequestId, RotationId, SessionId,
-    TokenId, TransactionId, UserId, WebhookId,
+    InvitationId, KekId, MoveId, OrgId, PasskeyId, PaymentId, ProjectId, ProviderId, RequestId, RotationId,
+    SessionId, TokenId, TransactionId, UserId, WebhookId,
 };
 use keystore_core::policy::{AgentStatus, Source};
 use keystore_core::token::TokenHash;
@@ -131,6 +131,7 @@ ids!(
     RequestId,
     RotationId,
     SessionId,
+    PasskeyId,
     TokenId,
     TransactionId,
     UserId,

@@ -28,6 +28,8 @@ row! {
         pub time_zone_changed_at: Option<Micros>,
         /// Whether events are mailed to its owners and admins.
         pub event_mails: bool,
+        /// Whether its members need a second factor.
+        pub second_factor_required: bool,
         /// When it was made.
         pub created_at: Micros,
         /// When it was last changed.
@@ -36,13 +38,15 @@ row! {
 }
 
 sql! {
-    INSERT = "INSERT INTO orgs (id, slug, name, time_zone, event_mails, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    INSERT = "INSERT INTO orgs (id, slug, name, time_zone, event_mails, second_factor_required, created_at, updated_at) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     GET = "SELECT * FROM orgs WHERE id = $1";
     BY_SLUG = "SELECT * FROM orgs WHERE slug = $1";
     LIST = "SELECT * FROM orgs WHERE id > $1 ORDER BY id LIMIT $2";
+    REQUIRES_FACTOR = "SELECT second_factor_required FROM orgs WHERE id = $1";
     HOLD = "UPDATE orgs SET updated_at = updated_at WHERE id = $1";
     UPDATE = "UPDATE orgs SET slug = $2, name = $3, time_zone = $4, previous_time_zone = $5, time_zone_changed_at = $6, \
-        event_mails = $7, updated_at = $8 WHERE id = $1";
+        event_mails = $7, second_factor_required = $8, updated_at = $9 WHERE id = $1";
     CREDENTIALS = "SELECT id FROM credentials WHERE org = $1";
     DELETE_AGENTS = "DELETE FROM agents WHERE org = $1";
     DELETE_BUDGETS = "DELETE FROM budgets WHERE org = $1";
@@ -84,6 +88,7 @@ pub async fn insert(tx: &mut Tx, new: &Org) -> Result<(), StoreError> {
         new.name,
         new.time_zone,
         new.event_mails,
+        new.second_factor_required,
         new.created_at,
         new.updated_at
     )
@@ -119,6 +124,16 @@ pub async fn list(conn: &mut Conn, after: Option<OrgId>, limit: u32) -> Result<V
     Ok(fetch_all!(conn, Org, LIST, after, limit)?)
 }
 
+/// Whether members of the organization need a second factor. Where there is no such organization, yes.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn requires_second_factor(conn: &mut Conn, id: OrgId) -> Result<bool, StoreError> {
+    let row = fetch_optional!(conn, (bool,), REQUIRES_FACTOR, id)?;
+    Ok(row.is_none_or(|(required,)| required))
+}
+
 /// Keeps every other transaction that asks for this from going on until this one ends. `false` when there is no such
 /// organization.
 ///
@@ -129,7 +144,7 @@ pub async fn hold(tx: &mut Tx, id: OrgId) -> Result<bool, StoreError> {
     Ok(execute!(tx, HOLD, id)? == 1)
 }
 
-/// Writes names, time zones and whether events are mailed. `false` when there is no such organization.
+/// Writes names, time zones, whether events are mailed and whether a second factor is required. `false` when there is no such organization.
 ///
 /// # Errors
 ///
@@ -145,6 +160,7 @@ pub async fn update(tx: &mut Tx, changed: &Org) -> Result<bool, StoreError> {
         changed.previous_time_zone,
         changed.time_zone_changed_at,
         changed.event_mails,
+        changed.second_factor_required,
         changed.updated_at
     )
     .map_err(unique("an organization with this slug"))?;

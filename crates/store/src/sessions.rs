@@ -44,6 +44,7 @@ sql! {
         RETURNING id, hash, user_id, org, created_at, expires_at, last_seen_at, client, address, second_factor";
     TOUCH = "UPDATE sessions SET last_seen_at = $2, expires_at = $3 WHERE id = $1";
     REPLACE = "UPDATE sessions SET hash = $2, expires_at = $3, last_seen_at = $4 WHERE id = $1";
+    SET_SECOND_FACTOR = "UPDATE sessions SET second_factor = $2 WHERE id = $1";
     SET_ORG = "UPDATE sessions SET org = $2 WHERE id = $1";
     DELETE = "DELETE FROM sessions WHERE id = $1";
     DELETE_OF_USER = "DELETE FROM sessions WHERE user_id = $1";
@@ -140,6 +141,16 @@ pub async fn replace(
 /// `Unavailable`.
 pub async fn set_org(tx: &mut Tx, id: SessionId, org: OrgId) -> Result<bool, StoreError> {
     Ok(execute!(tx, SET_ORG, id, org)? == 1)
+}
+
+/// Notes whether a second factor was proven in the session.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn set_second_factor(tx: &mut Tx, id: SessionId, proven: bool) -> Result<(), StoreError> {
+    execute!(tx, SET_SECOND_FACTOR, id, proven)?;
+    Ok(())
 }
 
 /// Ends a session.

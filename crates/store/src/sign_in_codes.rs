@@ -16,13 +16,20 @@ pub enum Purpose {
     ResetPassword,
     /// Proving an address.
     VerifyEmail,
+    /// The second step of a sign-in.
+    SecondFactor,
+    /// Nothing: it is the challenge of a passkey that was used.
+    PasskeyUsed,
 }
 
-named!(Purpose { SignIn = "sign_in", ResetPassword = "reset_password", VerifyEmail = "verify_email" });
+named!(Purpose { SignIn = "sign_in", ResetPassword = "reset_password", VerifyEmail = "verify_email", SecondFactor = "second_factor", PasskeyUsed = "passkey_used" });
 
 sql! {
     INSERT = "INSERT INTO sign_in_codes (hash, user_id, purpose, expires_at) VALUES ($1, $2, $3, $4)";
+    MARK = "INSERT INTO sign_in_codes (hash, user_id, purpose, expires_at) VALUES ($1, $2, $3, $4) \
+        ON CONFLICT (hash) DO NOTHING";
     TAKE = "DELETE FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id";
+    HOLDER = "SELECT user_id FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3";
     HOLDS = "SELECT COUNT(*) FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3";
     DELETE_OF_USER = "DELETE FROM sign_in_codes WHERE user_id = $1 AND purpose = $2";
     DELETE_EXPIRED = "DELETE FROM sign_in_codes WHERE expires_at <= $1";
@@ -44,6 +51,21 @@ pub async fn insert(
     Ok(())
 }
 
+/// As [`insert`], unless there is one with this hash: then `false`.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn mark(
+    tx: &mut Tx,
+    hash: &[u8; 32],
+    user: UserId,
+    purpose: Purpose,
+    expires_at: Micros,
+) -> Result<bool, StoreError> {
+    Ok(execute!(tx, MARK, hash, user, purpose, expires_at)? == 1)
+}
+
 /// Whether a code holds. It is not used up.
 ///
 /// # Errors
@@ -57,6 +79,21 @@ pub async fn holds(
 ) -> Result<bool, StoreError> {
     let (count,) = fetch_one!(conn, (i64,), HOLDS, hash, purpose, now)?;
     Ok(count > 0)
+}
+
+/// Whose code this is, if it holds. It is not used up.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn holder(
+    conn: &mut Conn,
+    hash: &[u8; 32],
+    purpose: Purpose,
+    now: Micros,
+) -> Result<Option<UserId>, StoreError> {
+    let row = fetch_optional!(conn, (uuid::Uuid,), HOLDER, hash, purpose, now)?;
+    Ok(row.map(|(user,)| UserId::new(user)))
 }
 
 /// Uses a code up; gives whose it was. Nobody can use it a second time once the transaction commits.

@@ -181,6 +181,9 @@ pub struct Me {
     pub project_id: Option<ProjectId>,
     /// The role.
     pub role: Role,
+    /// Whether the organization requires a second factor that this session lacks: until one is set up, everything else is refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_factor_missing: bool,
     /// When the session or key ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Time>,

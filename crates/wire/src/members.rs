@@ -97,6 +97,9 @@ pub struct AcceptInvitation {
     #[serde(default)]
     #[schema(example = "Ada Lovelace")]
     pub name: Option<String>,
+    /// The code of their app, or a recovery code, for an account that has a second factor.
+    #[serde(default)]
+    pub second_factor: Option<SecretText>,
 }
 
 /// `POST /v1/org/transfer`: another member becomes the owner, and the caller an admin.

@@ -24,6 +24,8 @@ pub struct Org {
     pub time_zone: String,
     /// Whether its events are mailed to its owners and admins.
     pub event_mails: bool,
+    /// Whether its members need a second factor: who has none can only set one up.
+    pub second_factor_required: bool,
     /// When it was made.
     pub created_at: Time,
     /// When it was last changed.
@@ -63,6 +65,9 @@ pub struct UpdateOrg {
     /// Whether events are mailed to owners and admins; they are, until this says no.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub event_mails: Option<bool>,
+    /// Whether members need a second factor. Who says yes in a session needs one first. Management keys go on working.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_factor_required: Option<bool>,
 }
 
 /// `DELETE /v1/org`.

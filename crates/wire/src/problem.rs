@@ -8,6 +8,8 @@ use keystore_core::policy::Source;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::factors::Challenge;
+
 /// The media type of a [`Problem`] (RFC 9457 section 3).
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
@@ -147,6 +149,10 @@ codes! {
     Unauthenticated = "unauthenticated", 401, "Authentication is required", false;
     /// E-mail address and password do not belong together, or a sign-in code does not hold.
     InvalidCredentials = "invalid_credentials", 401, "The sign-in failed", false;
+    /// The first step of a sign-in was right, and the person has a second factor: `challenge` says what to do.
+    SecondFactorRequired = "second_factor_required", 401, "A second factor is needed", false;
+    /// The organization requires a second factor of its members, and the caller has none: until then they only set one up.
+    SecondFactorMissing = "second_factor_missing", 403, "A second factor has to be set up", false;
     /// Too many failed sign-ins; `retry-after` says when to try again.
     TooManyAttempts = "too_many_attempts", 429, "Too many attempts", true;
     /// Signing up is closed on this deployment.
@@ -269,6 +275,9 @@ pub struct Problem {
     /// Which fields are at fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The second step of a sign-in, with `second_factor_required`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
     /// The id to give when asking about this answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
@@ -296,6 +305,7 @@ impl Problem {
             detail: detail.into(),
             remedy: None,
             errors: Vec::new(),
+            challenge: None,
             request_id: None,
         }
     }

@@ -72,6 +72,9 @@ pub(crate) struct AcceptArgs {
     /// Your name, for a new account
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// The code of your app, or a recovery code, where your account has a second factor
+    #[arg(long, value_name = "CODE")]
+    second_factor: Option<String>,
 }
 
 impl CodeAndPassword {
@@ -156,6 +159,9 @@ async fn accept(args: &AcceptArgs, nobody: &Client, context: &Context<'_>) -> an
     let mut body = serde_json::json!({"code": args.given.code, "password": password.as_str()});
     if let Some(name) = &args.name {
         body["name"] = name.as_str().into();
+    }
+    if let Some(code) = &args.second_factor {
+        body["secondFactor"] = code.as_str().into();
     }
     let signed_in: SignedIn = nobody.post(&["auth", "accept-invitation"], &body).await?;
     let session = Client::new(context.settings)?.with_key(Some(Zeroizing::new(signed_in.token.clone())));

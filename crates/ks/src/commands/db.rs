@@ -8,6 +8,7 @@ use clap::{Args, Subcommand};
 use keystore_server::audit::Verifier;
 use keystore_server::audit::offline::notes;
 use keystore_server::backup::{self, Checked};
+use keystore_server::break_glass;
 use keystore_server::config::Config;
 
 use crate::output::Output;
@@ -32,6 +33,12 @@ pub(crate) enum DbCommand {
         after_help = "Example:\n  ks db check --database postgres://keystore@db/restored --key audit.key"
     )]
     Check(CheckArgs),
+    /// Take the second factors of a person away who lost them; no server may run on the database
+    #[command(
+        after_help = "Example:\n  ks db reset-factors ada@example.com --config /etc/keystore/keystore.toml\n\n\
+        Their password stays, their sessions end, and the audit log says that it was done. Be sure who asks."
+    )]
+    ResetFactors(ResetFactorsArgs),
 }
 
 /// Which database.
@@ -86,6 +93,15 @@ pub(crate) struct CheckArgs {
     trust: TrustArgs,
 }
 
+/// `ks db reset-factors`.
+#[derive(Args)]
+pub(crate) struct ResetFactorsArgs {
+    /// The address that they sign in with
+    email: String,
+    #[command(flatten)]
+    database: DatabaseArgs,
+}
+
 impl DatabaseArgs {
     fn url(&self) -> anyhow::Result<String> {
         match &self.database {
@@ -95,6 +111,16 @@ impl DatabaseArgs {
                 .url()?
                 .expose()
                 .to_owned()),
+        }
+    }
+}
+
+impl DatabaseArgs {
+    /// The folder for files beside the database, where a configuration names it.
+    fn data_dir(&self) -> anyhow::Result<Option<PathBuf>> {
+        match &self.database {
+            Some(_) => Ok(None),
+            None => Ok(Some(Config::load(self.config.as_deref())?.store.data_dir)),
         }
     }
 }
@@ -148,6 +174,15 @@ pub(crate) async fn run(command: DbCommand, output: &Output) -> anyhow::Result<E
                 "what was revoked after the backup is not revoked in it: before you start the server, know which tokens and keys were, \
                  and revoke them first",
             );
+            Ok(ExitCode::SUCCESS)
+        }
+        DbCommand::ResetFactors(args) => {
+            let (url, data_dir) = (args.database.url()?, args.database.data_dir()?);
+            break_glass::reset_factors(&url, data_dir.as_deref(), &args.email).await?;
+            output.note(&format!(
+                "{} signs in with the password alone again, and has no session any more",
+                args.email
+            ));
             Ok(ExitCode::SUCCESS)
         }
         DbCommand::Check(args) => {

@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 
 use super::{Context, or_dash};
 use crate::cli::Global;
-use crate::client::Client;
-use crate::output::{facts, masked};
+use crate::client::{Client, Refused};
+use crate::output::{advice, facts, masked};
 use crate::secret_input;
 use crate::settings::Profile;
 
@@ -22,15 +22,18 @@ pub(crate) struct LoginArgs {
     /// A sign-in link, or the code in it
     #[arg(long, value_name = "LINK")]
     code: Option<String>,
+    /// The code of your app, or a recovery code, where your account has a second factor; asked for when absent
+    #[arg(long, value_name = "CODE")]
+    second_factor: Option<String>,
 }
 
 /// Signs in and remembers the session.
 pub(crate) async fn login(args: LoginArgs, global: &Global, context: &Context<'_>) -> anyhow::Result<()> {
     let nobody = Client::new(context.settings)?.with_key(None);
     let (token, email) = if let Some(code) = &args.code {
-        let signed_in: SignedIn = nobody
-            .post(&["auth", "exchange"], &serde_json::json!({"code": code_of(code)}))
-            .await?;
+        let body = serde_json::json!({"code": code_of(code)});
+        let first = nobody.post(&["auth", "exchange"], &body).await;
+        let signed_in = second_step(first, &nobody, args.second_factor.as_deref()).await?;
         (signed_in.token, Some(signed_in.user.email))
     } else if let (Some(key), None) = (&global.api_key, &args.email) {
         (key.clone(), None)
@@ -39,7 +42,7 @@ pub(crate) async fn login(args: LoginArgs, global: &Global, context: &Context<'_
             Some(email) => email,
             None if secret_input::can_ask() => inquire::Text::new("E-mail address:").prompt()?,
             None => {
-                return Err(crate::output::advice(
+                return Err(advice(
                     "there is no terminal to ask who you are",
                     "add `--email` and `--password-stdin`, or `--code`, or `--api-key`",
                 ));
@@ -50,7 +53,8 @@ pub(crate) async fn login(args: LoginArgs, global: &Global, context: &Context<'_
             false => secret_input::ask("Password")?,
         };
         let body = serde_json::json!({"email": email, "password": password.as_str()});
-        let signed_in: SignedIn = nobody.post(&["auth", "login"], &body).await?;
+        let first = nobody.post(&["auth", "login"], &body).await;
+        let signed_in = second_step(first, &nobody, args.second_factor.as_deref()).await?;
         (signed_in.token, Some(email))
     };
     let signed_in = nobody.with_key(Some(Zeroizing::new(token.clone())));
@@ -67,6 +71,34 @@ pub(crate) async fn login(args: LoginArgs, global: &Global, context: &Context<'_
     } else {
         Ok(())
     }
+}
+
+/// The session, after the second step where there is one.
+async fn second_step(
+    first: anyhow::Result<SignedIn>,
+    nobody: &Client,
+    given: Option<&str>,
+) -> anyhow::Result<SignedIn> {
+    let error = match first {
+        Ok(signed_in) => return Ok(signed_in),
+        Err(error) => error,
+    };
+    let problem = error.downcast_ref::<Refused>().map(|refused| &refused.0);
+    let Some(challenge) = problem.and_then(|problem| problem.challenge.clone()) else {
+        return Err(error);
+    };
+    let code = match given {
+        Some(code) => Zeroizing::new(code.to_owned()),
+        None if secret_input::can_ask() => secret_input::ask("Code of your app, or a recovery code")?,
+        None => {
+            return Err(advice(
+                "your account has a second factor, and there is no terminal to ask for it",
+                "add `--second-factor` with the code of your app, or a recovery code; scripts use a management key: `ks api-key create`",
+            ));
+        }
+    };
+    let body = serde_json::json!({"challenge": challenge.token.0, "code": code.as_str()});
+    nobody.post(&["auth", "second-factor"], &body).await
 }
 
 /// The code in a sign-in link, or the code itself.

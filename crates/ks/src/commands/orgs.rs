@@ -29,7 +29,7 @@ pub(crate) enum OrgCommand {
     Create(CreateArgs),
     /// Change its names, its time zone, and whether events are mailed
     #[command(
-        after_help = "Examples:\n  ks org update --name 'Acme Inc'\n  ks org update --time-zone America/New_York\n  ks org update --event-mails false"
+        after_help = "Examples:\n  ks org update --name 'Acme Inc'\n  ks org update --time-zone America/New_York\n  ks org update --event-mails false\n  ks org update --require-second-factor true"
     )]
     Update(UpdateArgs),
     /// Show or change what all calls of the organization together may not pass
@@ -86,6 +86,9 @@ pub(crate) struct UpdateArgs {
     /// Whether its events are mailed to its owners and admins, where the server sends mails
     #[arg(long, value_name = "BOOL")]
     event_mails: Option<bool>,
+    /// Whether members need a second factor: true or false
+    #[arg(long, value_name = "BOOL")]
+    require_second_factor: Option<bool>,
 }
 
 /// `ks org transfer`.
@@ -160,6 +163,15 @@ fn show(org: &Org, context: &Context<'_>) -> anyhow::Result<()> {
                 }
                 .to_owned(),
             ),
+            (
+                "Second factor",
+                if org.second_factor_required {
+                    "required of members"
+                } else {
+                    "as members like"
+                }
+                .to_owned(),
+            ),
             ("Created", moment(org.created_at)),
             ("ID", org.id.to_string()),
         ])
@@ -186,6 +198,7 @@ async fn update(args: UpdateArgs, context: &Context<'_>) -> anyhow::Result<()> {
         slug: args.slug,
         time_zone: args.time_zone,
         event_mails: args.event_mails,
+        second_factor_required: args.require_second_factor,
     };
     let org: Org = context.client.patch(&["org"], &body).await?;
     show(&org, context)

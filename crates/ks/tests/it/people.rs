@@ -67,6 +67,25 @@ fn people_come_and_go() {
         .filter(|code| *code == 1)
         .unwrap();
     home.ks(&["session", "end-all", "--yes"]).ok();
+    let database = format!("sqlite://{}", home.data_dir().join("keystore.db").display());
+    let reset = ["db", "reset-factors", dev.text("email"), "--database", &database];
+    assert_eq!(home.ks(&reset).code, Some(1), "a server runs on it");
+    let enrolment = home.ks_with(
+        &["factor", "add", "--password-stdin", "--output", "json"],
+        password,
+    );
+    assert!(
+        enrolment.ok().json()["uri"]
+            .as_str()
+            .unwrap()
+            .starts_with("otpauth://totp/")
+    );
+    assert_eq!(home.ks(&["factor", "confirm", "none"]).code, Some(1));
+    let factors = json(&["factor", "show"]);
+    assert_eq!(
+        factors["recoveryCodesLeft"], 0,
+        "nothing counts before a code confirmed it"
+    );
     json(&["org", "create", "Labs", "--time-zone", "Europe/Berlin"]);
     assert_eq!(
         names(&json(&["org", "list"]), "slug"),

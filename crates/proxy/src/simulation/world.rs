@@ -106,6 +106,7 @@ impl World {
             previous_time_zone: None,
             time_zone_changed_at: None,
             event_mails: false,
+            second_factor_required: false,
             created_at: now,
             updated_at: now,
         };

@@ -19,7 +19,7 @@ use super::problem::{ApiError, ApiResult};
 use super::roles;
 use crate::app::App;
 use crate::auth::accounts::{self, NewAccount};
-use crate::auth::caller::{COOKIE, Caller, SESSION_LIFE, Who};
+use crate::auth::caller::{COOKIE, Caller, Identified, SESSION_LIFE, Who, lacks_factor};
 use crate::auth::origin::Origin;
 use crate::auth::person::InPerson;
 use crate::auth::recovery;
@@ -121,7 +121,10 @@ pub(super) async fn change_password(
 
 /// Who the caller is, and where the data plane is.
 #[utoipa::path(get, path = "/v1/auth/me", tag = "auth", responses((status = 200, body = Me)))]
-pub(super) async fn who_am_i(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<Json<Me>> {
+pub(super) async fn who_am_i(
+    State(app): State<Arc<App>>,
+    Identified(caller): Identified,
+) -> ApiResult<Json<Me>> {
     me(&app, &caller).await
 }
 
@@ -151,8 +154,11 @@ pub(super) async fn reset_password(
 
 /// Sends the person a link that confirms their address.
 #[utoipa::path(post, path = "/v1/auth/send-verification", tag = "auth", responses((status = 202)))]
-pub(super) async fn send_verification(State(app): State<Arc<App>>, caller: Caller) -> ApiResult<StatusCode> {
-    recovery::ask_for_verification(&app, &caller).await?;
+pub(super) async fn send_verification(
+    State(app): State<Arc<App>>,
+    person: InPerson,
+) -> ApiResult<StatusCode> {
+    recovery::ask_for_verification(&app, &person).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -181,6 +187,7 @@ pub(super) async fn accept_invitation(
 }
 
 async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
+    let second_factor_missing = lacks_factor(app, caller).await?;
     let mut conn = app.store.read().await?;
     let org = orgs::get(&mut conn, caller.org)
         .await?
@@ -193,6 +200,7 @@ async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
         org: org_ref(&org),
         project_id: caller.project,
         role: roles::wire(caller.role),
+        second_factor_missing,
         expires_at: None,
         proxy_url: app.settings.proxy_url.clone(),
     };
@@ -216,7 +224,7 @@ async fn me(app: &App, caller: &Caller) -> ApiResult<Json<Me>> {
     Ok(Json(me))
 }
 
-async fn signed_in(app: &App, done: Begun) -> ApiResult<Response> {
+pub(super) async fn signed_in(app: &App, done: Begun) -> ApiResult<Response> {
     let orgs = accounts::orgs_of(&mut app.store.read().await?, done.user.id).await?;
     let membership = |(org, role): (orgs::Org, _)| Membership {
         id: org.id,

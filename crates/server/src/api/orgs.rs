@@ -123,6 +123,7 @@ pub(crate) fn wire(row: Row) -> Org {
         name: row.name,
         time_zone: row.time_zone,
         event_mails: row.event_mails,
+        second_factor_required: row.second_factor_required,
         created_at: row.created_at.into(),
         updated_at: row.updated_at.into(),
     }

@@ -15,6 +15,7 @@ use keystore_catalog::PolicyError;
 use keystore_core::ids::RequestId;
 use keystore_store::StoreError;
 use keystore_vault::VaultError;
+use keystore_wire::factors::Challenge;
 use keystore_wire::problem::{Code, FieldError, MEDIA_TYPE, Problem};
 
 /// A failure of a handler.
@@ -26,6 +27,7 @@ pub struct ApiError {
     remedy: Option<Cow<'static, str>>,
     fields: Vec<FieldError>,
     retry_after: Option<Duration>,
+    challenge: Option<Box<Challenge>>,
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -41,6 +43,7 @@ impl ApiError {
             remedy: None,
             fields: Vec::new(),
             retry_after: None,
+            challenge: None,
             cause: None,
         }
     }
@@ -95,6 +98,12 @@ impl ApiError {
         self
     }
 
+    /// Adds the second step of a sign-in.
+    pub(crate) fn challenge(mut self, challenge: Challenge) -> Self {
+        self.challenge = Some(Box::new(challenge));
+        self
+    }
+
     /// Adds when to try again.
     pub(crate) fn after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
@@ -117,6 +126,7 @@ impl ApiError {
         let mut problem = Problem::new(self.code, self.detail);
         problem.errors = self.fields;
         problem.remedy = self.remedy.map(Cow::into_owned);
+        problem.challenge = self.challenge.map(|challenge| *challenge);
         problem.request_id = request.map(|request| request.to_string());
         problem
     }

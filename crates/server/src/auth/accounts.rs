@@ -92,7 +92,7 @@ pub(crate) async fn sign_up(app: &App, new: &NewAccount<'_>, visitor: &Visitor) 
     };
     let org = orgs::found(app, &mut tx, kek, &founding).await?;
     Event::new("sign_up", &user.id).by_person(&mut tx, org.id, user.id, origin)?;
-    let signed_in = sessions::begin_in(app, &mut tx, user, org, visitor).await?;
+    let signed_in = sessions::begin_in(app, &mut tx, user, org, (false, visitor)).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -107,13 +107,11 @@ fn closed() -> ApiError {
 /// Signs in with a password.
 ///
 /// # Errors
-/// As [`check_login`]; `forbidden` for who belongs to no organization any more.
+/// As [`check_login`]; `second_factor_required`; `forbidden` for who belongs to no organization any more.
 pub(crate) async fn log_in(app: &App, email: &str, password: &str, visitor: &Visitor) -> ApiResult<SignedIn> {
     let user = check_login(app, email, password, visitor.origin).await?;
-    let mut tx = app.store.begin().await?;
-    let signed_in = sessions::begin(app, &mut tx, user, "log_in", visitor).await?;
-    tx.commit().await?;
-    Ok(signed_in)
+    let tx = app.store.begin().await?;
+    sessions::begin(app, tx, user, "log_in", visitor).await
 }
 
 /// Checks a password. Unknown addresses, people without a password and wrong passwords take the same time and get the same
@@ -130,7 +128,7 @@ pub(crate) async fn check_login(app: &App, email: &str, password: &str, origin: 
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = app.passwords.verify(password, stored).await?;
     if !right && let Some(user) = &user {
-        record_failure(app, user.id, attempt, origin);
+        record_failure(app, user.id, "log_in_failed", attempt, origin);
     }
     let Some(user) = user.filter(|_| right) else {
         throttle::failed(&app.store, &subjects, now).await?;
@@ -140,25 +138,31 @@ pub(crate) async fn check_login(app: &App, email: &str, password: &str, origin: 
     Ok(user)
 }
 
-/// Records a wrong password in the log of every organization of the person: the first one, the second, the fourth and so on, each
+/// Records a wrong password or code in the log of every organization of the person: the first one, the second, the fourth and so on, each
 /// with the count, so that guessing does not fill the log. In the background: the answer takes no longer than for an address that
 /// nobody has.
-fn record_failure(app: &App, user: UserId, attempt: u32, origin: Origin) {
+pub(super) fn record_failure(app: &App, user: UserId, action: &'static str, attempt: u32, origin: Origin) {
     if !attempt.is_power_of_two() {
         return;
     }
     let store = app.store.clone();
     app.tasks.spawn(async move {
-        if let Err(error) = write_failure(&store, user, attempt, origin).await {
+        if let Err(error) = write_failure(&store, user, action, attempt, origin).await {
             tracing::error!(%error, "a failed sign-in was not recorded");
         }
     });
 }
 
-async fn write_failure(store: &Store, user: UserId, attempt: u32, origin: Origin) -> ApiResult<()> {
+async fn write_failure(
+    store: &Store,
+    user: UserId,
+    action: &'static str,
+    attempt: u32,
+    origin: Origin,
+) -> ApiResult<()> {
     let mut tx = store.begin().await?;
     for member in members::of_user(&mut tx, user).await? {
-        Event::new("log_in_failed", &user)
+        Event::new(action, &user)
             .after(&json!({"failures": attempt}))?
             .by_nobody(&mut tx, member.org, origin)?;
     }
@@ -194,7 +198,7 @@ pub(crate) async fn sign_in_code(app: &App, user: UserId) -> ApiResult<NewToken>
 /// Uses a sign-in link's code up.
 ///
 /// # Errors
-/// `unauthenticated` when it is unknown, used or too old.
+/// `invalid_credentials` when it is unknown, used or too old; `second_factor_required`.
 pub(crate) async fn exchange(app: &App, code: &str, visitor: &Visitor) -> ApiResult<SignedIn> {
     let mut tx = app.store.begin().await?;
     let used = sign_in_codes::take(
@@ -214,9 +218,7 @@ pub(crate) async fn exchange(app: &App, code: &str, visitor: &Visitor) -> ApiRes
             "the link is unknown, used or older than ten minutes; ask for a new one",
         )
     })?;
-    let signed_in = sessions::begin(app, &mut tx, user, "exchange_code", visitor).await?;
-    tx.commit().await?;
-    Ok(signed_in)
+    sessions::begin(app, tx, user, "exchange_code", visitor).await
 }
 
 /// That the person in a session knows their password, too: before what changes how they sign in. A session alone, in the hands of

@@ -56,6 +56,8 @@ pub(crate) enum Who {
         session: SessionId,
         /// When the session ends unless it is used.
         expires_at: Micros,
+        /// Whether a second factor was proven in it.
+        second_factor: bool,
     },
     /// The owner of the machine that `ks dev` runs on, while it sets itself up.
     Machine {
@@ -201,6 +203,26 @@ impl FromRequestParts<Arc<App>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Identified(caller) = Identified::from_request_parts(parts, app).await?;
+        match lacks_factor(app, &caller).await? {
+            false => Ok(caller),
+            true => Err(ApiError::new(
+                Code::SecondFactorMissing,
+                "the organization requires a second factor of its members, and you have none yet",
+            )
+            .remedy("set one up with `ks factor add`, or in the dashboard under Settings; until then nothing else is open")),
+        }
+    }
+}
+
+/// A caller who may lack the second factor that their organization requires: for what they do to have one, or to leave.
+#[derive(Debug)]
+pub(crate) struct Identified(pub(crate) Caller);
+
+impl FromRequestParts<Arc<App>> for Identified {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let (value, from_cookie) = presented(&parts.headers)?;
         if from_cookie && !is_same_origin(&parts.method, &parts.headers) {
             return Err(ApiError::new(
@@ -210,12 +232,25 @@ impl FromRequestParts<Arc<App>> for Caller {
         }
         let origin = Origin::of(parts);
         if value.starts_with(TokenKind::Session.prefix()) {
-            of_session(app, value, origin).await
+            of_session(app, value, origin).await.map(Self)
         } else if value.starts_with(TokenKind::ApiKey.prefix()) && !from_cookie {
-            of_key(app, value, origin).await
+            of_key(app, value, origin).await.map(Self)
         } else {
             Err(ApiError::unauthenticated())
         }
+    }
+}
+
+/// Whether the caller is a person without the second factor that their organization requires. Who has one proved it in their session.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn lacks_factor(app: &App, caller: &Caller) -> Result<bool, ApiError> {
+    match caller.who {
+        Who::User {
+            second_factor: false, ..
+        } => Ok(orgs::requires_second_factor(&mut app.store.read().await?, caller.org).await?),
+        Who::User { .. } | Who::Key { .. } | Who::Machine { .. } => Ok(false),
     }
 }
 
@@ -291,6 +326,7 @@ async fn of_session(app: &App, value: &str, origin: Origin) -> Result<Caller, Ap
             user: session.user_id,
             session: session.id,
             expires_at,
+            second_factor: session.second_factor,
         },
         origin,
     })

@@ -13,8 +13,8 @@ use keystore_vault::{NewToken, TokenKind, hash_token};
 use keystore_wire::problem::Code;
 
 use super::accounts::check_password;
-use super::caller::Caller;
 use super::origin::Origin;
+use super::person::InPerson;
 use super::throttle::{self, Subjects};
 use crate::api::problem::{ApiError, ApiResult, Fields};
 use crate::app::App;
@@ -76,7 +76,8 @@ async fn new_code(app: &App, user: UserId, purpose: Purpose, life: Duration) -> 
     Ok(code)
 }
 
-/// Sets a new password by a code. Every session of the person ends; management keys stay.
+/// Sets a new password by a code. Every session of the person ends; management keys stay, and so do second factors: no session begins
+/// here, and the next sign-in asks for them.
 ///
 /// # Errors
 /// `invalid_request`, `invalid_credentials` when the code does not hold.
@@ -110,19 +111,19 @@ pub(crate) async fn reset(app: &App, code: &str, password: &str, origin: Origin)
 /// Sends the caller a code that confirms their address.
 ///
 /// # Errors
-/// `too_many_attempts`; `forbidden` for a management key; `conflict` when it is confirmed already.
-pub(crate) async fn ask_for_verification(app: &App, caller: &Caller) -> ApiResult<()> {
-    let (id, _) = caller.person()?;
+/// `too_many_attempts`; `conflict` when it is confirmed already.
+pub(crate) async fn ask_for_verification(app: &App, person: &InPerson) -> ApiResult<()> {
+    let id = person.user;
     let user = users::get(&mut app.store.read().await?, id)
         .await?
         .ok_or_else(ApiError::unauthenticated)?;
     if user.verified_at.is_some() {
         return Err(ApiError::new(Code::Conflict, "your address is confirmed already"));
     }
-    slow_down(app, &user.email, caller.origin).await?;
+    slow_down(app, &user.email, person.origin).await?;
     let mail = verification(app, &user).await?;
     let mut tx = app.store.begin().await?;
-    Event::new("send_verification", &id).by(&mut tx, caller)?;
+    Event::new("send_verification", &id).by(&mut tx, person)?;
     tx.commit().await?;
     app.post(mail);
     Ok(())

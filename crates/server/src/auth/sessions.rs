@@ -11,6 +11,7 @@ use keystore_wire::problem::Code;
 
 use super::accounts;
 use super::caller::{Caller, SESSION_LIFE};
+use super::factors;
 use super::person::InPerson;
 use super::visitor::Visitor;
 use crate::api::problem::{ApiError, ApiResult};
@@ -29,15 +30,36 @@ pub(crate) struct SignedIn {
     pub(crate) org: Org,
 }
 
-/// Begins a session of a person in the organization that they have belonged to longest.
+/// Ends a first step of a sign-in that was right: with a session, or with a challenge for who has a second factor. `tx` is what the
+/// step was made in.
+///
+/// # Errors
+/// `second_factor_required`; as [`open`].
+pub(super) async fn begin(
+    app: &App,
+    mut tx: Tx,
+    user: User,
+    action: &'static str,
+    visitor: &Visitor,
+) -> ApiResult<SignedIn> {
+    let needed = factors::of(&mut tx, user.id).await?;
+    let done = match needed.is_empty() {
+        true => Ok(open(app, &mut tx, user, (action, false), visitor).await?),
+        false => Err(factors::challenge(app, &mut tx, user.id, needed).await?),
+    };
+    tx.commit().await?;
+    done
+}
+
+/// Opens a session of a person, in the organization that they have belonged to longest, and says whether a second factor was proven.
 ///
 /// # Errors
 /// `forbidden` for who belongs to none any more.
-pub(super) async fn begin(
+pub(super) async fn open(
     app: &App,
     tx: &mut Tx,
     user: User,
-    action: &'static str,
+    (action, proven): (&'static str, bool),
     visitor: &Visitor,
 ) -> ApiResult<SignedIn> {
     let org = accounts::orgs_of(tx, user.id).await?.into_iter().next();
@@ -47,7 +69,7 @@ pub(super) async fn begin(
             "you do not belong to an organization any more; ask an owner to add you",
         )
     })?;
-    let (token, expires_at, session) = insert(app, tx, user.id, org.id, visitor).await?;
+    let (token, expires_at, session) = insert(app, tx, user.id, org.id, (proven, visitor)).await?;
     Event::new(action, &session).by_person(tx, org.id, user.id, visitor.origin)?;
     Ok(SignedIn {
         token,
@@ -66,9 +88,9 @@ pub(crate) async fn begin_in(
     tx: &mut Tx,
     user: User,
     org: Org,
-    visitor: &Visitor,
+    (proven, visitor): (bool, &Visitor),
 ) -> ApiResult<SignedIn> {
-    let (token, expires_at, _) = insert(app, tx, user.id, org.id, visitor).await?;
+    let (token, expires_at, _) = insert(app, tx, user.id, org.id, (proven, visitor)).await?;
     Ok(SignedIn {
         token,
         expires_at,
@@ -82,7 +104,7 @@ async fn insert(
     tx: &mut Tx,
     user: UserId,
     org: OrgId,
-    visitor: &Visitor,
+    (proven, visitor): (bool, &Visitor),
 ) -> ApiResult<(NewToken, Micros, SessionId)> {
     let token = NewToken::generate(TokenKind::Session)?;
     let now = app.clock.now();
@@ -97,7 +119,7 @@ async fn insert(
         last_seen_at: now,
         client: visitor.client.clone(),
         address: visitor.origin.address.map(|address| address.to_string()),
-        second_factor: false,
+        second_factor: proven,
     };
     rows::delete_expired(tx, now).await?;
     sign_in_codes::delete_expired(tx, now).await?;

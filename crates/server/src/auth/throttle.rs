@@ -1,4 +1,4 @@
-//! Slowing down guesses at passwords, per account and per address.
+//! Slowing down guesses at passwords and codes, per account and per address.
 //!
 //! An attempt counts against the account before the password is looked at and is taken back when it was right, so that
 //! guesses in parallel count too; against the address it counts when it was wrong. Accounts that do not exist are counted in the same way, so that throttling tells nothing about them.
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use keystore_core::Micros;
-use keystore_store::{Store, StoreError, login_attempts};
+use keystore_store::{Store, StoreError, Tx, login_attempts};
 
 /// How many attempts are free, and how long the waits after them become.
 struct Rule {
@@ -19,6 +19,12 @@ struct Rule {
 const ACCOUNT: Rule = Rule {
     free: 5,
     longest: Duration::from_secs(60),
+};
+
+/// Only who knows the password meets this one: a code has six digits, and three of them are right at any time.
+const FACTOR: Rule = Rule {
+    free: 5,
+    longest: Duration::from_secs(15 * 60),
 };
 
 /// Many people may share an address, but nobody needs many wrong passwords from one.
@@ -42,6 +48,7 @@ pub(crate) struct TryLater(pub(crate) Duration);
 pub(crate) struct Subjects {
     account: String,
     address: String,
+    rule: &'static Rule,
 }
 
 impl Subjects {
@@ -61,15 +68,31 @@ impl Subjects {
                 &email[..email.floor_char_boundary(MOST_EMAIL_BYTES)]
             ),
             address: format!("address:{network}"),
+            rule: &ACCOUNT,
         }
     }
 
     /// Who asks for a mail: counted apart, so that asking keeps nobody from signing in.
     pub(crate) fn of_mail(email: &str, address: Option<IpAddr>) -> Self {
-        let Self { account, address } = Self::new(email, address);
+        let Self {
+            account,
+            address,
+            rule,
+        } = Self::new(email, address);
         Self {
             account: format!("mail:{account}"),
             address: format!("mail:{address}"),
+            rule,
+        }
+    }
+
+    /// Who gives the code of a second factor: counted apart, so that the right password does not buy guesses at it.
+    pub(crate) fn of_factor(email: &str, address: Option<IpAddr>) -> Self {
+        let Self { account, address, .. } = Self::new(email, address);
+        Self {
+            account: format!("factor:{account}"),
+            address,
+            rule: &FACTOR,
         }
     }
 }
@@ -83,7 +106,7 @@ pub(crate) async fn begin(
 ) -> Result<Result<u32, TryLater>, StoreError> {
     let mut tx = store.begin().await?;
     let quiet_since = quiet_since(now);
-    for (subject, rule) in [(&subjects.account, &ACCOUNT), (&subjects.address, &ADDRESS)] {
+    for (subject, rule) in [(&subjects.account, subjects.rule), (&subjects.address, &ADDRESS)] {
         if let Some(attempts) = login_attempts::get(&mut tx, subject).await?
             && attempts.last_at >= quiet_since
             && let Some(wait) = wait(rule, attempts.failures, now.since(attempts.last_at))
@@ -109,8 +132,13 @@ pub(crate) async fn failed(store: &Store, subjects: &Subjects, now: Micros) -> R
 /// does not buy guesses at others.
 pub(crate) async fn succeeded(store: &Store, subjects: &Subjects) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    login_attempts::clear(&mut tx, &subjects.account).await?;
+    forget(&mut tx, subjects).await?;
     tx.commit().await
+}
+
+/// As [`succeeded`], in the transaction that the success is made in.
+pub(crate) async fn forget(tx: &mut Tx, subjects: &Subjects) -> Result<(), StoreError> {
+    login_attempts::clear(tx, &subjects.account).await.map(drop)
 }
 
 /// How long is left to wait after `failures`, the last of them `since` ago: one second doubled with each failure.

@@ -197,6 +197,7 @@ impl Bench {
             previous_time_zone: None,
             time_zone_changed_at: None,
             event_mails: true,
+            second_factor_required: false,
             created_at: at,
             updated_at: at,
         };

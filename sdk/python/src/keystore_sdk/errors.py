@@ -94,6 +94,8 @@ class ApiError(KeystoreError):
     """An answer of the API that is not a success."""
 
     status: int
+    challenge: Mapping[str, Any] | None = None
+    """With `second_factor_required`: the `token` for `auth.verify_second_factor`, until when it holds, and which factors there are."""
 
 
 class BadRequestError(ApiError):
@@ -157,7 +159,7 @@ def of_answer(status: int, body: Any, request_id: str | None) -> ApiError:
     kind = _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
     found = problem.get("errors")
     fields = found if isinstance(found, list) else []
-    return kind(
+    error = kind(
         str(problem.get("detail") or problem.get("title") or f"the answer was {status}"),
         code=problem.get("code") or f"http_{status}",
         status=status,
@@ -169,6 +171,8 @@ def of_answer(status: int, body: Any, request_id: str | None) -> ApiError:
             if isinstance(each, dict)
         ),
     )
+    error.challenge = problem.get("challenge")
+    return error
 
 
 def _again(kind: type[KeystoreError], members: dict[str, Any]) -> KeystoreError:

@@ -198,6 +198,39 @@ class AccessRequest(Model):
     """Whose credential it wants; absent where it leaves that open."""
 
 
+class Passkey(Model):
+    """A passkey of the caller."""
+
+    _decode = {
+        "createdAt": time,
+        "lastUsedAt": time,
+    }
+
+    backed_up: bool
+    """Whether it is on several devices, as it says."""
+    created_at: datetime
+    """When it was registered."""
+    id: str
+    """The id."""
+    name: str
+    """What its owner calls it."""
+    last_used_at: datetime | None = None
+    """When it was last used."""
+
+
+class AddedPasskey(Model):
+    """The answer to it."""
+
+    _decode = {
+        "passkey": one(Passkey),
+    }
+
+    passkey: Passkey
+    """The passkey."""
+    recovery_codes: list[str]
+    """Recovery codes, shown once, where this is the first factor; otherwise none, and those before hold."""
+
+
 class BudgetState(Model):
     """Where a budget stands in its present window."""
 
@@ -1033,6 +1066,24 @@ class Exposures(Model):
     """What all have used beyond what they paid."""
 
 
+class Factors(Model):
+    """`GET /v1/auth/factors`: the second factors of the caller."""
+
+    _decode = {
+        "passkeys": many(one(Passkey)),
+        "totpSince": time,
+    }
+
+    passkeys: list[Passkey]
+    """Passkeys."""
+    recovery_codes_left: int
+    """How many recovery codes are left."""
+    required: bool
+    """Whether an organization of the caller requires a second factor."""
+    totp_since: datetime | None = None
+    """Since when one-time codes are asked for; absent where they are not."""
+
+
 class Field(Model):
     """A field of a secret."""
 
@@ -1487,6 +1538,10 @@ class Me(Model):
     """When the session or key ends."""
     project_id: str | None = None
     """The project that a management key is bound to."""
+    second_factor_missing: bool | None = None
+    """Whether the organization requires a second factor that this session lacks: until one is set up, everything
+    else is refused.
+    """
     user: User | None = None
     """The person; absent for a management key."""
 
@@ -1638,6 +1693,8 @@ class Org(Model):
     """The id."""
     name: str
     """The name."""
+    second_factor_required: bool
+    """Whether its members need a second factor: who has none can only set one up."""
     slug: str
     """The name in URLs, unique in the deployment."""
     time_zone: str
@@ -1655,6 +1712,44 @@ class Param(Model):
     """Its name."""
     pattern: str
     """A regular expression that the whole value must match."""
+
+
+class PasskeyCreation(Model):
+    """The answer to `POST /v1/auth/passkeys/begin`: what `navigator.credentials.create` is asked for."""
+
+    algorithms: list[int]
+    """The algorithms that are taken, the best first (COSE)."""
+    challenge: str
+    """The challenge; it holds for five minutes."""
+    exclude: list[str]
+    """The ids of passkeys that there are already."""
+    origin: str
+    """The origin of the page that must ask."""
+    rp_id: str
+    """The domain that the passkey is for."""
+    user_display_name: str
+    """Their name."""
+    user_id: str
+    """The person, as the authenticator keeps them."""
+    user_name: str
+    """Their address."""
+
+
+class PasskeyRequest(Model):
+    """The answer to it: what `navigator.credentials.get` is asked for."""
+
+    allow: list[str]
+    """The ids that are asked for; none for a sign-in with a passkey alone, where the authenticator knows whose it
+    is.
+    """
+    challenge: str
+    """The challenge; it holds for five minutes."""
+    origin: str
+    """The origin of the page that must ask."""
+    rp_id: str
+    """The domain that the passkey is for."""
+    user_verification: bool
+    """Whether it must be verified who is there."""
 
 
 class Payment(Model):
@@ -2064,6 +2159,15 @@ class Reconciliation(Model):
     """What it was thought to cost."""
     provider: str
     """The provider's slug."""
+
+
+class RecoveryCodes(Model):
+    """Recovery codes, shown once: each is good once in place of the second factor. None where those before hold
+    on.
+    """
+
+    recovery_codes: list[str]
+    """The codes."""
 
 
 class Refreshed(Model):
@@ -2484,6 +2588,15 @@ class Totals(Model):
     """Requests that were refused."""
     held: str | None = None
     """What calls that run now may cost beside that, in US dollars; where no budget limits it, about."""
+
+
+class TotpEnrolment(Model):
+    """The answer to `POST /v1/auth/totp`: what the app is told. It counts once a code confirmed it."""
+
+    secret: str
+    """The key in base32, shown once."""
+    uri: str
+    """The same for a picture that the app reads."""
 
 
 class Transaction(Model):

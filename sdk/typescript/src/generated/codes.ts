@@ -86,6 +86,10 @@ export type ErrorCode =
   | 'unauthenticated'
   /** 401: E-mail address and password do not belong together, or a sign-in code does not hold. */
   | 'invalid_credentials'
+  /** 401: The first step of a sign-in was right, and the person has a second factor: `challenge` says what to do. */
+  | 'second_factor_required'
+  /** 403: The organization requires a second factor of its members, and the caller has none: until then they only set one up. */
+  | 'second_factor_missing'
   /** 429: Too many failed sign-ins; `retry-after` says when to try again. */
   | 'too_many_attempts'
   /** 403: Signing up is closed on this deployment. */

@@ -9,6 +9,8 @@ import type {
   AcceptInvitation,
   AccessRequest,
   AccessState,
+  AddPasskey,
+  AddedPasskey,
   Agent,
   ApiKey,
   ApproveAccessRequest,
@@ -19,6 +21,7 @@ import type {
   AuditVerified,
   AutoTopUp,
   Balance,
+  BeginPasskey,
   Budget,
   BudgetCheck,
   BudgetHold,
@@ -26,6 +29,7 @@ import type {
   ChangePassword,
   ChangePrices,
   CheckBudgets,
+  ConfirmTotp,
   CreateAgent,
   CreateApiKey,
   CreateBudget,
@@ -56,6 +60,7 @@ import type {
   EventRecord,
   Exchange,
   Exposures,
+  Factors,
   FinishImport,
   ForgotPassword,
   GiveKey,
@@ -79,6 +84,8 @@ import type {
   Migration,
   Operator,
   Org,
+  PasskeyCreation,
+  PasskeyRequest,
   Payment,
   PoolCredential,
   PoolRule,
@@ -96,6 +103,7 @@ import type {
   Raise,
   Reconcile,
   Reconciliation,
+  RecoveryCodes,
   Refreshed,
   RequestRecord,
   ResetPassword,
@@ -107,6 +115,7 @@ import type {
   RotateWebhookSecret,
   Rotation,
   SalesReport,
+  SecondFactor,
   Session,
   SetAutoTopUp,
   SetCustomerKey,
@@ -128,6 +137,7 @@ import type {
   Time,
   Token,
   TopUp,
+  TotpEnrolment,
   Transaction,
   TransferOrg,
   UnsetLabelRule,
@@ -146,9 +156,11 @@ import type {
   UpdateWebhook,
   UsageEvent,
   UsageReport,
+  UsePasskey,
   VerifyAudit,
   VerifyEmail,
   Webhook,
+  WithPassword,
 } from './schemas.js';
 
 /** What `GET /v1/access-requests` takes in its query. */
@@ -923,6 +935,18 @@ export interface AuthResource {
    */
   whoAmI(options?: RequestOptions): Promise<Me>;
   /**
+   * Signs in with a passkey: alone, or behind a first step.
+   *
+   * `POST /v1/auth/passkey`
+   */
+  signInWithPasskey(body: UsePasskey, options?: RequestOptions): Promise<SignedIn>;
+  /**
+   * What the browser is asked to sign for a sign-in with a passkey: alone, or behind a first step. Nothing is kept.
+   *
+   * `POST /v1/auth/passkey/begin`
+   */
+  askPasskey(body?: BeginPasskey, options?: RequestOptions): Promise<PasskeyRequest>;
+  /**
    * Puts a new value in place of the session's. The old one ends at once.
    *
    * `POST /v1/auth/refresh`
@@ -934,6 +958,12 @@ export interface AuthResource {
    * `POST /v1/auth/reset-password`
    */
   resetPassword(body: ResetPassword, options?: RequestOptions): Promise<void>;
+  /**
+   * The second step of a sign-in: the challenge of the first one, with a code of the app or a recovery code, for a session.
+   *
+   * `POST /v1/auth/second-factor`
+   */
+  verifySecondFactor(body: SecondFactor, options?: RequestOptions): Promise<SignedIn>;
   /**
    * Sends the person a link that confirms their address.
    *
@@ -958,6 +988,64 @@ export interface AuthResource {
    * `POST /v1/auth/verify-email`
    */
   verifyEmail(body: VerifyEmail, options?: RequestOptions): Promise<void>;
+}
+
+/** `ks.factors`. */
+export interface FactorsResource {
+  /**
+   * Your second factors, and how many recovery codes are left.
+   *
+   * `GET /v1/auth/factors`
+   */
+  get(options?: RequestOptions): Promise<Factors>;
+  /**
+   * Puts new recovery codes in the place of yours, shown once.
+   *
+   * `POST /v1/auth/recovery-codes`
+   */
+  renewRecoveryCodes(body: WithPassword, options?: RequestOptions): Promise<RecoveryCodes>;
+  /**
+   * Makes a key for an app that shows one-time codes, shown once. It counts once a code confirmed it.
+   *
+   * `POST /v1/auth/totp`
+   */
+  beginTotp(body: WithPassword, options?: RequestOptions): Promise<TotpEnrolment>;
+  /**
+   * Lets one-time codes count, given the first one. Your other sessions end. The answer has your recovery codes, shown once.
+   *
+   * `POST /v1/auth/totp/confirm`
+   */
+  confirmTotp(body: ConfirmTotp, options?: RequestOptions): Promise<RecoveryCodes>;
+  /**
+   * Takes the app for one-time codes away. Your other sessions end.
+   *
+   * `POST /v1/auth/totp/remove`
+   */
+  removeTotp(body: WithPassword, options?: RequestOptions): Promise<void>;
+}
+
+/** `ks.passkeys`. */
+export interface PasskeysResource {
+  /**
+   * Registers the passkey that the authenticator made. Your other sessions end. With your first factor come recovery codes, shown once.
+   *
+   * `POST /v1/auth/passkeys`
+   */
+  add(body: AddPasskey, options?: RequestOptions): Promise<AddedPasskey>;
+  /**
+   * What the browser is asked for to make a passkey. Nothing is kept.
+   *
+   * `POST /v1/auth/passkeys/begin`
+   */
+  begin(body: WithPassword, options?: RequestOptions): Promise<PasskeyCreation>;
+  /**
+   * Takes a passkey of yours away. Your other sessions end.
+   *
+   * `POST /v1/auth/passkeys/{passkey}/remove`
+   *
+   * @param passkey Id
+   */
+  remove(passkey: string, body: WithPassword, options?: RequestOptions): Promise<void>;
 }
 
 /** `ks.sessions`. */
@@ -2035,6 +2123,8 @@ export interface Api {
   readonly apiKeys: ApiKeysResource;
   readonly audit: AuditResource;
   readonly auth: AuthResource;
+  readonly factors: FactorsResource;
+  readonly passkeys: PasskeysResource;
   readonly sessions: SessionsResource;
   readonly billing: BillingResource;
   readonly budgets: BudgetsResource;

@@ -39,6 +39,8 @@ export interface AcceptInvitation {
   name?: string | null | undefined;
   /** Their password, or a new one of at least ten characters. */
   password: SecretText;
+  /** The code of their app, or a recovery code, for an account that has a second factor. */
+  secondFactor?: SecretText | null | undefined;
 }
 
 /** Whether an operation reads or writes. */
@@ -86,6 +88,24 @@ export interface AccessRequest {
 
 /** How far a request is. */
 export type AccessState = "open" | "approved" | "denied" | "expired";
+
+/** `POST /v1/auth/passkeys`: what the authenticator answered. */
+export interface AddPasskey {
+  /** `attestationObject`, of the format `none`. */
+  attestation: string;
+  /** `clientDataJSON`. */
+  clientData: string;
+  /** What it is called. */
+  name: string;
+}
+
+/** The answer to it. */
+export interface AddedPasskey {
+  /** The passkey. */
+  passkey: Passkey;
+  /** Recovery codes, shown once, where this is the first factor; otherwise none, and those before hold. */
+  recoveryCodes: string[];
+}
 
 /** An agent: the identity that carries grants and limits. */
 export interface Agent {
@@ -295,6 +315,12 @@ export interface BaseUrlVar {
   path: string;
 }
 
+/** `POST /v1/auth/passkey/begin`. With the challenge of a first step, a passkey is its second one. */
+export interface BeginPasskey {
+  /** The `token` of the challenge that the first step answered with. */
+  challenge?: SecretText | null | undefined;
+}
+
 /** How the vendor bills an operation. */
 export type Billing = "metered" | "per_call" | "external";
 
@@ -403,6 +429,16 @@ export interface BudgetWindow {
   start: Time;
 }
 
+/** What the second step of a sign-in takes: the password was right. */
+export interface Challenge {
+  /** Until when it holds: five minutes. */
+  expiresAt: Time;
+  /** Which factors the person has. */
+  factors: Factor[];
+  /** To be sent with the factor. */
+  token: string;
+}
+
 /** `POST /v1/auth/change-password`: every other session of the person ends. */
 export interface ChangePassword {
   /** The new one: at least ten characters. */
@@ -453,6 +489,12 @@ export interface CheckedBudget {
   budget: Budget;
   /** What the call would hold, in the unit. */
   needed: string;
+}
+
+/** `POST /v1/auth/totp/confirm`. */
+export interface ConfirmTotp {
+  /** The six digits that the app shows. */
+  code: SecretText;
 }
 
 /** What the operator pays. */
@@ -983,6 +1025,21 @@ export interface Exposures {
   used: string;
 }
 
+/** What a person can prove beside their password. */
+export type Factor = "totp" | "passkey" | "recovery_code";
+
+/** `GET /v1/auth/factors`: the second factors of the caller. */
+export interface Factors {
+  /** Passkeys. */
+  passkeys: Passkey[];
+  /** How many recovery codes are left. */
+  recoveryCodesLeft: number;
+  /** Whether an organization of the caller requires a second factor. */
+  required: boolean;
+  /** Since when one-time codes are asked for; absent where they are not. */
+  totpSince?: Time | null | undefined;
+}
+
 /** The pool in place of a credential that cannot serve, up to a cap. */
 export interface FallbackInput {
   /** The most US cents in a calendar month that are spent so, at least 1. */
@@ -1396,6 +1453,8 @@ export interface Me {
   proxyUrl: string;
   /** The role. */
   role: Role;
+  /** Whether the organization requires a second factor that this session lacks: until one is set up, everything else is refused. */
+  secondFactorMissing?: boolean | undefined;
   /** The person; absent for a management key. */
   user?: User | null | undefined;
   /** How it signed in. */
@@ -1518,6 +1577,8 @@ export interface Org {
   id: string;
   /** The name. */
   name: string;
+  /** Whether its members need a second factor: who has none can only set one up. */
+  secondFactorRequired: boolean;
   /** The name in URLs, unique in the deployment. */
   slug: string;
   /** The IANA time zone whose days, weeks and months its budgets follow. */
@@ -1554,6 +1615,54 @@ export interface Party {
   name: string;
   /** The number under which it is known for taxes. */
   taxId?: string | null | undefined;
+}
+
+/** A passkey of the caller. */
+export interface Passkey {
+  /** Whether it is on several devices, as it says. */
+  backedUp: boolean;
+  /** When it was registered. */
+  createdAt: Time;
+  /** The id. */
+  id: string;
+  /** When it was last used. */
+  lastUsedAt?: Time | null | undefined;
+  /** What its owner calls it. */
+  name: string;
+}
+
+/** The answer to `POST /v1/auth/passkeys/begin`: what `navigator.credentials.create` is asked for. */
+export interface PasskeyCreation {
+  /** The algorithms that are taken, the best first (COSE). */
+  algorithms: number[];
+  /** The challenge; it holds for five minutes. */
+  challenge: string;
+  /** The ids of passkeys that there are already. */
+  exclude: string[];
+  /** The origin of the page that must ask. */
+  origin: string;
+  /** The domain that the passkey is for. */
+  rpId: string;
+  /** Their name. */
+  userDisplayName: string;
+  /** The person, as the authenticator keeps them. */
+  userId: string;
+  /** Their address. */
+  userName: string;
+}
+
+/** The answer to it: what `navigator.credentials.get` is asked for. */
+export interface PasskeyRequest {
+  /** The ids that are asked for; none for a sign-in with a passkey alone, where the authenticator knows whose it is. */
+  allow: string[];
+  /** The challenge; it holds for five minutes. */
+  challenge: string;
+  /** The origin of the page that must ask. */
+  origin: string;
+  /** The domain that the passkey is for. */
+  rpId: string;
+  /** Whether it must be verified who is there. */
+  userVerification: boolean;
 }
 
 /** Who pays. */
@@ -1789,6 +1898,8 @@ export interface PriceTier {
 
 /** An error of the control plane (RFC 9457), with `code` to branch on. */
 export interface Problem {
+  /** The second step of a sign-in, with `second_factor_required`. */
+  challenge?: Challenge | null | undefined;
   /** The stable code. One of the documented ones; a client must accept others, which later versions may add. */
   code: string;
   /** What happened this time: one or two sentences, safe to show. */
@@ -1947,6 +2058,12 @@ export interface Reconciliation {
   metered: string;
   /** The provider's slug. */
   provider: string;
+}
+
+/** Recovery codes, shown once: each is good once in place of the second factor. None where those before hold on. */
+export interface RecoveryCodes {
+  /** The codes. */
+  recoveryCodes: string[];
 }
 
 /** The answer to `POST /v1/auth/refresh`: a new value for the same session; the old one ends at once. */
@@ -2175,6 +2292,14 @@ export interface SalesReport {
   total: Sale;
   /** Up to this UTC day, itself included. */
   until: string;
+}
+
+/** `POST /v1/auth/second-factor`: the second step of a sign-in. */
+export interface SecondFactor {
+  /** The `token` of the challenge that the first step answered with. */
+  challenge: SecretText;
+  /** The six digits that the app shows, or a recovery code. */
+  code: SecretText;
 }
 
 /** The provider's key, or an object of its fields where it needs several. Never returned. */
@@ -2516,6 +2641,14 @@ export interface Totals {
   refused: number;
 }
 
+/** The answer to `POST /v1/auth/totp`: what the app is told. It counts once a code confirmed it. */
+export interface TotpEnrolment {
+  /** The key in base32, shown once. */
+  secret: string;
+  /** The same for a picture that the app reads. */
+  uri: string;
+}
+
 /** A transaction of the ledger. */
 export interface Transaction {
   /** How the customer's account changes, in US dollars: negative for what it was charged. */
@@ -2668,6 +2801,8 @@ export interface UpdateOrg {
   eventMails?: boolean | null | undefined;
   /** A new name. */
   name?: string | null | undefined;
+  /** Whether members need a second factor. Who says yes in a session needs one first. Management keys go on working. */
+  secondFactorRequired?: boolean | null | undefined;
   /** A new name in URLs. */
   slug?: string | null | undefined;
   /** A new time zone; budgets follow it from their next window. */
@@ -2818,6 +2953,22 @@ export type UsageRow = Totals & {
   source?: Source | null | undefined;
 };
 
+/** `POST /v1/auth/passkey`: what the authenticator answered, for a session. */
+export interface UsePasskey {
+  /** `authenticatorData`. */
+  authenticatorData: string;
+  /** The `token` of the challenge that the first step answered with, where there was one. */
+  challenge?: SecretText | null | undefined;
+  /** `clientDataJSON`. */
+  clientData: string;
+  /** `rawId`. */
+  id: string;
+  /** `signature`. */
+  signature: string;
+  /** `userHandle`; needed where there was no first step. */
+  userHandle?: string | null | undefined;
+}
+
 /** A person. */
 export interface User {
   /** The address. */
@@ -2881,3 +3032,12 @@ export type WebhookStatus = "active" | "disabled";
 
 /** How long a limit lasts before it starts anew; `total` never does. */
 export type Window = "day" | "week" | "month" | "total";
+
+/**
+ * Proof that it is the person who asks, and not only their session: `POST /v1/auth/totp`, `/v1/auth/totp/remove` and
+ * `/v1/auth/recovery-codes`.
+ */
+export interface WithPassword {
+  /** The password. */
+  password: SecretText;
+}

@@ -4,14 +4,18 @@ use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keystore_core::Clock as _;
+use keystore_server::clock::SystemClock;
 use keystore_testkit::kms::rsa_wrapped;
 use serde_json::{Value, json};
 
+use super::factors::{begin_totp, second_factor, totp};
 use super::operations::{Call, INVITED, MEMBER, May, Operation, Things, operations};
+use super::passkeys::{Authenticator, handle};
 use crate::support::{Answer, CANARY, Client, PASSWORD, TestApp};
 
 /// Operations that leave none that could be read here, each with its reason.
-const SILENT: [(&str, &str); 10] = [
+const SILENT: [(&str, &str); 12] = [
     ("verify_audit", "it changes nothing"),
     ("hash_audit_value", "it changes nothing"),
     ("create_top_up", "there is no Stripe here; see billing.rs"),
@@ -33,6 +37,8 @@ const SILENT: [(&str, &str); 10] = [
         "it changes nothing, and an entry would say that the address is known",
     ),
     ("check_budgets", "it changes nothing"),
+    ("begin_passkey", "it changes nothing"),
+    ("ask_passkey", "it changes nothing"),
     (
         "delete_org",
         "its entry is in the log that nobody of the organization reads any more; see orgs.rs",
@@ -173,6 +179,33 @@ async fn prepared(app: &TestApp, operation: &Operation, things: &Things) -> (Cli
             let wrapped = rsa_wrapped(begun["publicKey"].as_str().unwrap(), &key);
             call.body = json!({"id": begun["id"], "wrappedKey": STANDARD.encode(wrapped)});
         }
+        "verify_second_factor" => {
+            let factor = second_factor(&caller).await;
+            let login = json!({"email": "owner@example.com", "password": PASSWORD});
+            let first = app.anonymous().post("/v1/auth/login", &login).await;
+            let problem = first.expect_problem(401, "second_factor_required");
+            call.body = json!({"challenge": problem["challenge"]["token"], "code": factor.codes[0]});
+        }
+        "confirm_totp" => {
+            let key = begin_totp(&caller).await;
+            call.body = json!({"code": totp(&key, SystemClock.now())});
+        }
+        "add_passkey" => call.body = Authenticator::new(app).creation(&caller).await,
+        "remove_passkey" => {
+            let authenticator = Authenticator::new(app);
+            let added = authenticator.register(&caller).await;
+            call.path = format!(
+                "/v1/auth/passkeys/{}/remove",
+                added["passkey"]["id"].as_str().unwrap()
+            );
+        }
+        "sign_in_with_passkey" => {
+            let authenticator = Authenticator::new(app);
+            authenticator.register(&caller).await;
+            call.body = authenticator.assertion(None, 1).await;
+            call.body["userHandle"] = handle(&caller).await;
+        }
+        "remove_totp" | "renew_recovery_codes" => drop(second_factor(&caller).await),
         "leave_org" => caller = app.anonymous().with_token(&login(app, MEMBER).await),
         _ => {}
     }

@@ -1104,6 +1104,7 @@ class Auth:
         code: str,
         password: str,
         name: str | None | Omit = OMIT,
+        second_factor: str | None | Omit = OMIT,
         timeout: float | None = None,
     ) -> types.SignedIn:
         """Takes an invitation up with the code of its link, and signs in. Who has an account gives its
@@ -1113,11 +1114,13 @@ class Auth:
             code: The code from the link: good once, for seven days.
             name: Their name, for a new account.
             password: Their password, or a new one of at least ten characters.
+            second_factor: The code of their app, or a recovery code, for an account that has a second
+                factor.
         """
         return self._http.send(
             operations.accept_invitation,
             Values(
-                body={"code": code, "name": name, "password": password},
+                body={"code": code, "name": name, "password": password, "second_factor": second_factor},
                 timeout=timeout,
             ),
         )
@@ -1336,6 +1339,84 @@ class Auth:
             operations.verify_email,
             Values(
                 body={"code": code},
+                timeout=timeout,
+            ),
+        )
+
+    def verify_second_factor(
+        self,
+        *,
+        challenge: str,
+        code: str,
+        timeout: float | None = None,
+    ) -> types.SignedIn:
+        """The second step of a sign-in: the challenge of the first one, with a code of the app or a recovery
+        code, for a session.
+
+        Args:
+            challenge: The `token` of the challenge that the first step answered with.
+            code: The six digits that the app shows, or a recovery code.
+        """
+        return self._http.send(
+            operations.verify_second_factor,
+            Values(
+                body={"challenge": challenge, "code": code},
+                timeout=timeout,
+            ),
+        )
+
+    def ask_passkey(
+        self,
+        *,
+        challenge: str | None | Omit = OMIT,
+        timeout: float | None = None,
+    ) -> types.PasskeyRequest:
+        """What the browser is asked to sign for a sign-in with a passkey: alone, or behind a first step.
+        Nothing is kept.
+
+        Args:
+            challenge: The `token` of the challenge that the first step answered with.
+        """
+        return self._http.send(
+            operations.ask_passkey,
+            Values(
+                body={"challenge": challenge},
+                timeout=timeout,
+            ),
+        )
+
+    def sign_in_with_passkey(
+        self,
+        *,
+        authenticator_data: str,
+        client_data: str,
+        id: str,
+        signature: str,
+        challenge: str | None | Omit = OMIT,
+        user_handle: str | None | Omit = OMIT,
+        timeout: float | None = None,
+    ) -> types.SignedIn:
+        """Signs in with a passkey: alone, or behind a first step.
+
+        Args:
+            authenticator_data: `authenticatorData`.
+            challenge: The `token` of the challenge that the first step answered with, where there was one.
+            client_data: `clientDataJSON`.
+            id: `rawId`.
+            signature: `signature`.
+            user_handle: `userHandle`; needed where there was no first step.
+        """
+        return self._http.send(
+            operations.sign_in_with_passkey,
+            Values(
+                body={
+                    "authenticator_data": authenticator_data,
+                    "challenge": challenge,
+                    "client_data": client_data,
+                    "id": id,
+                    "signature": signature,
+                    "user_handle": user_handle,
+                },
                 timeout=timeout,
             ),
         )
@@ -2102,6 +2183,103 @@ class Events:
             operations.list_events,
             Values(
                 query={"limit": limit, "after": after, "project": project, "kind": kind},
+                timeout=timeout,
+            ),
+        )
+
+
+class Factors:
+    """`ks.factors`"""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def get(
+        self,
+        *,
+        timeout: float | None = None,
+    ) -> types.Factors:
+        """Your second factors, and how many recovery codes are left."""
+        return self._http.send(
+            operations.get_factors,
+            Values(
+                timeout=timeout,
+            ),
+        )
+
+    def begin_totp(
+        self,
+        *,
+        password: str,
+        timeout: float | None = None,
+    ) -> types.TotpEnrolment:
+        """Makes a key for an app that shows one-time codes, shown once. It counts once a code confirmed it.
+
+        Args:
+            password: The password.
+        """
+        return self._http.send(
+            operations.begin_totp,
+            Values(
+                body={"password": password},
+                timeout=timeout,
+            ),
+        )
+
+    def confirm_totp(
+        self,
+        *,
+        code: str,
+        timeout: float | None = None,
+    ) -> types.RecoveryCodes:
+        """Lets one-time codes count, given the first one. Your other sessions end. The answer has your
+        recovery codes, shown once.
+
+        Args:
+            code: The six digits that the app shows.
+        """
+        return self._http.send(
+            operations.confirm_totp,
+            Values(
+                body={"code": code},
+                timeout=timeout,
+            ),
+        )
+
+    def remove_totp(
+        self,
+        *,
+        password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Takes the app for one-time codes away. Your other sessions end.
+
+        Args:
+            password: The password.
+        """
+        return self._http.send(
+            operations.remove_totp,
+            Values(
+                body={"password": password},
+                timeout=timeout,
+            ),
+        )
+
+    def renew_recovery_codes(
+        self,
+        *,
+        password: str,
+        timeout: float | None = None,
+    ) -> types.RecoveryCodes:
+        """Puts new recovery codes in the place of yours, shown once.
+
+        Args:
+            password: The password.
+        """
+        return self._http.send(
+            operations.renew_recovery_codes,
+            Values(
+                body={"password": password},
                 timeout=timeout,
             ),
         )
@@ -3269,6 +3447,7 @@ class Org:
         *,
         event_mails: bool | None | Omit = OMIT,
         name: str | None | Omit = OMIT,
+        second_factor_required: bool | None | Omit = OMIT,
         slug: str | None | Omit = OMIT,
         time_zone: str | None | Omit = OMIT,
         timeout: float | None = None,
@@ -3278,13 +3457,21 @@ class Org:
         Args:
             event_mails: Whether events are mailed to owners and admins; they are, until this says no.
             name: A new name.
+            second_factor_required: Whether members need a second factor. Who says yes in a session needs
+                one first. Management keys go on working.
             slug: A new name in URLs.
             time_zone: A new time zone; budgets follow it from their next window.
         """
         return self._http.send(
             operations.update_org,
             Values(
-                body={"event_mails": event_mails, "name": name, "slug": slug, "time_zone": time_zone},
+                body={
+                    "event_mails": event_mails,
+                    "name": name,
+                    "second_factor_required": second_factor_required,
+                    "slug": slug,
+                    "time_zone": time_zone,
+                },
                 timeout=timeout,
             ),
         )
@@ -3452,6 +3639,78 @@ class Org:
             Values(
                 body={"name": name, "slug": slug, "time_zone": time_zone},
                 idempotency_key=idempotency_key,
+                timeout=timeout,
+            ),
+        )
+
+
+class Passkeys:
+    """`ks.passkeys`"""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+
+    def begin(
+        self,
+        *,
+        password: str,
+        timeout: float | None = None,
+    ) -> types.PasskeyCreation:
+        """What the browser is asked for to make a passkey. Nothing is kept.
+
+        Args:
+            password: The password.
+        """
+        return self._http.send(
+            operations.begin_passkey,
+            Values(
+                body={"password": password},
+                timeout=timeout,
+            ),
+        )
+
+    def add(
+        self,
+        *,
+        attestation: str,
+        client_data: str,
+        name: str,
+        timeout: float | None = None,
+    ) -> types.AddedPasskey:
+        """Registers the passkey that the authenticator made. Your other sessions end. With your first factor
+        come recovery codes, shown once.
+
+        Args:
+            attestation: `attestationObject`, of the format `none`.
+            client_data: `clientDataJSON`.
+            name: What it is called.
+        """
+        return self._http.send(
+            operations.add_passkey,
+            Values(
+                body={"attestation": attestation, "client_data": client_data, "name": name},
+                timeout=timeout,
+            ),
+        )
+
+    def remove(
+        self,
+        passkey: str,
+        *,
+        password: str,
+        timeout: float | None = None,
+    ) -> None:
+        """Takes a passkey of yours away. Your other sessions end.
+
+        Args:
+            passkey: Id
+            password: The password.
+        """
+        return self._http.send(
+            operations.remove_passkey,
+            Values(
+                path={"passkey": passkey},
+                body={"password": password},
                 timeout=timeout,
             ),
         )
@@ -4671,6 +4930,7 @@ class Api:
         self.budgets: Budgets = Budgets(http)
         self.credentials: Credentials = Credentials(http)
         self.events: Events = Events(http)
+        self.factors: Factors = Factors(http)
         self.invitations: Invitations = Invitations(http)
         self.kek: Kek = Kek(http)
         self.labels: Labels = Labels(http)
@@ -4679,6 +4939,7 @@ class Api:
         self.migrations: Migrations = Migrations(http)
         self.operator: Operator = Operator(http)
         self.org: Org = Org(http)
+        self.passkeys: Passkeys = Passkeys(http)
         self.prices: Prices = Prices(http)
         self.projects: Projects = Projects(http)
         self.providers: Providers = Providers(http)
