@@ -63,13 +63,14 @@ def get(url, **headers):
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10)
 
 
-def browse(server, file):
+def browse(server, file, host="127.0.0.1"):
     keystore = server.keystore
     greeting = keystore.process.out.read_text()
     given = {
-        **{name: keystore.dev[name] for name in ("apiUrl", "proxyUrl", "apiKey", "email", "password")},
+        **{name: keystore.dev[name] for name in ("proxyUrl", "apiKey", "email", "password")},
         # Without a mail server `ks dev` shows mails to whoever runs it.
         "mails": str(keystore.process.err),
+        "apiUrl": keystore.dev["apiUrl"].replace("127.0.0.1", host),
         "link": re.search(r"http://\S+/#/sign-in\?code=ksc_[0-9a-f]+", greeting)[0],
         "pages": PAGES,
         "vendor": server.fake.url,
@@ -107,6 +108,10 @@ def test_the_operator(server):
 
 def test_the_links_of_mails(server):
     browse(server, "letters.test.mjs")
+
+
+def test_signing_in(server):
+    browse(server, "sign-in.test.mjs", host="localhost")
 
 
 def test_what_is_fetched_first_is_small_and_strict(server):

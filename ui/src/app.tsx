@@ -1,5 +1,5 @@
 // Who is there decides what is shown: the sign-in page, or the frame with the page that the address names.
-import { Suspense, useCallback, useEffect, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 import type { Me } from '@keystore/sdk';
 import { Failed, Skeleton } from './components/parts.tsx';
 import { Toasts } from './components/toasts.tsx';
@@ -11,6 +11,8 @@ import { pageOf } from './pages.tsx';
 import { isLetter, LetterPage } from './pages/letters.tsx';
 import { SignIn } from './pages/sign-in.tsx';
 import { Shell } from './shell.tsx';
+
+const MustSetUp = lazy(async () => ({ default: (await import('./pages/sign-in-settings.tsx')).MustSetUp }));
 
 type State = { at: 'asking' } | { at: 'outside' } | { at: 'inside'; me: Me; operator: boolean } | { at: 'failed'; failure: Failure };
 
@@ -77,6 +79,20 @@ export const App = () => {
     await ask();
   };
   const session: Session = { me: state.me, operator: state.operator, again };
+  if (state.me.secondFactorMissing) {
+    return (
+      <SessionContext value={session}>
+        <div className="outside">
+          <main>
+            <Suspense fallback={<WaitingPage />}>
+              <MustSetUp org={state.me.org.name} />
+            </Suspense>
+          </main>
+        </div>
+        <Toasts />
+      </SessionContext>
+    );
+  }
   const { title, body } = pageOf(route, session);
   return (
     <SessionContext value={session}>

@@ -51,6 +51,8 @@ const Accept = ({ code, onDone }: LetterProps) => {
   const [has, setHas] = useState(false);
   const [name, setName] = useState('');
   const [password, setPassword] = useState('');
+  const [factor, setFactor] = useState('');
+  const [asked, setAsked] = useState(false);
   const ready = has ? password !== '' : name.trim() !== '' && password.length >= SHORTEST;
   return (
     <Frame title="Join an organization" about="You were invited by mail. The invitation says who you are; here you prove it, or choose how you will.">
@@ -62,7 +64,12 @@ const Accept = ({ code, onDone }: LetterProps) => {
             submit="Join"
             disabled={!ready}
             onSubmit={async () => {
-              await ks.auth.acceptInvitation({ code, password, ...(!has && { name: name.trim() }) });
+              try {
+                await ks.auth.acceptInvitation({ code, password, ...(!has && { name: name.trim() }), ...(factor.trim() && { secondFactor: factor.trim() }) });
+              } catch (error) {
+                if (failureOf(error).code === 'second_factor_required') setAsked(true);
+                throw error;
+              }
               setPassword('');
               await onDone();
             }}
@@ -73,7 +80,10 @@ const Accept = ({ code, onDone }: LetterProps) => {
                   <input type="checkbox" checked={has} onChange={(event) => setHas(event.target.checked)} />I have an account here already
                 </label>
                 {has ? (
-                  <TextField label="Your password" type="password" name="password" autoComplete="current-password" required value={password} failure={failure} pointer="/password" onChange={(event) => setPassword(event.target.value)} />
+                  <>
+                    <TextField label="Your password" type="password" name="password" autoComplete="current-password" required value={password} failure={failure} pointer="/password" onChange={(event) => setPassword(event.target.value)} />
+                    {asked && <TextField label="Code of your app, or a recovery code" name="code" autoComplete="one-time-code" value={factor} failure={failure} pointer="/secondFactor" onChange={(event) => setFactor(event.target.value)} />}
+                  </>
                 ) : (
                   <>
                     <TextField label="Your name" name="name" autoComplete="name" required maxLength={100} value={name} failure={failure} pointer="/name" onChange={(event) => setName(event.target.value)} />

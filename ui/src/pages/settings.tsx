@@ -13,6 +13,7 @@ import { count, day } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { useMay } from '../lib/session.tsx';
+import { SignInSettings } from './sign-in-settings.tsx';
 
 export const Settings = () => (
   <Page title="Settings" about="What holds for the whole organization.">
@@ -23,6 +24,7 @@ export const Settings = () => (
     <LabelRules />
     <AbuseRulesCard place={{ at: 'org' }} />
     <Stopped />
+    <SignInSettings />
   </Page>
 );
 
@@ -43,6 +45,7 @@ const Organization = () => {
             ['Name', <Named name={org.name} />],
             ['In URLs', <span className="mono">{org.slug}</span>],
             ['Time zone', org.timeZone],
+            ['Second factor', org.secondFactorRequired ? 'required of members' : 'as members like'],
             ['Events by mail', org.eventMails ? 'to owners and admins' : 'no'],
             ['Since', day(org.createdAt)],
             ['Id', <span className="mono">{org.id}</span>],
@@ -58,6 +61,7 @@ const ChangeOrg = ({ org, onClose }: { org: Org; onClose: () => void }) => {
   const [name, setName] = useState(org.name);
   const [zone, setZone] = useState(org.timeZone);
   const [mails, setMails] = useState(org.eventMails);
+  const [factor, setFactor] = useState(org.secondFactorRequired);
   return (
     <Dialog title="Change the organization" onClose={onClose}>
       <Form
@@ -65,7 +69,7 @@ const ChangeOrg = ({ org, onClose }: { org: Org; onClose: () => void }) => {
         disabled={name.trim() === ''}
         onCancel={onClose}
         onSubmit={async () => {
-          await ks.org.update({ name: name.trim(), timeZone: zone.trim(), eventMails: mails });
+          await ks.org.update({ name: name.trim(), timeZone: zone.trim(), eventMails: mails, secondFactorRequired: factor });
           say('Saved.');
           refresh('org');
           onClose();
@@ -78,6 +82,10 @@ const ChangeOrg = ({ org, onClose }: { org: Org; onClose: () => void }) => {
             <label className="check">
               <input type="checkbox" checked={mails} onChange={(event) => setMails(event.target.checked)} />
               Mail events to owners and admins
+            </label>
+            <label className="check">
+              <input type="checkbox" checked={factor} onChange={(event) => setFactor(event.target.checked)} />
+              Require a second factor of every member
             </label>
           </>
         )}
