@@ -277,6 +277,7 @@ impl Tenant<'_> {
             previous_time_zone: None,
             time_zone_changed_at: None,
             event_mails: true,
+            second_factor_required: false,
             created_at: self.now,
             updated_at: self.now,
         };

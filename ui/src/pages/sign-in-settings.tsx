@@ -41,7 +41,11 @@ const FactorsCard = () => {
   const query = useQuery('factors', () => ks.factors.get());
   const [open, setOpen] = useState<Open>();
   const [codes, setCodes] = useState<readonly string[]>([]);
-  const { again } = useSession();
+  const { me, again } = useSession();
+  // Who had to have a factor has one now: what was closed opens.
+  const opened = (): void => {
+    if (me.secondFactorMissing) void again();
+  };
   const close = (): void => setOpen(undefined);
   const factors = query.data;
   const changed = (words: string, told: readonly string[] = []): void => {
@@ -49,8 +53,8 @@ const FactorsCard = () => {
     setCodes(told);
     refresh('factors', 'sessions/');
     close();
-    // Who had to have a factor has one: what was closed opens, once they have kept their codes.
-    if (told.length === 0) void again();
+    // Codes are kept first.
+    if (told.length === 0) opened();
   };
   return (
     <Card title="Sign-in" actions={<Button small onClick={() => setOpen({ at: 'password' })}>Change the password</Button>}>
@@ -93,7 +97,7 @@ const FactorsCard = () => {
           codes={codes}
           onClose={() => {
             setCodes([]);
-            void again();
+            opened();
           }}
         />
       )}
@@ -207,12 +211,11 @@ const AddTotp = ({ onClose, onDone }: { onClose: () => void; onDone: (codes: rea
       >
         {(failure) => (
           <>
-            <p>
-              Give this key to the app; it is shown this once. On a device with the app, <a href={made.uri}>open it there</a>.
-            </p>
+            <p>Give this key to the app; it is shown this once.</p>
             <code className="break" data-totp>{made.secret}</code>
-            <div>
+            <div className="row">
               <Copy text={made.secret} label="Copy the key" />
+              <a href={made.uri}>Open an app on this device</a>
             </div>
             <TextField label="The code that it shows" inputMode="numeric" autoComplete="one-time-code" value={code} failure={failure} pointer="/code" onChange={(event) => setCode(event.target.value)} hint="Your other sessions end with it." />
           </>

@@ -91,7 +91,7 @@ pub(crate) async fn run(command: AccountCommand, context: &Context<'_>) -> anyho
     let nobody = Client::new(context.settings)?.with_key(None);
     match command {
         AccountCommand::ChangePassword { passwords_stdin } => {
-            change_password(passwords_stdin, context).await?
+            change_password(passwords_stdin, context).await?;
         }
         AccountCommand::ForgotPassword { email } => {
             nobody

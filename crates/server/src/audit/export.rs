@@ -230,7 +230,15 @@ fn ocsf(index: u64, record: &Value) -> Value {
     let word = |name: &str| record[name].as_str();
     let kind = word("kind").unwrap_or_default();
     let action = word("action").or(word("operation")).unwrap_or(kind);
-    let is_sign_in = matches!(action, "log_in" | "log_out" | "exchange_code" | "refresh_session");
+    let is_sign_in = matches!(
+        action,
+        "log_in"
+            | "verify_second_factor"
+            | "sign_in_with_passkey"
+            | "log_out"
+            | "exchange_code"
+            | "refresh_session"
+    );
     let (category, class) = match is_sign_in {
         true => (3, 3002),
         false => (6, 6003),
