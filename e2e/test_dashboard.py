@@ -106,12 +106,12 @@ def test_the_operator(server):
     browse(server, "operator.test.mjs")
 
 
-def test_the_links_of_mails(server):
-    browse(server, "letters.test.mjs")
-
-
 def test_signing_in(server):
     browse(server, "sign-in.test.mjs", host="localhost")
+
+
+def test_the_links_of_mails(server):
+    browse(server, "letters.test.mjs")
 
 
 def test_what_is_fetched_first_is_small_and_strict(server):

@@ -42,7 +42,7 @@ from harness.serve import Database
 
 PASSWORD = "correct horse battery"
 
-SESSION = re.compile(r"^ks (login|logout|whoami|account|org (list|create|switch|transfer|delete)|member|kek (destroy|shred))\b")
+SESSION = re.compile(r"^ks (login|logout|whoami|account|session|factor|org (list|create|switch|transfer|delete)|member|kek (destroy|shred))\b")
 OPERATOR = re.compile(r"\bks (operator|pool|credit|price (book|markup|sell|cost|import|diff|drop))\b")
 LASTING = re.compile(r"--follow\b|curl -s?N |^ks (dev|serve --config|mcp)\b|^KS_TOKEN=\S+ ks mcp|^KS_[A-Z_]+=.* ks serve")
 LISTS = {
@@ -54,6 +54,7 @@ LISTS = {
     "pay": "ks credit payments",
     "req": "ks requests",
     "rot": "ks pool rotations",
+    "ses": "ks session list",
     "tok": "ks token list",
     "txn": "ks credit ledger",
 }
@@ -155,7 +156,9 @@ class Page:
         if kind == "imp":
             return re.findall(r"\bimp_[0-9a-z]{26}\b", self.told)[-1]
         words = shlex.split(LISTS[kind])[1:] + ([self.org] if kind == "txn" else [])
-        listed = json.dumps(self.ks(*words, operator=bool(OPERATOR.search(LISTS[kind]))))
+        if kind == "ses" and not self.signed_in:
+            self.sign_in()
+        listed = json.dumps(self.ks(*words, operator=bool(OPERATOR.search(LISTS[kind])), key=kind != "ses"))
         found = re.search(rf"\b{kind}_[0-9a-z]{{26}}\b", listed)
         assert found, f"`{LISTS[kind]}` shows none for `{text}`"
         return found[0]

@@ -6,6 +6,7 @@ VENDOR_API = "needs the vendor's API for keys: crates/server/tests/it/rotations"
 PAYMENTS = "needs a payment provider: test_payments.py"
 BOOKS = "needs a call that a crash cut, a payment under way or a posting to undo: test_billing.py, crates/server/tests/it/billing"
 IMPORT = "asks the vendors themselves whether keys work: test_import.py"
+FACTOR = "needs an app for one-time codes: e2e/dashboard/sign-in.test.mjs, crates/server/tests/it/api/factors.rs"
 KMS = "needs a KMS: test_kms.py, crates/server/tests/it/keks"
 
 # By page: what begins so is not run, for this reason.
@@ -27,6 +28,12 @@ NOT_RUN = {
         "ks kek shred": "leaves nothing for the rest of the page: as in docs/kms.md, which runs",
         "ks kek import finish": "as in docs/kms.md, which runs",
         "ks kek customer-key aws": KMS,
+        "ks factor add": FACTOR,
+        "ks factor confirm": FACTOR,
+        "ks factor recovery-codes": FACTOR,
+        "ks factor remove": FACTOR,
+        "ks db reset-factors": FACTOR,
+        "ks org update --require-second-factor": "as in docs/sign-in.md, which runs",
         "ks billing top-up": PAYMENTS,
         "ks billing auto-top-up": PAYMENTS,
         "ks billing invoice KS": BOOKS,
@@ -51,5 +58,6 @@ NOT_RUN = {
     "docs/recipes.md": {"": "test_recipes.py"},
     "docs/sdk-python.md": {"pip": CLIENTS},
     "docs/sdk-typescript.md": {"cd sdk": CLIENTS, "npm": CLIENTS},
+    "docs/sign-in.md": {"ks factor add": FACTOR, "ks factor recovery-codes": FACTOR, "ks factor remove": FACTOR, "ks db reset-factors": FACTOR},
     "sdk/python/README.md": {"pip": CLIENTS},
 }

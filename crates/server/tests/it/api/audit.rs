@@ -46,8 +46,15 @@ const SILENT: [(&str, &str); 12] = [
 ];
 
 /// Operations that need a deployment to themselves: they are prepared for, or they end or move the session that the others use.
-const ALONE: [&str; 13] = [
+const ALONE: [&str; 20] = [
     "accept_invitation",
+    "add_passkey",
+    "confirm_totp",
+    "remove_passkey",
+    "remove_totp",
+    "renew_recovery_codes",
+    "sign_in_with_passkey",
+    "verify_second_factor",
     "confirm_rotation_revoked",
     "create_org",
     "destroy_kek",
