@@ -34,6 +34,7 @@ pub struct Passkey {
 #[serde(rename_all = "camelCase")]
 pub struct PasskeyCreation {
     /// The challenge; it holds for five minutes.
+    #[schema(example = "q83vASNFZ4mrze8BI0VniQ")]
     pub challenge: String,
     /// The domain that the passkey is for.
     #[schema(example = "keystore.example")]
@@ -42,6 +43,7 @@ pub struct PasskeyCreation {
     #[schema(example = "https://keystore.example")]
     pub origin: String,
     /// The person, as the authenticator keeps them.
+    #[schema(example = "AZNbE3hJQ3OUkZs1lpVZxA")]
     pub user_id: String,
     /// Their address.
     #[schema(example = "ada@example.com")]
@@ -94,6 +96,7 @@ pub struct BeginPasskey {
 #[serde(rename_all = "camelCase")]
 pub struct PasskeyRequest {
     /// The challenge; it holds for five minutes.
+    #[schema(example = "q83vASNFZ4mrze8BI0VniQ")]
     pub challenge: String,
     /// The domain that the passkey is for.
     #[schema(example = "keystore.example")]

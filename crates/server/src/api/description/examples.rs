@@ -4,8 +4,8 @@
 //! It knows the names of a few fields that are alike in every schema. `e2e/test_description.py` checks every example against its schema.
 
 use keystore_core::ids::{
-    AccessRequestId, AgentId, ApiKeyId, BudgetId, CredentialId, DeliveryId, InvitationId, MoveId, PaymentId,
-    ProjectId, RequestId, RevocationId, RotationId, TokenId, UserId, WebhookId,
+    AccessRequestId, AgentId, ApiKeyId, BudgetId, CredentialId, DeliveryId, InvitationId, MoveId, PasskeyId,
+    PaymentId, ProjectId, RequestId, RevocationId, RotationId, SessionId, TokenId, UserId, WebhookId,
 };
 use serde_json::{Map, Value, json};
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -49,12 +49,14 @@ const IDS_IN_PATHS: &[(&str, &str)] = &[
     ("invitation", InvitationId::PREFIX),
     ("member", UserId::PREFIX),
     ("migration", MoveId::PREFIX),
+    ("passkey", PasskeyId::PREFIX),
     ("payment", PaymentId::PREFIX),
     ("pooled", CredentialId::PREFIX),
     ("project", ProjectId::PREFIX),
     ("request", RequestId::PREFIX),
     ("revocation", RevocationId::PREFIX),
     ("rotation", RotationId::PREFIX),
+    ("session", SessionId::PREFIX),
     ("token", TokenId::PREFIX),
     ("webhook", WebhookId::PREFIX),
 ];

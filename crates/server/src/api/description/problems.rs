@@ -53,6 +53,18 @@ const CATALOG: &[&str] = &[
     "reconcile",
 ];
 
+/// What takes the caller's password, or a code of theirs.
+const PROVING: &[&str] = &[
+    "change_password",
+    "begin_totp",
+    "confirm_totp",
+    "remove_totp",
+    "renew_recovery_codes",
+    "begin_passkey",
+    "add_passkey",
+    "remove_passkey",
+];
+
 /// Codes of what certain operations do.
 const NAMED: &[(Code, &[&str])] = &[
     (
@@ -64,6 +76,12 @@ const NAMED: &[(Code, &[&str])] = &[
             "verify_email",
             "accept_invitation",
         ],
+    ),
+    (Code::InvalidCredentials, PROVING),
+    (Code::TooManyAttempts, PROVING),
+    (
+        Code::SecondFactorRequired,
+        &["log_in", "exchange_code", "accept_invitation"],
     ),
     (Code::Unauthenticated, &["receive_stripe_event"]),
     (Code::SignUpClosed, &["sign_up"]),
@@ -131,7 +149,12 @@ impl<'a> Form<'a> {
             (true, &[Code::Internal, Code::StoreUnavailable, Code::Sealed][..]),
             (
                 !self.is_open,
-                &[Code::Unauthenticated, Code::Forbidden, Code::CrossSite],
+                &[
+                    Code::Unauthenticated,
+                    Code::Forbidden,
+                    Code::CrossSite,
+                    Code::SecondFactorMissing,
+                ],
             ),
             (!self.is_open && !self.is_safe, &[Code::EmailUnverified]),
             (
