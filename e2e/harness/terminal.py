@@ -21,6 +21,9 @@ def run(command, env, cwd, answer, limit=20.0, enough=None):
     interrupted once `enough` says so of what it showed."""
     child, terminal = pty.fork()
     if child == 0:
+        # What a shell starts in the background ignores these, and so would its children.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
         os.chdir(cwd)
         os.execve("/bin/bash", ["bash", "-o", "pipefail", "-c", command], env)
     # Wide, so that no question is broken into lines.
