@@ -120,6 +120,23 @@ impl Dev {
     /// # Errors
     /// In words for the person at the terminal.
     pub async fn start(options: DevOptions) -> anyhow::Result<Self> {
+        if !options.demo_data {
+            return Self::start_at(options, None).await;
+        }
+        // The days are lived through by a server of their own, so that this one finds what they left, as after any other start.
+        let wound = Arc::new(demo::Wound::back());
+        let past = Self::start_at(options.clone(), Some(Arc::clone(&wound))).await?;
+        demo::live(&past.app, &wound, &past.file).await?;
+        past.app.shut_down();
+        past.serve().await;
+        let now = Self::start_at(options, None).await?;
+        Ok(Self {
+            first_start: true,
+            ..now
+        })
+    }
+
+    async fn start_at(options: DevOptions, wound: Option<Arc<demo::Wound>>) -> anyhow::Result<Self> {
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let proxy_addr = options.proxy_addr.unwrap_or_else(|| loopback(8400));
         let api_addr = options.api_addr.unwrap_or_else(|| loopback(8401));
@@ -137,7 +154,6 @@ impl Dev {
             api: bind(api_addr, "--api-addr").await?,
             api_tls: None,
         };
-        let wound = options.demo_data.then(|| Arc::new(demo::Wound::back()));
         if wound.is_some() && data_dir.join(DATABASE).exists() {
             bail!(
                 "`--demo-data` is for a new folder, and {} holds a Keystore already; name another one with `--data-dir`",
@@ -198,9 +214,6 @@ impl Dev {
         )
         .await?;
         file.write(&path)?;
-        if let Some(wound) = wound {
-            demo::live(&app, &wound, &file).await?;
-        }
         let sign_in = ways_in(&app, &file).await?;
         Ok(Self {
             app,

@@ -18,7 +18,7 @@ use http_body_util::BodyExt;
 use keystore_core::{Clock, Micros};
 use serde_json::{Value, json};
 
-use self::traffic::{Calls, Traffic};
+use self::traffic::{Calls, Traffic, read};
 use super::DevFile;
 use crate::api;
 use crate::app::App;
@@ -88,16 +88,17 @@ async fn happen(day: i64, owner: &Api, operator: &Api, traffic: &mut Traffic) ->
         0 => begin(owner, operator, traffic).await,
         4 => {
             let budget = json!({"limit": "400.00", "window": "month", "thresholds": [50, 80, 100]});
-            owner.post("/v1/budgets", &budget).await?;
+            traffic.budget(&owner.post("/v1/budgets", &budget).await?, None)?;
             let label = json!({"label": "customer-data", "sources": ["byok"]});
             owner.post("/v1/labels", &label).await.map(drop)
         }
         9 => {
             let project = json!({"name": "Customer 42", "slug": "customer-42"});
-            owner.post("/v1/projects", &project).await?;
-            let budget = json!({"project": "customer-42", "limit": "60.00", "window": "month"});
-            owner.post("/v1/budgets", &budget).await?;
-            let agent = json!({"name": "onboarding", "project": "customer-42", "budgetCentsMonthly": 4000,
+            let project = owner.post("/v1/projects", &project).await?;
+            let budget = json!({"project": "customer-42", "limit": "20.00", "window": "month"});
+            let budget = owner.post("/v1/budgets", &budget).await?;
+            traffic.budget(&budget, Some(read(&project["id"])?))?;
+            let agent = json!({"name": "onboarding", "project": "customer-42", "budgetCentsMonthly": 1500,
                 "providers": [{"name": "anthropic", "source": "marketplace"}]});
             let calls = Calls::new("anthropic", "claude-haiku-4-5", 5).pooled();
             traffic.agent(&owner.post("/v1/tokens", &agent).await?, vec![calls])

@@ -178,6 +178,13 @@ async fn invented_days_are_whole_and_only_for_a_new_folder() {
     assert_eq!(names.len(), 5, "{names:?}");
     let invoices = get("/v1/billing/invoices").await;
     assert_ne!(invoices["data"][0]["total"], "0", "{invoices}");
+    let budgets = get("/v1/budgets").await;
+    let budgets = budgets["data"].as_array().unwrap();
+    assert!(budgets.len() >= 5, "{budgets:?}");
+    for budget in budgets {
+        let spent: f64 = budget["spent"].as_str().unwrap().parse().unwrap();
+        assert!(spent > 0.0, "{budget:#}");
+    }
     // A chain that holds, from the first day on.
     let checkpoints = get("/v1/audit/checkpoints").await;
     assert!(

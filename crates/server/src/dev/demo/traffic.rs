@@ -93,6 +93,8 @@ pub(super) struct Traffic {
     callers: Vec<Caller>,
     /// By provider, and whether they are pooled; each with its version.
     credentials: BTreeMap<(String, bool), (CredentialId, u32)>,
+    /// Budgets over more than one agent: those of a project, or of all.
+    budgets: Vec<(Option<ProjectId>, BudgetId)>,
     hours: u64,
     drawn: u64,
 }
@@ -110,6 +112,12 @@ impl Traffic {
         let found = self.credentials.get(&(provider.to_owned(), false));
         let (id, _) = found.with_context(|| format!("there is no key of {provider}"))?;
         Ok(*id)
+    }
+
+    /// A budget over all agents, or those of a project.
+    pub(super) fn budget(&mut self, made: &Value, project: Option<ProjectId>) -> anyhow::Result<()> {
+        self.budgets.push((project, read(&made["id"])?));
+        Ok(())
     }
 
     /// It has another version from now on.
@@ -193,7 +201,10 @@ impl Traffic {
         });
         let hold = NanoUsd(cost.0 * 3 + 2_000_000);
         let window_start = Window::Month.bounds(at, &TimeZone::UTC).start;
-        let budgets = caller.budget.map(|budget| HeldBudget {
+        let over = self.budgets.iter();
+        let over = over.filter(|(project, _)| project.is_none_or(|project| project == caller.project));
+        let held = caller.budget.into_iter().chain(over.map(|(_, budget)| *budget));
+        let budgets = held.map(|budget| HeldBudget {
             budget,
             window_start,
             unit: Unit::Usd,
@@ -224,7 +235,7 @@ impl Traffic {
             credential,
             credential_version,
             hold,
-            budgets: Cow::Owned(budgets.into_iter().collect()),
+            budgets: Cow::Owned(budgets.collect()),
             end_user: None,
             query: None,
         };
@@ -291,6 +302,6 @@ fn sold(price: &ModelPrice, usage: &Usage, vendor_cost: NanoUsd, prices: u64) ->
     }
 }
 
-fn read<T: DeserializeOwned>(value: &Value) -> anyhow::Result<T> {
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> anyhow::Result<T> {
     serde_json::from_value(value.clone()).with_context(|| format!("the API answered {value}"))
 }
