@@ -99,6 +99,9 @@ const FirstStep = ({ onChallenge, onDone }: { onChallenge: (challenge: Challenge
         )}
       </Form>
       <WithPasskey onDone={onDone} />
+      <p>
+        <a href={to(['forgot-password'])}>Forgot the password?</a>
+      </p>
     </div>
   );
 };

@@ -43,6 +43,8 @@ const MOST_GROUPS: u32 = 100_000;
 /// The store's.
 pub(crate) async fn run(app: &App) -> ApiResult<()> {
     let due = app.clock.now().minus(WAIT);
+    // The first month is that of the first charge, which may be recorded and not be counted yet.
+    app.store.project_now().await?;
     let mut conn = app.store.read().await?;
     let closed: Vec<Month> = billing::closed_months(&mut conn)
         .await?
