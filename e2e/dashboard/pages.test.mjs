@@ -123,10 +123,10 @@ describe('the dashboard', { concurrency: 2 }, () => {
     await page.getByRole('heading', { name: 'Sign in to Keystore' }).waitFor();
     await page.getByLabel('E-mail').fill(world.email);
     await page.getByLabel('Password').fill('not the password');
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByRole('alert').waitFor();
     await page.getByLabel('Password').fill(world.password);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await page.getByRole('heading', { name: 'Agents' }).waitFor();
     nothingWrong();
   });

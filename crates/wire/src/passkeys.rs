@@ -84,7 +84,7 @@ pub struct AddedPasskey {
 /// `POST /v1/auth/passkey/begin`. With the challenge of a first step, a passkey is its second one.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schema(example = json!({}))]
+#[schema(example = json!({"challenge": "ksc_…"}))]
 pub struct BeginPasskey {
     /// The `token` of the challenge that the first step answered with.
     #[serde(default)]

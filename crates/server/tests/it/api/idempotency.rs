@@ -187,7 +187,7 @@ async fn a_fault_of_ours_is_told_again_and_nothing_is_tried_twice() {
     let agent = post(owner, "/v1/agents", "make", &body).await.expect(201);
     let path = format!("/v1/agents/{}/pause", agent["id"].as_str().unwrap());
     // Somebody changed the row behind our back: its seal is broken.
-    app.statement("UPDATE agents SET policy = X'00'").await;
+    app.statement("UPDATE agents SET policy = mac").await;
     let first = post(owner, &path, "pause", &Value::Null).await;
     assert!(!first.headers.contains_key("idempotency-replayed"));
     first.expect_problem(500, "internal");
