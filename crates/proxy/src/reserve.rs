@@ -331,7 +331,7 @@ impl Reservation {
             self.release();
             return Err(Deny::AuditUnavailable);
         }
-        self.step(|steps, after| steps.recorded = after);
+        self.step(|open, after| open.steps.recorded = after);
         Ok(self)
     }
 
@@ -342,11 +342,11 @@ impl Reservation {
         }
     }
 
-    /// Notes how long after the intent a step was done.
-    fn step(&mut self, note: impl FnOnce(&mut Steps, u64)) {
+    /// Notes what a step brought, and how many microseconds after the intent.
+    fn step(&mut self, note: impl FnOnce(&mut Open, u64)) {
         if let Some(open) = &mut self.open {
-            let now = self.proxy.clock.boottime();
-            note(&mut open.steps, micros(now.saturating_sub(open.began)));
+            let after = self.proxy.clock.boottime().saturating_sub(open.began);
+            note(open, micros(after));
         }
     }
 
@@ -404,18 +404,12 @@ impl Reservation {
 
     /// From here on a byte may have gone to the upstream.
     pub(crate) fn sending(&mut self) {
-        self.step(|steps, after| steps.sending = after);
-        if let Some(open) = &mut self.open {
-            open.sent = true;
-        }
+        self.step(|open, after| (open.sent, open.steps.sending) = (true, after));
     }
 
     /// The head of the answer is there.
     pub(crate) fn answered(&mut self, status: u16) {
-        self.step(|steps, after| steps.answered = after);
-        if let Some(open) = &mut self.open {
-            open.status = status;
-        }
+        self.step(|open, after| (open.status, open.steps.answered) = (status, after));
     }
 
     /// A byte of the answer's body is there.

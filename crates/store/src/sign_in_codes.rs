@@ -4,7 +4,7 @@ use keystore_core::Micros;
 use keystore_core::ids::UserId;
 
 use crate::column::named;
-use crate::db::{Conn, Tx, execute, fetch_one, fetch_optional, sql};
+use crate::db::{Conn, Tx, execute, fetch_optional, sql};
 use crate::error::StoreError;
 
 /// What a code is good for.
@@ -30,7 +30,6 @@ sql! {
         ON CONFLICT (hash) DO NOTHING";
     TAKE = "DELETE FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3 RETURNING user_id";
     HOLDER = "SELECT user_id FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3";
-    HOLDS = "SELECT COUNT(*) FROM sign_in_codes WHERE hash = $1 AND purpose = $2 AND expires_at > $3";
     DELETE_OF_USER = "DELETE FROM sign_in_codes WHERE user_id = $1 AND purpose = $2";
     DELETE_EXPIRED = "DELETE FROM sign_in_codes WHERE expires_at <= $1";
 }
@@ -77,8 +76,7 @@ pub async fn holds(
     purpose: Purpose,
     now: Micros,
 ) -> Result<bool, StoreError> {
-    let (count,) = fetch_one!(conn, (i64,), HOLDS, hash, purpose, now)?;
-    Ok(count > 0)
+    Ok(holder(conn, hash, purpose, now).await?.is_some())
 }
 
 /// Whose code this is, if it holds. It is not used up.

@@ -27,6 +27,8 @@ use crate::clock::SystemClock;
 /// How many days there are to tell of.
 const DAYS: i64 = 30;
 
+const DAYS_MICROS: i64 = DAYS * 24 * 3_600_000_000;
+
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// The system's clock, behind by what has not been lived through yet.
@@ -35,7 +37,7 @@ pub(super) struct Wound(AtomicI64);
 impl Wound {
     /// A clock that shows the time [`DAYS`] ago.
     pub(super) fn back() -> Self {
-        Self(AtomicI64::new(DAYS * 24 * 3_600_000_000))
+        Self(AtomicI64::new(DAYS_MICROS))
     }
 
     fn forward(&self, by: Duration) {
@@ -55,7 +57,7 @@ impl Clock for Wound {
     }
 
     fn boottime(&self) -> Duration {
-        let lived = DAYS * 24 * 3_600_000_000 - self.0.load(Ordering::SeqCst);
+        let lived = DAYS_MICROS - self.0.load(Ordering::SeqCst);
         SystemClock.boottime() + Duration::from_micros(u64::try_from(lived).unwrap_or(0))
     }
 }
