@@ -119,7 +119,8 @@ def test_calls_refusals_and_lines_arrive_also_after_the_collector_was_away(serve
         assert told["gen_ai.usage.output_tokens"] == answer.usage.completion_tokens
         assert told["http.response.status_code"] == 200 and told["keystore.source"] == "byok"
         assert 0 < span.start_time_unix_nano < span.end_time_unix_nano
-    assert any(record.body.string_value == "serving" for record in collector.records)
+    # Lines follow the spans, in a delivery of their own.
+    served.process.wait_for(lambda: any(record.body.string_value == "serving" for record in collector.records), "the line")
     told = b"".join(collector.bodies)
     assert found([gpt], {"told": told})
     assert not found([KEYS["openai"], agent.token, "A secret"], {"told": told})
