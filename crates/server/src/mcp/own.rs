@@ -52,7 +52,7 @@ const LOOK_BACK: std::time::Duration = std::time::Duration::from_secs(24 * 3600)
 struct Shapes;
 
 static TOOLS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    let schemas = Schemas::of(&Shapes::openapi());
+    let schemas = Schemas::of(&serde_json::to_value(Shapes::openapi()).unwrap_or_default());
     let look = Hints {
         read_only: true,
         destructive: false,

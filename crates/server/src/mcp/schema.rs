@@ -2,7 +2,6 @@
 //! in it, under `$defs`.
 
 use serde_json::{Map, Value, json};
-use utoipa::openapi::OpenApi;
 
 const COMPONENTS: &str = "#/components/schemas/";
 
@@ -10,10 +9,9 @@ const COMPONENTS: &str = "#/components/schemas/";
 pub(super) struct Schemas(Map<String, Value>);
 
 impl Schemas {
-    /// Those of `document`.
-    pub(super) fn of(document: &OpenApi) -> Self {
-        let whole = serde_json::to_value(document).unwrap_or_default();
-        let all = whole.pointer("/components/schemas").and_then(Value::as_object);
+    /// Those of `document`, an OpenAPI description.
+    pub(super) fn of(document: &Value) -> Self {
+        let all = document.pointer("/components/schemas").and_then(Value::as_object);
         Self(all.cloned().unwrap_or_default())
     }
 
