@@ -32,6 +32,11 @@ pub struct HeldBudget {
 }
 
 impl Intent<'_> {
+    /// Whether an agent made the call; otherwise it is one of the server's own, such as the test of a credential.
+    pub fn is_of_an_agent(&self) -> bool {
+        !self.agent.uuid().is_nil()
+    }
+
     /// The intent as it stands after this.
     pub fn grow(&mut self, topup: &Topup<'_>) {
         self.hold = topup.hold;
@@ -72,7 +77,7 @@ pub struct Intent<'a> {
     /// The agent's project.
     #[n(4)]
     pub project: ProjectId,
-    /// The agent.
+    /// The agent; nil for a request of the server's own.
     #[n(5)]
     pub agent: AgentId,
     /// The token it came with.

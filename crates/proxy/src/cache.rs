@@ -19,7 +19,7 @@ use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
 pub use agent::wrapped_kek;
-pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, place, ready};
+pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, place, ready, serving};
 pub(crate) use calls::{Calls, Running};
 use index::Index;
 use providers::Providers;

@@ -175,6 +175,10 @@ impl Proxy {
         };
         let counters = Arc::new(Counters::default());
         counters.restore(clock.now(), &recovery);
+        for served in &recovery.served {
+            // Of versions that come in no order, an older one says nothing new.
+            let _ = vault.serves(served.credential, served.version);
+        }
         let upstreams = Arc::new(Upstreams::new(&config)?);
         let agents = Agents::new(store.clone(), policy_mac.clone(), Arc::clone(&counters));
         let limits = Arc::clone(agents.limits());

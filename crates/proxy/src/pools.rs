@@ -27,7 +27,7 @@ use keystore_store::{Change, Store, StoreError, pool_tenants, pools, price_books
 use keystore_vault::{PolicyMac, Vault, VaultError};
 use tokio::sync::OnceCell;
 
-use crate::cache::{ReadyCredential, authentic, ready};
+use crate::cache::{ReadyCredential, authentic, serving};
 use crate::learned::{Learned, Limits};
 use crate::lock::lock;
 use crate::upstream::CredentialKey;
@@ -301,7 +301,7 @@ impl Member {
         }
         let init = self
             .ready
-            .get_or_try_init(|| ready(vault, self.policy.org, &self.stored, Arc::clone(&self.learned)));
+            .get_or_try_init(|| serving(vault, self.policy.org, &self.stored, Arc::clone(&self.learned)));
         Ok(Arc::clone(Box::pin(init).await?))
     }
 }

@@ -61,11 +61,13 @@ impl Proxy {
         if grant.is_known_bad() && grant.grant.fallback.is_some() {
             return Err(missing());
         }
-        let credential = grant
-            .credential(&self.vault)
-            .await
-            .map_err(|error| unusable(&error, &provider()))?
-            .ok_or_else(missing)?;
+        let credential = match grant.credential(&self.vault).await {
+            // It was rotated while the call was on its way.
+            Err(VaultError::PutBack) if !permit.agent.is_current() => return Err(Deny::AuthStale),
+            credential => credential
+                .map_err(|error| unusable(&error, &provider()))?
+                .ok_or_else(missing)?,
+        };
         if credential.expires_at.is_some_and(|at| at <= self.clock.now()) {
             return Err(Deny::CredentialExpired {
                 provider: provider(),
@@ -157,7 +159,11 @@ impl Proxy {
         if member.expires_at().is_some_and(|at| at <= self.clock.now()) {
             return Err(none());
         }
-        let credential = member.credential(&self.vault).await;
+        let credential = match member.credential(&self.vault).await {
+            // It was rotated while the call was on its way.
+            Err(VaultError::PutBack) if !self.pools.is_current(pool) => return Ok(None),
+            credential => credential,
+        };
         credential.map(Some).map_err(|error| match unusable(&error, "") {
             Deny::CredentialMissing { .. } => none(),
             deny => deny,

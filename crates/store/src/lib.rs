@@ -76,7 +76,7 @@ pub use db::{Conn, Tx};
 pub use error::{OpenError, StoreError};
 pub use journal::{Durability, Journal, JournalError};
 pub use look::Look;
-pub use recovery::{DailyCount, Recovery};
+pub use recovery::{DailyCount, Recovery, ServedVersion};
 pub use store::{Options, Store};
 
 /// Passes a point of [`failpoints`], where the crate is built for tests; otherwise it is nothing. Where the point is to fail, it ends

@@ -53,6 +53,7 @@ sql! {
     CLEAR_USAGE_DAILY = "DELETE FROM usage_daily";
     CLEAR_BILLING_LINES = "DELETE FROM billing_lines";
     CLEAR_POOL_SALES = "DELETE FROM pool_sales";
+    CLEAR_SERVED_VERSIONS = "DELETE FROM served_versions";
 }
 
 /// Brings the projections forward.
@@ -210,6 +211,7 @@ impl Projector {
         execute!(tx, CLEAR_USAGE_DAILY)?;
         execute!(tx, CLEAR_BILLING_LINES)?;
         execute!(tx, CLEAR_POOL_SALES)?;
+        execute!(tx, CLEAR_SERVED_VERSIONS)?;
         execute!(tx, ADVANCE, 0_i64)?;
         failpoint!(self.failpoints, "clear.before_commit");
         tx.commit_only().await?;

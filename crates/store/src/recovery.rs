@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keystore_core::ids::{AgentId, OrgId, ProjectId};
+use keystore_core::ids::{AgentId, CredentialId, OrgId, ProjectId};
 use keystore_core::record::{ChargeFlags, Ending, Intent, Outcome};
 use keystore_core::{Micros, Usage};
 
@@ -35,6 +35,17 @@ row! {
     }
 }
 
+row! {
+    /// The newest version of a credential that a call was made with.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct ServedVersion {
+        /// The credential.
+        pub credential: CredentialId,
+        /// Its version.
+        pub version: u32,
+    }
+}
+
 /// The state that admission starts from.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
@@ -42,6 +53,8 @@ pub struct Recovery {
     pub spent: Vec<Spend>,
     /// Requests admitted on the current UTC day.
     pub daily_requests: Vec<DailyCount>,
+    /// Versions of credentials below which no call is made.
+    pub served: Vec<ServedVersion>,
     /// Intents that had no outcome and were settled at their full hold.
     pub crashed: u64,
     /// The number of the newest migration that the database had before this start; 0 for a new one.
@@ -57,6 +70,7 @@ sql! {
         ON l.budget = b.budget AND l.latest = b.window_start";
     DAILY = "SELECT d.agent, a.org, a.project, d.provider, d.day, d.admitted \
         FROM daily_requests d LEFT JOIN agents a ON a.id = d.agent WHERE d.day = $1 AND d.admitted > 0";
+    SERVED = "SELECT credential, version FROM served_versions";
 }
 
 /// Brings a database that is not being served into a state to start from. Every step may be interrupted and done again.
@@ -95,9 +109,11 @@ pub(crate) async fn recover(
     let mut conn = engine.read().await?;
     let spent = fetch_all!(conn, Spend, SPENT)?;
     let daily_requests = fetch_all!(conn, DailyCount, DAILY, utc_day(now))?;
+    let served = fetch_all!(conn, ServedVersion, SERVED)?;
     Ok(Recovery {
         spent,
         daily_requests,
+        served,
         crashed,
         found_schema: engine.found_schema(),
     })

@@ -18,6 +18,9 @@ pub enum VaultError {
     /// The bytes do not have the form that this version of Keystore reads.
     #[error("the sealed data does not have a known form")]
     BadFormat,
+    /// A newer version of the credential has served calls: the row was put back to an older state.
+    #[error("it stands at an older version than calls were made with: it was put back")]
+    PutBack,
     /// The unwrapped key was kept for as long as it may be: unwrap it again.
     #[error("the unwrapped key has expired")]
     Stale,

@@ -5,6 +5,7 @@
 
 pub(crate) mod audit_key;
 mod keks;
+mod newest;
 mod replaced;
 pub(crate) mod webhook_secret;
 
@@ -24,6 +25,7 @@ use crate::kms::{Holders, Kms};
 use crate::random;
 use crate::secret::Secret;
 use keks::Slot;
+use newest::Newest;
 
 /// Seals and loads credentials.
 pub struct Vault {
@@ -33,6 +35,7 @@ pub struct Vault {
     clock: Arc<dyn Clock>,
     holders: Option<Arc<Holders>>,
     keks: Mutex<HashMap<(OrgId, KekId, u32), Arc<Slot>>>,
+    newest: Newest,
 }
 
 /// A KEK of an organization, wrapped by the KMS: what is stored of it.
@@ -65,6 +68,7 @@ impl Vault {
             clock,
             holders: None,
             keks: Mutex::default(),
+            newest: Newest::default(),
         }
     }
 

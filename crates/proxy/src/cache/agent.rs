@@ -530,10 +530,21 @@ impl ReadyGrant {
         }
         let init = self
             .ready
-            .get_or_try_init(|| ready(vault, self.org, row, Arc::clone(&self.learned)));
+            .get_or_try_init(|| serving(vault, self.org, row, Arc::clone(&self.learned)));
         // On the heap: it happens once, and every request would carry room for it.
         Ok(Some(Arc::clone(Box::pin(init).await?)))
     }
+}
+
+/// As [`ready`], to serve calls: which it does not once a newer version has.
+pub(crate) async fn serving(
+    vault: &Vault,
+    org: OrgId,
+    row: &LoadedCredential,
+    learned: Arc<Learned>,
+) -> Result<Arc<ReadyCredential>, VaultError> {
+    vault.serves(row.id, row.version)?;
+    ready(vault, org, row, learned).await
 }
 
 /// A stored credential version of an organization, its keys unwrapped, checked to be what we sealed for this very place.

@@ -43,6 +43,8 @@ pub(super) struct Effects<'a> {
     pub(super) charges: Charges<'a>,
     /// What was sold, by UTC day, provider, customer and credential.
     pub(super) sales: BTreeMap<(i64, &'a str, OrgId, CredentialId), Sale>,
+    /// The newest version of each credential that an agent's call was made with.
+    pub(super) served: BTreeMap<CredentialId, u32>,
 }
 
 /// The sums of `pool_sales`.
@@ -169,6 +171,10 @@ impl<'a> Fold<'a> {
     fn intent(&mut self, row: i64, intent: Intent<'a>, frame: &'a [u8]) {
         let key = (intent.agent, intent.provider, utc_day(intent.at));
         *self.effects.admitted.entry(key).or_default() += 1;
+        if intent.is_of_an_agent() {
+            let served = self.effects.served.entry(intent.credential).or_default();
+            *served = intent.credential_version.max(*served);
+        }
         let open = Open {
             is_kept: false,
             row: Some(row),

@@ -96,6 +96,15 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>, mark: i64) -> 
     );
     add_usage(conn, effects).await?;
     write_sales(conn, effects).await?;
+    insert_rows!(
+        conn,
+        &effects.served,
+        "INSERT INTO served_versions (credential, version) ",
+        |values, (credential, version)| {
+            values.push_bind(credential.raw()).push_bind(i64::from(*version));
+        },
+        " ON CONFLICT (credential) DO UPDATE SET version = excluded.version WHERE excluded.version > served_versions.version"
+    );
     write_charges(conn, &effects.charges, mark).await
 }
 

@@ -78,10 +78,11 @@ impl Check<'_> {
         Ok(())
     }
 
-    /// Notes which version of its credential a call was made with.
+    /// Notes which version of its credential an agent's call was made with. A version is tested before it takes its place, and may never.
     fn note_version(&mut self, leaf: &[u8]) {
-        let Ok(Leaf::Call(Record::Intent(call))) = Leaf::read(leaf) else {
-            return;
+        let call = match Leaf::read(leaf) {
+            Ok(Leaf::Call(Record::Intent(call))) if call.is_of_an_agent() => call,
+            _ => return,
         };
         let now = (call.credential_version, self.tree.size());
         let known = self.versions.entry(call.credential).or_insert(now);
