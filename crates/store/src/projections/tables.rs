@@ -101,7 +101,7 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>, mark: i64) -> 
         &effects.served,
         "INSERT INTO served_versions (credential, version) ",
         |values, (credential, version)| {
-            values.push_bind(credential.raw()).push_bind(i64::from(*version));
+            values.push_bind(credential.raw()).push_bind(i64::from(**version));
         },
         " ON CONFLICT (credential) DO UPDATE SET version = excluded.version WHERE excluded.version > served_versions.version"
     );
