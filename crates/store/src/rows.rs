@@ -97,6 +97,24 @@ impl<A: Arguments> Values<A> {
 /// Ids in a list.
 pub(crate) const IDS_A_STATEMENT: usize = 500;
 
+/// What an `INSERT` of sums does where there is a row already: it adds, up to the largest number. Sums are never negative. What a vendor
+/// says that a call used is not to be able to stop the rest: `sums!("ON CONFLICT (…)", "table": "column", "column")`.
+macro_rules! sums {
+    ($on:literal, $table:literal: $first:literal $(, $column:literal)*) => {
+        concat!(
+            " ", $on, " DO UPDATE SET ",
+            $crate::rows::sums!(@ $table, $first),
+            $(", ", $crate::rows::sums!(@ $table, $column),)*
+        )
+    };
+    (@ $table:literal, $column:literal) => {
+        concat!(
+            $column, " = CASE WHEN ", $table, ".", $column, " > 9223372036854775807 - excluded.", $column,
+            " THEN 9223372036854775807 ELSE ", $table, ".", $column, " + excluded.", $column, " END"
+        )
+    };
+}
+
 /// Runs an `INSERT` of many rows: `insert_rows!(conn, items, head, |values, item| …, tail)`.
 macro_rules! insert_rows {
     ($conn:expr, $items:expr, $head:expr, |$values:ident, $item:pat_param| $push:expr, $tail:expr) => {{
@@ -160,7 +178,7 @@ macro_rules! with_ids {
     }};
 }
 
-pub(crate) use {insert_rows, with_ids};
+pub(crate) use {insert_rows, sums, with_ids};
 
 #[cfg(test)]
 mod tests {

@@ -80,13 +80,17 @@ impl Spool {
         Ok(())
     }
 
-    /// The frames, from the beginning.
+    /// The frames that were appended, from the beginning: all of them, or an error.
     pub(crate) fn frames(&self) -> io::Result<Vec<Vec<u8>>> {
         let (mut offset, mut frames) = (0, Vec::new());
         while offset < self.end {
-            let Some(frame) = self.frame_at(offset)? else {
-                break;
+            let lost = || {
+                io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "a frame of the spool is not as it was written",
+                )
             };
+            let frame = self.frame_at(offset)?.ok_or_else(lost)?;
             offset += (HEADER + frame.len()) as u64;
             frames.push(frame);
         }
@@ -146,6 +150,8 @@ mod tests {
         assert_eq!(found, [b"one".to_vec(), b"two, longer".to_vec()]);
         spool.append(b"four").unwrap();
         assert_eq!(spool.frames().unwrap()[2], b"four");
+        spool.file.write_all_at(b"X", HEADER as u64).unwrap();
+        assert_eq!(spool.frames().unwrap_err().kind(), io::ErrorKind::InvalidData);
         spool.reset().unwrap();
         drop(spool);
         assert!(Spool::open(&path, 4096).unwrap().1.is_empty());

@@ -248,7 +248,7 @@ impl Writer {
 
     async fn import(&mut self) -> Result<(), StoreError> {
         self.head = self.engine.reconnect().await?;
-        let mut rows = pack(self.store.frames());
+        let mut rows = pack(self.store.frames()?);
         if rows.is_empty() {
             // A row without records, as a proof that the journal can be written.
             rows.push(vec![batch::FORMAT]);
@@ -355,19 +355,12 @@ impl KeptOutside {
         }
     }
 
-    fn frames(&self) -> Vec<Vec<u8>> {
-        let spooled = self
-            .spool
-            .as_ref()
-            .map(Spool::frames)
-            .transpose()
-            .unwrap_or_else(|error| {
-                tracing::error!(%error, "the spool cannot be read");
-                None
-            });
+    /// What was kept. Where it cannot be read, nothing of it may be forgotten.
+    fn frames(&self) -> io::Result<Vec<Vec<u8>>> {
+        let spooled = self.spool.as_ref().map(Spool::frames).transpose()?;
         let mut frames = spooled.unwrap_or_default();
         frames.extend(self.memory.iter().cloned());
-        frames
+        Ok(frames)
     }
 
     /// Forgets what is in the journal now.

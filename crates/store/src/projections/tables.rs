@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::journal::batch::{self, Framed};
 use crate::ledger;
 use crate::requests;
-use crate::rows::{insert_rows, with_ids};
+use crate::rows::{insert_rows, sums, with_ids};
 
 /// What the tables know of the subjects of `records`.
 pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {
@@ -79,7 +79,7 @@ pub(super) async fn write(conn: &mut Conn, effects: &Effects<'_>, mark: i64) -> 
                 .push_bind(window_start.0)
                 .push_bind(*settled);
         },
-        " ON CONFLICT (budget, window_start) DO UPDATE SET settled = budget_spend.settled + excluded.settled"
+        sums!("ON CONFLICT (budget, window_start)", "budget_spend": "settled")
     );
     insert_rows!(
         conn,
@@ -124,11 +124,7 @@ async fn write_sales(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), Store
                 .push_bind(sale.cost)
                 .push_bind(sale.vendor_cost);
         },
-        " ON CONFLICT (day, provider, org, credential) DO UPDATE SET \
-            calls = pool_sales.calls + excluded.calls, \
-            failed_over = pool_sales.failed_over + excluded.failed_over, \
-            cost = pool_sales.cost + excluded.cost, \
-            vendor_cost = pool_sales.vendor_cost + excluded.vendor_cost"
+        sums!("ON CONFLICT (day, provider, org, credential)", "pool_sales": "calls", "failed_over", "cost", "vendor_cost")
     );
     Ok(())
 }
@@ -150,10 +146,10 @@ async fn write_charges(conn: &mut Conn, charges: &Charges<'_>, mark: i64) -> Res
                 .push_bind(sums.amount)
                 .push_bind(sums.calls);
         },
-        " ON CONFLICT (org, month, project, provider, model, bucket) DO UPDATE SET \
-            units = billing_lines.units + excluded.units, \
-            amount = billing_lines.amount + excluded.amount, \
-            calls = billing_lines.calls + excluded.calls"
+        sums!(
+            "ON CONFLICT (org, month, project, provider, model, bucket)",
+            "billing_lines": "units", "amount", "calls"
+        )
     );
     if charges.posted.is_empty() {
         return Ok(());
@@ -240,16 +236,11 @@ async fn add_usage(conn: &mut Conn, effects: &Effects<'_>) -> Result<(), StoreEr
                 .push_bind(sums.reasoning)
                 .push_bind(sums.cost);
         },
-        " ON CONFLICT (org, day, project, agent, provider, model, source) DO UPDATE SET \
-            calls = usage_daily.calls + excluded.calls, \
-            errors = usage_daily.errors + excluded.errors, \
-            refused = usage_daily.refused + excluded.refused, \
-            input_tokens = usage_daily.input_tokens + excluded.input_tokens, \
-            cache_read_tokens = usage_daily.cache_read_tokens + excluded.cache_read_tokens, \
-            cache_write_tokens = usage_daily.cache_write_tokens + excluded.cache_write_tokens, \
-            output_tokens = usage_daily.output_tokens + excluded.output_tokens, \
-            reasoning_tokens = usage_daily.reasoning_tokens + excluded.reasoning_tokens, \
-            cost = usage_daily.cost + excluded.cost"
+        sums!(
+            "ON CONFLICT (org, day, project, agent, provider, model, source)",
+            "usage_daily": "calls", "errors", "refused", "input_tokens", "cache_read_tokens", "cache_write_tokens",
+            "output_tokens", "reasoning_tokens", "cost"
+        )
     );
     Ok(())
 }

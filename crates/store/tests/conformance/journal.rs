@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use keystore_core::Micros;
 use keystore_core::ids::AgentId;
 use keystore_core::record::Ending;
+use keystore_core::{Bucket, Micros};
 use keystore_store::usage::By;
-use keystore_store::{Durability, OpenError, requests, tokens, usage};
+use keystore_store::{Durability, OpenError, Recovery, Store, requests, tokens, usage};
 
 use crate::bench::{Bench, REQUESTS, outcome};
 
@@ -428,6 +428,76 @@ pub(crate) async fn usage_is_grouped(bench: Bench) {
     let none = usage::grouped(&mut conn, b.org, &[], &all, 10).await.unwrap();
     assert_eq!((none.len(), none[0].calls), (1, 0));
     drop(conn);
+    store.close().await;
+}
+
+pub(crate) async fn what_an_answer_claims_stops_nothing(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let budget = bench.id(keystore_core::ids::BudgetId::new);
+    let call = async |store: &Store, units: u64, cost: i64| {
+        let intent = bench.intent(&world, 1, &[budget]);
+        store
+            .journal()
+            .intent(&intent, Durability::Process)
+            .await
+            .unwrap();
+        let mut ended = outcome(&intent, cost);
+        ended.usage.set(Bucket::InputUncached, units);
+        store.journal().outcome(&ended);
+        // Each in a transaction of its own, which adds to what the one before has written.
+        store.project_now().await.unwrap();
+    };
+    for _ in 0..3 {
+        call(&store, u64::MAX, i64::MAX).await;
+    }
+    let (store, _) = bench.reopen(store).await;
+    call(&store, 7, 7).await;
+    let mut conn = store.read().await.unwrap();
+    let sums = usage::grouped(&mut conn, world.org, &[], &usage::Filter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!(
+        (sums[0].calls, sums[0].input_tokens, sums[0].cost.0),
+        (4, i64::MAX.unsigned_abs(), i64::MAX)
+    );
+    drop(conn);
+    let spent = bench.count("SELECT settled FROM budget_spend").await;
+    assert_eq!(spent, i64::MAX);
+    store.close().await;
+}
+
+pub(crate) async fn the_newest_version_that_served_is_known(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    for (version, agent) in [
+        (3, world.agent),
+        (2, world.agent),
+        // One that is only tested may never serve.
+        (9, AgentId::new(uuid::Uuid::nil())),
+    ] {
+        let mut intent = bench.intent(&world, 1, &[]);
+        (intent.credential_version, intent.agent) = (version, agent);
+        store
+            .journal()
+            .intent(&intent, Durability::Process)
+            .await
+            .unwrap();
+        store.journal().outcome(&outcome(&intent, 1));
+        store.project_now().await.unwrap();
+    }
+    let known = |recovery: Recovery| {
+        let served = recovery.served.into_iter();
+        served
+            .map(|served| (served.credential, served.version))
+            .collect::<Vec<_>>()
+    };
+    let (store, recovery) = bench.reopen(store).await;
+    assert_eq!(known(recovery), [(world.credential, 3)]);
+    // Projections can be made anew.
+    store.rebuild_projections().await.unwrap();
+    let (store, recovery) = bench.reopen(store).await;
+    assert_eq!(known(recovery), [(world.credential, 3)]);
     store.close().await;
 }
 

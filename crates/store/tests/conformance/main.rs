@@ -95,6 +95,8 @@ on_both! {
         requests_are_filtered_and_paged,
         requests_are_found_in_their_pages,
         usage_is_grouped,
+        what_an_answer_claims_stops_nothing,
+        the_newest_version_that_served_is_known,
         a_control_plane_write_waits_its_turn,
     }
     money {
