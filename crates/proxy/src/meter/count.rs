@@ -4,7 +4,13 @@ use keystore_core::{Bucket, Usage};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A counter. Absent, null or not a number is `None`; a negative number is 0; a fraction is rounded up.
+/// The most units that an answer is believed to have used: about a million million. Sums of it fit for as many calls as there will be.
+const MOST_UNITS: u64 = 1 << 40;
+/// The most that an answer is believed to have cost: a million dollars.
+const MOST_NANOS: u64 = 1_000_000_000_000_000;
+
+/// A counter. Absent, null or not a number is `None`; a negative number is 0; a fraction is rounded up; what is beyond belief is
+/// [`MOST_UNITS`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count(pub(super) Option<u64>);
 
@@ -12,6 +18,10 @@ impl Count {
     /// The counter that `value` is.
     pub(super) fn of(value: &[u8]) -> Self {
         serde_json::from_slice(value).unwrap_or_default()
+    }
+
+    fn believed(units: u64) -> Self {
+        Self(Some(units.min(MOST_UNITS)))
     }
 
     pub(super) fn units(self) -> u64 {
@@ -39,23 +49,22 @@ impl<'de> Visitor<'de> for CountVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Count, E> {
-        Ok(Count(Some(value)))
+        Ok(Count::believed(value))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Count, E> {
-        Ok(Count(Some(u64::try_from(value).unwrap_or(0))))
+        Ok(Count::believed(u64::try_from(value).unwrap_or(0)))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Count, E> {
-        Ok(Count(Some(value.ceil() as u64)))
+        Ok(Count::believed(value.ceil() as u64))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Count, E> {
         let fraction = || value.parse::<f64>().ok().filter(|value| value.is_finite());
         let count = value.parse().ok();
-        Ok(Count(
-            count.or_else(|| fraction().map(|value| value.ceil() as u64)),
-        ))
+        let count = count.or_else(|| fraction().map(|value| value.ceil() as u64));
+        Ok(count.map_or(Count(None), Count::believed))
     }
 
     fn visit_unit<E>(self) -> Result<Count, E> {
@@ -90,7 +99,7 @@ pub(super) fn distribute(usage: &mut Usage, whole: u64, parts: &[(Bucket, u64)],
 }
 
 /// An amount of dollars as JSON writes it (`0.0125`, `1.25e-2`, perhaps in quotes), in nano-dollars: exact, and what is finer than
-/// that rounded up. `None` if it is no amount, or negative.
+/// that rounded up, and at most [`MOST_NANOS`]. `None` if it is no amount, or negative.
 pub(super) fn nano_dollars(value: &[u8]) -> Option<u64> {
     /// More digits than any amount has; what follows them can only round up.
     const MAX_DIGITS: usize = 30;
@@ -120,7 +129,7 @@ pub(super) fn nano_dollars(value: &[u8]) -> Option<u64> {
         Some(shift) => number.div_ceil(shift),
         None => 1,
     };
-    Some(u64::try_from(nanos).unwrap_or(u64::MAX))
+    Some(u64::try_from(nanos).unwrap_or(u64::MAX).min(MOST_NANOS))
 }
 
 #[cfg(test)]
@@ -137,8 +146,9 @@ mod tests {
             ("7.2", Some(8)),
             ("\"7\"", Some(7)),
             ("\"7.2\"", Some(8)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("1e30", Some(u64::MAX)),
+            ("18446744073709551615", Some(MOST_UNITS)),
+            ("1e30", Some(MOST_UNITS)),
+            ("\"99999999999999999999\"", Some(MOST_UNITS)),
             ("null", None),
             ("true", None),
             ("{\"a\":1}", None),

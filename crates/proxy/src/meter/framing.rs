@@ -55,18 +55,32 @@ const MAX_KEPT_BYTES: usize = 8 << 20;
 /// How much of the end that is. Vendors state usage behind the content.
 const TAIL_BYTES: usize = 64 << 10;
 
+/// A chunk that is smaller is copied: a handle to it, and the buffer that it came in, would take more room than it does.
+const MIN_CHUNK_BYTES: usize = 1 << 10;
+
 /// A buffered answer: its chunks, as long as they are not too many, and then its end.
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     chunks: Vec<Bytes>,
+    /// Small chunks, after the others.
+    small: Vec<u8>,
     bytes: usize,
 }
 
 impl Kept {
     pub(super) fn push(&mut self, chunk: &Bytes) {
         self.bytes += chunk.len();
-        self.chunks.push(chunk.clone());
+        if chunk.len() < MIN_CHUNK_BYTES && !self.chunks.is_empty() {
+            self.small.extend_from_slice(chunk);
+        } else {
+            self.join();
+            self.chunks.push(chunk.clone());
+        }
+        if self.small.len() >= TAIL_BYTES {
+            self.join();
+        }
         if self.bytes > MAX_KEPT_BYTES {
+            self.join();
             let all = self.chunks.concat();
             let tail = Bytes::copy_from_slice(&all[all.len().saturating_sub(TAIL_BYTES)..]);
             self.bytes = tail.len();
@@ -74,8 +88,16 @@ impl Kept {
         }
     }
 
+    /// Puts the small chunks behind the others, as one.
+    fn join(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push(std::mem::take(&mut self.small).into());
+        }
+    }
+
     /// Gives what is kept, in one piece.
-    pub(super) fn with(self, read: impl FnOnce(&[u8])) {
+    pub(super) fn with(mut self, read: impl FnOnce(&[u8])) {
+        self.join();
         match &self.chunks[..] {
             [only] => read(only),
             chunks => read(&chunks.concat()),
@@ -153,6 +175,24 @@ mod tests {
                 headers.insert(CONTENT_TYPE, value.parse().unwrap());
             }
             assert_eq!(Framing::of(&headers), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_in_chunks_of_any_size_is_kept_whole_and_small() {
+        let text: Vec<u8> = (0..200_000_u32).map(|at| at.to_le_bytes()[0]).collect();
+        for sizes in [&[1][..], &[1, 2_000], &[3_000, 7, 7], &[200_000]] {
+            let (mut kept, mut rest, mut at) = (Kept::default(), &text[..], 0);
+            while !rest.is_empty() {
+                let (chunk, after) = rest.split_at(sizes[at % sizes.len()].min(rest.len()));
+                kept.push(&Bytes::copy_from_slice(chunk));
+                (rest, at) = (after, at + 1);
+            }
+            assert!(
+                kept.chunks.len() <= 1 + 2 * text.len() / MIN_CHUNK_BYTES,
+                "{sizes:?}"
+            );
+            kept.with(|whole| assert!(whole == text, "{sizes:?}"));
         }
     }
 

@@ -52,7 +52,7 @@ pub struct Hide {
     scanner: Scanner,
     /// The beginning of an event that has not ended.
     held: Vec<Bytes>,
-    held_bytes: usize,
+    choices: Choices,
     /// The event that has not ended is being forwarded already.
     released: bool,
     /// The hidden event's last byte was a carriage return: a line feed is hidden too.
@@ -117,25 +117,49 @@ impl Hide {
             return;
         }
         if self.held.is_empty() {
-            self.held_bytes = 0;
+            self.choices = Choices::default();
         }
-        self.held_bytes += tail.len();
+        self.choices.read(&tail);
         self.held.push(tail);
-        if self.held_bytes > MAX_HELD_BYTES || has_choices(&self.held.concat()) {
+        if self.choices.text.len() > MAX_HELD_BYTES || self.choices.are_there() {
             self.released = true;
             pieces.append(&mut self.held);
         }
     }
 }
 
-/// Whether the beginning of an event shows choices that are not empty.
-fn has_choices(beginning: &[u8]) -> bool {
-    const CHOICES: &[u8] = b"\"choices\":[";
-    memmem::find(beginning, CHOICES)
-        .and_then(|at| {
-            beginning[at + CHOICES.len()..]
-                .iter()
-                .find(|byte| !byte.is_ascii_whitespace())
-        })
-        .is_some_and(|byte| *byte != b']')
+/// Looks for choices in the beginning of an event, as it comes, and no byte twice.
+#[derive(Debug, Default)]
+struct Choices {
+    text: Vec<u8>,
+    /// The member does not begin before this; once it was found, nothing but white space stands between it and this.
+    from: usize,
+    found: bool,
+}
+
+impl Choices {
+    const MEMBER: &[u8] = b"\"choices\":[";
+
+    fn read(&mut self, more: &[u8]) {
+        self.text.extend_from_slice(more);
+        if !self.found {
+            match memmem::find(&self.text[self.from..], Self::MEMBER) {
+                Some(at) => (self.from, self.found) = (self.from + at + Self::MEMBER.len(), true),
+                None => {
+                    self.from = self
+                        .from
+                        .max((self.text.len() + 1).saturating_sub(Self::MEMBER.len()))
+                }
+            }
+        }
+        if self.found {
+            let rest = self.text[self.from..].iter();
+            self.from += rest.take_while(|byte| byte.is_ascii_whitespace()).count();
+        }
+    }
+
+    /// Whether they are there, and not empty.
+    fn are_there(&self) -> bool {
+        self.found && self.text.get(self.from).is_some_and(|byte| *byte != b']')
+    }
 }
