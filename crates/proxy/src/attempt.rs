@@ -190,6 +190,9 @@ impl Proxy {
                 return Err(stop.end(reservation, exchange));
             };
             self.pools.uses.failed_over(of_failed);
+            if let (Some(pass), Stop::Failed(error)) = (exchange.pass.take(), &stop) {
+                pass.failed(error);
+            }
             let Pooled { place, pass } = *pooled;
             let names = (exchange.request, &exchange.method);
             reservation = reservation
@@ -219,14 +222,15 @@ impl Proxy {
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
         let lease = self.connect(&client).await.map_err(Stop::Failed)?;
-        // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made.
-        if let Err(deny) = leash.confirm().await {
-            return Err(Stop::Refused(Ending::NotSent, deny.into()));
-        }
+        // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made. The
+        // agent is asked last: nothing is waited for after it.
         if let Some(pool) = &permit.pool
             && !Box::pin(self.pools.keeps(pool, credential.key(), permit.agent.policy.org)).await
         {
             return Err(Stop::Failed(ForwardError::Stale));
+        }
+        if let Err(deny) = leash.confirm().await {
+            return Err(Stop::Refused(Ending::NotSent, deny.into()));
         }
         reservation.sending();
         let agent = Arc::clone(leash.agent());

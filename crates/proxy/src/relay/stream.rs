@@ -288,11 +288,14 @@ struct Watch {
 }
 
 impl Watch {
-    /// Cuts the answer when its leash ends, and goes on without the client when that does not read.
+    /// Cuts the answer when its leash ends, and lets it go on without the client when that does not read.
     async fn run(self, mut leash: Leash) {
         let deny = tokio::select! {
             deny = leash.ended() => deny,
-            () = self.stalls() => return self.forsake(),
+            () = self.stalls() => {
+                self.forsake();
+                leash.ended().await
+            }
         };
         let cut = Cut {
             deny,
@@ -357,6 +360,12 @@ impl Abandoned {
         };
         stream.tap.push(chunk);
         stream.tap.clear();
+        let stream = &mut *stream;
+        if let Err(deny) = stream.flow.grow(&stream.tap) {
+            let code = Code::of_deny(&deny).as_str();
+            stream.settle(Ending::OverBudget, Some(code));
+            return Poll::Ready(false);
+        }
         Poll::Ready(true)
     }
 }

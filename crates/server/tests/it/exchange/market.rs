@@ -6,6 +6,7 @@ mod tenants;
 
 use std::time::Duration;
 
+use keystore_core::Clock as _;
 use keystore_testkit::upstream::Behaviour;
 use serde_json::{Value, json};
 
@@ -124,6 +125,32 @@ async fn a_call_without_a_key_of_ones_own_is_answered_and_sold_with_its_markup()
         .await
         .expect(200);
     assert_eq!(nanos(&balance["available"]), 10_000_000_000 - cost, "{balance:#}");
+    market.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_pooled_key_that_has_expired_fails_no_call() {
+    let (app, clock) = TestApp::clocked().await;
+    let market = Market::of(app, "10").await;
+    let soon = keystore_wire::Time::from(clock.now().plus(Duration::from_secs(60)));
+    market.app.secret("sk-pooled-for-a-minute");
+    market
+        .pool("second", "sk-pooled-for-a-minute", json!({"expiresAt": soon}))
+        .await;
+    let caller = market.caller("agent").await;
+    let used = async || {
+        for _ in 0..6 {
+            caller.post(CHAT, &chat(json!({}))).await.expect(200);
+        }
+        let mut used = keys(&market.app);
+        let mut used = used.split_off(used.len() - 6);
+        used.sort();
+        used.dedup();
+        used
+    };
+    assert_eq!(used().await.len(), 2);
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(used().await, [POOLED]);
     market.app.finish().await;
 }
 
