@@ -122,9 +122,18 @@ impl Proxy {
                     return Err(held_back.unwrap_or_else(|| self.no_place(refusal, &provider)));
                 }
             };
-            // A pool that was changed while the call waited is looked at again.
-            let Some(credential) = self.at(&pool, &place, none).await? else {
-                continue;
+            let credential = match self.at(&pool, &place, none).await {
+                Ok(Some(credential)) => credential,
+                // A pool that was changed while the call waited is looked at again.
+                Ok(None) => continue,
+                Err(deny @ (Deny::Sealed | Deny::CustomerKey)) => return Err(deny),
+                // One that has expired, or does not open, is no reason not to ask the next.
+                Err(deny) => {
+                    place.shows(Outcome::Failed { pause: None });
+                    tried.push(place.member());
+                    held_back = Some(deny);
+                    continue;
+                }
             };
             check_host(permit, Source::Marketplace, &credential)?;
             match self.pass(permit, &credential) {
@@ -211,6 +220,8 @@ pub(crate) fn unusable(error: &VaultError, what: &str) -> Deny {
     match error {
         VaultError::Sealed | VaultError::Stale => Deny::Sealed,
         VaultError::CustomerKey => Deny::CustomerKey,
+        // Nothing else may serve in its place: whoever put it back would choose what.
+        VaultError::PutBack => Deny::AuthStale,
         _ => Deny::CredentialMissing {
             provider: what.to_owned(),
         },

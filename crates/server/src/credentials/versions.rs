@@ -1,6 +1,7 @@
 //! Another version in place of a credential's: by a new secret, or by sealing the old one for another place.
 
 use keystore_core::Micros;
+use keystore_core::ids::CredentialId;
 use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::{Tx, keks};
 use keystore_vault::intake::Given;
@@ -81,7 +82,7 @@ pub(crate) async fn rotate_to(
     let sealing = Sealing {
         org: row.org,
         id: row.id,
-        version: row.current_version.saturating_add(1),
+        version: next(app, row.id, row.current_version),
         provider: &provider,
         source: row.source,
         policy: &policy,
@@ -157,7 +158,7 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
         source: row.source,
         policy_sha256: policy_sha256(policy),
     };
-    let next = current.version.saturating_add(1);
+    let next = next(app, row.id, current.version);
     let from = context(current.version, &current.policy);
     app.count_wraps(&kek, 1).await?;
     let sealed = app
@@ -187,6 +188,12 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
     Ok(stored)
 }
 
+/// The number of the version after the current one, and after every one that served: a credential that was put back to an older version
+/// is whole again with the next.
+fn next(app: &App, credential: CredentialId, current: u32) -> u32 {
+    current.max(app.vault.served(credential)).saturating_add(1)
+}
+
 /// Stores the next version with what is `changed` beside it, and deletes those before.
 async fn put_in_place(
     tx: &mut Tx,
@@ -194,7 +201,8 @@ async fn put_in_place(
     version: &CredentialVersion,
     tested: bool,
 ) -> ApiResult<Credential> {
-    if !credentials::rotate(tx, changed.org, version, changed.status).await? {
+    let from = changed.current_version;
+    if !credentials::rotate(tx, changed.org, (from, version), changed.status).await? {
         return Err(ApiError::not_found("credential"));
     }
     if tested {

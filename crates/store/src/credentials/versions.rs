@@ -46,7 +46,7 @@ sql! {
         FROM credentials c JOIN credential_versions v ON v.credential = c.id AND v.version = c.current_version \
         WHERE c.org = $1 AND c.id = $2";
     PROMOTE = "UPDATE credentials SET current_version = $3, status = $4, updated_at = $5 \
-        WHERE org = $1 AND id = $2 AND current_version = $3 - 1";
+        WHERE org = $1 AND id = $2 AND current_version = $6 AND current_version < $3";
     DELETE_VERSIONS = "DELETE FROM credential_versions WHERE org = $1 AND credential = $2 AND version < $3";
     REPLACE = "UPDATE credential_versions SET sealed = $5, kek = $6, kek_generation = $7 \
         WHERE org = $1 AND credential = $2 AND version = $3 AND sealed = $4";
@@ -90,7 +90,7 @@ async fn takes(tx: &mut Tx, org: OrgId, kek: KekId) -> Result<(), StoreError> {
     }
 }
 
-/// Adds the next version and makes it current in one step. `false` when there is no such credential.
+/// Adds a version and makes it current in the place of version `from`, in one step. `false` when there is no such credential.
 ///
 /// # Errors
 ///
@@ -98,7 +98,7 @@ async fn takes(tx: &mut Tx, org: OrgId, kek: KekId) -> Result<(), StoreError> {
 pub async fn rotate(
     tx: &mut Tx,
     org: OrgId,
-    version: &CredentialVersion,
+    (from, version): (u32, &CredentialVersion),
     status: CredentialStatus,
 ) -> Result<bool, StoreError> {
     if get(tx, org, version.credential).await?.is_none() {
@@ -112,7 +112,8 @@ pub async fn rotate(
         version.credential,
         version.version,
         status,
-        version.created_at
+        version.created_at,
+        from
     )?;
     if rows != 1 {
         return Err(StoreError::Conflict {

@@ -82,8 +82,13 @@ pub(crate) async fn nothing_is_sealed_under_a_key_that_is_gone(bench: Bench) {
 
     let mut tx = store.begin().await.unwrap();
     let late = version(world.credential, old.id, 2, Micros(2));
-    let refused =
-        credentials::rotate(&mut tx, world.org, &late, credentials::CredentialStatus::Untested).await;
+    let refused = credentials::rotate(
+        &mut tx,
+        world.org,
+        (1, &late),
+        credentials::CredentialStatus::Untested,
+    )
+    .await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })));
     drop(tx);
     let mut tx = store.begin().await.unwrap();

@@ -187,23 +187,25 @@ pub(crate) async fn credentials_rotate_once_a_version(bench: Bench) {
     let second = version(world.credential, kek.id, 2, bench.now());
     let status = credentials::CredentialStatus::Active;
     assert!(
-        credentials::rotate(&mut tx, world.org, &second, status)
+        credentials::rotate(&mut tx, world.org, (1, &second), status)
             .await
             .unwrap()
     );
     tx.commit().await.unwrap();
 
     let mut tx = store.begin().await.unwrap();
-    let late = credentials::rotate(&mut tx, world.org, &second, status).await;
+    let late = credentials::rotate(&mut tx, world.org, (1, &second), status).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })));
     drop(tx);
     let mut tx = store.begin().await.unwrap();
-    let skipping = version(world.credential, kek.id, 4, bench.now());
-    let skipped = credentials::rotate(&mut tx, world.org, &skipping, status).await;
-    assert!(
-        matches!(skipped, Err(StoreError::Conflict { .. })),
-        "versions have no gaps"
-    );
+    for (from, number) in [(1, 4), (3, 4), (2, 1)] {
+        let other = version(world.credential, kek.id, number, bench.now());
+        let refused = credentials::rotate(&mut tx, world.org, (from, &other), status).await;
+        assert!(
+            matches!(refused, Err(StoreError::Conflict { .. })),
+            "{number} in the place of {from}"
+        );
+    }
     drop(tx);
 
     let mut tx = store.begin().await.unwrap();

@@ -14,6 +14,12 @@ use crate::error::VaultError;
 pub(super) struct Newest(Mutex<HashMap<CredentialId, u32>>);
 
 impl Vault {
+    /// The newest version of a credential that served calls; 0 where none did.
+    pub fn served(&self, credential: CredentialId) -> u32 {
+        let newest = self.newest.0.lock().unwrap_or_else(PoisonError::into_inner);
+        newest.get(&credential).copied().unwrap_or(0)
+    }
+
     /// Notes that a version of a credential serves calls. What was noted before a start is noted again by whoever kept it.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ async fn problem(app: &TestApp) -> Option<String> {
     report.problem.map(|problem| problem.to_string())
 }
 
-/// An app whose credential was rotated, with the token of its agent and that credential's path; calls were made with both versions.
-async fn rotated() -> (TestApp, String, String) {
+/// An app whose credential was rotated, and called in both versions.
+async fn rotated() -> TestApp {
     let app = TestApp::start().await;
     let credential = app.create_credential("openai").await;
     let token = app.create_token("bot", &["openai"]).await;
@@ -28,12 +28,12 @@ async fn rotated() -> (TestApp, String, String) {
     let owner = app.owner_client();
     owner.post(&format!("{path}/rotate"), &rotation).await.expect(200);
     some_traffic(&app, &token, 2).await;
-    (app, token, path)
+    app
 }
 
 #[tokio::test]
 async fn a_credential_that_is_put_back_to_an_older_version_is_found() {
-    let (app, ..) = rotated().await;
+    let app = rotated().await;
     assert_eq!(problem(&app).await, None);
     app.statement("UPDATE credentials SET current_version = 1").await;
     let found = problem(&app).await.unwrap();
@@ -46,31 +46,63 @@ async fn a_credential_that_is_put_back_to_an_older_version_is_found() {
     app.finish().await;
 }
 
+/// Keeps the rows of the first version, which a rotation deletes, and puts them in the place of what came after.
+const KEEP: &str = "CREATE TABLE kept AS SELECT * FROM credential_versions";
+const PUT_BACK: &str = "INSERT INTO credential_versions SELECT * FROM kept";
+const FIRST: &str = "UPDATE credentials SET current_version = 1";
+
 #[tokio::test]
 async fn a_credential_that_is_put_back_serves_no_call() {
-    let (app, token, path) = rotated().await;
-    // The older version is kept for what is under way; here somebody gave it back its name.
-    app.statement("UPDATE credentials SET current_version = 1").await;
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let credential = app.create_credential("openai").await;
+    let token = app.create_token("bot", &["openai"]).await;
+    app.statement(KEEP).await;
+    some_traffic(&app, &token, 1).await;
+    let path = format!("/v1/credentials/{}", credential["id"].as_str().unwrap());
+    let rotate = format!("{path}/rotate");
+    let next = json!({"secret": "sk-the-next-one"});
+    owner.post(&rotate, &next).await.expect(200);
+    // A version that no call was made with can be put back unseen: the journal does not know it.
+    app.statement(PUT_BACK).await;
+    app.statement(FIRST).await;
+    let app = app.restart().await;
+    let models = "/v1/openai/v1/models";
+    app.caller(&token).get(models).await.expect(200);
+    let sent_with = |app: &TestApp| {
+        app.fake_upstream()
+            .last()
+            .header("authorization")
+            .map(str::to_owned)
+    };
+    assert_eq!(sent_with(&app), Some(format!("Bearer {CANARY}")));
+    app.statement("UPDATE credentials SET current_version = 2").await;
+    let app = app.restart().await;
+    app.caller(&token).get(models).await.expect(200);
+    assert_eq!(sent_with(&app).as_deref(), Some("Bearer sk-the-next-one"));
+
+    app.statement(FIRST).await;
     // Something that makes the agent be looked up again.
-    let rename = json!({"name": "renamed"});
-    app.owner_client().patch(&path, &rename).await.expect(200);
+    let change = json!({"name": "renamed"});
+    app.owner_client().patch(&path, &change).await.expect(200);
     let refused = async |app: &TestApp| {
         let sent = app.fake_upstream().count();
-        let answer = app.caller(&token).get("/v1/openai/v1/models").await;
-        answer.refused(403, "credential_missing");
+        app.caller(&token).get(models).await.refused(503, "auth_stale");
         assert_eq!(app.fake_upstream().count(), sent, "it was sent with the old key");
     };
     refused(&app).await;
     // A server that starts anew knows it from the journal.
     let app = app.restart().await;
     refused(&app).await;
-    app.statement("UPDATE credentials SET current_version = 2").await;
-    let app = app.restart().await;
-    app.caller(&token).get("/v1/openai/v1/models").await.expect(200);
+    let next = json!({"secret": "sk-the-third-one"});
+    let rotated = app.owner_client().post(&rotate, &next).await.expect(200);
     assert_eq!(
-        app.fake_upstream().last().header("authorization"),
-        Some("Bearer sk-the-next-one")
+        rotated["version"], 3,
+        "the next one is above every one that served"
     );
+    app.caller(&token).get(models).await.expect(200);
+    assert_eq!(sent_with(&app).as_deref(), Some("Bearer sk-the-third-one"));
+    app.statement("DROP TABLE kept").await;
     app.finish().await;
 }
 
