@@ -52,6 +52,7 @@ mod watch;
 use std::hash::RandomState;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -90,6 +91,7 @@ pub use crate::probe::{ProbeOutcome, ProbeTarget};
 pub use crate::propagation::Propagation;
 use crate::refuse::{ProxyError, Refusal, RefusalContext};
 pub use crate::response::Body;
+use crate::response::Readiness;
 use crate::route::{Route, Target};
 use crate::tokens::Tokens;
 use crate::upstream::Upstreams;
@@ -122,6 +124,8 @@ pub struct Proxy {
     /// The last refusal of each agent, for whoever holds its token.
     refusals: Cache<AgentId, Arc<LastRefusal>>,
     afterlife: Afterlife,
+    /// It will stop soon.
+    draining: AtomicBool,
 }
 
 /// What a proxy is made of.
@@ -207,6 +211,7 @@ impl Proxy {
             metrics: Metrics::default(),
             refusals: Cache::new(KEPT_REFUSALS),
             afterlife,
+            draining: AtomicBool::new(false),
             config,
         }))
     }
@@ -255,12 +260,7 @@ impl Proxy {
         let target = match route::route(&request)? {
             Route::Provider(target) => target,
             Route::Health => return Ok(response::alive(trail.request)),
-            Route::Ready => {
-                return Ok(response::ready(
-                    trail.request,
-                    self.store.journal().takes_intents(),
-                ));
-            }
+            Route::Ready => return Ok(response::ready(trail.request, self.readiness())),
         };
         let caller = self.authenticate(&request, target).await?;
         trail.caller(&caller);
@@ -270,6 +270,22 @@ impl Proxy {
         let admission = self.admit(&permit)?;
         let credential = self.resolve(&mut permit).await?;
         self.attempt(permit, admission, credential, request, trail).await
+    }
+
+    /// Lets `/readyz` say no from now on, so that a balancer looks away before the listener closes. Calls are served all the same.
+    pub fn refuse_ready(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    fn readiness(&self) -> Readiness {
+        match (
+            self.draining.load(Ordering::Relaxed),
+            self.store.journal().takes_intents(),
+        ) {
+            (true, _) => Readiness::Draining,
+            (false, false) => Readiness::AuditUnavailable,
+            (false, true) => Readiness::Ready,
+        }
     }
 
     /// Records and counts a refusal, and answers it.

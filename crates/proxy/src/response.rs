@@ -123,17 +123,28 @@ pub(crate) fn alive(request: RequestId) -> Response<Body> {
     own(request, StatusCode::OK, br#"{"status":"ok"}"#)
 }
 
-/// The proxy serves, or the journal keeps it from serving.
-pub(crate) fn ready(request: RequestId, journal: bool) -> Response<Body> {
-    if journal {
-        own(request, StatusCode::OK, br#"{"status":"ready"}"#)
-    } else {
-        own(
-            request,
+/// Whether the proxy can be sent calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// It serves them.
+    Ready,
+    /// It serves them, and will stop soon.
+    Draining,
+    /// The journal keeps it from serving.
+    AuditUnavailable,
+}
+
+/// Says so.
+pub(crate) fn ready(request: RequestId, readiness: Readiness) -> Response<Body> {
+    let (status, body): (_, &'static [u8]) = match readiness {
+        Readiness::Ready => (StatusCode::OK, br#"{"status":"ready"}"#),
+        Readiness::Draining => (StatusCode::SERVICE_UNAVAILABLE, br#"{"status":"draining"}"#),
+        Readiness::AuditUnavailable => (
             StatusCode::SERVICE_UNAVAILABLE,
             br#"{"status":"audit_unavailable"}"#,
-        )
-    }
+        ),
+    };
+    own(request, status, body)
 }
 
 fn own(request: RequestId, status: StatusCode, body: &'static [u8]) -> Response<Body> {

@@ -391,9 +391,10 @@ impl App {
         self.draining.load(Ordering::Relaxed) || self.stop.is_cancelled()
     }
 
-    /// Lets `/readyz` say no, so that a balancer looks away.
+    /// Lets `/readyz` say no on both ports, so that a balancer looks away.
     pub(crate) fn refuse_ready(&self) {
         self.draining.store(true, Ordering::Relaxed);
+        self.proxy.refuse_ready();
     }
 
     /// Asks everything to stop; [`App::serve`] returns when it has.
