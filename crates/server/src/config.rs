@@ -42,7 +42,7 @@ mod upstream;
 pub const DEFAULT_FILE: &str = "keystore.toml";
 
 /// Keys that hold secrets. Their environment values are taken as text as it stands, never as TOML.
-const SECRETS: [&str; 9] = [
+const SECRETS: [&str; 10] = [
     "store.url",
     "kms.key",
     "kms.passphrase",
@@ -52,6 +52,7 @@ const SECRETS: [&str; 9] = [
     "payments.stripe_key",
     "payments.stripe_webhook_secret",
     "audit.s3_secret_key",
+    "telemetry.otlp_headers",
 ];
 
 /// Everything that `ks serve` is told.

@@ -21,7 +21,7 @@ macro_rules! operations {
                     router,
                     &$module::[<__path_ $handler>]::path(),
                     $module::[<__path_ $handler>]::methods(),
-                    $module::$handler,
+                    &$module::$handler,
                 )
             };)*
             router
@@ -38,7 +38,7 @@ macro_rules! operations {
 pub(super) use operations;
 
 /// `router` with `handler` at `path` for `methods`.
-pub(super) fn at<S, H, T>(router: Router<S>, path: &str, methods: Vec<HttpMethod>, handler: H) -> Router<S>
+pub(super) fn at<S, H, T>(router: Router<S>, path: &str, methods: Vec<HttpMethod>, handler: &H) -> Router<S>
 where
     S: Clone + Send + Sync + 'static,
     H: Handler<T, S>,
