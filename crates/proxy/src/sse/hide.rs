@@ -143,13 +143,14 @@ impl Choices {
     fn read(&mut self, more: &[u8]) {
         self.text.extend_from_slice(more);
         if !self.found {
-            match memmem::find(&self.text[self.from..], Self::MEMBER) {
-                Some(at) => (self.from, self.found) = (self.from + at + Self::MEMBER.len(), true),
-                None => {
-                    self.from = self
-                        .from
-                        .max((self.text.len() + 1).saturating_sub(Self::MEMBER.len()))
+            let rest = &self.text[self.from..];
+            match memmem::find(rest, Self::MEMBER) {
+                Some(at) => {
+                    self.from += at + Self::MEMBER.len();
+                    self.found = true;
                 }
+                // It may have begun with the last bytes.
+                None => self.from += (rest.len() + 1).saturating_sub(Self::MEMBER.len()),
             }
         }
         if self.found {
