@@ -413,6 +413,31 @@ async fn a_stream_is_cut_when_an_estimated_budget_affords_no_more() {
     app.finish().await;
 }
 
+/// What goes on without its client, for what it costs, costs no more than is left.
+#[tokio::test]
+async fn a_stream_whose_client_left_is_cut_by_an_estimated_budget_too() {
+    let app = TestApp::start().await;
+    let caller = openai(&app, json!({})).await;
+    let budget = make(
+        &app,
+        json!({"limit": "0.0008", "window": "day", "mode": "estimate"}),
+    )
+    .await;
+    let request = caller
+        .request("POST", CHAT)
+        .header("x-fake", "chunk-delay-ms=1; output-tokens=4000")
+        .json(&chat(json!({"stream": true})));
+    let mut answer = caller.open(request).await;
+    answer.chunk().await.unwrap().unwrap();
+    drop(answer);
+    let record = super::ended(&app, "over_budget").await;
+    assert_eq!(record["code"], "budget_exceeded", "{record:#}");
+    let state = state(&app, &budget).await;
+    assert!((750_000..900_000).contains(&nanos(&state["spent"])), "{state:#}");
+    assert_eq!(state["held"], "0.00");
+    app.finish().await;
+}
+
 /// While a call runs, what it holds stands apart from what is spent: by call, in the budget and in usage.
 #[tokio::test]
 async fn what_running_calls_hold_is_listed() {
