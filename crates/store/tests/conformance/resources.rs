@@ -197,8 +197,8 @@ pub(crate) async fn credentials_rotate_once_a_version(bench: Bench) {
     let late = credentials::rotate(&mut tx, world.org, (1, &second), status).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })));
     drop(tx);
-    let mut tx = store.begin().await.unwrap();
     for (from, number) in [(1, 4), (3, 4), (2, 1)] {
+        let mut tx = store.begin().await.unwrap();
         let other = version(world.credential, kek.id, number, bench.now());
         let refused = credentials::rotate(&mut tx, world.org, (from, &other), status).await;
         assert!(
@@ -206,7 +206,6 @@ pub(crate) async fn credentials_rotate_once_a_version(bench: Bench) {
             "{number} in the place of {from}"
         );
     }
-    drop(tx);
 
     let mut tx = store.begin().await.unwrap();
     let current = credentials::current(&mut tx, world.org, world.credential)

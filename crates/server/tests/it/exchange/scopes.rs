@@ -420,7 +420,7 @@ async fn a_stream_whose_client_left_is_cut_by_an_estimated_budget_too() {
     let caller = openai(&app, json!({})).await;
     let budget = make(
         &app,
-        json!({"limit": "0.0008", "window": "day", "mode": "estimate"}),
+        json!({"limit": "0.0015", "window": "day", "mode": "estimate"}),
     )
     .await;
     let request = caller
@@ -433,7 +433,10 @@ async fn a_stream_whose_client_left_is_cut_by_an_estimated_budget_too() {
     let record = super::ended(&app, "over_budget").await;
     assert_eq!(record["code"], "budget_exceeded", "{record:#}");
     let state = state(&app, &budget).await;
-    assert!((750_000..900_000).contains(&nanos(&state["spent"])), "{state:#}");
+    assert!(
+        (1_400_000..1_600_000).contains(&nanos(&state["spent"])),
+        "{state:#}"
+    );
     assert_eq!(state["held"], "0.00");
     app.finish().await;
 }
