@@ -155,6 +155,28 @@ async fn a_pooled_key_that_has_expired_fails_no_call() {
 }
 
 #[tokio::test]
+async fn each_pooled_key_whose_host_is_away_is_left_alone_after_ten_tries() {
+    let (app, _clock) = TestApp::clocked().await;
+    let market = Market::of(app, "10").await;
+    market.app.secret("sk-pooled-beside-it");
+    market.pool("second", "sk-pooled-beside-it", json!({})).await;
+    let caller = market.caller("agent").await;
+    market.app.fake_upstream().stop().await;
+    // Each call tries both.
+    for _ in 0..10 {
+        caller
+            .post(CHAT, &chat(json!({})))
+            .await
+            .refused(502, "upstream_error");
+    }
+    caller
+        .post(CHAT, &chat(json!({})))
+        .await
+        .refused(503, "circuit_open");
+    market.app.finish().await;
+}
+
+#[tokio::test]
 async fn without_credit_nothing_is_called() {
     let market = Market::open("0").await;
     let caller = market.caller("agent").await;
