@@ -170,8 +170,10 @@ fn each_request_has_its_intent(log: Vec<Received>, rows: Vec<RequestRow>, secret
     // What was cut before its answer began may have been cut before it was sent.
     attempts.retain(|row| row.ending != Some(Ending::Revoked) || row.status != 0);
     for row in attempts {
+        // A key of a pool is passed over also where its host could not be reached.
+        let unreached = row.ending == Some(Ending::FailedOver) && row.status == 0;
         assert!(
-            matches!(row.ending, Some(Ending::NotSent | Ending::Crash)),
+            unreached || matches!(row.ending, Some(Ending::NotSent | Ending::Crash)),
             "an intent without a request: {row:#?}"
         );
         assert_eq!(row.cost, NanoUsd::ZERO, "nothing was sent: {row:#?}");
