@@ -385,3 +385,48 @@ fn thresholds_and_the_first_refusal_are_announced_once_a_window() {
         [Noticed::Threshold(50)]
     );
 }
+
+#[test]
+fn counters_of_end_users_who_are_gone_take_no_memory() {
+    let mut book = Book::default();
+    let terms = terms(1, 100, Window::Day);
+    let ask = Ask {
+        bound: Amounts {
+            usd: NanoUsd(60),
+            ..Amounts::NONE
+        },
+        estimate: NanoUsd(60),
+    };
+    let admit = |book: &mut Book, now, user: u128| {
+        let counter = BudgetId::new(Uuid::from_u128(user));
+        let applied = Applied {
+            counter,
+            terms: &terms,
+        };
+        book.admit(now, &[applied], &ask)
+    };
+    let monday = time("2026-11-23T12:00:00Z");
+    let running = admit(&mut book, monday, 0).unwrap();
+    let users = FEW as u128 + 100;
+    for user in 1..users {
+        let held = admit(&mut book, monday, user).unwrap();
+        book.settle_usd(&held, NanoUsd(60));
+    }
+    // What counts is kept, however many there are.
+    assert_eq!(book.budgets.len() as u128, users);
+    admit(&mut book, monday, 7).unwrap_err();
+    // On Wednesday Monday's window has not been over for long enough.
+    admit(&mut book, time("2026-11-25T12:00:00Z"), users).unwrap();
+    assert_eq!(book.budgets.len() as u128, users + 1);
+    let friday = time("2026-11-27T12:00:00Z");
+    for user in 1..=2 * users {
+        admit(&mut book, friday, 10 * users + user).unwrap();
+    }
+    assert_eq!(
+        book.budgets.len() as u128,
+        2 * users + 2,
+        "those of this week, and the one whose call runs"
+    );
+    book.settle_usd(&running, NanoUsd(60));
+    assert!(book.budgets.contains_key(&running[0].budget));
+}
