@@ -143,15 +143,10 @@ pub enum Noticed {
     Exceeded,
 }
 
-/// So many counters are kept without a look at what has ended; a budget may count each of its end users apart.
-const FEW: usize = 4_096;
-
 /// What is settled and held of every budget.
 #[derive(Debug, Default)]
 pub struct Book {
     budgets: HashMap<BudgetId, Windows>,
-    /// How many there may be before those are dropped that have ended.
-    many: usize,
     notices: Vec<Notice>,
 }
 
@@ -305,10 +300,6 @@ impl Book {
 
     fn current(&mut self, now: Micros, applied: &Applied<'_>) -> &mut Period {
         let Applied { counter, terms } = *applied;
-        if self.budgets.len() > self.many.max(FEW) && !self.budgets.contains_key(&counter) {
-            self.budgets.retain(|_, windows| !windows.are_over(now));
-            self.many = self.budgets.len() * 2;
-        }
         let period = self.budgets.entry(counter).or_default().current(now, terms);
         period.watch(counter, &terms.policy, now);
         period

@@ -49,8 +49,7 @@ row! {
 /// The state that admission starts from.
 #[derive(Debug, Clone, Default)]
 pub struct Recovery {
-    /// What every budget has spent in its latest window, unless that has surely ended. For an older window ask
-    /// [`crate::budgets::spent`].
+    /// What every budget has spent in its latest window. For an older window ask [`crate::budgets::spent`].
     pub spent: Vec<Spend>,
     /// Requests admitted on the current UTC day.
     pub daily_requests: Vec<DailyCount>,
@@ -62,17 +61,13 @@ pub struct Recovery {
     pub found_schema: i64,
 }
 
-/// No window lasts longer but that without an end, which begins in 1970: a month, and a day for a clock that was set. In microseconds.
-const LONGEST_WINDOW: i64 = 33 * 86_400 * 1_000_000;
-
 /// Open intents that are settled at a time.
 const AT_A_TIME: u32 = 500;
 
 sql! {
     SPENT = "SELECT b.budget, b.window_start, b.settled FROM budget_spend b JOIN \
         (SELECT budget, MAX(window_start) AS latest FROM budget_spend GROUP BY budget) l \
-        ON l.budget = b.budget AND l.latest = b.window_start \
-        WHERE b.window_start <= 0 OR b.window_start > $1";
+        ON l.budget = b.budget AND l.latest = b.window_start";
     DAILY = "SELECT d.agent, a.org, a.project, d.provider, d.day, d.admitted \
         FROM daily_requests d LEFT JOIN agents a ON a.id = d.agent WHERE d.day = $1 AND d.admitted > 0";
     SERVED = "SELECT credential, version FROM served_versions";
@@ -112,7 +107,7 @@ pub(crate) async fn recover(
         crashed += open.len() as u64;
     }
     let mut conn = engine.read().await?;
-    let spent = fetch_all!(conn, Spend, SPENT, now.0 - LONGEST_WINDOW)?;
+    let spent = fetch_all!(conn, Spend, SPENT)?;
     let daily_requests = fetch_all!(conn, DailyCount, DAILY, utc_day(now))?;
     let served = fetch_all!(conn, ServedVersion, SERVED)?;
     Ok(Recovery {

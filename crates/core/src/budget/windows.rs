@@ -1,7 +1,5 @@
 //! The windows of one budget: what is settled and held in each, when it ends, and what is announced of it.
 
-use std::time::Duration;
-
 use super::{BudgetTerms, Notice, Noticed};
 use crate::deny::BudgetExceeded;
 use crate::ids::BudgetId;
@@ -155,17 +153,7 @@ impl Default for Windows {
     }
 }
 
-/// A window that ended so long ago is not begun anew by a clock that is set back.
-const LONG_OVER: Duration = Duration::from_secs(2 * 86_400);
-
 impl Windows {
-    /// Whether nothing that is known here counts any more: every window has long ended, and holds nothing.
-    pub(super) fn are_over(&self, now: Micros) -> bool {
-        self.periods.iter().all(|period| {
-            period.held == 0 && matches!(period.end, End::At(end) if end.plus(LONG_OVER) <= now)
-        })
-    }
-
     /// The window that began at `start`.
     pub(super) fn at(&mut self, start: Micros) -> &mut Period {
         let index = match self.periods.binary_search_by_key(&start, |period| period.start) {
