@@ -222,15 +222,20 @@ impl Proxy {
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
         let lease = self.connect(&client).await.map_err(Stop::Failed)?;
-        // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made. The
-        // agent is asked last: nothing is waited for after it.
-        if let Some(pool) = &permit.pool
-            && !Box::pin(self.pools.keeps(pool, credential.key(), permit.agent.policy.org)).await
-        {
-            return Err(Stop::Failed(ForwardError::Stale));
-        }
-        if let Err(deny) = leash.confirm().await {
-            return Err(Stop::Refused(Ending::NotSent, deny.into()));
+        // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made, and the
+        // agent's rights while the pool was asked.
+        loop {
+            if let Err(deny) = leash.confirm().await {
+                return Err(Stop::Refused(Ending::NotSent, deny.into()));
+            }
+            if let Some(pool) = &permit.pool
+                && !Box::pin(self.pools.keeps(pool, credential.key(), permit.agent.policy.org)).await
+            {
+                return Err(Stop::Failed(ForwardError::Stale));
+            }
+            if leash.agent().is_current() {
+                break;
+            }
         }
         reservation.sending();
         let agent = Arc::clone(leash.agent());

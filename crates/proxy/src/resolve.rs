@@ -119,6 +119,8 @@ impl Proxy {
                     self.pools
                         .uses
                         .refused(pools::of(self.clock.now(), &provider, tenant, None));
+                    // Where waiting helps, that is what the client is told.
+                    let held_back = held_back.filter(|_| refusal.retry_after().is_none());
                     return Err(held_back.unwrap_or_else(|| self.no_place(refusal, &provider)));
                 }
             };
@@ -220,7 +222,7 @@ pub(crate) fn unusable(error: &VaultError, what: &str) -> Deny {
     match error {
         VaultError::Sealed | VaultError::Stale => Deny::Sealed,
         VaultError::CustomerKey => Deny::CustomerKey,
-        // Nothing else may serve in its place: whoever put it back would choose what.
+        // The pool is not to stand in for it: whoever put it back would choose who pays.
         VaultError::PutBack => Deny::AuthStale,
         _ => Deny::CredentialMissing {
             provider: what.to_owned(),

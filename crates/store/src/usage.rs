@@ -78,16 +78,41 @@ impl By {
     }
 }
 
-const SUMS: &str = "CAST(COALESCE(SUM(calls), 0) AS BIGINT) AS calls, \
-    CAST(COALESCE(SUM(errors), 0) AS BIGINT) AS errors, \
-    CAST(COALESCE(SUM(refused), 0) AS BIGINT) AS refused, \
-    CAST(COALESCE(SUM(input_tokens), 0) AS BIGINT) AS input_tokens, \
-    CAST(COALESCE(SUM(cache_read_tokens), 0) AS BIGINT) AS cache_read_tokens, \
-    CAST(COALESCE(SUM(cache_write_tokens), 0) AS BIGINT) AS cache_write_tokens, \
-    CAST(COALESCE(SUM(output_tokens), 0) AS BIGINT) AS output_tokens, \
-    CAST(COALESCE(SUM(reasoning_tokens), 0) AS BIGINT) AS reasoning_tokens, \
-    CAST(COALESCE(SUM(cost), 0) AS BIGINT) AS cost \
-    FROM usage_daily WHERE org = ";
+/// The sum of a column. A row counts for at most 2^56 of it, beyond anything that was used, so that rows which answers have claimed up to
+/// the largest number can be summed.
+macro_rules! total {
+    ($column:literal) => {
+        concat!(
+            "CAST(COALESCE(SUM(CASE WHEN ",
+            $column,
+            " > 72057594037927936 THEN 72057594037927936 ELSE ",
+            $column,
+            " END), 0) AS BIGINT) AS ",
+            $column
+        )
+    };
+}
+
+const SUMS: &str = concat!(
+    total!("calls"),
+    ", ",
+    total!("errors"),
+    ", ",
+    total!("refused"),
+    ", ",
+    total!("input_tokens"),
+    ", ",
+    total!("cache_read_tokens"),
+    ", ",
+    total!("cache_write_tokens"),
+    ", ",
+    total!("output_tokens"),
+    ", ",
+    total!("reasoning_tokens"),
+    ", ",
+    total!("cost"),
+    " FROM usage_daily WHERE org = "
+);
 
 row! {
     /// A sum. The columns that were not grouped by are `None`.

@@ -1,13 +1,13 @@
 //! Another version in place of a credential's: by a new secret, or by sealing the old one for another place.
 
 use keystore_core::Micros;
-use keystore_core::ids::CredentialId;
 use keystore_store::credentials::{self, Credential, CredentialStatus, CredentialVersion};
 use keystore_store::{Tx, keks};
 use keystore_vault::intake::Given;
 use keystore_vault::{SealContext, policy_sha256};
 use keystore_wire::credentials::RotateCredential;
 use keystore_wire::events::Kind;
+use keystore_wire::problem::Code;
 use serde_json::json;
 
 use super::reload;
@@ -82,7 +82,11 @@ pub(crate) async fn rotate_to(
     let sealing = Sealing {
         org: row.org,
         id: row.id,
-        version: next(app, row.id, row.current_version),
+        // Above every one that served: what was put back to an older version is whole again with a new secret.
+        version: row
+            .current_version
+            .max(app.vault.served(row.id))
+            .saturating_add(1),
         provider: &provider,
         source: row.source,
         policy: &policy,
@@ -158,7 +162,17 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
         source: row.source,
         policy_sha256: policy_sha256(policy),
     };
-    let next = next(app, row.id, current.version);
+    if current.version < app.vault.served(row.id) {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!(
+                "version {} of the credential is older than one that served: it was put back",
+                current.version
+            ),
+        )
+        .remedy("rotate it to the key that is in force: `ks provider rotate`"));
+    }
+    let next = current.version.saturating_add(1);
     let from = context(current.version, &current.policy);
     app.count_wraps(&kek, 1).await?;
     let sealed = app
@@ -186,12 +200,6 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
     event.after(&wire(stored.clone()))?.by(&mut tx, caller)?;
     tx.commit().await?;
     Ok(stored)
-}
-
-/// The number of the version after the current one, and after every one that served: a credential that was put back to an older version
-/// is whole again with the next.
-fn next(app: &App, credential: CredentialId, current: u32) -> u32 {
-    current.max(app.vault.served(credential)).saturating_add(1)
 }
 
 /// Stores the next version with what is `changed` beside it, and deletes those before.

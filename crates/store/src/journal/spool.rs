@@ -100,9 +100,9 @@ impl Spool {
     /// Empties the spool, once everything in it is in the journal.
     pub(crate) fn reset(&mut self) -> io::Result<()> {
         self.file.write_all_at(&[0; HEADER], 0)?;
-        self.file.sync_data()?;
+        // What is appended from here on begins anew, also where the disk does not say that it is empty.
         self.end = 0;
-        Ok(())
+        self.file.sync_data()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

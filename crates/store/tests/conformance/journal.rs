@@ -435,8 +435,9 @@ pub(crate) async fn what_an_answer_claims_stops_nothing(bench: Bench) {
     let store = bench.open().await;
     let world = bench.world(&store, "a").await;
     let budget = bench.id(keystore_core::ids::BudgetId::new);
-    let call = async |store: &Store, units: u64, cost: i64| {
-        let intent = bench.intent(&world, 1, &[budget]);
+    let call = async |store: &Store, model: &'static str, units: u64, cost: i64| {
+        let mut intent = bench.intent(&world, 1, &[budget]);
+        intent.model = Some(model);
         store
             .journal()
             .intent(&intent, Durability::Process)
@@ -448,18 +449,19 @@ pub(crate) async fn what_an_answer_claims_stops_nothing(bench: Bench) {
         // Each in a transaction of its own, which adds to what the one before has written.
         store.project_now().await.unwrap();
     };
-    for _ in 0..3 {
-        call(&store, u64::MAX, i64::MAX).await;
+    for model in ["one", "one", "other"] {
+        call(&store, model, u64::MAX, i64::MAX).await;
     }
     let (store, _) = bench.reopen(store).await;
-    call(&store, 7, 7).await;
+    call(&store, "one", 7, 7).await;
     let mut conn = store.read().await.unwrap();
     let sums = usage::grouped(&mut conn, world.org, &[], &usage::Filter::default(), 10)
         .await
         .unwrap();
     assert_eq!(
         (sums[0].calls, sums[0].input_tokens, sums[0].cost.0),
-        (4, i64::MAX.unsigned_abs(), i64::MAX)
+        (4, 2 << 56, 2 << 56),
+        "as much as is believed, of two models"
     );
     drop(conn);
     let spent = bench.count("SELECT settled FROM budget_spend").await;

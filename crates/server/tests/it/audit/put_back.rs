@@ -94,6 +94,12 @@ async fn a_credential_that_is_put_back_serves_no_call() {
     // A server that starts anew knows it from the journal.
     let app = app.restart().await;
     refused(&app).await;
+    // To seal the old secret anew would make it the newest.
+    let resealed = app
+        .owner_client()
+        .post(&format!("{path}/reseal"), &json!({}))
+        .await;
+    resealed.expect_problem(409, "conflict");
     let next = json!({"secret": "sk-the-third-one"});
     let rotated = app.owner_client().post(&rotate, &next).await.expect(200);
     assert_eq!(
