@@ -143,6 +143,16 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
             .ok_or_else(gone)?;
         (provider, current, from, active_kek(&mut conn, row.org).await?)
     };
+    if current.version < app.vault.served(row.id) {
+        return Err(ApiError::new(
+            Code::Conflict,
+            format!(
+                "version {} of the credential is older than one that served: it was put back",
+                current.version
+            ),
+        )
+        .remedy("rotate it to the key that is in force: `ks provider rotate`"));
+    }
     let policy = destination(app, &provider, &row.params, row.base_url.as_deref())?.canonical();
     let event = Event::new("reseal_credential", &row.id)
         .within(row.project)
@@ -162,16 +172,6 @@ pub(crate) async fn reseal(app: &App, caller: &Caller, row: Credential) -> ApiRe
         source: row.source,
         policy_sha256: policy_sha256(policy),
     };
-    if current.version < app.vault.served(row.id) {
-        return Err(ApiError::new(
-            Code::Conflict,
-            format!(
-                "version {} of the credential is older than one that served: it was put back",
-                current.version
-            ),
-        )
-        .remedy("rotate it to the key that is in force: `ks provider rotate`"));
-    }
     let next = current.version.saturating_add(1);
     let from = context(current.version, &current.policy);
     app.count_wraps(&kek, 1).await?;
