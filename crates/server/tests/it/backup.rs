@@ -28,7 +28,7 @@ async fn a_backup_of_any_instant_under_load_comes_back_consistent() {
         .create_token_with(
             "a",
             &["openai"],
-            json!({"rpmLimit": 1_000_000, "budgetCentsMonthly": 100_000}),
+            json!({"rpmLimit": 1_000_000, "rpdLimit": 1_000_000, "budgetCentsMonthly": 100_000}),
         )
         .await;
     let key = app.audit_key().await;
