@@ -78,40 +78,30 @@ impl By {
     }
 }
 
-/// The sum of a column. A row counts for at most 2^56 of it, beyond anything that was used, so that rows which answers have claimed up to
+/// The sums of columns. A row counts for at most 2^56 of one, beyond anything that was used, so that rows which answers have claimed up to
 /// the largest number can be summed.
-macro_rules! total {
-    ($column:literal) => {
+macro_rules! totals {
+    ($first:literal $(, $column:literal)*) => {
+        concat!(totals!(@ $first) $(, ", ", totals!(@ $column))*, " FROM usage_daily WHERE org = ")
+    };
+    (@ $column:literal) => {
         concat!(
-            "CAST(COALESCE(SUM(CASE WHEN ",
-            $column,
-            " > 72057594037927936 THEN 72057594037927936 ELSE ",
-            $column,
-            " END), 0) AS BIGINT) AS ",
-            $column
+            "CAST(COALESCE(SUM(CASE WHEN ", $column, " > 72057594037927936 THEN 72057594037927936 ELSE ", $column,
+            " END), 0) AS BIGINT) AS ", $column
         )
     };
 }
 
-const SUMS: &str = concat!(
-    total!("calls"),
-    ", ",
-    total!("errors"),
-    ", ",
-    total!("refused"),
-    ", ",
-    total!("input_tokens"),
-    ", ",
-    total!("cache_read_tokens"),
-    ", ",
-    total!("cache_write_tokens"),
-    ", ",
-    total!("output_tokens"),
-    ", ",
-    total!("reasoning_tokens"),
-    ", ",
-    total!("cost"),
-    " FROM usage_daily WHERE org = "
+const SUMS: &str = totals!(
+    "calls",
+    "errors",
+    "refused",
+    "input_tokens",
+    "cache_read_tokens",
+    "cache_write_tokens",
+    "output_tokens",
+    "reasoning_tokens",
+    "cost"
 );
 
 row! {

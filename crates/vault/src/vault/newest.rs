@@ -1,7 +1,6 @@
 //! Which version of each credential is the newest that served a call. An older one opens as well as ever, wherever its row came from.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Mutex, PoisonError};
 
 use keystore_core::ids::CredentialId;
@@ -27,16 +26,11 @@ impl Vault {
     /// `PutBack`: a newer one has served.
     pub fn serves(&self, credential: CredentialId, version: u32) -> Result<(), VaultError> {
         let mut newest = self.newest.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match newest.entry(credential) {
-            Entry::Occupied(known) if *known.get() > version => Err(VaultError::PutBack),
-            Entry::Occupied(mut known) => {
-                known.insert(version);
-                Ok(())
-            }
-            Entry::Vacant(unknown) => {
-                unknown.insert(version);
-                Ok(())
-            }
+        let known = newest.entry(credential).or_insert(version);
+        if *known > version {
+            return Err(VaultError::PutBack);
         }
+        *known = version;
+        Ok(())
     }
 }

@@ -17,8 +17,8 @@ async fn problem(app: &TestApp) -> Option<String> {
     report.problem.map(|problem| problem.to_string())
 }
 
-/// An app whose credential was rotated, and called in both versions.
-async fn rotated() -> TestApp {
+#[tokio::test]
+async fn a_credential_that_is_put_back_to_an_older_version_is_found() {
     let app = TestApp::start().await;
     let credential = app.create_credential("openai").await;
     let token = app.create_token("bot", &["openai"]).await;
@@ -28,12 +28,6 @@ async fn rotated() -> TestApp {
     let owner = app.owner_client();
     owner.post(&format!("{path}/rotate"), &rotation).await.expect(200);
     some_traffic(&app, &token, 2).await;
-    app
-}
-
-#[tokio::test]
-async fn a_credential_that_is_put_back_to_an_older_version_is_found() {
-    let app = rotated().await;
     assert_eq!(problem(&app).await, None);
     app.statement("UPDATE credentials SET current_version = 1").await;
     let found = problem(&app).await.unwrap();
