@@ -1,6 +1,6 @@
 //! What a usage costs, and the most that a request can cost.
 
-use super::list::Layers;
+use super::list::{Buckets, Layers};
 use super::terms::{PLAIN, Terms, Unsaid};
 use super::{ModelPrice, Tier};
 use crate::money::NanoUsd;
@@ -91,13 +91,43 @@ impl Dearest {
     fn get(&self, bucket: Bucket) -> Option<i64> {
         self.0[bucket as usize]
     }
+}
 
-    /// The dearest price of any of `buckets`; `None` if one of them has none.
-    fn of(&self, buckets: &[Bucket]) -> Option<i64> {
-        buckets
-            .iter()
-            .map(|bucket| self.get(*bucket))
-            .try_fold(0, |dearest: i64, price| Some(dearest.max(price?)))
+/// The dearest price of any bucket of a kind of tokens among several lists, found without asking for each bucket: one that is not
+/// written costs as another of its kind, and where the plain one is written all of them have a price.
+pub(super) struct DearestTokens {
+    kind: Buckets,
+    /// The one that stands in for all others of the kind.
+    plain: Buckets,
+    /// The dearest that is written, if one is.
+    written: Option<i64>,
+    /// Whether the plain one is written in any list.
+    all: bool,
+}
+
+impl DearestTokens {
+    pub(super) const fn new(kind: &[Bucket], plain: Bucket) -> Self {
+        Self {
+            kind: Buckets::of(kind),
+            plain: Buckets::of(&[plain]),
+            written: None,
+            all: false,
+        }
+    }
+
+    pub(super) fn see(&mut self, prices: &Layers<'_>) {
+        self.written = self.written.max(prices.dearest(self.kind));
+        self.all |= prices.writes(self.plain);
+    }
+
+    /// Whether any bucket of the kind has a price.
+    pub(super) fn is_known(&self) -> bool {
+        self.written.is_some()
+    }
+
+    /// `None` if a bucket of the kind has no price.
+    pub(super) fn get(&self) -> Option<i64> {
+        self.written.filter(|_| self.all).map(|price| price.max(0))
     }
 }
 
@@ -219,24 +249,28 @@ impl ModelPrice {
             None => request.input_tokens,
         };
         let called = || request.calls.iter().map(|(bucket, _)| *bucket);
-        let mut prices = Dearest([None; Bucket::COUNT]);
+        let mut fees = Dearest([None; Bucket::COUNT]);
+        let mut input_price = DearestTokens::new(&INPUT, Bucket::InputUncached);
+        let mut output_price = DearestTokens::new(&OUTPUT, Bucket::OutputText);
         self.each_reachable(&request.terms, input_tokens, &mut |list| {
-            prices.see(list, INPUT.into_iter().chain(OUTPUT).chain(called()));
+            input_price.see(list);
+            output_price.see(list);
+            fees.see(list, called());
         });
         let surcharge = self.surcharge(&request.terms, Unsaid::Dearest);
         let input = match input_tokens {
             // What is not charged by tokens needs no price of tokens.
             0 => 0,
-            tokens => line(tokens.into(), prices.of(&INPUT)?, surcharge),
+            tokens => line(tokens.into(), input_price.get()?, surcharge),
         };
         // A model without any output price makes no output: embeddings.
-        let output_price = match OUTPUT.iter().all(|bucket| prices.get(*bucket).is_none()) {
-            true => 0,
-            false => prices.of(&OUTPUT)?,
+        let output_price = match output_price.is_known() {
+            false => 0,
+            true => output_price.get()?,
         };
         let mut fixed = input.saturating_add(ROUNDING);
         for (bucket, most) in request.calls {
-            let fee = match prices.get(*bucket)? {
+            let fee = match fees.get(*bucket)? {
                 0 => 0,
                 price => line((*most)?.into(), price, PLAIN),
             };

@@ -100,6 +100,21 @@ const fn bit(bucket: Bucket) -> u64 {
     1 << bucket as u32
 }
 
+/// Some buckets.
+#[derive(Clone, Copy)]
+pub(super) struct Buckets(u64);
+
+impl Buckets {
+    pub(super) const fn of(buckets: &[Bucket]) -> Self {
+        let (mut which, mut at) = (0, 0);
+        while at < buckets.len() {
+            which |= bit(buckets[at]);
+            at += 1;
+        }
+        Self(which)
+    }
+}
+
 impl std::fmt::Debug for UnitPrices {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_map()
@@ -126,6 +141,27 @@ impl<'a> Layers<'a> {
 
     fn written(&self, bucket: Bucket) -> Option<i64> {
         self.0.iter().find_map(|list| list.written(bucket))
+    }
+
+    /// Whether one of `buckets` is written.
+    pub(super) fn writes(&self, buckets: Buckets) -> bool {
+        self.0.iter().any(|list| list.which & buckets.0 != 0)
+    }
+
+    /// The dearest written price of any of `buckets`.
+    pub(super) fn dearest(&self, buckets: Buckets) -> Option<i64> {
+        let (mut dearest, mut left) = (None, buckets.0);
+        for list in self.0 {
+            let mut here = list.which & left;
+            left &= !here;
+            while here != 0 {
+                let lowest = here & here.wrapping_neg();
+                let place = (list.which & (lowest - 1)).count_ones() as usize;
+                dearest = dearest.max(list.prices.get(place).copied());
+                here ^= lowest;
+            }
+        }
+        dearest
     }
 
     /// As [`UnitPrices::get`].

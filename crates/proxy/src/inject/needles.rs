@@ -6,7 +6,9 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use memchr::{memchr, memchr_iter, memchr2};
 use zeroize::Zeroizing;
 
 use super::{is_unreserved, percent_encode};
@@ -30,14 +32,11 @@ const MIN_SHOWN: usize = 2;
 
 /// The digits of hexadecimal numbers.
 const HEX: [&[u8; 16]; 2] = [b"0123456789abcdef", b"0123456789ABCDEF"];
-/// The letters of base64, and those of its form for URLs (RFC 4648, 4 and 5): different in the last two.
-const BASE64: [&[u8; 64]; 2] = [
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
-];
-/// How many bits of the secret belong to a letter that also holds what stands before it, for each way in which it can stand among groups
-/// of three bytes.
-const SPLIT_BITS: [usize; 3] = [0, 4, 2];
+/// How many letters of base64 also hold bits of what stands before the secret, by how many bytes of it stand in the secret's first group of
+/// three.
+const SHARED_LETTERS: [usize; 3] = [0, 2, 3];
+/// The byte that is searched for is one of so many at the begin of a needle: enough for one that is rare.
+const LOOKED_AT: usize = 32;
 
 /// What must not come back. No Debug, no Clone; wiped when dropped.
 #[derive(Default)]
@@ -59,6 +58,9 @@ struct Place {
 impl Needles {
     /// Adds a secret and the forms in which it can be written.
     pub(super) fn add_secret(&mut self, secret: &str) {
+        // At once, so that what follows grows nothing.
+        self.make_room(secret.len() * 20 + 32);
+        self.needles.reserve(16);
         self.add(secret.as_bytes(), true);
         self.add_numbers(secret.as_bytes());
         if secret.bytes().all(is_unreserved) {
@@ -83,7 +85,10 @@ impl Needles {
     }
 
     fn add(&mut self, needle: &[u8], plain: bool) {
-        self.write(needle.len(), plain, |bytes| bytes.extend_from_slice(needle));
+        self.write(needle.len(), plain, |room| {
+            room.copy_from_slice(needle);
+            0..needle.len()
+        });
     }
 
     /// Adds the forms that write a secret's bits as digits or letters.
@@ -91,53 +96,65 @@ impl Needles {
         if secret.len() < MIN_LENGTH {
             return;
         }
-        // At once, so that what follows grows nothing.
-        self.make_room(secret.len() * 19);
         for digits in HEX {
-            let pair = |byte: &u8| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]];
-            self.write(secret.len() * 2, false, |bytes| {
-                bytes.extend(secret.iter().flat_map(pair));
+            let pair = |byte: u8| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]];
+            self.write(secret.len() * 2, false, |room| {
+                for (room, byte) in room.chunks_exact_mut(2).zip(secret) {
+                    room.copy_from_slice(&pair(*byte));
+                }
+                0..room.len()
             });
             // Percent-encoded whole, also where that is not necessary.
-            self.write(secret.len() * 3, false, |bytes| {
-                for byte in secret {
-                    bytes.push(b'%');
-                    bytes.extend(pair(byte));
+            self.write(secret.len() * 3, false, |room| {
+                for (room, byte) in room.chunks_exact_mut(3).zip(secret) {
+                    room[0] = b'%';
+                    room[1..].copy_from_slice(&pair(*byte));
                 }
+                0..room.len()
             });
         }
-        for from in SPLIT_BITS {
+        let mut preceded = Zeroizing::new(Vec::with_capacity(2 + secret.len()));
+        preceded.extend_from_slice(&[0; 2]);
+        preceded.extend_from_slice(secret);
+        for (bytes_before, shared) in SHARED_LETTERS.into_iter().enumerate() {
+            let encoded = &preceded[2 - bytes_before..];
+            let own = shared..encoded.len() * 8 / 6;
             let mut differs = false;
-            for letters in BASE64 {
-                if letters == BASE64[0] || differs {
-                    self.write(secret.len() * 4 / 3 + 1, false, |bytes| {
-                        bytes.extend(six_bits(secret, from).map(|bits| {
-                            differs |= bits >= 62;
-                            letters[bits]
-                        }));
-                    });
-                }
+            self.write(letters(encoded), false, |room| {
+                encode_base64(&STANDARD_NO_PAD, encoded, room);
+                differs = memchr2(b'+', b'/', &room[own.clone()]).is_some();
+                own.clone()
+            });
+            // The alphabet for URLs is another in the last two letters (RFC 4648, 5).
+            if differs {
+                self.write(letters(encoded), false, |room| {
+                    encode_base64(&URL_SAFE_NO_PAD, encoded, room);
+                    own
+                });
             }
         }
     }
 
-    /// Writes a needle of at most `most` bytes.
-    fn write(&mut self, most: usize, plain: bool, write: impl FnOnce(&mut Vec<u8>)) {
-        self.make_room(most);
+    /// Writes a form of so many bytes, of which `write` says where the needle stands in them.
+    fn write(&mut self, bytes: usize, plain: bool, write: impl FnOnce(&mut [u8]) -> Range<usize>) {
+        self.make_room(bytes);
         let start = self.bytes.len();
-        write(&mut self.bytes);
-        let (before, needle) = self.bytes.split_at(start);
+        self.bytes.resize(start + bytes, 0);
+        let (before, room) = self.bytes.split_at_mut(start);
+        let own = write(room);
+        let needle = &room[own.clone()];
         let known = |place: &Place| before[place.range.clone()] == *needle;
         if needle.len() < MIN_LENGTH || self.needles.iter().any(known) {
-            self.bytes[start..].fill(0);
+            room.fill(0);
             self.bytes.truncate(start);
             return;
         }
-        let rarest = (0..needle.len()).max_by_key(|at| RARITY[usize::from(needle[*at])]);
+        let looked_at = needle.iter().take(LOOKED_AT).enumerate();
+        let rarest = looked_at.max_by_key(|(_, byte)| RARITY[usize::from(**byte)]);
         self.needles.push(Place {
-            range: start..self.bytes.len(),
+            range: start + own.start..start + own.end,
             plain,
-            rarest: rarest.unwrap_or(0),
+            rarest: rarest.map_or(0, |(at, _)| at),
         });
     }
 
@@ -268,13 +285,15 @@ impl Matches<'_> {
     }
 }
 
-/// The groups of six bits of `secret` from the bit `from` on that are its own.
-fn six_bits(secret: &[u8], from: usize) -> impl Iterator<Item = usize> {
-    (from..=secret.len() * 8 - 6).step_by(6).map(|bit| {
-        let high = u16::from(secret[bit / 8]) << 8;
-        let low = u16::from(secret.get(bit / 8 + 1).copied().unwrap_or(0));
-        usize::from((high | low) >> (10 - bit % 8) & 63)
-    })
+/// How many letters of base64 so many bytes are, the last one filled up with zeros.
+const fn letters(bytes: &[u8]) -> usize {
+    (bytes.len() * 8).div_ceil(6)
+}
+
+fn encode_base64(alphabet: &impl Engine, bytes: &[u8], letters: &mut [u8]) {
+    if alphabet.encode_slice(bytes, letters).is_err() {
+        unreachable!("there is room for every letter");
+    }
 }
 
 /// The same percent-encoding with lower-case digits.

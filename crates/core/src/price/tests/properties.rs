@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::super::charge::{INPUT, OUTPUT};
+use super::super::charge::{DearestTokens, INPUT, OUTPUT};
+use super::super::list::Layers;
 use super::*;
 
 fn prices() -> impl Strategy<Value = UnitPrices> {
@@ -165,6 +166,22 @@ proptest! {
         match row.charge(&usage, &terms) {
             Ok(cost) => prop_assert!(cost <= bound, "{cost:?} > {bound:?}"),
             Err(unpriced) => prop_assert!(unpriced.priced <= bound),
+        }
+    }
+
+    /// The dearest price of a kind of tokens is what asking for each bucket of the kind would say.
+    #[test]
+    fn the_dearest_tokens_are_found_without_asking_for_each(
+        lists in prop::collection::vec([prices(), prices()], 1..4),
+    ) {
+        let layers: Vec<_> = lists.iter().map(|[over, under]| Layers::of([over, under])).collect();
+        let of = |bucket: &Bucket| layers.iter().filter_map(|list| list.get(*bucket)).max();
+        for (kind, plain) in [(&INPUT[..], Bucket::InputUncached), (&OUTPUT[..], Bucket::OutputText)] {
+            let mut found = DearestTokens::new(kind, plain);
+            layers.iter().for_each(|list| found.see(list));
+            let each = kind.iter().map(of).try_fold(0, |dearest: i64, price| Some(dearest.max(price?)));
+            prop_assert_eq!(found.get(), each);
+            prop_assert_eq!(found.is_known(), kind.iter().any(|bucket| of(bucket).is_some()));
         }
     }
 
