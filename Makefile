@@ -1,7 +1,7 @@
 # What people run. Every target says what it does: `make help`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run build ui ui-if-node test ci check fmt gen bench soak deps test-rust test-postgres test-clients
+.PHONY: help run build release ui ui-if-node test ci check fmt gen bench soak deps test-rust test-postgres test-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -11,6 +11,10 @@ run: ui-if-node ## Build and start a complete Keystore on this machine
 
 build: ui-if-node ## Build the release binary, target/release/ks
 	cargo build --release --locked --package ks
+
+release: ui-if-node ## Build the binary as it is released, target/laid-out/ks: its code laid out by a load (scripts/lay-out)
+	KS_KEEP_RELOCATIONS=1 cargo build --release --locked --package ks --package keystore-testkit --package keystore-bench
+	./scripts/lay-out
 
 ui: ui/dist/index.html ## Build the dashboard; the next build of ks embeds it
 

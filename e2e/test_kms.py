@@ -93,8 +93,8 @@ def test_a_disabled_key_seals_the_server_and_an_enabled_one_opens_it(aws, tmp_pa
         assert call()[0] == 503
         assert len(fake.received()) == already
         aws.client.enable_key(KeyId=aws.id)
-        eventually(200, call, within=5)
-        eventually(200, ready, within=5)
+        eventually(200, call, within=20)
+        eventually(200, ready, within=20)
 
         # The same at the start.
         aws.client.disable_key(KeyId=aws.id)
@@ -102,12 +102,12 @@ def test_a_disabled_key_seals_the_server_and_an_enabled_one_opens_it(aws, tmp_pa
         ports = [url.rpartition(":")[2] for url in (keystore.proxy_url, keystore.api_url)]
         keystore.settings |= {"proxy.addr": f"127.0.0.1:{ports[0]}", "api.addr": f"127.0.0.1:{ports[1]}"}
         keystore.configure()
-        keystore.launch()
+        launch(keystore, "sealed: ")
         assert "disabled" in eventually(503, lambda: reached(ready))
         assert answer(f"{keystore.api_url}/healthz")[0] == 200
         assert json.loads(call()[1])["error"]["code"] == "sealed"
         aws.client.enable_key(KeyId=aws.id)
-        eventually(200, call, within=10)
+        eventually(200, call, within=20)
         assert IDENTITY["AWS_SECRET_ACCESS_KEY"] not in keystore.process.err.read_text()
 
         # A rotation goes on where kill -9 ended it.
@@ -116,7 +116,7 @@ def test_a_disabled_key_seals_the_server_and_an_enabled_one_opens_it(aws, tmp_pa
             keystore.ks("kek", "rotate")
             keystore.process.child.kill()
             keystore.process.child.wait(20)
-            keystore.launch()
+            launch(keystore, '"serving"')
             eventually(200, lambda: reached(call))
         eventually(True, lambda: (keystore.ks("kek", "status")["job"].get("endedAt") is not None, ""), within=30)
         status = keystore.ks("kek", "status")
@@ -126,6 +126,18 @@ def test_a_disabled_key_seals_the_server_and_an_enabled_one_opens_it(aws, tmp_pa
     finally:
         keystore.stop()
         fake.stop()
+
+
+def launch(keystore, says):
+    """Starts it on the ports that it had, which somebody else may have for a moment; returns when its log says so."""
+    for attempt in range(10):
+        keystore.launch()
+        try:
+            return keystore.process.wait_for(lambda: says in keystore.process.err.read_text(), says)
+        except AssertionError:
+            if keystore.process.child.poll() is None or attempt == 9:
+                raise
+            time.sleep(0.5)
 
 
 def reached(ask):

@@ -49,10 +49,11 @@ def test_a_credential_is_in_memory_only_while_it_is_used(tmp_path):
         def call(directive):
             openai_client(keystore, agent, fake=directive).chat.completions.create(model="gpt-5-nano", messages=HELLO)
 
-        running = threading.Thread(target=call, args=("head-delay-ms=2000; close",))
+        running = threading.Thread(target=call, args=("head-delay-ms=3000; close",))
         running.start()
-        time.sleep(1)
-        assert copies() > 0, "the search finds what is there"
+        while not (found := copies()) and running.is_alive():
+            time.sleep(0.05)
+        assert found > 0, "the search finds what is there"
         running.join()
         gone(within=5)
 

@@ -1,5 +1,6 @@
 """A stream that is cut because its permission was taken back is an error for the vendors' own clients, never a normal end."""
 
+import os
 import time
 
 import anthropic
@@ -11,6 +12,8 @@ from harness.clients import HELLO, anthropic_client, gemini_client, openai_clien
 
 # Long enough not to end by itself.
 FAKE = "chunk-delay-ms=20; output-tokens=2000"
+# How long a cut may take, in seconds: as promised in the soak, otherwise longer, because other tests run beside it.
+CUT = 1 if os.environ.get("KEYSTORE_SOAK") else 10
 
 
 def cut(keystore, agent, stream, error):
@@ -23,7 +26,7 @@ def cut(keystore, agent, stream, error):
     with pytest.raises(error) as raised:
         for _ in events:
             pass
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < CUT
     return raised.value
 
 
@@ -68,5 +71,5 @@ def test_a_call_that_waits_is_refused(keystore, agent, gpt):
         time.sleep(0.5)
         keystore.ks("agent", "pause", agent.name)
         with pytest.raises(openai.PermissionDeniedError) as raised:
-            call.result(timeout=1)
+            call.result(timeout=CUT)
     assert raised.value.code == "agent_paused"

@@ -25,7 +25,7 @@ export const launch = () => chromium.launch({ executablePath: process.env.KS_CHR
 export const open = async (browser, { width = 1280, theme = 'light' } = {}) => {
   const context = await browser.newContext({ viewport: { width, height: 860 }, colorScheme: theme, permissions: ['clipboard-read', 'clipboard-write'] });
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(`error: ${error.message}`));
   page.on('dialog', (dialog) => { wrong.push(`a dialog of the browser: ${dialog.message()}`); void dialog.dismiss(); });

@@ -141,13 +141,13 @@ pub async fn event(conn: &mut Conn, delivery: &Delivery) -> Result<Option<Event>
     Ok(fetch_optional!(conn, Event, EVENT, delivery.event)?)
 }
 
-/// Notes what an attempt came to: `tried` as it is now. Not where it was redelivered meanwhile.
+/// Notes what an attempt came to: `tried` as it is now. Not, and `false`, where it was redelivered or given up meanwhile.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
-pub async fn tried(tx: &mut Tx, tried: &Delivery) -> Result<(), StoreError> {
-    execute!(
+pub async fn tried(tx: &mut Tx, tried: &Delivery) -> Result<bool, StoreError> {
+    let noted = execute!(
         tx,
         TRIED,
         tried.id,
@@ -160,7 +160,7 @@ pub async fn tried(tx: &mut Tx, tried: &Delivery) -> Result<(), StoreError> {
         tried.error,
         tried.made_at
     )?;
-    Ok(())
+    Ok(noted > 0)
 }
 
 /// Lets a delivery wait anew from `at` on, until `give_up_at` at most.

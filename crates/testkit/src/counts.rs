@@ -1,15 +1,25 @@
-//! How often a test does what it does: in full in the soak, a tenth of it or less in the usual run.
+//! How often a test does what it does, and how long that may take: in full and as promised in the soak; in the usual run a tenth as often
+//! or less, and ten times as long, because other tests run beside it.
 
-/// `full` where `KEYSTORE_SOAK` is set, otherwise `usual`.
+use std::time::Duration;
+
+/// Whether `KEYSTORE_SOAK` is set.
+#[expect(clippy::disallowed_methods, reason = "the one place where tests ask for it")]
+pub fn is_soak() -> bool {
+    std::env::var_os("KEYSTORE_SOAK").is_some()
+}
+
+/// `full` in the soak, otherwise `usual`.
 ///
 /// # Panics
 ///
 /// `usual` is more than a tenth of `full`.
-#[expect(clippy::disallowed_methods, reason = "the one place where tests ask for it")]
 pub fn soak(full: usize, usual: usize) -> usize {
     assert!(usual * 10 <= full, "the usual run is a tenth or less");
-    match std::env::var_os("KEYSTORE_SOAK") {
-        Some(_) => full,
-        None => usual,
-    }
+    if is_soak() { full } else { usual }
+}
+
+/// `promised` in the soak, otherwise ten times as long.
+pub fn within(promised: Duration) -> Duration {
+    if is_soak() { promised } else { promised * 10 }
 }

@@ -61,28 +61,38 @@ pub async fn exchange(addr: SocketAddr, bytes: &[u8], silence: Duration) -> Exch
 
 /// Reads answers from `socket` until the server closes or has been silent for `silence`.
 pub async fn read(socket: &mut TcpStream, silence: Duration) -> Exchange {
+    read_answers(socket, usize::MAX, silence).await
+}
+
+/// As [`read`], and no further than `count` answers: for a connection that stays open.
+pub async fn read_answers(socket: &mut TcpStream, count: usize, silence: Duration) -> Exchange {
     let mut received = Vec::new();
     let mut closed = false;
-    while !closed {
+    while !closed && answers(&received).0.len() < count {
         match tokio::time::timeout(silence, socket.read_buf(&mut received)).await {
             Ok(Ok(0) | Err(_)) => closed = true,
             Ok(Ok(_)) => {}
             Err(_) => break,
         }
     }
-    let mut rest = received.as_slice();
-    let mut answers = Vec::new();
-    while let Some((answer, after)) = split(rest) {
-        if answer.status >= 200 {
-            answers.push(answer);
-        }
-        rest = after;
-    }
+    let (answers, rest) = answers(&received);
     Exchange {
         answers,
         rest: rest.to_vec(),
         closed,
     }
+}
+
+/// The final answers in `bytes`, and what comes after the last whole one.
+fn answers(mut bytes: &[u8]) -> (Vec<Answer>, &[u8]) {
+    let mut answers = Vec::new();
+    while let Some((answer, after)) = split(bytes) {
+        if answer.status >= 200 {
+            answers.push(answer);
+        }
+        bytes = after;
+    }
+    (answers, bytes)
 }
 
 /// The first answer in `bytes` and what comes after it; `None` when there is no whole one.

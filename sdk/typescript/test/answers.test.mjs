@@ -111,7 +111,7 @@ test('leaving the stream ends the connection; so does the signal', async (t) => 
   const reason = new Error('enough');
   const controller = new AbortController();
   await assert.rejects(async () => {
-    for await (const _ of ks({ timeout: 100 }).requests.stream({}, { signal: controller.signal })) setTimeout(() => controller.abort(reason), 200);
+    for await (const _ of ks({ timeout: 500 }).requests.stream({}, { signal: controller.signal })) setTimeout(() => controller.abort(reason), 600);
   }, reason);
 });
 

@@ -185,22 +185,24 @@ const never = () => {};
 
 test('a call has a time limit', async (t) => {
   const { ks, requests } = await serve(t, never);
-  await assert.rejects(ks({ timeout: 30, maxRetries: 0 }).org.get(), (error) => error instanceof sdk.TimeoutError && error.code === 'timeout');
-  await assert.rejects(ks().agents.delete('bot', { timeout: 30 }), sdk.TimeoutError);
+  await assert.rejects(ks({ timeout: 500, maxRetries: 0 }).org.get(), (error) => error instanceof sdk.TimeoutError && error.code === 'timeout');
+  await assert.rejects(ks().agents.delete('bot', { timeout: 500 }), sdk.TimeoutError);
   assert.equal(requests.length, 2);
 });
 
 test('a call can be given up, while it is sent and while it waits', async (t) => {
-  const { ks, requests } = await serve(t, never);
-  await assert.rejects(ks().org.get({ signal: AbortSignal.timeout(30) }), { name: 'TimeoutError', constructor: DOMException });
-  const waiting = await serve(t, problem(429, 'too_many_attempts', { headers: { 'retry-after': '30' } }));
+  const plain = new AbortController();
+  const { ks, requests } = await serve(t, never, () => plain.abort());
+  await assert.rejects(ks().org.get({ signal: AbortSignal.timeout(500) }), { name: 'TimeoutError', constructor: DOMException });
   const reason = new Error('enough');
   const controller = new AbortController();
-  setTimeout(() => controller.abort(reason), 50);
+  const busy = problem(429, 'too_many_attempts', { headers: { 'retry-after': '30' } });
+  const waiting = await serve(t, (_, response) => {
+    response.writeHead(busy.status, busy.headers).end(busy.body);
+    setTimeout(() => controller.abort(reason), 200);
+  });
   await assert.rejects(waiting.ks().org.get({ signal: controller.signal }), reason);
   await assert.rejects(ks().org.get({ signal: AbortSignal.abort(reason) }), reason);
-  const plain = new AbortController();
-  setTimeout(() => plain.abort(), 30);
   await assert.rejects(ks({ maxRetries: 0 }).org.get({ signal: plain.signal }), { name: 'AbortError', constructor: DOMException });
   assert.deepEqual([requests.length, waiting.requests.length], [2, 1]);
 });

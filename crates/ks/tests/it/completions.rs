@@ -38,6 +38,17 @@ fn offered(home: &Home, words: &[&str]) -> Vec<String> {
     left.stdout.lines().map(str::to_owned).collect()
 }
 
+/// The names among them. A server that is too slow tells none: it is asked again.
+fn names(home: &Home, words: &[&str]) -> Vec<String> {
+    let ask = || {
+        let mut names = offered(home, words);
+        names.retain(|word| !word.is_empty() && !word.starts_with('-'));
+        names
+    };
+    let mut answers = std::iter::repeat_with(ask).take(5);
+    answers.find(|names| !names.is_empty()).unwrap_or_default()
+}
+
 #[test]
 fn words_and_the_slugs_of_the_catalog_need_no_server() {
     let home = Home::new();
@@ -70,25 +81,22 @@ fn names_come_from_the_server() {
     home.ks(&["project", "create", "Customer 42"]).ok();
     home.ks(&["agent", "create", "elsewhere", "--project", "customer-42"])
         .ok();
-    assert_eq!(offered(&home, &["ks", "agent", "show", "res"]), ["researcher"]);
+    assert_eq!(names(&home, &["ks", "agent", "show", "res"]), ["researcher"]);
     assert_eq!(
-        offered(&home, &["ks", "requests", "--agent", "res"]),
+        names(&home, &["ks", "requests", "--agent", "res"]),
         ["researcher"]
     );
     assert_eq!(
-        offered(&home, &["ks", "provider", "rotate", "op"]),
+        names(&home, &["ks", "provider", "rotate", "op"]),
         ["openai/staging"]
     );
-    assert_eq!(offered(&home, &["ks", "project", "show", "c"]), ["customer-42"]);
+    assert_eq!(names(&home, &["ks", "project", "show", "c"]), ["customer-42"]);
     assert_eq!(
-        offered(&home, &["ks", "--project", "customer-42", "agent", "show", ""])
-            .iter()
-            .filter(|word| !word.starts_with('-'))
-            .collect::<Vec<_>>(),
+        names(&home, &["ks", "--project", "customer-42", "agent", "show", ""]),
         ["elsewhere"]
     );
-    let orgs = offered(&home, &["ks", "org", "switch", ""]);
-    assert!(orgs.len() > 1, "{orgs:?}");
+    let orgs = names(&home, &["ks", "org", "switch", ""]);
+    assert!(!orgs.is_empty());
 
     // Another instance than the one beside us tells its own address.
     let elsewhere = Home::new();

@@ -375,9 +375,10 @@ async fn a_late_head_is_a_timeout() {
 #[tokio::test]
 async fn what_cannot_be_reached_was_not_sent() {
     let world = World::plain().await;
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = free.local_addr().unwrap().port();
-    drop(free);
+    // Bound, so that nobody else is there, and deaf.
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    deaf.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let port = deaf.local_addr().unwrap().port();
     let config = ProxyConfig {
         allow_private: BTreeSet::from([format!("127.0.0.1:{port}")]),
         ..ProxyConfig::default()

@@ -11,12 +11,35 @@ use super::stub::Stub;
 
 const GET: &[u8] = b"GET /v1/ok/x HTTP/1.1\r\nHost: ks.test\r\n\r\n";
 const SLOW: &[u8] = b"GET /v1/slow/x HTTP/1.1\r\nHost: ks.test\r\n\r\n";
-const PATIENCE: Duration = Duration::from_secs(5);
+const STUCK: &[u8] = b"GET /v1/stuck/x HTTP/1.1\r\nHost: ks.test\r\n\r\n";
+/// Less than the limits that are there by default.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 async fn stub(change: impl FnOnce(&mut Limits)) -> Stub {
     let mut limits = Limits::default();
     change(&mut limits);
     Stub::with(limits, None, PATIENCE).await
+}
+
+/// Asks, and checks that there is an answer; the connection stays open.
+async fn ask(socket: &mut TcpStream) {
+    socket.write_all(GET).await.unwrap();
+    answered(socket).await;
+}
+
+async fn answered(socket: &mut TcpStream) {
+    let exchange = raw::read_answers(socket, 1, PATIENCE).await;
+    assert_eq!(exchange.answers.len(), 1);
+}
+
+/// Waits until the stub has seen so many requests.
+async fn seen(stub: &Stub, count: usize) {
+    let all = async {
+        while stub.seen().len() < count {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, all).await.unwrap();
 }
 
 /// Slow heads, of either protocol, and connections that say nothing at all.
@@ -34,10 +57,7 @@ async fn a_connection_without_a_head_in_time_is_closed() {
         let began = Instant::now();
         let exchange = raw::read(&mut socket, PATIENCE).await;
         assert!(exchange.closed && exchange.answers.is_empty(), "{start:?}");
-        assert!(
-            began.elapsed() >= Duration::from_millis(150) && began.elapsed() < Duration::from_secs(3),
-            "{start:?}"
-        );
+        assert!(began.elapsed() >= Duration::from_millis(150), "{start:?}");
     }
     assert!(stub.seen().is_empty());
 }
@@ -61,14 +81,7 @@ async fn an_answer_may_take_longer_than_a_head_and_an_idle_connection_is_closed(
 async fn connections_above_the_cap_wait_for_a_place() {
     let stub = stub(|limits| limits.max_connections = 1).await;
     let mut first = TcpStream::connect(stub.addr).await.unwrap();
-    first.write_all(GET).await.unwrap();
-    assert_eq!(
-        raw::read(&mut first, Duration::from_millis(200))
-            .await
-            .answers
-            .len(),
-        1
-    );
+    ask(&mut first).await;
 
     let mut second = TcpStream::connect(stub.addr).await.unwrap();
     second.write_all(GET).await.unwrap();
@@ -79,33 +92,20 @@ async fn connections_above_the_cap_wait_for_a_place() {
             .is_empty()
     );
     drop(first);
-    assert_eq!(
-        raw::read(&mut second, Duration::from_millis(800))
-            .await
-            .answers
-            .len(),
-        1
-    );
+    answered(&mut second).await;
 }
 
 #[tokio::test]
 async fn a_drain_lets_answers_end_and_closes_the_rest() {
     let stub = stub(|_| {}).await;
     let mut idle = TcpStream::connect(stub.addr).await.unwrap();
-    idle.write_all(GET).await.unwrap();
-    assert_eq!(
-        raw::read(&mut idle, Duration::from_millis(200))
-            .await
-            .answers
-            .len(),
-        1
-    );
+    ask(&mut idle).await;
     let mut busy = TcpStream::connect(stub.addr).await.unwrap();
     busy.write_all(SLOW).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    seen(&stub, 2).await;
 
     stub.stop.cancel();
-    let ended = raw::read(&mut idle, Duration::from_millis(400)).await;
+    let ended = raw::read(&mut idle, PATIENCE).await;
     assert!(
         ended.closed && ended.answers.is_empty(),
         "the idle connection is not closed"
@@ -122,8 +122,8 @@ async fn a_drain_lets_answers_end_and_closes_the_rest() {
 async fn what_outlasts_the_drain_is_cut_and_counted() {
     let stub = Stub::with(Limits::default(), None, Duration::from_millis(100)).await;
     let mut busy = TcpStream::connect(stub.addr).await.unwrap();
-    busy.write_all(SLOW).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    busy.write_all(STUCK).await.unwrap();
+    seen(&stub, 1).await;
     stub.stop.cancel();
     let exchange = raw::read(&mut busy, PATIENCE).await;
     assert!(exchange.closed && exchange.answers.is_empty());
@@ -150,8 +150,8 @@ async fn hyper_answers_what_it_cannot_parse_and_closes() {
     }
     let ours = raw::exchange(
         stub.addr,
-        b"GET /v1/ok/%zz HTTP/1.1\r\nHost: ks.test\r\n\r\n",
-        Duration::from_millis(300),
+        b"GET /v1/ok/%zz HTTP/1.1\r\nHost: ks.test\r\nConnection: close\r\n\r\n",
+        PATIENCE,
     )
     .await;
     assert_eq!(ours.answers[0].header("x-keystore-error"), Some("bad_request"));

@@ -122,7 +122,11 @@ async fn answer(
         headers: request.headers().clone(),
         body: Bytes::new(),
     };
-    let slow = target.slug() == "slow";
+    let pause = match target.slug() {
+        "slow" => Duration::from_millis(600),
+        "stuck" => Duration::from_secs(600),
+        _ => Duration::ZERO,
+    };
     let body = request
         .into_body()
         .collect()
@@ -130,8 +134,8 @@ async fn answer(
         .map_err(|_| Deny::Malformed(Malformed::Body))?;
     seen.body = body.to_bytes();
     log.lock().unwrap().push(seen.clone());
-    if slow {
-        tokio::time::sleep(Duration::from_millis(600)).await;
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
     }
     Ok(seen.body)
 }

@@ -177,12 +177,12 @@ async fn batch(app: &App, id: WebhookId) -> ApiResult<()> {
         app.hooks.counts.tried(answer.is_ok().then_some(outcome));
         let mut tx = app.store.begin().await?;
         let tried = tried(app, delivery, outcome, answer, asked);
-        deliveries::tried(&mut tx, &tried).await?;
+        let noted = deliveries::tried(&mut tx, &tried).await?;
         let stays = note(app, &mut tx, &webhook, health, outcome).await?;
         tx.commit().await?;
         app.hooks
             .counts
-            .died(u64::from(tried.state == DeliveryState::Dead));
+            .died(u64::from(noted && tried.state == DeliveryState::Dead));
         if !stays || outcome != Outcome::Taken {
             break;
         }

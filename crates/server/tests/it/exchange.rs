@@ -88,6 +88,31 @@ async fn record(app: &TestApp, id: &str) -> Value {
     panic!("{id} has no record");
 }
 
+/// Waits until so many requests have arrived at the provider.
+async fn arrived(app: &TestApp, count: usize) {
+    for _ in 0..2_000 {
+        if app.fake_upstream().count() >= count {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("{} of {count} requests arrived", app.fake_upstream().count());
+}
+
+/// Sends, and hangs up when a request has arrived at the provider, which answers only then.
+async fn leave(app: &TestApp, request: reqwest::RequestBuilder) {
+    let upstream = app.fake_upstream();
+    upstream.gate();
+    let next = upstream.count() + 1;
+    let call = tokio::spawn(request.send());
+    arrived(app, next).await;
+    call.abort();
+    assert!(call.await.is_err(), "the client left first");
+    // So that the server sees it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    upstream.ungate();
+}
+
 /// The newest record, as soon as it is of an attempt that ended so.
 async fn ended(app: &TestApp, ending: &str) -> Value {
     let mut newest = Value::Null;

@@ -119,23 +119,23 @@ async fn a_body_that_fails_aborts_the_upstream_request() {
 async fn a_slow_upload_is_no_timeout_as_long_as_it_moves() {
     use tokio::io::AsyncWriteExt as _;
     let world = World::plain().await;
-    let (body, mut open) = client_body("content-length: 8", b"", false).await;
+    let (body, mut open) = client_body("content-length: 6", b"", false).await;
     let mut asked = upload(Method::POST);
-    asked.headers.insert("content-length", HeaderValue::from(8));
+    asked.headers.insert("content-length", HeaderValue::from(6));
     let client = world.client(1);
     let sending = send(
         &client,
         asked,
         OutgoingBody::Stream {
             body,
-            length: Some(8),
-            limit: 8,
+            length: Some(6),
+            limit: 6,
         },
-        Duration::from_millis(100),
+        Duration::from_millis(750),
     );
     let writing = async {
-        for _ in 0..8 {
-            tokio::time::sleep(Duration::from_millis(60)).await;
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(150)).await;
             open.write_all(b"x").await.unwrap();
         }
     };

@@ -153,7 +153,7 @@ async fn guesses_at_an_account_are_slowed_down_whether_it_exists_or_not() {
 
 #[tokio::test]
 async fn guesses_from_one_address_at_many_accounts_are_slowed_down() {
-    let app = TestApp::start().await;
+    let (app, _clock) = with_clock().await;
     for number in 0..20 {
         let email = format!("person{number}@example.com");
         app.anonymous()

@@ -42,7 +42,12 @@ async fn a_person_sees_their_sessions_and_ends_them() {
     assert_eq!(of("client")[1..], ["Firefox on Linux", "<b>odd</b>"]);
     assert_eq!(of("address"), vec!["127.0.0.1"; 3]);
     let text = json!(sessions).to_string();
-    assert!(!text.contains("kss_") && !text.contains("hash"), "{text}");
+    assert!(!text.contains("kss_"), "{text}");
+    let mut members = sessions.iter().flat_map(|one| one.as_object().unwrap().keys());
+    assert!(
+        !members.any(|name| name.to_lowercase().contains("hash")),
+        "{text}"
+    );
     let page = firefox.get("/v1/auth/sessions?limit=2").await.expect(200);
     assert_eq!(page["next"], sessions[1]["id"]);
 

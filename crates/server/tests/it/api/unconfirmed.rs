@@ -1,10 +1,9 @@
 //! People whose address is not confirmed, where the server sends mails.
 
-use keystore_server::config::SignUp;
 use serde_json::json;
 
 use super::operations::{May, Operation, Things, operations};
-use crate::support::{CANARY, Setup, TestApp};
+use crate::support::{CANARY, TestApp};
 
 const OWNER: &str = "owner@example.com";
 
@@ -88,11 +87,7 @@ async fn who_takes_up_an_invitation_reads_their_mail() {
 
 #[tokio::test]
 async fn open_sign_up_is_slowed_down_from_one_address() {
-    let app = TestApp::with(Setup {
-        signup: SignUp::Open,
-        ..Setup::default()
-    })
-    .await;
+    let (app, _clock) = TestApp::clocked().await;
     // The owner was the first.
     for number in 1..20 {
         app.tenant(&format!("person{number}@example.com"), "Org").await;

@@ -45,7 +45,7 @@ async fn a_running_call_holds_its_most_and_settles_at_its_cost() {
     let body = chat(json!({"stream": true, "max_tokens": 1_000}));
     let request = caller
         .request("POST", CHAT)
-        .header("x-fake", "chunk-delay-ms=30")
+        .header("x-fake", "chunk-delay-ms=80")
         .json(&body);
     let mut answer = caller.open(request).await;
     answer.chunk().await.unwrap().unwrap();

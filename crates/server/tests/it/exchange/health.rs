@@ -7,7 +7,7 @@ use keystore_testkit::clock::MockClock;
 use keystore_testkit::upstream::FakeUpstream;
 use serde_json::{Value, json};
 
-use super::{CHAT, MESSAGES, MODELS, budget, chat, message, openai, record};
+use super::{CHAT, MESSAGES, MODELS, arrived, budget, chat, leave, message, openai, record};
 use crate::support::{Caller, Reply, Setup, TestApp};
 
 /// So many failures in a row are one too many.
@@ -80,17 +80,17 @@ async fn a_vendor_that_fails_is_not_called_until_a_probe_finds_it_well() {
     assert_eq!(reply.header("retry-after"), Some("10"), "the pause doubles");
 
     clock.advance(Duration::from_secs(10));
+    app.fake_upstream().gate();
     let slow = tokio::spawn({
         let caller = caller.clone();
-        async move { list(&caller, "head-delay-ms=1000").await }
+        async move { caller.get(MODELS).await }
     });
-    while app.fake_upstream().count() < FAILURES + 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    arrived(&app, FAILURES + 2).await;
     for _ in 0..5 {
         caller.get(MODELS).await.refused(503, "circuit_open");
     }
     assert_eq!(app.fake_upstream().count(), FAILURES + 2, "one probe at a time");
+    app.fake_upstream().ungate();
     slow.await.unwrap().expect(200);
     for _ in 0..5 {
         caller.get(MODELS).await.expect(200);
@@ -132,13 +132,17 @@ async fn no_connection_no_head_and_no_answer_in_time_are_failures() {
     let clock = Arc::new(MockClock::default());
     let app = TestApp::with(Setup {
         clock: Some(Arc::clone(&clock)),
-        proxy: |config| config.head_timeout = Duration::from_millis(100),
+        proxy: |config| config.head_timeout = Duration::from_secs(1),
         ..Setup::default()
     })
     .await;
     let caller = openai(&app, json!({})).await;
     for round in 0..FAILURES {
-        let fake = ["no-head", "garbage", "head-delay-ms=60000"][round % 3];
+        let fake = match round {
+            // It takes a second, so it is one alone.
+            5 => "head-delay-ms=60000",
+            _ => ["no-head", "garbage"][round % 2],
+        };
         let status = list(&caller, fake).await.status;
         assert!([502, 504].contains(&status), "{fake}: {status}");
     }
@@ -159,11 +163,7 @@ async fn clients_that_leave_and_our_own_refusals_say_nothing_of_the_vendor() {
     let (app, clock) = TestApp::clocked().await;
     let caller = openai(&app, json!({"budgetCentsMonthly": 0})).await;
     for _ in 0..2 * FAILURES {
-        let request = caller
-            .request("GET", MODELS)
-            .header("x-fake", "head-delay-ms=5000");
-        let gone = tokio::time::timeout(Duration::from_millis(20), request.send()).await;
-        assert!(gone.is_err(), "the client left first");
+        leave(&app, caller.request("GET", MODELS)).await;
     }
     caller.get(MODELS).await.expect(200);
     clock.advance(Duration::from_secs(61));

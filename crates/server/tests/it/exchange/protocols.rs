@@ -83,11 +83,11 @@ async fn a_reset_stream_is_metered_to_the_end_and_leaves_its_neighbours_alone() 
     let mut connection = h2c(&app).await;
     let body = chat(json!({"stream": true, "max_tokens": 100}));
     let leaving = connection
-        .send_request(post(&app, &caller, &body, "chunk-delay-ms=10"))
+        .send_request(post(&app, &caller, &body, "chunk-delay-ms=60"))
         .await
         .unwrap();
     let staying = connection
-        .send_request(post(&app, &caller, &body, "chunk-delay-ms=10"))
+        .send_request(post(&app, &caller, &body, "chunk-delay-ms=60"))
         .await
         .unwrap();
     let mut leaving = leaving.into_body();

@@ -81,7 +81,7 @@ async fn a_stop_cuts_what_does_not_end_and_settles_it() {
     }
     let begun = std::time::Instant::now();
     let app = app.restart().await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     let requests = app.owner_client().get("/v1/requests").await.expect(200);
     for row in requests["data"].as_array().unwrap() {
         assert_eq!(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use keystore_core::Micros;
+use keystore_testkit::counts::within;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -56,7 +57,7 @@ impl Streams {
         let streams = self.0.join_all().await;
         for streamed in &streams {
             let took = streamed.ended.saturating_duration_since(since);
-            assert!(took <= CUT, "{took:?}");
+            assert!(took <= within(CUT), "{took:?}");
             let text = &streamed.text;
             assert!(streamed.cut && !text.contains("[DONE]"), "{text}");
             assert_eq!(last_event(text)["error"]["code"], code, "{text}");
@@ -122,7 +123,7 @@ async fn every_stream_of_a_revoked_token_is_cut_and_settled_once() {
     let since = Instant::now();
     let replies = streams.were_cut(since, "invalid_token").await;
     assert!(
-        app.fake_upstream().settled(200, Duration::from_secs(1)).await,
+        app.fake_upstream().settled(200, within(CUT)).await,
         "the upstream was let go"
     );
     let mut charged = 0;
@@ -278,12 +279,13 @@ async fn a_rotation_lets_calls_end_and_a_deletion_does_not() {
 #[tokio::test]
 async fn a_token_that_expires_cuts_its_streams() {
     let app = TestApp::start().await;
-    let soon = |millis: i64| {
-        let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
-        Micros(i64::try_from(now.as_micros()).unwrap() + millis * 1_000).to_string()
-    };
-    let caller = unlimited(&app, json!({"expiresAt": soon(1_500)})).await;
-    let since = Instant::now() + Duration::from_millis(1_500);
+    app.create_credential("openai").await;
+    let life = Duration::from_millis(2_500);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    let ends = Micros(i64::try_from((now + life).as_micros()).unwrap());
+    let since = Instant::now() + life;
+    let ends = json!({"expiresAt": ends.to_string()});
+    let caller = app.caller(&app.create_token_with("agent", &["openai"], ends).await);
     let streams = Streams::open(&caller, 5, SILENT).await;
     streams.were_cut(since, "invalid_token").await;
     app.finish().await;
@@ -313,7 +315,7 @@ async fn a_call_that_waits_for_its_answer_is_refused_with_the_reason() {
             .post("/v1/agents/agent/pause", &Value::Null)
             .await
             .expect(200);
-        let reply = tokio::time::timeout(CUT, call).await.unwrap().unwrap();
+        let reply = tokio::time::timeout(within(CUT), call).await.unwrap().unwrap();
         reply.refused(403, "agent_paused");
         let record = record(&app, &reply.id()).await;
         assert_eq!(
@@ -352,7 +354,7 @@ async fn a_stream_that_nobody_reads_is_cut_all_the_same() {
         .await
         .expect(200);
     assert!(
-        app.fake_upstream().settled(1, CUT).await,
+        app.fake_upstream().settled(1, within(CUT)).await,
         "the upstream was let go"
     );
     ended(&app, "revoked").await;
@@ -379,7 +381,7 @@ async fn a_stream_whose_client_left_is_cut_all_the_same() {
         .await
         .expect(200);
     assert!(
-        app.fake_upstream().settled(1, CUT).await,
+        app.fake_upstream().settled(1, within(CUT)).await,
         "the upstream was let go"
     );
     ended(&app, "revoked").await;

@@ -8,6 +8,7 @@ use keystore_testkit::rsa::RsaKey;
 use keystore_testkit::upstream::{Behaviour, Exchanged, ShownBy, TokenRules};
 use serde_json::{Value, json};
 
+use super::leave;
 use crate::support::{CANARY, TestApp};
 
 const REFRESH: &str = "refresh-token-canary-0123456789";
@@ -156,22 +157,10 @@ async fn a_client_that_leaves_does_not_lose_the_next_refresh_token() {
     let (app, clock) = TestApp::clocked().await;
     app.fake_upstream().give_tokens(refresh(true));
     let token = stored_box(&app).await;
-    app.fake_upstream().script([Behaviour {
-        head_delay: Duration::from_millis(400),
-        ..Behaviour::default()
-    }]);
     let caller = app.caller(&token);
-    let request = caller.request("GET", "/v1/box/2.0/users/1");
-    assert!(
-        tokio::time::timeout(Duration::from_millis(150), request.send())
-            .await
-            .is_err()
-    );
-    while app.fake_upstream().given_tokens().is_empty()
-        || !app.fake_upstream().settled(1, Duration::from_secs(5)).await
-    {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    leave(&app, caller.request("GET", "/v1/box/2.0/users/1")).await;
+    assert_eq!(app.fake_upstream().given_tokens().len(), 1);
+    assert!(app.fake_upstream().settled(1, Duration::from_secs(10)).await);
     clock.advance(Duration::from_secs(4_000));
     app.caller(&token).get("/v1/box/2.0/users/1").await.expect(200);
     assert_eq!(fetches(&app), 2);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use keystore_store::Durability;
 use keystore_store::requests::{self, Filter};
-use keystore_testkit::counts::soak;
+use keystore_testkit::counts::{soak, within};
 use keystore_testkit::disk::Fault;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -117,7 +117,8 @@ async fn fails(fault: Fault, durability: Durability, killed: bool) -> Duration {
     }
     if killed {
         // What was settled a moment ago is on its way to the spool.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        site.spooled(|spool| (1..=STREAMS).all(|call| names(spool, &truth::model(call))))
+            .await;
         site.kill();
     }
     let disk = site.disk.as_ref().unwrap();
@@ -129,7 +130,7 @@ async fn fails(fault: Fault, durability: Durability, killed: bool) -> Duration {
     let mended = Instant::now();
     while way.request(next(), false, "").send().await.unwrap().status() != 200 {
         assert!(
-            mended.elapsed() < Duration::from_secs(5),
+            mended.elapsed() < within(Duration::from_secs(5)),
             "back within five seconds"
         );
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -154,6 +155,12 @@ async fn fails(fault: Fault, durability: Durability, killed: bool) -> Duration {
     drop(conn);
     store.close().await;
     took
+}
+
+/// Whether bytes in CBOR hold this short text.
+fn names(bytes: &[u8], text: &str) -> bool {
+    let text = [&[0x60 | text.len() as u8][..], text.as_bytes()].concat();
+    bytes.windows(text.len()).any(|some| some == text)
 }
 
 /// What can be read is read, what would have to be written is refused, cleanly.

@@ -298,7 +298,7 @@ impl Site {
         self.node = None;
     }
 
-    /// Waits until the budgets hold nothing, at most five seconds.
+    /// Waits until the budgets hold nothing, at most 30 seconds.
     pub(super) async fn nothing_is_held(&self) {
         let begun = std::time::Instant::now();
         loop {
@@ -308,10 +308,21 @@ impl Site {
                 return;
             }
             assert!(
-                begun.elapsed() < Duration::from_secs(5),
+                begun.elapsed() < Duration::from_secs(30),
                 "still held: {budgets:#?}"
             );
             tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until what is in the spool is as `is` wants it, at most ten seconds.
+    pub(super) async fn spooled(&self, is: impl Fn(&[u8]) -> bool) {
+        let begun = std::time::Instant::now();
+        while !is(&std::fs::read(self.data().join("spool.bin")).unwrap()) {
+            if begun.elapsed() > Duration::from_secs(10) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -21,7 +22,7 @@ struct Inner {
 pub(crate) enum Answering {
     /// With this status, these header lines and this body.
     With(u16, &'static str, String),
-    /// Never.
+    /// Not before it is told otherwise.
     Never,
 }
 
@@ -132,14 +133,18 @@ impl Receiver {
             .unwrap_or_else(PoisonError::into_inner)
             .push(got);
         let answers = || self.0.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let answering = answers().get(&path).cloned();
-        let text = match answering {
-            None => "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
-            Some(Answering::Never) => return std::future::pending().await,
-            Some(Answering::With(status, more, body)) => format!(
-                "HTTP/1.1 {status} As told\r\n{more}content-length: {}\r\n\r\n{body}",
-                body.len()
-            ),
+        let text = loop {
+            let answering = answers().get(&path).cloned();
+            match answering {
+                None => break "HTTP/1.1 204 No Content\r\n\r\n".to_owned(),
+                Some(Answering::Never) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Some(Answering::With(status, more, body)) => {
+                    break format!(
+                        "HTTP/1.1 {status} As told\r\n{more}content-length: {}\r\n\r\n{body}",
+                        body.len()
+                    );
+                }
+            }
         };
         socket.write_all(text.as_bytes()).await
     }

@@ -51,6 +51,8 @@ async fn what_is_sent_what_waits_and_what_is_given_up_is_counted() {
     let site = Site::start().await;
     site.webhook(HOOK, json!(["agent.*"])).await;
     assert_eq!(metric(&site, "keystore_webhook_pending").await, Some(0));
+    // The server also sends by itself: until the receiver answers, that changes nothing.
+    site.receiver.answer(HOOK, Answering::Never);
     site.agent("ada").await;
     site.clock.advance(Duration::from_secs(60));
     for name in [
@@ -61,13 +63,18 @@ async fn what_is_sent_what_waits_and_what_is_given_up_is_counted() {
     }
     let refused = "keystore_webhook_attempts_total{outcome=\"refused\"}";
     let taken = "keystore_webhook_attempts_total{outcome=\"taken\"}";
-    site.receiver.status(HOOK, 500);
+    let busy = Answering::With(503, "retry-after: 3600\r\n", String::new());
+    site.receiver.answer(HOOK, busy);
     site.app.do_jobs().await;
     assert_eq!(metric(&site, refused).await, Some(1));
     assert_eq!(metric(&site, "keystore_webhook_pending").await, Some(1));
     // It waits, and cannot be sent yet.
     assert_eq!(metric(&site, "keystore_webhook_overdue_seconds").await, Some(0));
-    site.clock.advance(Duration::from_secs(73 * 3600));
+    // Asked once more shortly before the end, the receiver is left alone beyond it.
+    site.clock.advance(Duration::from_secs(71 * 3600 + 1800));
+    site.app.do_jobs().await;
+    assert_eq!(metric(&site, refused).await, Some(2));
+    site.clock.advance(Duration::from_secs(1800));
     site.app.do_jobs().await;
     assert_eq!(metric(&site, "keystore_webhook_dead_total").await, Some(1));
     assert_eq!(metric(&site, "keystore_webhook_pending").await, Some(0));
