@@ -1,7 +1,7 @@
 # What people run. Every target says what it does: `make help`.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help run build release ui ui-if-node test ci check fmt gen bench soak deps test-rust test-postgres test-clients
+.PHONY: help run build release release-parts ui ui-if-node test ci check fmt gen bench soak deps test-rust test-postgres test-clients
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -12,14 +12,17 @@ run: ui-if-node ## Build and start a complete Keystore on this machine
 build: ui-if-node ## Build the release binary, target/release/ks
 	cargo build --release --locked --package ks
 
-release: ui-if-node ## Build the binary as it is released, target/laid-out/ks: its code laid out by a load (scripts/lay-out)
-	KS_KEEP_RELOCATIONS=1 cargo build --release --locked --package ks --package keystore-testkit --package keystore-bench
+release: release-parts ## Build the binary as it is released, target/laid-out/ks: its code laid out by a load (scripts/lay-out)
 	./scripts/lay-out
+
+release-parts: ui-if-node ## Build what `make release` lays out
+	KS_KEEP_RELOCATIONS=1 cargo build --release --locked --package ks --package keystore-testkit --package keystore-bench
 
 ui: ui/dist/index.html ## Build the dashboard; the next build of ks embeds it
 
 ui-if-node:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; else echo 'npm is not here: ks is built without the dashboard' >&2; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory ui; \
+	elif [ ! -f ui/dist/index.html ]; then echo 'npm is not here: ks is built without the dashboard' >&2; fi
 
 ui/dist/index.html: ui/node_modules/.package-lock.json $(shell find ui sdk/typescript/src -path ui/node_modules -prune -o -path ui/dist -prune -o -type f -print)
 	cd ui && npm run --silent build
