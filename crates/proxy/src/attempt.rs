@@ -64,67 +64,76 @@ impl Exchange {
 
 impl Proxy {
     /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where
-    /// its usage has to be read.
-    pub(crate) async fn attempt(
+    /// its usage has to be read. No `async fn`, whose future would have room for its arguments twice: this one is made, moved and wiped for
+    /// every call.
+    pub(crate) fn attempt(
         self: &Arc<Self>,
         permit: Permit,
         admission: Admission,
         served: Served,
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
-    ) -> Result<Response<Body>, Refusal> {
-        let Served { credential, pooled } = served;
-        let (place, pass) = match pooled {
-            None => (None, self.pass(&permit, &credential)?),
-            Some(pooled) => (Some(pooled.place), pooled.pass),
-        };
-        let method = request.method().clone();
-        let (headers, body) = request.into_parts();
-        let asked = Asked {
-            id: trail.request,
-            arrived: trail.arrived,
-            method: &method,
-            headers: &headers,
-            body,
-        };
-        let reserved = self
-            .reserve(&permit, admission, (&credential, place), asked)
-            .await?;
-        trail.attempted = true;
-        let metered = reserved.rest.meter.is_some();
-        let exchange = Exchange {
-            request: trail.request,
-            method,
-            headers,
-            permit,
-            credential,
-            pass: Some(pass),
-        };
-        // On the heap, so that the request's own future is small, and so that it can go on without it.
-        let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
-        if metered {
-            Outlive::new(exchange, self.afterlife.clone()).await
-        } else {
-            exchange.await
+    ) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send {
+        async move {
+            let Served { credential, pooled } = served;
+            let (place, pass) = match pooled {
+                None => (None, self.pass(&permit, &credential)?),
+                Some(pooled) => (Some(pooled.place), pooled.pass),
+            };
+            let method = request.method().clone();
+            let (headers, body) = request.into_parts();
+            let asked = Asked {
+                id: trail.request,
+                arrived: trail.arrived,
+                method: &method,
+                headers: &headers,
+                body,
+            };
+            let reserved = self
+                .reserve(&permit, admission, (&credential, place), asked)
+                .await?;
+            trail.attempted = true;
+            let metered = reserved.rest.meter.is_some();
+            let exchange = Exchange {
+                request: trail.request,
+                method,
+                headers,
+                permit,
+                credential,
+                pass: Some(pass),
+            };
+            // On the heap, so that the request's own future is small, and so that it can go on without it.
+            let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
+            if metered {
+                Outlive::new(exchange, self.afterlife.clone()).await
+            } else {
+                exchange.await
+            }
         }
     }
 
-    async fn exchange(
+    /// From the reservation to the answer. No `async fn`, as above.
+    fn exchange(
         self: Arc<Self>,
         mut exchange: Exchange,
         reserved: Reserved,
-    ) -> Result<Response<Body>, Refusal> {
-        if exchange.permit.pool.is_some() {
-            return Box::pin(self.exchange_pooled(exchange, reserved)).await;
-        }
-        let Reserved {
-            mut reservation,
-            body,
-            rest,
-        } = reserved;
-        match self.dial(&mut exchange, &mut reservation, body).await {
-            Ok(dialled) => relay::relay(self, exchange.answer(dialled, rest), reservation).await,
-            Err(stop) => Err(stop.end(reservation, exchange)),
+    ) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send {
+        async move {
+            if exchange.permit.pool.is_some() {
+                return Box::pin(self.exchange_pooled(exchange, reserved)).await;
+            }
+            let Reserved {
+                mut reservation,
+                body,
+                rest,
+            } = reserved;
+            let dialled = match self.dial(&mut exchange, &mut reservation, body).await {
+                Ok(dialled) => dialled,
+                Err(stop) => return Err(stop.end(reservation, exchange)),
+            };
+            let mut begun = relay::begin(self, exchange.answer(dialled, rest), reservation)?;
+            let read = begun.read().await;
+            begun.end(read)
         }
     }
 
@@ -149,8 +158,9 @@ impl Proxy {
                     match failover::served(&mut dialled.response, exchange.permit.provider()).await {
                         Ok(()) => {
                             reservation.shows(Outcome::Answered);
-                            let answer = exchange.answer(dialled, rest);
-                            return relay::relay(self, answer, reservation).await;
+                            let mut begun = relay::begin(self, exchange.answer(dialled, rest), reservation)?;
+                            let read = begun.read().await;
+                            return begun.end(read);
                         }
                         Err(outcome) => (Some(outcome), Stop::of_member(outcome, &exchange, &self)),
                     }
@@ -240,7 +250,19 @@ impl Proxy {
         reservation.sending();
         let agent = Arc::clone(leash.agent());
         let is_current = || agent.is_current();
-        let sending = self.send(reservation, (&client, lease), built.request, body, &is_current);
+        failpoint!(
+            self.store.failpoints(),
+            "exchange.sending",
+            Stop::Failed(ForwardError::Timeout)
+        );
+        let sending = forward::forward(
+            reservation,
+            (&client, lease),
+            built.request,
+            body,
+            &self.config,
+            &is_current,
+        );
         let sent = tokio::select! {
             biased;
             sent = sending => sent,
@@ -250,6 +272,11 @@ impl Proxy {
             }
         };
         let response = sent.map_err(Stop::Failed)?;
+        failpoint!(
+            self.store.failpoints(),
+            "exchange.answered",
+            Stop::Failed(ForwardError::Timeout)
+        );
         if let Some(pass) = exchange.pass.take() {
             pass.answered(response.status());
         }
@@ -265,25 +292,6 @@ impl Proxy {
         let lease = forward::lease(client).await?;
         failpoint!(self.store.failpoints(), "exchange.connected", ForwardError::Stale);
         Ok(lease)
-    }
-
-    async fn send(
-        &self,
-        reservation: &Reservation,
-        connection: (&Client, Lease),
-        request: Outgoing,
-        body: OutgoingBody,
-        is_current: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Response<AnswerBody>, ForwardError> {
-        failpoint!(self.store.failpoints(), "exchange.sending", ForwardError::Timeout);
-        let answered =
-            forward::forward(reservation, connection, request, body, &self.config, is_current).await?;
-        failpoint!(
-            self.store.failpoints(),
-            "exchange.answered",
-            ForwardError::Timeout
-        );
-        Ok(answered)
     }
 
     /// The upstream's request, credential and all, and its body: read to its end where it is signed.

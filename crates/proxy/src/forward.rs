@@ -67,15 +67,15 @@ pub(crate) async fn lease(client: &Client) -> Result<Lease, ForwardError> {
 /// # Errors
 ///
 /// See [`ForwardError`].
-pub(crate) async fn forward(
+pub(crate) fn forward(
     _reservation: &Reservation,
     (client, lease): (&Client, Lease),
     request: Outgoing,
     body: OutgoingBody,
     config: &ProxyConfig,
     is_current: &(dyn Fn() -> bool + Sync),
-) -> Result<Response<AnswerBody>, ForwardError> {
-    send((client, lease), request, body, config.head_timeout, is_current).await
+) -> impl Future<Output = Result<Response<AnswerBody>, ForwardError>> + Send {
+    send((client, lease), request, body, config.head_timeout, is_current)
 }
 
 /// Sends a message that is no call of a provider and carries no credential: it needs no reservation.

@@ -39,6 +39,7 @@ use flow::Flow;
 use last_words::LastWords;
 pub(crate) use stream::Relay;
 use tap::Tap;
+use whole::Read;
 
 /// The largest answer that is read whole before its head goes out, in bytes.
 const MAX_WHOLE: usize = 64 << 10;
@@ -69,12 +70,46 @@ struct Cleaned {
     proxy: Arc<Proxy>,
 }
 
-/// Gives the client its answer: whole where that is possible and useful, otherwise as it arrives.
-pub(crate) async fn relay(
-    proxy: Arc<Proxy>,
-    answer: Answer,
-    reservation: Reservation,
-) -> Result<Response<Body>, Refusal> {
+/// An answer that is about to be given to the client: whole where that is possible and useful, otherwise as it arrives.
+pub(crate) struct Begun {
+    cleaned: Cleaned,
+    permit: Permit,
+    credential: Arc<ReadyCredential>,
+    whole: bool,
+    bodiless: bool,
+}
+
+impl Begun {
+    /// What is read before the head goes out: nothing of an answer that is given as it arrives.
+    pub(crate) async fn read(&mut self) -> Option<Read> {
+        let Cleaned { flow, leash, .. } = &mut self.cleaned;
+        match self.whole {
+            true => Some(whole::read(flow, leash).await),
+            false => None,
+        }
+    }
+
+    /// The answer, or what stands in its place.
+    ///
+    /// # Errors
+    ///
+    /// What stands in its place.
+    pub(crate) fn end(self, read: Option<Read>) -> Result<Response<Body>, Refusal> {
+        match read {
+            Some(read) => self
+                .cleaned
+                .whole(read, (&self.permit, &self.credential), self.bodiless),
+            None => Ok(self.cleaned.streamed(None)),
+        }
+    }
+}
+
+/// Takes an answer whose body has not been read.
+///
+/// # Errors
+///
+/// It cannot be given to the client; the call is settled.
+pub(crate) fn begin(proxy: Arc<Proxy>, answer: Answer, reservation: Reservation) -> Result<Begun, Refusal> {
     let Answer {
         request,
         permit,
@@ -142,12 +177,15 @@ pub(crate) async fn relay(
         last_words,
         proxy,
     };
-    // hyper never asks for a body that must not be there (HEAD, 204, 304), which would look like a client that left.
-    if whole || cleaned.flow.is_end() {
-        cleaned.whole(&permit, &credential).await
-    } else {
-        Ok(cleaned.streamed(None))
-    }
+    let bodiless = cleaned.flow.is_end();
+    Ok(Begun {
+        // hyper never asks for a body that must not be there (HEAD, 204, 304), which would look like a client that left.
+        whole: whole || bodiless,
+        bodiless,
+        cleaned,
+        permit,
+        credential,
+    })
 }
 
 impl Cleaned {

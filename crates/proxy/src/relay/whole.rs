@@ -19,7 +19,7 @@ use crate::refuse::{ProxyError, Refusal};
 use crate::{Body, Proxy, outlive, response, scrub};
 
 /// What came of reading an answer to its end.
-enum Read {
+pub(crate) enum Read {
     /// All of it, or as much as there was.
     Whole(Bytes, Ending),
     /// It is longer than it seemed.
@@ -29,14 +29,14 @@ enum Read {
 }
 
 impl Cleaned {
-    /// Reads the answer, settles the call, and gives the client the answer or what stands in its place.
-    pub(super) async fn whole(
-        mut self,
-        permit: &Permit,
-        credential: &Arc<ReadyCredential>,
+    /// Settles the call, and gives the client the answer that was read, or what stands in its place. `bodiless` is one that never had a body.
+    pub(super) fn whole(
+        self,
+        read: Read,
+        (permit, credential): (&Permit, &Arc<ReadyCredential>),
+        bodiless: bool,
     ) -> Result<Response<Body>, Refusal> {
-        let bodiless = self.flow.is_end();
-        let (read, ending, denied) = match read(&mut self.flow, &mut self.leash).await {
+        let (read, ending, denied) = match read {
             Read::Whole(read, ending) => (read, ending, None),
             Read::Cut(read, deny) => (read, Ending::Revoked, Some(deny.into())),
             Read::TooLong(read) => return Ok(self.streamed(Some(read))),
@@ -91,7 +91,7 @@ impl Cleaned {
 }
 
 /// Reads to the end; an answer in one piece is not copied.
-async fn read(flow: &mut Flow, leash: &mut Leash) -> Read {
+pub(super) async fn read(flow: &mut Flow, leash: &mut Leash) -> Read {
     let mut read = Bytes::new();
     loop {
         let next = tokio::select! {
