@@ -20,7 +20,7 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::health::Pass;
-use crate::inject::{self, BuildParts, Built, InjectError, Needles, Outgoing};
+use crate::inject::{self, BuildParts, Built, InjectError, Needles};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
@@ -64,8 +64,11 @@ impl Exchange {
 
 impl Proxy {
     /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where
-    /// its usage has to be read. No `async fn`, whose future would have room for its arguments twice: this one is made, moved and wiped for
-    /// every call.
+    /// its usage has to be read.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an `async fn` has room for its arguments twice, and this one is made, moved and wiped for every call"
+    )]
     pub(crate) fn attempt(
         self: &Arc<Self>,
         permit: Permit,
@@ -112,7 +115,8 @@ impl Proxy {
         }
     }
 
-    /// From the reservation to the answer. No `async fn`, as above.
+    /// From the reservation to the answer.
+    #[expect(clippy::manual_async_fn, reason = "as above")]
     fn exchange(
         self: Arc<Self>,
         mut exchange: Exchange,
