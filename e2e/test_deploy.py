@@ -27,7 +27,9 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="a root folder is entered
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("image") / "rootfs"
     program = folder.parent / "ks"
-    subprocess.run(["strip", "-o", program, KS], check=True)
+    sections = subprocess.run(["readelf", "--sections", KS], check=True, capture_output=True, text=True).stdout
+    # One that is laid out has no symbols, and strip would break it.
+    subprocess.run(["strip", "-o", program, KS] if ".symtab" in sections else ["cp", KS, program], check=True)
     subprocess.run([DEPLOY / "rootfs", program, folder], check=True)
     return folder
 
