@@ -85,3 +85,36 @@ async fn what_is_sent_what_waits_and_what_is_given_up_is_counted() {
     assert_eq!(metric(&site, taken).await, Some(1));
     site.app.finish().await;
 }
+
+#[tokio::test]
+async fn what_is_given_up_while_it_is_under_way_is_counted_once() {
+    let site = Site::start().await;
+    site.webhook(HOOK, json!(["agent.*"])).await;
+    site.receiver.answer(HOOK, Answering::Never);
+    site.agent("ada").await;
+    let arrived = async {
+        while site.receiver.got_at(HOOK).is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), arrived)
+        .await
+        .unwrap();
+    site.clock.advance(Duration::from_secs(73 * 3600));
+    site.app.do_jobs().await;
+    assert_eq!(metric(&site, "keystore_webhook_dead_total").await, Some(1));
+    site.receiver.status(HOOK, 500);
+    let refused = "keystore_webhook_attempts_total{outcome=\"refused\"}";
+    let ended = async {
+        while metric(&site, refused).await != Some(1) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended)
+        .await
+        .unwrap();
+    // What came of the attempt is written behind what is counted of it.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(metric(&site, "keystore_webhook_dead_total").await, Some(1));
+    site.app.finish().await;
+}
