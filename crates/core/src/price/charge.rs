@@ -98,7 +98,7 @@ impl Dearest {
 pub(super) struct DearestTokens {
     kind: Buckets,
     /// The one that stands in for all others of the kind.
-    plain: Buckets,
+    plain: Bucket,
     /// The dearest that is written, if one is.
     written: Option<i64>,
     /// Whether the plain one is written in any list.
@@ -109,7 +109,7 @@ impl DearestTokens {
     pub(super) const fn new(kind: &[Bucket], plain: Bucket) -> Self {
         Self {
             kind: Buckets::of(kind),
-            plain: Buckets::of(&[plain]),
+            plain,
             written: None,
             all: false,
         }
@@ -117,7 +117,7 @@ impl DearestTokens {
 
     pub(super) fn see(&mut self, prices: &Layers<'_>) {
         self.written = self.written.max(prices.dearest(self.kind));
-        self.all |= prices.writes(self.plain);
+        self.all |= prices.written(self.plain).is_some();
     }
 
     /// Whether any bucket of the kind has a price.

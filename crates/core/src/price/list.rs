@@ -92,7 +92,12 @@ impl UnitPrices {
     }
 
     fn place(&self, bucket: Bucket) -> usize {
-        (self.which & (bit(bucket) - 1)).count_ones() as usize
+        self.place_of(bit(bucket))
+    }
+
+    /// Where the price of the bucket with this bit stands, or would.
+    fn place_of(&self, bit: u64) -> usize {
+        (self.which & (bit - 1)).count_ones() as usize
     }
 }
 
@@ -139,13 +144,8 @@ impl<'a> Layers<'a> {
         Self(layers)
     }
 
-    fn written(&self, bucket: Bucket) -> Option<i64> {
+    pub(super) fn written(&self, bucket: Bucket) -> Option<i64> {
         self.0.iter().find_map(|list| list.written(bucket))
-    }
-
-    /// Whether one of `buckets` is written.
-    pub(super) fn writes(&self, buckets: Buckets) -> bool {
-        self.0.iter().any(|list| list.which & buckets.0 != 0)
     }
 
     /// The dearest written price of any of `buckets`.
@@ -156,8 +156,7 @@ impl<'a> Layers<'a> {
             left &= !here;
             while here != 0 {
                 let lowest = here & here.wrapping_neg();
-                let place = (list.which & (lowest - 1)).count_ones() as usize;
-                dearest = dearest.max(list.prices.get(place).copied());
+                dearest = dearest.max(list.prices.get(list.place_of(lowest)).copied());
                 here ^= lowest;
             }
         }
