@@ -65,58 +65,55 @@ impl Exchange {
 impl Proxy {
     /// Reserves the call and makes it, where its host is worth calling. From the reservation on, a client that leaves does not stop it where
     /// its usage has to be read.
-    #[expect(
-        clippy::manual_async_fn,
-        reason = "the future of an `async fn` has room for its arguments twice, and this one is made, moved and wiped for every call"
-    )]
-    pub(crate) fn attempt(
+    pub(crate) async fn attempt(
         self: &Arc<Self>,
         permit: Permit,
         admission: Admission,
         served: Served,
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
-    ) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send {
-        async move {
-            let Served { credential, pooled } = served;
-            let (place, pass) = match pooled {
-                None => (None, self.pass(&permit, &credential)?),
-                Some(pooled) => (Some(pooled.place), pooled.pass),
-            };
-            let method = request.method().clone();
-            let (headers, body) = request.into_parts();
-            let asked = Asked {
-                id: trail.request,
-                arrived: trail.arrived,
-                method: &method,
-                headers: &headers,
-                body,
-            };
-            let reserved = self
-                .reserve(&permit, admission, (&credential, place), asked)
-                .await?;
-            trail.attempted = true;
-            let metered = reserved.rest.meter.is_some();
-            let exchange = Exchange {
-                request: trail.request,
-                method,
-                headers,
-                permit,
-                credential,
-                pass: Some(pass),
-            };
-            // On the heap, so that the request's own future is small, and so that it can go on without it.
-            let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
-            if metered {
-                Outlive::new(exchange, self.afterlife.clone()).await
-            } else {
-                exchange.await
-            }
+    ) -> Result<Response<Body>, Refusal> {
+        let Served { credential, pooled } = served;
+        let (place, pass) = match pooled {
+            None => (None, self.pass(&permit, &credential)?),
+            Some(pooled) => (Some(pooled.place), pooled.pass),
+        };
+        let method = request.method().clone();
+        let (headers, body) = request.into_parts();
+        let asked = Asked {
+            id: trail.request,
+            arrived: trail.arrived,
+            method: &method,
+            headers: &headers,
+            body,
+        };
+        let reserved = self
+            .reserve(&permit, admission, (&credential, place), asked)
+            .await?;
+        trail.attempted = true;
+        let metered = reserved.rest.meter.is_some();
+        let exchange = Exchange {
+            request: trail.request,
+            method,
+            headers,
+            permit,
+            credential,
+            pass: Some(pass),
+        };
+        // On the heap, so that the request's own future is small, and so that it can go on without it.
+        let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));
+        if metered {
+            Outlive::new(exchange, self.afterlife.clone()).await
+        } else {
+            exchange.await
         }
     }
 
     /// From the reservation to the answer.
-    #[expect(clippy::manual_async_fn, reason = "as above")]
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "the future of an `async fn` has room for its arguments twice, and this one is made, moved and wiped for every call"
+    )]
     fn exchange(
         self: Arc<Self>,
         mut exchange: Exchange,
@@ -135,9 +132,7 @@ impl Proxy {
                 Ok(dialled) => dialled,
                 Err(stop) => return Err(stop.end(reservation, exchange)),
             };
-            let mut begun = relay::begin(self, exchange.answer(dialled, rest), reservation)?;
-            let read = begun.read().await;
-            begun.end(read)
+            relay::relay(self, exchange.answer(dialled, rest), reservation).await
         }
     }
 
@@ -162,9 +157,8 @@ impl Proxy {
                     match failover::served(&mut dialled.response, exchange.permit.provider()).await {
                         Ok(()) => {
                             reservation.shows(Outcome::Answered);
-                            let mut begun = relay::begin(self, exchange.answer(dialled, rest), reservation)?;
-                            let read = begun.read().await;
-                            return begun.end(read);
+                            let answer = exchange.answer(dialled, rest);
+                            return relay::relay(self, answer, reservation).await;
                         }
                         Err(outcome) => (Some(outcome), Stop::of_member(outcome, &exchange, &self)),
                     }
@@ -432,5 +426,18 @@ fn failed(reservation: Reservation, pass: Option<Pass>, permit: &Permit, error: 
             Ending::Deadline,
             ProxyError::UpstreamTimeout { provider }.into(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::size_of_future;
+
+    /// It is made, moved to the heap and wiped for every call.
+    #[test]
+    fn the_future_of_an_exchange_is_small() {
+        let size = size_of_future(Proxy::exchange);
+        assert!(size <= 4096, "{size} bytes");
     }
 }

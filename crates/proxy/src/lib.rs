@@ -405,7 +405,7 @@ impl Trail {
 mod tests {
     use super::*;
 
-    fn size_of_future<F>(_: impl FnOnce(Arc<Proxy>, Request<Incoming>, ConnInfo) -> F) -> usize {
+    pub(crate) fn size_of_future<A, B, C, F: Future>(_: impl FnOnce(A, B, C) -> F) -> usize {
         size_of::<F>()
     }
 

@@ -70,31 +70,38 @@ struct Cleaned {
     proxy: Arc<Proxy>,
 }
 
-/// An answer that is about to be given to the client: whole where that is possible and useful, otherwise as it arrives.
-pub(crate) struct Begun {
+/// Gives the client its answer: whole where that is possible and useful, otherwise as it arrives. No `async fn`: its future would have room
+/// for the answer in every state that the answer goes through before anything is waited for.
+pub(crate) fn relay(
+    proxy: Arc<Proxy>,
+    answer: Answer,
+    reservation: Reservation,
+) -> impl Future<Output = Result<Response<Body>, Refusal>> + Send {
+    let mut begun = begin(proxy, answer, reservation);
+    async move {
+        let read = match &mut begun {
+            Ok(begun) if begun.whole => {
+                let Cleaned { flow, leash, .. } = &mut begun.cleaned;
+                Some(whole::read(flow, leash).await)
+            }
+            _ => None,
+        };
+        begun?.end(read)
+    }
+}
+
+/// An answer that is about to be given to the client.
+struct Begun {
     cleaned: Cleaned,
     permit: Permit,
     credential: Arc<ReadyCredential>,
+    /// It is read before its head goes out.
     whole: bool,
     bodiless: bool,
 }
 
 impl Begun {
-    /// What is read before the head goes out: nothing of an answer that is given as it arrives.
-    pub(crate) async fn read(&mut self) -> Option<Read> {
-        let Cleaned { flow, leash, .. } = &mut self.cleaned;
-        match self.whole {
-            true => Some(whole::read(flow, leash).await),
-            false => None,
-        }
-    }
-
-    /// The answer, or what stands in its place.
-    ///
-    /// # Errors
-    ///
-    /// What stands in its place.
-    pub(crate) fn end(self, read: Option<Read>) -> Result<Response<Body>, Refusal> {
+    fn end(self, read: Option<Read>) -> Result<Response<Body>, Refusal> {
         match read {
             Some(read) => self
                 .cleaned
@@ -104,12 +111,8 @@ impl Begun {
     }
 }
 
-/// Takes an answer whose body has not been read.
-///
-/// # Errors
-///
-/// It cannot be given to the client; the call is settled.
-pub(crate) fn begin(proxy: Arc<Proxy>, answer: Answer, reservation: Reservation) -> Result<Begun, Refusal> {
+/// Takes an answer whose body has not been read. One that cannot be given to the client is settled.
+fn begin(proxy: Arc<Proxy>, answer: Answer, reservation: Reservation) -> Result<Begun, Refusal> {
     let Answer {
         request,
         permit,

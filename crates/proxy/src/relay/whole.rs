@@ -19,7 +19,7 @@ use crate::refuse::{ProxyError, Refusal};
 use crate::{Body, Proxy, outlive, response, scrub};
 
 /// What came of reading an answer to its end.
-pub(crate) enum Read {
+pub(super) enum Read {
     /// All of it, or as much as there was.
     Whole(Bytes, Ending),
     /// It is longer than it seemed.
