@@ -39,6 +39,7 @@ mod reserve;
 mod resolve;
 mod response;
 pub mod route;
+mod runs;
 pub mod scrub;
 mod settle;
 #[cfg(test)]

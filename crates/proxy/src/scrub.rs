@@ -58,6 +58,9 @@ impl Scrubber {
 
     /// What is left when the body has ended.
     pub(crate) fn finish(&mut self) -> Bytes {
+        if self.held.is_empty() {
+            return Bytes::new();
+        }
         let data = self.held.split().freeze();
         self.replace(&data, false)
     }
@@ -122,6 +125,9 @@ pub(crate) fn scrub_error_body<'a>(body: &'a [u8], provider: &Provider, needles:
 }
 
 fn replace_exact(body: &[u8], needles: &Needles) -> Option<Vec<u8>> {
+    if !needles.occur_in(body) {
+        return None;
+    }
     let mut matches = needles.matches(body);
     let mut replaced = Vec::new();
     let mut at = 0;
@@ -130,10 +136,8 @@ fn replace_exact(body: &[u8], needles: &Needles) -> Option<Vec<u8>> {
         replaced.extend_from_slice(REDACTED);
         at = secret.end;
     }
-    (at > 0).then(|| {
-        replaced.extend_from_slice(&body[at..]);
-        replaced
-    })
+    replaced.extend_from_slice(&body[at..]);
+    Some(replaced)
 }
 
 /// The pattern of this provider's keys, where a key is recognisable by itself.

@@ -1,206 +1,105 @@
-//! The forms in which a secret could come back, to be searched for without being seen.
+//! What must not come back of a request's secrets, to be searched for without being seen.
 //!
-//! A needle leaves this file only as positions in somebody else's bytes. The forms are: the secret as it is, percent-encoded (as far as
-//! needed, or whole), escaped in JSON, in hexadecimal digits, in base64 wherever it stands in what was encoded, and as it was written into
-//! Basic credentials. Anything shorter than [`MIN_LENGTH`] would be found by chance.
+//! A secret leaves these files only as positions in somebody else's bytes. The forms in which it could come back are written when an answer
+//! has something that may be one: a run of letters that is long enough. Most answers have none, so that most calls write none.
+
+mod forms;
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use base64::Engine;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use memchr::{memchr, memchr_iter, memchr2};
 use zeroize::Zeroizing;
 
-use super::{is_unreserved, percent_encode};
+use crate::runs::{last_run, runs};
+use forms::{Forms, Matches};
 
-/// The shortest secret that is searched for, in bytes.
+/// The shortest needle that is searched for, in bytes: a shorter one would be found by chance.
 const MIN_LENGTH: usize = 8;
-/// How rare a byte is in answers, roughly: text is mostly lower case, and JSON is full of digits and punctuation.
-const RARITY: [u8; 256] = {
-    let commonest_first = b"etaoinsrhldcumf0123456789pgwybvkxjzqABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let mut rarity = [0; 256];
-    rarity[b'%' as usize] = u8::MAX;
-    let mut at = 0;
-    while at < commonest_first.len() {
-        rarity[commonest_first[at] as usize] = at as u8 + 1;
-        at += 1;
-    }
-    rarity
-};
 /// The fewest characters at the begin or end of a secret that a masked echo must show to be taken for one.
 const MIN_SHOWN: usize = 2;
-
-/// The digits of hexadecimal numbers.
-const HEX: [&[u8; 16]; 2] = [b"0123456789abcdef", b"0123456789ABCDEF"];
-/// How many letters of base64 also hold bits of what stands before the secret, by how many bytes of it stand in the secret's first group of
-/// three.
-const SHARED_LETTERS: [usize; 3] = [0, 2, 3];
-/// The byte that is searched for is one of so many at the begin of a needle: enough for one that is rare.
-const LOOKED_AT: usize = 32;
 
 /// What must not come back. No Debug, no Clone; wiped when dropped.
 #[derive(Default)]
 pub(crate) struct Needles {
-    /// All of them, one after the other.
-    bytes: Zeroizing<Vec<u8>>,
-    needles: Vec<Place>,
+    given: Vec<Given>,
+    letters: Letters,
+    forms: OnceLock<Forms>,
 }
 
-/// Where a needle stands in the bytes of all.
-struct Place {
-    range: Range<usize>,
-    /// Whether it is the secret itself, and not one of its forms.
+struct Given {
+    text: Zeroizing<String>,
+    /// Whether it is a secret itself, and not one of its forms.
     plain: bool,
-    /// Where its rarest byte stands: the one that is searched for.
-    rarest: usize,
 }
 
 impl Needles {
-    /// Adds a secret and the forms in which it can be written.
+    /// Adds a secret, which can come back in many forms.
     pub(super) fn add_secret(&mut self, secret: &str) {
-        // At once, so that what follows grows nothing.
-        self.make_room(secret.len() * 20 + 32);
-        self.needles.reserve(16);
-        self.add(secret.as_bytes(), true);
-        self.add_numbers(secret.as_bytes());
-        if secret.bytes().all(is_unreserved) {
-            // Most keys: every other form is the secret itself.
-            return;
-        }
-        let mut encoded = Zeroizing::new(String::with_capacity(secret.len() * 3));
-        percent_encode(secret, b"", &mut encoded);
-        let lower = Zeroizing::new(lower_percent(&encoded));
-        self.add(lower.as_bytes(), false);
-        self.add(encoded.as_bytes(), false);
-        if let Ok(escaped) = serde_json::to_string(secret).map(Zeroizing::new) {
-            let escaped = &escaped[1..escaped.len() - 1];
-            self.add(escaped.as_bytes(), false);
-            self.add(Zeroizing::new(escaped.replace('/', "\\/")).as_bytes(), false);
-        }
+        self.give(secret, true);
     }
 
     /// Adds a form as it was written into the request.
     pub(super) fn add_written(&mut self, written: &str) {
-        self.add(written.as_bytes(), false);
+        self.give(written, false);
     }
 
-    fn add(&mut self, needle: &[u8], plain: bool) {
-        self.write(needle.len(), plain, |room| {
-            room.copy_from_slice(needle);
-            0..needle.len()
-        });
-    }
-
-    /// Adds the forms that write a secret's bits as digits or letters.
-    fn add_numbers(&mut self, secret: &[u8]) {
-        if secret.len() < MIN_LENGTH {
+    fn give(&mut self, text: &str, plain: bool) {
+        // Nothing that is written in letters is shorter than what it stands for, unless it has nothing to escape.
+        if text.len() < MIN_LENGTH && (!plain || text.bytes().all(super::is_unreserved)) {
             return;
         }
-        for digits in HEX {
-            let pair = |byte: u8| [digits[usize::from(byte >> 4)], digits[usize::from(byte & 15)]];
-            self.write(secret.len() * 2, false, |room| {
-                for (room, byte) in room.chunks_exact_mut(2).zip(secret) {
-                    room.copy_from_slice(&pair(*byte));
-                }
-                0..room.len()
-            });
-            // Percent-encoded whole, also where that is not necessary.
-            self.write(secret.len() * 3, false, |room| {
-                for (room, byte) in room.chunks_exact_mut(3).zip(secret) {
-                    room[0] = b'%';
-                    room[1..].copy_from_slice(&pair(*byte));
-                }
-                0..room.len()
-            });
-        }
-        let mut preceded = Zeroizing::new(Vec::with_capacity(2 + secret.len()));
-        preceded.extend_from_slice(&[0; 2]);
-        preceded.extend_from_slice(secret);
-        for (bytes_before, shared) in SHARED_LETTERS.into_iter().enumerate() {
-            let encoded = &preceded[2 - bytes_before..];
-            let own = shared..encoded.len() * 8 / 6;
-            let mut differs = false;
-            self.write(letters(encoded), false, |room| {
-                encode_base64(&STANDARD_NO_PAD, encoded, room);
-                differs = memchr2(b'+', b'/', &room[own.clone()]).is_some();
-                own.clone()
-            });
-            // The alphabet for URLs is another in the last two letters (RFC 4648, 5).
-            if differs {
-                self.write(letters(encoded), false, |room| {
-                    encode_base64(&URL_SAFE_NO_PAD, encoded, room);
-                    own
-                });
-            }
-        }
-    }
-
-    /// Writes a form of so many bytes, of which `write` says where the needle stands in them.
-    fn write(&mut self, bytes: usize, plain: bool, write: impl FnOnce(&mut [u8]) -> Range<usize>) {
-        self.make_room(bytes);
-        let start = self.bytes.len();
-        self.bytes.resize(start + bytes, 0);
-        let (before, room) = self.bytes.split_at_mut(start);
-        let own = write(room);
-        let needle = &room[own.clone()];
-        let known = |place: &Place| before[place.range.clone()] == *needle;
-        if needle.len() < MIN_LENGTH || self.needles.iter().any(known) {
-            room.fill(0);
-            self.bytes.truncate(start);
-            return;
-        }
-        let looked_at = needle.iter().take(LOOKED_AT).enumerate();
-        let rarest = looked_at.max_by_key(|(_, byte)| RARITY[usize::from(**byte)]);
-        self.needles.push(Place {
-            range: start + own.start..start + own.end,
+        self.letters.add(text.as_bytes());
+        self.given.push(Given {
+            text: Zeroizing::new(text.to_owned()),
             plain,
-            rarest: rarest.map_or(0, |(at, _)| at),
         });
+        self.forms.take();
     }
 
-    /// Room for so many bytes more. What grew by itself would leave a copy behind in freed memory.
-    fn make_room(&mut self, bytes: usize) {
-        if self.bytes.capacity() - self.bytes.len() < bytes {
-            let mut larger = Zeroizing::new(Vec::with_capacity(self.bytes.len() + bytes));
-            larger.extend_from_slice(&self.bytes);
-            self.bytes = larger;
-        }
+    fn forms(&self) -> &Forms {
+        self.forms.get_or_init(|| {
+            let mut forms = Forms::default();
+            for Given { text, plain } in &self.given {
+                match plain {
+                    true => forms.add_secret(text),
+                    false => forms.add(text.as_bytes()),
+                }
+            }
+            forms
+        })
     }
 
-    fn all(&self) -> impl Iterator<Item = Needle<'_>> {
-        self.needles.iter().map(|place| self.at(place))
-    }
-
-    fn at(&self, place: &Place) -> Needle<'_> {
-        Needle {
-            bytes: &self.bytes[place.range.clone()],
-            rarest: place.rarest,
-        }
+    /// How short a needle can be: no form is shorter than what it is a form of.
+    fn shortest(&self) -> Option<usize> {
+        let shortest = self.given.iter().map(|given| given.text.len()).min();
+        shortest.map(|length| length.max(MIN_LENGTH))
     }
 
     /// Whether there is nothing to search for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.needles.is_empty()
+        self.given.is_empty()
     }
 
     /// Whether `data` holds a needle.
     pub(crate) fn occur_in(&self, data: &[u8]) -> bool {
-        self.all().any(|needle| needle.find(data, 0).is_some())
+        self.shortest().is_some_and(|shortest| {
+            let is_letter = |byte| self.letters.has(byte);
+            runs(data, shortest, is_letter).any(|run| self.forms().occur_in(&data[run]))
+        })
     }
 
     /// Every needle in `data` in order, without overlaps: of two that overlap, the one that begins first, then the longer.
     pub(crate) fn matches<'a>(&'a self, data: &'a [u8]) -> Matches<'a> {
-        let next = self.all().map(|needle| needle.find(data, 0)).collect();
-        Matches {
-            needles: self,
-            data,
-            next,
-        }
+        self.forms().matches(data)
     }
 
     /// The first position at or after `from` where `data` ends within what may become a needle.
     pub(crate) fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        self.all().filter_map(|needle| needle.pending(data, from)).min()
+        let Range { start, end } = last_run(data, |byte| self.letters.has(byte));
+        if start == end || self.given.is_empty() {
+            return None;
+        }
+        self.forms().pending(data, from.max(start))
     }
 
     /// `data` with every needle replaced by as many asterisks; `None` when there is none.
@@ -220,98 +119,36 @@ impl Needles {
 
     /// Whether text that stands before and after a mask (`sk-ab****yz`) is the begin or the end of a secret.
     pub(crate) fn show_through(&self, before: &[u8], after: &[u8]) -> bool {
-        let plain = self.needles.iter().filter(|place| place.plain);
-        plain.map(|place| self.at(place)).any(|needle| {
-            (before.len() >= MIN_SHOWN && needle.bytes.starts_with(before))
-                || (after.len() >= MIN_SHOWN && needle.bytes.ends_with(after))
+        let secrets = self.given.iter().filter(|given| given.plain);
+        secrets.map(|given| given.text.as_bytes()).any(|secret| {
+            (before.len() >= MIN_SHOWN && secret.starts_with(before))
+                || (after.len() >= MIN_SHOWN && secret.ends_with(after))
         })
     }
 }
 
-/// One form of one secret.
-#[derive(Clone, Copy)]
-struct Needle<'n> {
-    bytes: &'n [u8],
-    rarest: usize,
-}
+/// The bytes of which needles are made, a bit each.
+struct Letters([u64; 4]);
 
-impl Needle<'_> {
-    /// The first whole occurrence at or after `from`.
-    fn find(&self, data: &[u8], from: usize) -> Option<Range<usize>> {
-        let rarest = self.bytes.get(self.rarest)?;
-        let mut at = from + self.rarest;
-        while let Some(offset) = memchr(*rarest, data.get(at..)?) {
-            let start = at + offset - self.rarest;
-            if data[start..].starts_with(self.bytes) {
-                return Some(start..start + self.bytes.len());
-            }
-            at += offset + 1;
-        }
-        None
-    }
-
-    /// The first position at or after `from` at which all of the rest of `data` is the begin of this needle, and less than
-    /// the whole.
-    fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        let first = *self.bytes.first()?;
-        let start = from.max(data.len().saturating_sub(self.bytes.len() - 1));
-        let tail = data.get(start..)?;
-        memchr_iter(first, tail)
-            .find(|offset| self.bytes.starts_with(&tail[*offset..]))
-            .map(|offset| start + offset)
-    }
-}
-
-/// See [`Needles::matches`].
-pub(crate) struct Matches<'a> {
-    needles: &'a Needles,
-    data: &'a [u8],
-    next: Vec<Option<Range<usize>>>,
-}
-
-impl Matches<'_> {
-    /// The next one that begins at or after `from`, which never goes back.
-    pub(crate) fn next_from(&mut self, from: usize) -> Option<Range<usize>> {
-        for (needle, next) in self.needles.all().zip(&mut self.next) {
-            if next.as_ref().is_some_and(|found| found.start < from) {
-                *next = needle.find(self.data, from);
-            }
-        }
-        self.next
-            .iter()
-            .flatten()
-            .min_by_key(|found| (found.start, std::cmp::Reverse(found.end)))
-            .cloned()
-    }
-}
-
-/// How many letters of base64 so many bytes are, the last one filled up with zeros.
-const fn letters(bytes: &[u8]) -> usize {
-    (bytes.len() * 8).div_ceil(6)
-}
-
-fn encode_base64(alphabet: &impl Engine, bytes: &[u8], letters: &mut [u8]) {
-    if alphabet.encode_slice(bytes, letters).is_err() {
-        unreachable!("there is room for every letter");
-    }
-}
-
-/// The same percent-encoding with lower-case digits.
-fn lower_percent(encoded: &str) -> String {
-    let mut lower = String::with_capacity(encoded.len());
-    let mut digits = 0;
-    for character in encoded.chars() {
-        if digits > 0 {
-            digits -= 1;
-            lower.push(character.to_ascii_lowercase());
-        } else {
-            if character == '%' {
-                digits = 2;
-            }
-            lower.push(character);
+impl Letters {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0[usize::from(byte >> 6)] |= 1 << (byte & 63);
         }
     }
-    lower
+
+    fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1
+    }
+}
+
+impl Default for Letters {
+    /// Those in which bytes are written: hexadecimal digits, base64, and escapes of URLs and JSON.
+    fn default() -> Self {
+        let mut letters = Self([0; 4]);
+        letters.add(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_%\\");
+        letters
+    }
 }
 
 #[cfg(test)]
@@ -326,6 +163,35 @@ impl Needles {
     }
 
     pub(crate) fn count(&self) -> usize {
-        self.needles.len()
+        self.forms().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_answer_of_words_writes_no_forms() {
+        let needles = Needles::of(&["sk-proj-aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY"]);
+        let answer = r#"{"id":"chatcmpl-9xKqFh2ZbT7LmNwVrCsYdPaE","choices":[{"message":{"content":"All is well."}}]}"#;
+        assert!(!needles.occur_in(answer.as_bytes()) && needles.pending(answer.as_bytes(), 0).is_none());
+        assert!(needles.forms.get().is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn every_form_is_a_run_that_is_looked_at(secret in "[ -~\u{0}-\u{1f}é]{0,40}", before in "[a-c .]{0,9}", after in "[a-c .]{0,9}") {
+            let needles = Needles::of(&[&secret]);
+            for form in needles.forms().all() {
+                let text = [before.as_bytes(), form, after.as_bytes()].concat();
+                prop_assert!(needles.occur_in(&text));
+                for cut in 1..form.len() {
+                    let begun = [before.as_bytes(), &form[..cut]].concat();
+                    prop_assert!(needles.pending(&begun, 0).is_some_and(|at| at <= before.len()));
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! They are known by their form alone, so that what only looks like a key counts as one. The credential of the call itself is not looked
 //! for here: [`super::Scrubber`] has taken it out before. A key that a stream carries in pieces, a few letters an event, is not seen.
 
+use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
@@ -16,16 +17,19 @@ use crate::authorize::Permit;
 use crate::cache::Agent;
 use crate::config::StrayKeys;
 use crate::notices::KeyInAnswer;
+use crate::runs::{last_run, runs};
 
 /// More bytes than the longest key that is known. So much of a run of key letters is held back, or looked at again, at the border of
 /// two chunks.
 const LONGEST: usize = 256;
+/// The shortest key that is known has so many bytes.
+const SHORTEST: usize = 20;
 
 /// Forms that stand for themselves, as their vendors document them, under the name that an event tells.
 const FORMS: [(&str, &str); 17] = [
     (
         "anthropic",
-        r"sk-ant-(?:api|admin|oat)\d{2}-[A-Za-z0-9_-]{80,120}",
+        r"sk-ant-(?:api|admin|oat)[0-9]{2}-[A-Za-z0-9_-]{80,120}",
     ),
     (
         "openai",
@@ -215,37 +219,45 @@ impl Stray {
             self.kept.clear();
         }
         let end = chunk.len() - open_run(chunk);
-        if let (Some(told), true) = (&mut self.told, from < end)
-            && let Some(found) = ANY.find_at(&chunk[..end], from)
+        if let (Some(told), Some(own)) = (&mut self.told, chunk.get(from..end))
+            && let Some(found) = keys(own).next()
         {
-            told.tell(found.as_bytes());
+            told.tell(&own[found]);
         }
         self.kept.extend_from_slice(&chunk[end.max(from)..]);
     }
 
     fn look_at_kept(&mut self) {
         if let Some(told) = &mut self.told
-            && let Some(found) = ANY.find(&self.kept)
+            && let Some(found) = keys(&self.kept).next()
         {
-            told.tell(found.as_bytes());
+            told.tell(&self.kept[found]);
         }
     }
 
     fn clean(&mut self, data: Bytes) -> Bytes {
         let Some(told) = &mut self.told else { return data };
         let mut clean: Option<BytesMut> = None;
-        for found in ANY.find_iter(&data) {
-            told.tell(found.as_bytes());
-            clean.get_or_insert_with(|| BytesMut::from(&data[..]))[found.range()].fill(b'*');
+        for found in keys(&data) {
+            told.tell(&data[found.clone()]);
+            clean.get_or_insert_with(|| BytesMut::from(&data[..]))[found].fill(b'*');
         }
         clean.map_or(data, BytesMut::freeze)
     }
 }
 
+/// Where keys stand in `data`: each within one run of the letters that keys have.
+fn keys(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    runs(data, SHORTEST, is_of_a_key).flat_map(|run| {
+        let found = ANY.find_iter(&data[run.clone()]);
+        found.map(move |found| run.start + found.start()..run.start + found.end())
+    })
+}
+
 /// How many bytes at the end may belong to a key that goes on in the next chunk. A run that is longer than any key is none.
 fn open_run(data: &[u8]) -> usize {
-    let last = data.iter().rev().take(LONGEST + 1);
-    let run = last.take_while(|byte| is_of_a_key(**byte)).count();
+    let looked_at = &data[data.len().saturating_sub(LONGEST + 1)..];
+    let run = last_run(looked_at, is_of_a_key).len();
     if run > LONGEST { 0 } else { run }
 }
 

@@ -125,3 +125,14 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn no_key_is_shorter_than_the_runs_that_are_looked_at(
+        key in prop::sample::select(FORMS.map(|(_, form)| form.replace(r"(?-u:\b)", "")).to_vec())
+            .prop_flat_map(|form| prop::string::string_regex(&form).unwrap()),
+    ) {
+        prop_assert!(key.len() >= SHORTEST, "{}", key);
+        prop_assert!(key.bytes().all(is_of_a_key), "{}", key);
+    }
+}
