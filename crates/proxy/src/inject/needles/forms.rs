@@ -181,7 +181,9 @@ impl Forms {
 
     /// The first position at or after `from` where `data` ends within what may become a needle.
     pub(super) fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        self.all_needles().filter_map(|needle| needle.pending(data, from)).min()
+        self.all_needles()
+            .filter_map(|needle| needle.pending(data, from))
+            .min()
     }
 }
 
