@@ -307,7 +307,7 @@ where
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
         let mut first_head = pin!(tokio::time::sleep_until(deadline));
         let cut = self.tasks.cut.child_token();
-        let (mut draining, mut waiting) = (false, true);
+        let mut draining = false;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -318,8 +318,8 @@ where
                     draining = true;
                     connection.as_mut().graceful_shutdown();
                 }
-                () = first_head.as_mut(), if waiting => {
-                    waiting = false;
+                // It may have spoken just now.
+                () = first_head.as_mut(), if !spoke.load(Ordering::Relaxed) => {
                     if !spoke.load(Ordering::Relaxed) {
                         return tracing::debug!(peer = %info.peer, "no request head in time");
                     }
