@@ -5,6 +5,9 @@
 //! it stands and not by its name alone, because a model writes objects of its own into an answer (arguments of tools), and
 //! could write a `usage` there.
 
+mod plain;
+mod words;
+
 use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 
@@ -227,10 +230,12 @@ fn plain_run(bytes: &[u8]) -> usize {
 
 /// Parses a value. Where a name stands twice, which a derived parser refuses, the last one counts.
 pub(super) fn parse<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    serde_json::from_slice(value).ok().or_else(|| {
-        let value: serde_json::Value = serde_json::from_slice(value).ok()?;
-        serde_json::from_value(value).ok()
-    })
+    plain::read(value)
+        .or_else(|| serde_json::from_slice(value).ok())
+        .or_else(|| {
+            let value: serde_json::Value = serde_json::from_slice(value).ok()?;
+            serde_json::from_value(value).ok()
+        })
 }
 
 /// A text.
