@@ -12,6 +12,7 @@ use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 
 use crate::body::scan::run_before;
+use words::equal;
 
 /// An answer, or what is left of it.
 #[derive(Debug, Clone, Copy)]
@@ -167,9 +168,11 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-fn past_space(text: &[u8], at: usize) -> usize {
-    let rest = text.get(at..).unwrap_or_default();
-    at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
+fn past_space(text: &[u8], mut at: usize) -> usize {
+    while text.get(at).is_some_and(u8::is_ascii_whitespace) {
+        at += 1;
+    }
+    at
 }
 
 /// Where the value that begins at `at` ends; `None` if the text breaks off before.
@@ -187,16 +190,21 @@ fn value_end(text: &[u8], at: usize) -> Option<usize> {
 
 /// Where the string whose opening quote is at `at` ends.
 fn string_end(text: &[u8], at: usize) -> Option<usize> {
+    /// Names are not longer; texts are.
+    const SHORT: usize = 32;
     if text.get(at) != Some(&b'"') {
         return None;
     }
     let mut from = at + 1;
+    let short = &text[from..text.len().min(from + SHORT)];
+    from += words::run_before(short, |word| equal(word, b'"') | equal(word, b'\\'));
     loop {
-        from += memchr2(b'"', b'\\', text.get(from..)?)?;
-        if text[from] == b'"' {
-            return Some(from + 1);
+        match text.get(from)? {
+            b'"' => return Some(from + 1),
+            b'\\' => from += 2,
+            _ => {}
         }
-        from += 2;
+        from += memchr2(b'"', b'\\', text.get(from..)?)?;
     }
 }
 
@@ -204,28 +212,33 @@ fn container_end(text: &[u8], at: usize) -> Option<usize> {
     let mut depth = 0_usize;
     let mut from = at;
     loop {
-        from += plain_run(&text[from..]);
         match text.get(from)? {
-            b'"' => {
-                from = string_end(text, from)?;
-                continue;
+            b'"' => from = string_end(text, from)?,
+            // Mostly something follows that is not plain.
+            b':' | b',' => from += 1,
+            b'{' | b'[' => {
+                depth += 1;
+                from += 1;
             }
-            b'{' | b'[' => depth += 1,
-            _ => depth -= 1,
-        }
-        from += 1;
-        if depth == 0 {
-            return Some(from);
+            b'}' | b']' => {
+                depth -= 1;
+                from += 1;
+                if depth == 0 {
+                    return Some(from);
+                }
+            }
+            _ => from += plain_run(&text[from..]),
         }
     }
 }
 
-/// How many bytes there are before the next quote or bracket.
+/// How many bytes there are before the next quote or bracket: few, unless it is a list of numbers.
 fn plain_run(bytes: &[u8]) -> usize {
+    const FEW: usize = 16;
     // Braces and brackets of a kind differ by this one bit.
-    run_before(bytes, |byte| {
-        (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}')
-    })
+    let special = |byte: u8| (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
+    let few = bytes.iter().take(FEW).position(|byte| special(*byte));
+    few.unwrap_or_else(|| run_before(bytes, special))
 }
 
 /// Parses a value. Where a name stands twice, which a derived parser refuses, the last one counts.

@@ -162,4 +162,37 @@ proptest! {
         }
         let _ = states(bytes, b"\"a");
     }
+
+    /// Strings and containers end where they do byte by byte, whatever is in them and however they break off.
+    #[test]
+    fn values_end_where_they_end_byte_by_byte(
+        pieces in prop::collection::vec(prop_oneof![
+            3 => "[\"\\\\{}\\[\\],: ]{0,3}",
+            1 => "[a-z0-9 ,.é]{0,40}",
+        ], 0..20),
+        first in prop::sample::select(vec!['"', '{', '[']),
+    ) {
+        let text = format!("{first}{}", pieces.concat());
+        let text = text.as_bytes();
+        prop_assert_eq!(value_end(text, 0), end_by_byte(text));
+    }
+}
+
+/// Where a string or a container ends that begins with the text.
+fn end_by_byte(text: &[u8]) -> Option<usize> {
+    let (mut depth, mut in_string, mut escaped) = (0, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' if !in_string => depth += 1,
+            b'}' | b']' if !in_string => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 && !in_string {
+            return Some(at + 1);
+        }
+    }
+    None
 }
