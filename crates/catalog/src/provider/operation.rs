@@ -125,10 +125,12 @@ impl OutputCap {
     }
 
     /// The object that it stands in, where that is not the request itself, and its name there.
-    pub fn place(self) -> (Option<&'static str>, &'static str) {
-        match self.as_str().split_once('.') {
-            Some((object, name)) => (Some(object), name),
-            None => (None, self.as_str()),
+    pub const fn place(self) -> (Option<&'static str>, &'static str) {
+        match self {
+            Self::MaxTokens | Self::MaxCompletionTokens | Self::MaxOutputTokens => (None, self.as_str()),
+            Self::GenerationConfig => (Some("generationConfig"), "maxOutputTokens"),
+            Self::InferenceConfig => (Some("inferenceConfig"), "maxTokens"),
+            Self::Options => (Some("options"), "num_predict"),
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Reading the facts of a body in one pass.
 
-use std::borrow::Cow;
-
 use keystore_catalog::OutputCap;
 use keystore_core::Bucket;
 
@@ -20,8 +18,8 @@ fn caps(member: OutputCap, own: OutputCap) -> bool {
     member == own || (member, own) == (OutputCap::MaxTokens, OutputCap::MaxCompletionTokens)
 }
 
-/// The names that are read here.
-const NAMES: [&str; 34] = [
+/// The names that are read here and have no capitals.
+const NAMES: [&str; 26] = [
     "model",
     "stream",
     "n",
@@ -43,14 +41,18 @@ const NAMES: [&str; 34] = [
     "mcp_servers",
     "container",
     "plugins",
-    "cachedContent",
     "cached_content",
-    "generationConfig",
     "generation_config",
-    "candidateCount",
     "candidate_count",
     "models",
     "num_generations",
+];
+
+/// The names that are read here and have capitals.
+const NAMES_WITH_CAPITALS: [&str; 8] = [
+    "cachedContent",
+    "generationConfig",
+    "candidateCount",
     "inferenceConfig",
     "serviceTier",
     "toolConfig",
@@ -58,9 +60,15 @@ const NAMES: [&str; 34] = [
     "performanceConfig",
 ];
 
+/// Whether a name differs only by case from one that is read here. Without capitals it can do so only from those that have some.
+fn is_imitation(name: &str) -> bool {
+    let imitated = |known: &&str| known.eq_ignore_ascii_case(name) && *known != name;
+    let has_capitals = name.bytes().any(|byte| byte.is_ascii_uppercase());
+    NAMES_WITH_CAPITALS.iter().any(imitated) || (has_capitals && NAMES.iter().any(imitated))
+}
+
 pub(super) struct Reader<'a> {
     own: Option<OutputCap>,
-    names: Vec<Cow<'a, str>>,
     facts: RequestFacts<'a>,
     found: Found,
     tools: Tools,
@@ -81,7 +89,6 @@ impl<'a> Reader<'a> {
         };
         Self {
             own,
-            names: Vec::with_capacity(16),
             facts: RequestFacts {
                 model: None,
                 other_models: Vec::new(),
@@ -97,7 +104,7 @@ impl<'a> Reader<'a> {
                 rounds: Some(1),
                 background: false,
                 calls: Vec::new(),
-                names: Vec::new(),
+                names: Vec::with_capacity(16),
                 layout,
             },
             found: Found::default(),
@@ -118,12 +125,11 @@ impl<'a> Reader<'a> {
             self.check_name(&name)?;
             self.facts.layout.top.empty = false;
             self.member(scanner, &name)?;
-            self.names.push(name);
+            self.facts.names.push(name);
             Ok(())
         })?;
         scanner.end()?;
-        let mut facts = self.facts;
-        facts.names = self.names;
+        let facts = &mut self.facts;
         facts.n = facts.n.saturating_mul(self.prompts);
         facts.unbounded_input |= self.found.unbounded;
         facts.has_images = self.found.images > 0;
@@ -136,15 +142,16 @@ impl<'a> Reader<'a> {
         for (_, most) in &mut facts.calls {
             *most = [*most, self.max_tool_calls].into_iter().flatten().min();
         }
-        Ok(facts)
+        Ok(self.facts)
     }
 
     fn check_name(&self, name: &str) -> Scan<()> {
-        let twice = self.names.iter().any(|seen| seen.eq_ignore_ascii_case(name));
-        let imitation = NAMES
+        let twice = self
+            .facts
+            .names
             .iter()
-            .any(|known| known.eq_ignore_ascii_case(name) && *known != name);
-        if twice || imitation || self.names.len() >= MAX_MEMBERS {
+            .any(|seen| seen.eq_ignore_ascii_case(name));
+        if twice || is_imitation(name) || self.facts.names.len() >= MAX_MEMBERS {
             return Err(NotJson);
         }
         Ok(())

@@ -1,10 +1,14 @@
-//! A scanner over JSON text (RFC 8259) that looks at every byte once and builds nothing.
+//! A scanner over JSON text (RFC 8259) that goes through it once and builds nothing.
 //!
 //! It checks the grammar, so that what it accepts any JSON parser reads in the same way, and gives slices of the text. It
 //! does not build values; where one is wanted, its caller hands the slice to `serde_json`.
 
 use std::borrow::Cow;
 use std::ops::Range;
+
+use memchr::memchr2;
+
+use super::words::{self, control, equal};
 
 /// How deep arrays and objects may nest; the limit of `serde_json`.
 const MAX_DEPTH: u8 = 128;
@@ -35,12 +39,15 @@ impl<'a> Text<'a> {
 
     /// What it says.
     pub(crate) fn decode(self) -> Scan<Cow<'a, str>> {
-        if !self.escaped {
-            return Ok(Cow::Borrowed(self.raw));
+        match self.escaped {
+            false => Ok(Cow::Borrowed(self.raw)),
+            true => self.unescaped().map(Cow::Owned),
         }
-        serde_json::from_str(&format!("\"{}\"", self.raw))
-            .map(Cow::Owned)
-            .map_err(|_| NotJson)
+    }
+
+    #[cold]
+    fn unescaped(self) -> Scan<String> {
+        serde_json::from_str(&format!("\"{}\"", self.raw)).map_err(|_| NotJson)
     }
 }
 
@@ -129,22 +136,41 @@ impl<'a> Scanner<'a> {
     pub(crate) fn string(&mut self) -> Scan<Text<'a>> {
         self.expect(b'"')?;
         let start = self.at;
-        let bytes = self.text.as_bytes();
-        let mut escaped = false;
-        loop {
-            self.at += plain_run(&bytes[self.at..]);
-            match bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                _ => return Err(NotJson),
+        let escaped = match short_end(&self.text.as_bytes()[start..]) {
+            Some(end) => {
+                self.at += end;
+                false
             }
-        }
+            None => self.text_end()?,
+        };
         let raw = &self.text[start..self.at];
         self.at += 1;
         Ok(Text { raw, escaped })
+    }
+
+    /// Goes to the quote at the end of a string and gives whether there are escapes before it. A function of its own, so that
+    /// names don't pay for what texts need.
+    #[inline(never)]
+    fn text_end(&mut self) -> Scan<bool> {
+        let bytes = self.text.as_bytes();
+        let start = self.at;
+        let mut escaped = false;
+        loop {
+            self.at += memchr2(b'"', b'\\', &bytes[self.at..]).ok_or(NotJson)?;
+            if bytes[self.at] == b'"' {
+                break;
+            }
+            escaped = true;
+            self.escape()?;
+        }
+        // Without leaving early, which the compiler turns into a few vector instructions.
+        let least = bytes[start..self.at]
+            .iter()
+            .fold(u8::MAX, |least, byte| least.min(*byte));
+        match least < 0x20 {
+            true => Err(NotJson),
+            false => Ok(escaped),
+        }
     }
 
     /// Reads any value and gives the place it took.
@@ -288,9 +314,14 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// How many bytes at the start of a string need no attention: no quote, no backslash, no control character.
-fn plain_run(bytes: &[u8]) -> usize {
-    run_before(bytes, |byte| (byte == b'"') | (byte == b'\\') | (byte < 0x20))
+/// Where a string ends, if it is short, has no escapes, and is not at the end of the body.
+fn short_end(bytes: &[u8]) -> Option<usize> {
+    /// Names are hardly ever longer; texts are.
+    const SHORT: usize = 16;
+    let short: &[u8; SHORT] = bytes.first_chunk()?;
+    let special = |word| equal(word, b'"') | equal(word, b'\\') | control(word);
+    let end = words::run_before(short, special);
+    (bytes.get(end) == Some(&b'"')).then_some(end)
 }
 
 /// How many bytes there are before the first `special` one.

@@ -7,13 +7,12 @@ use super::{Nested, Object};
 
 /// Whether two names are one to a vendor that knows names with capitals and names with underscores (protobuf's JSON).
 pub(super) fn same_name(left: &str, right: &str) -> bool {
-    let letters = |name: &'_ str| {
-        name.bytes()
-            .filter(|byte| *byte != b'_')
-            .map(|byte| byte.to_ascii_lowercase())
-            .collect::<Vec<_>>()
-    };
-    left.len().abs_diff(right.len()) <= 4 && letters(left) == letters(right)
+    left.len().abs_diff(right.len()) <= 4 && letters(left).eq(letters(right))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    let letters = name.bytes().filter(|byte| *byte != b'_');
+    letters.map(|byte| byte.to_ascii_lowercase())
 }
 
 /// Reads a value that a member is spliced into. `member` is called at each value of the object with its name, and whether it is the
