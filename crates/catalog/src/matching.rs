@@ -45,8 +45,8 @@ pub(crate) fn find<'a>(
 ) -> OperationMatch<'a> {
     let plain = is_plain(path);
     let number = operations.iter().position(|operation| {
-        operation.is_on(alias)
-            && (!plain || may_cover(&operation.path, path))
+        (!plain || may_cover(&operation.path, path))
+            && operation.is_on(alias)
             && operation.takes(method)
             && operation.covers(path)
     });
@@ -87,18 +87,21 @@ fn is_read(method: &str) -> bool {
     method == "GET" || method == "HEAD"
 }
 
-/// Whether every byte of `path` stands for itself: no escapes, and nothing that separates segments besides `/`.
+/// Whether every byte of `path` stands for itself: no escapes, nothing that separates segments besides `/`, and nothing that
+/// means something else in a pattern.
 fn is_plain(path: &str) -> bool {
-    path.starts_with('/') && !path.bytes().any(|byte| matches!(byte, b'%' | b'\\' | b';'))
+    let special = |byte| matches!(byte, b'%' | b'\\' | b';' | b'{' | b'*');
+    path.starts_with('/') && !path.bytes().any(special)
 }
 
 /// Whether a plain path agrees with a pattern as far as the pattern is literal. Nearly every pattern of a provider fails here,
 /// after a few bytes.
 fn may_cover(pattern: &str, path: &str) -> bool {
-    let literal = pattern.bytes().take_while(|byte| !matches!(byte, b'{' | b'*'));
-    literal
-        .zip(path.bytes())
-        .all(|(expected, byte)| expected.eq_ignore_ascii_case(&byte))
+    let differ = |(expected, byte): &(u8, u8)| expected != byte && !expected.eq_ignore_ascii_case(byte);
+    match pattern.bytes().zip(path.bytes()).find(differ) {
+        Some((expected, _)) => matches!(expected, b'{' | b'*'),
+        None => true,
+    }
 }
 
 impl Operation {
@@ -116,6 +119,10 @@ impl Operation {
 
     /// Whether `path` is one of this operation. Where credentials are made, an escaped slash separates segments too.
     pub(crate) fn covers(&self, path: &str) -> bool {
+        // As nearly every request of nearly every operation writes it.
+        if self.path == path {
+            return true;
+        }
         let mut segments = Segments::of(path, self.minting);
         for pattern in self.path.split('/').skip(1) {
             if pattern == "**" {
@@ -133,6 +140,9 @@ impl Operation {
 
     /// The model in `path`, where the pattern has a `{model}`: what it reads decoded, as the vendor reads it.
     pub fn model_in_path<'p>(&self, path: &'p str) -> Option<Cow<'p, str>> {
+        if !self.path.contains('{') {
+            return None;
+        }
         let (pattern, segment) = self
             .path
             .split('/')
@@ -377,6 +387,17 @@ mod tests {
         ) {
             let covers = operation_of(pattern.clone(), minting).covers(&path);
             prop_assert!(!covers || !is_plain(&path) || may_cover(&pattern, &path));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn braces_and_stars_of_a_path_are_letters(
+            pattern in "(/(v1|\\{x\\}|\\{x\\}:c)){1,3}(/\\*\\*)?", path in "(/(v1|\\{x\\}|\\{y\\}|\\{y\\}:c|\\*\\*|\\*)?){0,4}", minting: bool,
+        ) {
+            let operation = operation_of(pattern.clone(), minting);
+            prop_assert!(operation.covers(&pattern));
+            prop_assert!(!operation.covers(&path) || !is_plain(&path) || may_cover(&pattern, &path));
         }
     }
 
