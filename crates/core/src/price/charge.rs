@@ -117,7 +117,7 @@ impl DearestTokens {
 
     pub(super) fn see(&mut self, prices: &Layers<'_>) {
         self.written = self.written.max(prices.dearest(self.kind));
-        self.all |= prices.written(self.plain).is_some();
+        self.all = self.all || prices.has(self.plain);
     }
 
     /// Whether any bucket of the kind has a price.
@@ -248,14 +248,11 @@ impl ModelPrice {
             Some(window) => request.input_tokens.min(window),
             None => request.input_tokens,
         };
-        let called = || request.calls.iter().map(|(bucket, _)| *bucket);
-        let mut fees = Dearest([None; Bucket::COUNT]);
         let mut input_price = DearestTokens::new(&INPUT, Bucket::InputUncached);
         let mut output_price = DearestTokens::new(&OUTPUT, Bucket::OutputText);
         self.each_reachable(&request.terms, input_tokens, &mut |list| {
             input_price.see(list);
             output_price.see(list);
-            fees.see(list, called());
         });
         let surcharge = self.surcharge(&request.terms, Unsaid::Dearest);
         let input = match input_tokens {
@@ -270,7 +267,11 @@ impl ModelPrice {
         };
         let mut fixed = input.saturating_add(ROUNDING);
         for (bucket, most) in request.calls {
-            let fee = match fees.get(*bucket)? {
+            let mut dearest = None;
+            self.each_reachable(&request.terms, input_tokens, &mut |list| {
+                dearest = dearest.max(list.get(*bucket));
+            });
+            let fee = match dearest? {
                 0 => 0,
                 price => line((*most)?.into(), price, PLAIN),
             };
@@ -307,7 +308,16 @@ fn line(units: i128, price: i64, per_mille: u32) -> i128 {
         .checked_mul(price.max(0).into())
         .and_then(|product| product.checked_mul(per_mille.into()))
         .and_then(|product| product.checked_add(UNITS_PER_PRICE - 1))
-        .map_or(i128::MAX, |product| product / UNITS_PER_PRICE)
+        .map_or(i128::MAX, per_price)
+}
+
+/// Divided by the units of a price: nearly always of what fits into 64 bits, which is far cheaper to divide.
+fn per_price(product: i128) -> i128 {
+    const UNITS: u64 = UNITS_PER_PRICE as u64;
+    match u64::try_from(product) {
+        Ok(product) => (product / UNITS).into(),
+        Err(_) => product / UNITS_PER_PRICE,
+    }
 }
 
 fn narrowed(nanos: i128) -> NanoUsd {

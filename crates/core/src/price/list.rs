@@ -148,6 +148,10 @@ impl<'a> Layers<'a> {
         self.0.iter().find_map(|list| list.written(bucket))
     }
 
+    pub(super) fn has(&self, bucket: Bucket) -> bool {
+        self.0.iter().any(|list| list.which & bit(bucket) != 0)
+    }
+
     /// The dearest written price of any of `buckets`.
     pub(super) fn dearest(&self, buckets: Buckets) -> Option<i64> {
         let (mut dearest, mut left) = (None, buckets.0);

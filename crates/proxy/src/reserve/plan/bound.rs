@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use keystore_catalog::{PriceRef, UsageShape};
-use keystore_core::budget::{Amounts, Ask};
+use keystore_core::budget::{Amounts, Applied, Ask};
+use keystore_core::policy::BudgetMode;
 use keystore_core::price::{BoundInput, MIN_OUTPUT_CAP, ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd};
@@ -336,7 +337,12 @@ impl Proxy {
         let names = prices.names(model);
         let budgets = permit.budgets(&names);
         let limited = Limited::by(&budgets);
-        let estimate = estimate(needs, prices.price);
+        // Where every budget holds the most that the call can cost, none asks what it costs about.
+        let held_by_bound = limited == Limited::Strictly && !budgets.iter().any(holds_by_estimate);
+        let estimate = match held_by_bound {
+            true => NanoUsd::MAX,
+            false => estimate(needs, prices.price),
+        };
         let ask = |bound| Ask {
             bound: Amounts {
                 usd: bound,
@@ -396,6 +402,10 @@ impl Proxy {
             output_cap,
         })
     }
+}
+
+fn holds_by_estimate(budget: &Applied<'_>) -> bool {
+    budget.terms.policy.mode == BudgetMode::Estimate
 }
 
 /// The least of several numbers; `None` if one of them is not known.
