@@ -10,7 +10,7 @@ use crate::usage::{Bucket, Usage};
 pub const MIN_OUTPUT_CAP: u64 = 256;
 
 /// Units of a price, times the thousandths of a surcharge.
-const UNITS_PER_PRICE: i128 = 1_000_000 * 1_000;
+pub(super) const UNITS_PER_PRICE: i128 = 1_000_000 * 1_000;
 
 /// Buckets of input tokens.
 pub(super) const INPUT: [Bucket; 12] = [
@@ -312,7 +312,7 @@ fn line(units: i128, price: i64, per_mille: u32) -> i128 {
 }
 
 /// Divided by the units of a price: nearly always of what fits into 64 bits, which is far cheaper to divide.
-fn per_price(product: i128) -> i128 {
+pub(super) fn per_price(product: i128) -> i128 {
     const UNITS: u64 = UNITS_PER_PRICE as u64;
     match u64::try_from(product) {
         Ok(product) => (product / UNITS).into(),

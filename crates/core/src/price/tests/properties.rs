@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::charge::{DearestTokens, INPUT, OUTPUT};
+use super::super::charge::{DearestTokens, INPUT, OUTPUT, UNITS_PER_PRICE, per_price};
 use super::super::list::Layers;
 use super::*;
 
@@ -182,6 +182,14 @@ proptest! {
             let each = kind.iter().map(of).try_fold(0, |dearest: i64, price| Some(dearest.max(price?)));
             prop_assert_eq!(found.get(), each);
             prop_assert_eq!(found.is_known(), kind.iter().any(|bucket| of(bucket).is_some()));
+        }
+    }
+
+    /// What fits into 64 bits is divided as all else is.
+    #[test]
+    fn a_division_is_the_same_in_64_bits(beyond: u64, near in -2_i128..3) {
+        for product in [beyond.into(), i128::from(u64::MAX) + near, i128::from(beyond) << 40] {
+            prop_assert_eq!(per_price(product), product / UNITS_PER_PRICE);
         }
     }
 
