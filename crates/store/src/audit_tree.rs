@@ -143,9 +143,9 @@ pub async fn journal_after(conn: &mut Conn, seq: i64, limit: u32) -> Result<Vec<
     Ok(fetch_all!(conn, JournalRow, JOURNAL, seq, limit)?)
 }
 
-/// The bytes of each record of a journal row: its leaves, in order; nothing after the first that cannot be read.
+/// The bytes of each record of a journal row: its leaves, in order; nothing after the first that is cut. What they say is not looked at.
 pub fn leaves_of(body: &[u8]) -> impl Iterator<Item = Result<&[u8], StoreError>> {
-    batch::records(body).map(|framed| framed.map(|framed| framed.bytes()))
+    batch::frames(body).map(|frame| frame.map(batch::bytes))
 }
 
 /// Whether something is recorded that is not in the tree.

@@ -70,22 +70,20 @@ impl Grown {
                 "a row of the journal is missing; see `ks audit verify`",
             ));
         }
-        let mut leaves = Vec::new();
+        let (mut added, before) = (Added::default(), self.tree.size());
         for row in &found {
             for leaf in rows::leaves_of(&row.body) {
-                leaves.push(leaf?);
+                self.take(leaf?, &mut added);
             }
         }
-        let span = Span {
-            first: self.tree.size(),
-            count: leaves.len() as u64,
+        added.spans.push(Span {
+            first: before,
+            count: self.tree.size() - before,
             org: None,
             since: first.seq,
             until: last.seq,
             at: first.at,
-        };
-        let mut added = Added::default();
-        self.grow(&mut added, span, leaves.into_iter());
+        });
         self.write(store, added).await?;
         Ok(true)
     }
@@ -111,7 +109,10 @@ impl Grown {
                     "an entry of the audit log is missing; see `ks audit verify`",
                 ));
             }
-            self.grow(&mut added, span, found.iter().map(|entry| entry.leaf.as_slice()));
+            for entry in &found {
+                self.take(&entry.leaf, &mut added);
+            }
+            added.spans.push(span);
         }
         drop(conn);
         if added.spans.is_empty() {
@@ -121,11 +122,8 @@ impl Grown {
         Ok(true)
     }
 
-    fn grow<'a>(&mut self, added: &mut Added, span: Span, leaves: impl Iterator<Item = &'a [u8]>) {
-        for leaf in leaves {
-            self.tree.push(sha256, leaf_hash(sha256, leaf), &mut added.filled);
-        }
-        added.spans.push(span);
+    fn take(&mut self, leaf: &[u8], added: &mut Added) {
+        self.tree.push(sha256, leaf_hash(sha256, leaf), &mut added.filled);
     }
 
     async fn write(&mut self, store: &Store, added: Added) -> Result<(), StoreError> {

@@ -64,26 +64,30 @@ pub(crate) struct Framed<'a> {
     pub(crate) frame: &'a [u8],
 }
 
-impl<'a> Framed<'a> {
-    /// Its bytes alone.
-    pub(crate) fn bytes(&self) -> &'a [u8] {
-        &self.frame[LENGTH..]
-    }
+/// The records of a batch, in order. Who meets one that cannot be read goes no further.
+pub(crate) fn records(body: &[u8]) -> impl Iterator<Item = Result<Framed<'_>, StoreError>> {
+    frames(body).map(|frame| read(frame?))
 }
 
-/// The records of a batch, in order; nothing after the first that cannot be read.
-pub(crate) fn records(body: &[u8]) -> Records<'_> {
+/// The bytes of the records of a batch, each with their length before them, in order; nothing after the first that is cut. What they
+/// say is not looked at.
+pub(crate) fn frames(body: &[u8]) -> Frames<'_> {
     match body.split_first() {
-        Some((&FORMAT, rest)) => Records { rest, unknown: None },
-        Some((&format, _)) => Records {
+        Some((&FORMAT, rest)) => Frames { rest, unknown: None },
+        Some((&format, _)) => Frames {
             rest: &[],
             unknown: Some(format),
         },
-        None => Records {
+        None => Frames {
             rest: &[],
             unknown: None,
         },
     }
+}
+
+/// The bytes of the record in a frame.
+pub(crate) fn bytes(frame: &[u8]) -> &[u8] {
+    frame.get(LENGTH..).unwrap_or_default()
 }
 
 /// An open intent as it is kept: a batch of itself and, where its hold grew, of its last top-up. Gives it as it stands, and its
@@ -112,15 +116,15 @@ pub(crate) fn of(frames: &[&[u8]]) -> Vec<u8> {
     body
 }
 
-/// What [`records`] gives.
-pub(crate) struct Records<'a> {
+/// What [`frames`] gives.
+pub(crate) struct Frames<'a> {
     rest: &'a [u8],
     /// The format, where it is none of ours.
     unknown: Option<u8>,
 }
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Framed<'a>, StoreError>;
+impl<'a> Iterator for Frames<'a> {
+    type Item = Result<&'a [u8], StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(format) = self.unknown.take() {
@@ -130,21 +134,56 @@ impl<'a> Iterator for Records<'a> {
         if self.rest.is_empty() {
             return None;
         }
-        let split = split(self.rest);
+        let split = split_frame(self.rest);
         self.rest = split.as_ref().map_or(&[], |(_, rest)| rest);
-        Some(split.map(|(framed, _)| framed))
+        Some(split.map(|(frame, _)| frame))
     }
 }
 
 /// The first record, and what follows it.
 pub(crate) fn split(frames: &[u8]) -> Result<(Framed<'_>, &[u8]), StoreError> {
+    let (frame, rest) = split_frame(frames)?;
+    Ok((read(frame)?, rest))
+}
+
+/// The first frame, and what follows it.
+fn split_frame(frames: &[u8]) -> Result<(&[u8], &[u8]), StoreError> {
     let cut = || StoreError::damaged("a cut batch");
     let length = frames.first_chunk::<LENGTH>().ok_or_else(cut)?;
     let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
-    let (frame, rest) = frames
+    frames
         .split_at_checked(length.saturating_add(LENGTH))
-        .ok_or_else(cut)?;
-    let record =
-        minicbor::decode(&frame[LENGTH..]).map_err(|error| StoreError::damaged(error.to_string()))?;
-    Ok((Framed { record, frame }, rest))
+        .ok_or_else(cut)
+}
+
+fn read(frame: &[u8]) -> Result<Framed<'_>, StoreError> {
+    let record = minicbor::decode(bytes(frame)).map_err(|error| StoreError::damaged(error.to_string()))?;
+    Ok(Framed { record, frame })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_without_reading_them_and_a_cut_one_is_an_error() {
+        // Two records that nobody can read, the second of them empty.
+        let batch = [&[FORMAT, 2, 0, 0, 0, 0xff, 0xff][..], &[0; LENGTH]].concat();
+        let told = |batch: &[u8]| -> Result<Vec<Vec<u8>>, StoreError> {
+            frames(batch).map(|frame| Ok(bytes(frame?).to_vec())).collect()
+        };
+        assert_eq!(told(&batch).unwrap(), [vec![0xff, 0xff], vec![]]);
+        assert!(records(&batch).next().unwrap().is_err());
+        for length in [2, 6, 8] {
+            assert!(told(&batch[..length]).is_err(), "cut after {length}");
+            assert!(
+                frames(&batch[..length])
+                    .skip_while(Result::is_ok)
+                    .nth(1)
+                    .is_none()
+            );
+        }
+        assert!(told(&[FORMAT + 1]).is_err());
+        assert_eq!(told(&[FORMAT]).unwrap(), told(&[]).unwrap());
+    }
 }
