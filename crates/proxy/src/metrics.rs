@@ -3,6 +3,8 @@
 
 mod gen_ai;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use keystore_core::record::Ending;
@@ -12,6 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+use crate::lock::lock;
 use crate::reserve::Open;
 use crate::settle::{Charge, End};
 use gen_ai::GenAi;
@@ -33,9 +36,19 @@ struct ProviderLabels {
     provider: &'static str,
 }
 
+/// Where a provider's calls count that ended in one way. Kept, because a family hashes every label to find a series.
+#[derive(Debug)]
+struct Ended {
+    requests: Counter,
+    /// None before the first charge: what was never counted does not show.
+    cost_nanos: OnceLock<Counter>,
+}
+
 /// The counters of the data plane.
 #[derive(Debug, Default)]
 pub struct Metrics {
+    /// By provider and ending.
+    ended: Mutex<BTreeMap<(&'static str, &'static str), Arc<Ended>>>,
     requests: Family<RequestLabels, Counter>,
     refusals: Family<CodeLabels, Counter>,
     cost_nanos: Family<ProviderLabels, Counter>,
@@ -114,18 +127,16 @@ impl Metrics {
     /// A call was settled, so long after it was admitted.
     pub(crate) fn settled(&self, open: &Open, end: &End, charge: &Charge, after: Duration) {
         self.gen_ai.settled(open, end, charge, after);
-        let provider = open.provider;
-        self.requests
-            .get_or_create(&RequestLabels {
-                provider,
-                ending: end.ending.as_str(),
-            })
-            .inc();
-        let labels = ProviderLabels { provider };
+        let labels = ProviderLabels {
+            provider: open.provider,
+        };
+        let ended = self.ended(open.provider, end.ending.as_str());
+        ended.requests.inc();
         if let Ok(nanos) = u64::try_from(charge.cost.0)
             && nanos > 0
         {
-            self.cost_nanos.get_or_create(&labels).inc_by(nanos);
+            let series = || self.cost_nanos.get_or_create_owned(&labels);
+            ended.cost_nanos.get_or_init(series).inc_by(nanos);
         }
         if charge.flags.over_hold {
             self.over_hold.inc();
@@ -136,5 +147,17 @@ impl Metrics {
         if charge.flags.estimated && end.ending != Ending::NotSent {
             self.estimated.get_or_create(&labels).inc();
         }
+    }
+
+    fn ended(&self, provider: &'static str, ending: &'static str) -> Arc<Ended> {
+        let mut kept = lock(&self.ended);
+        let ended = kept.entry((provider, ending)).or_insert_with(|| {
+            let labels = RequestLabels { provider, ending };
+            Arc::new(Ended {
+                requests: self.requests.get_or_create_owned(&labels),
+                cost_nanos: OnceLock::new(),
+            })
+        });
+        Arc::clone(ended)
     }
 }

@@ -1,8 +1,8 @@
 //! Calls of models, under the names that OpenTelemetry has for them (its semantic conventions for generative AI), so that dashboards and
 //! alerts that are made for those work. A call counts where its operation is one of those that have a name there.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use keystore_catalog::UsageShape;
@@ -67,10 +67,24 @@ struct TokenLabels {
 
 type Histograms<Labels> = Family<Labels, Histogram, fn() -> Histogram>;
 
+/// What calls of one model have in common that count in the same histograms: the operation, the provider's slug, and why they failed.
+type Kind = (&'static str, &'static str, &'static str);
+
+/// Where such calls count. Kept, because a family hashes every label to find a series; a series that was never counted does not show, so
+/// those that not every call has come with their first.
+#[derive(Debug)]
+struct Series {
+    labels: CallLabels,
+    duration: Histogram,
+    first_chunk: OnceLock<Histogram>,
+    input: OnceLock<Histogram>,
+    output: OnceLock<Histogram>,
+}
+
 /// The histograms.
 #[derive(Debug)]
 pub(super) struct GenAi {
-    models: Mutex<HashSet<Arc<str>>>,
+    models: Mutex<BTreeMap<Arc<str>, BTreeMap<Kind, Arc<Series>>>>,
     duration: Histograms<EndLabels>,
     first_chunk: Histograms<CallLabels>,
     tokens: Histograms<TokenLabels>,
@@ -113,55 +127,78 @@ impl GenAi {
         let Some(operation) = open.gen_ai.filter(|_| open.sent) else {
             return;
         };
-        let labels = CallLabels {
-            gen_ai_operation_name: operation,
-            gen_ai_provider_name: provider(open.provider),
-            gen_ai_request_model: self.model(open.model.as_deref().unwrap_or(OTHER)),
-        };
-        let ended = EndLabels {
-            gen_ai_operation_name: operation,
-            gen_ai_provider_name: labels.gen_ai_provider_name,
-            gen_ai_request_model: Arc::clone(&labels.gen_ai_request_model),
-            error_type: error(end.ending, open.status),
-        };
-        self.duration.get_or_create(&ended).observe(after.as_secs_f64());
-        for (kind, tokens) in [
-            ("input", charge.usage.input_tokens()),
-            ("output", charge.usage.output_tokens()),
+        let kind = (operation, open.provider, error(end.ending, open.status));
+        let series = self.series(open.model.as_deref().unwrap_or(OTHER), kind);
+        series.duration.observe(after.as_secs_f64());
+        for (histogram, kind, tokens) in [
+            (&series.input, "input", charge.usage.input_tokens()),
+            (&series.output, "output", charge.usage.output_tokens()),
         ] {
             if tokens > 0 {
-                let labels = TokenLabels {
-                    gen_ai_operation_name: operation,
-                    gen_ai_provider_name: labels.gen_ai_provider_name,
-                    gen_ai_request_model: Arc::clone(&labels.gen_ai_request_model),
-                    gen_ai_token_type: kind,
-                };
+                let labels = || series.labels.clone().of_tokens(kind);
+                let histogram = histogram.get_or_init(|| self.tokens.get_or_create_owned(&labels()));
                 #[expect(
                     clippy::cast_precision_loss,
                     reason = "a histogram does not need the last token of 2^53"
                 )]
-                self.tokens.get_or_create(&labels).observe(tokens as f64);
+                histogram.observe(tokens as f64);
             }
         }
         if let Some(first) = open.first_byte {
             let waited = first.saturating_sub(open.began);
-            self.first_chunk
-                .get_or_create(&labels)
+            let histogram = || self.first_chunk.get_or_create_owned(&series.labels);
+            series
+                .first_chunk
+                .get_or_init(histogram)
                 .observe(waited.as_secs_f64());
         }
     }
 
-    fn model(&self, name: &str) -> Arc<str> {
+    fn series(&self, model: &str, kind: Kind) -> Arc<Series> {
         let mut models = lock(&self.models);
-        if let Some(known) = models.get(name) {
-            return Arc::clone(known);
+        if let Some(series) = models.get(model).and_then(|kinds| kinds.get(&kind)) {
+            return Arc::clone(series);
         }
-        if models.len() >= MAX_MODELS {
-            return Arc::from(OTHER);
+        let is_named = models.len() < MAX_MODELS || models.contains_key(model);
+        let model: Arc<str> = Arc::from(if is_named { model } else { OTHER });
+        let kinds = models.entry(Arc::clone(&model)).or_default();
+        let series = kinds.entry(kind).or_insert_with(|| self.begin(model, kind));
+        Arc::clone(series)
+    }
+
+    fn begin(&self, model: Arc<str>, (operation, slug, error): Kind) -> Arc<Series> {
+        let labels = CallLabels {
+            gen_ai_operation_name: operation,
+            gen_ai_provider_name: provider(slug),
+            gen_ai_request_model: model,
+        };
+        Arc::new(Series {
+            duration: self.duration.get_or_create_owned(&labels.clone().of_end(error)),
+            labels,
+            first_chunk: OnceLock::new(),
+            input: OnceLock::new(),
+            output: OnceLock::new(),
+        })
+    }
+}
+
+impl CallLabels {
+    fn of_end(self, error: &'static str) -> EndLabels {
+        EndLabels {
+            gen_ai_operation_name: self.gen_ai_operation_name,
+            gen_ai_provider_name: self.gen_ai_provider_name,
+            gen_ai_request_model: self.gen_ai_request_model,
+            error_type: error,
         }
-        let name: Arc<str> = Arc::from(name);
-        models.insert(Arc::clone(&name));
-        name
+    }
+
+    fn of_tokens(self, kind: &'static str) -> TokenLabels {
+        TokenLabels {
+            gen_ai_operation_name: self.gen_ai_operation_name,
+            gen_ai_provider_name: self.gen_ai_provider_name,
+            gen_ai_request_model: self.gen_ai_request_model,
+            gen_ai_token_type: kind,
+        }
     }
 }
 
@@ -217,5 +254,46 @@ fn error(ending: Ending, status: u16) -> &'static str {
         (Ending::Complete, 529) => "529",
         (Ending::Complete, _) => OTHER,
         (ending, _) => ending.as_str(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(gen_ai: &GenAi, model: &str, error: &'static str) -> Arc<Series> {
+        gen_ai.series(model, ("chat", "gemini", error))
+    }
+
+    #[test]
+    fn models_beyond_the_most_count_as_one_and_the_others_keep_their_names() {
+        let gen_ai = GenAi::default();
+        for number in 0..MAX_MODELS + 50 {
+            let model = format!("model-{number}");
+            let found = series(&gen_ai, &model, "");
+            let name = if number < MAX_MODELS { &model } else { OTHER };
+            assert_eq!(&*found.labels.gen_ai_request_model, name);
+            assert!(Arc::ptr_eq(&found, &series(&gen_ai, &model, "")), "it is kept");
+        }
+        let failed = series(&gen_ai, "model-0", "429");
+        assert_eq!(&*failed.labels.gen_ai_request_model, "model-0");
+        assert_eq!(failed.labels.gen_ai_provider_name, "gcp.gemini");
+        assert_eq!(lock(&gen_ai.models).len(), MAX_MODELS + 1);
+    }
+
+    #[test]
+    fn only_what_was_counted_shows() {
+        let gen_ai = GenAi::default();
+        let mut registry = Registry::default();
+        gen_ai.register(&mut registry);
+        let _ = (series(&gen_ai, "m", ""), series(&gen_ai, "m", "429"));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert_eq!(
+            text.matches("operation_duration_seconds_count{").count(),
+            2,
+            "{text}"
+        );
+        assert!(!text.contains("token_usage_count") && !text.contains("first_chunk_seconds_count"));
     }
 }
