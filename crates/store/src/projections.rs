@@ -226,21 +226,20 @@ impl Projector {
         let mut rows = self.appended.take_after(mark, CHUNK_BYTES);
         if rows.is_empty() {
             rows = fetch_all!(conn, (i64, Vec<u8>), ROWS, mark, ROWS_AT_A_TIME)?;
+            rows.truncate(chunk(&rows));
         }
-        let (mut records, mut mark, mut bytes) = (Vec::new(), mark, 0);
+        let mark = rows.last().map_or(mark, |(seq, _)| *seq);
+        // A decoded record is large, and there are many: room is made for them once.
+        let count = rows.iter().map(|(_, body)| batch::frames(body).count()).sum();
+        let mut records = Vec::with_capacity(count);
         for (seq, body) in &rows {
             for framed in batch::records(body) {
                 records.push((*seq, framed?));
             }
-            mark = *seq;
-            bytes += body.len();
-            if bytes >= CHUNK_BYTES {
-                break;
-            }
         }
         let known = tables::known(&mut conn, &records).await?;
         drop(conn);
-        let effects = fold::fold(records, &known, last)?;
+        let effects = fold::fold(&records, &known, last)?;
         let last = last + i64::try_from(effects.ended_calls.len()).unwrap_or(0);
         let mut tx = self.engine.begin().await?;
         tables::write(&mut tx, &effects, mark).await?;
@@ -260,6 +259,16 @@ impl Projector {
         self.last_request
             .send_if_modified(|seen| std::mem::replace(seen, last) != last);
     }
+}
+
+/// How many of the rows make up a chunk: as many as it takes to fill one.
+fn chunk(rows: &[(i64, Vec<u8>)]) -> usize {
+    let mut bytes = 0;
+    let filling = rows.iter().position(|(_, body)| {
+        bytes += body.len();
+        bytes >= CHUNK_BYTES
+    });
+    filling.map_or(rows.len(), |last| last + 1)
 }
 
 /// Intents that are still open, at most `limit`, each as a batch of its own.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId};
 use keystore_core::policy::Source;
-use keystore_core::record::{Ending, Intent, Outcome, Record, Refusal, Topup};
+use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Record, Refusal, Topup};
 use keystore_core::time::utc_day;
-use keystore_core::{Bucket, Micros};
+use keystore_core::{Bucket, Micros, NanoUsd};
 
 use super::charges::{Books, Charges};
 use crate::error::StoreError;
@@ -16,7 +16,7 @@ use crate::journal::batch::{self, Framed};
 #[derive(Default)]
 pub(super) struct Known {
     /// Open intents of which the records may tell, each as it is kept.
-    pub(super) open: HashMap<AttemptId, Vec<u8>>,
+    pub(super) open: Vec<Vec<u8>>,
     /// Requests of refusals that were taken in before.
     pub(super) refused: HashSet<RequestId>,
     /// The ledger and the months; as if there were none where no record needs them.
@@ -109,10 +109,14 @@ pub(super) struct Sums {
 
 /// Folds records of journal rows (each with the row's number); `last` is the newest `seq` of the requests before them.
 pub(super) fn fold<'a>(
-    records: Vec<(i64, Framed<'a>)>,
+    records: &[(i64, Framed<'a>)],
     known: &'a Known,
     last: i64,
 ) -> Result<Effects<'a>, StoreError> {
+    let mut kept = Vec::with_capacity(known.open.len());
+    for body in &known.open {
+        kept.push(batch::open_intent(body)?);
+    }
     let mut fold = Fold {
         effects: Effects::default(),
         open: HashMap::new(),
@@ -120,55 +124,63 @@ pub(super) fn fold<'a>(
         books: &known.books,
         next: last + 1,
     };
-    for (attempt, body) in &known.open {
-        let (intent, frame) = batch::open_intent(body)?;
-        fold.open.insert(*attempt, Open::new(intent, frame));
+    for (intent, frame) in &kept {
+        fold.open.insert(intent.attempt, Open::new(intent, frame));
     }
     for (row, Framed { record, frame }) in records {
         match record {
-            Record::Intent(intent) => fold.intent(row, intent, frame),
-            Record::Topup(topup) => fold.topup(row, &topup, frame),
-            Record::Outcome(outcome) => fold.outcome(row, &outcome, frame)?,
-            Record::Refusal(refusal) => fold.refusal(&refusal, frame),
+            Record::Intent(intent) => fold.intent(*row, intent, frame),
+            Record::Topup(topup) => fold.topup(*row, topup, frame),
+            Record::Outcome(outcome) => fold.outcome(*row, outcome, frame)?,
+            Record::Refusal(refusal) => fold.refusal(refusal, frame),
         }
     }
     Ok(fold.end())
 }
 
-struct Fold<'a> {
+/// What is decoded stays where it is: it is large.
+struct Fold<'r, 'a> {
     effects: Effects<'a>,
-    open: HashMap<AttemptId, Open<'a>>,
+    open: HashMap<AttemptId, Open<'r, 'a>>,
     refused: HashSet<RequestId>,
-    books: &'a Books,
+    books: &'r Books,
     next: i64,
 }
 
 /// An intent without an outcome so far.
-struct Open<'a> {
-    intent: Intent<'a>,
+struct Open<'r, 'a> {
+    intent: &'r Intent<'a>,
     frame: &'a [u8],
     /// It is in the table already.
     is_kept: bool,
     /// The journal row by which what is in the table changes.
     row: Option<i64>,
-    /// The frame of its last top-up in this chunk.
-    topup: &'a [u8],
+    /// Its last top-up in this chunk, with its frame.
+    topup: Option<(&'r Topup<'a>, &'a [u8])>,
 }
 
-impl<'a> Open<'a> {
-    const fn new(intent: Intent<'a>, frame: &'a [u8]) -> Self {
+impl<'r, 'a> Open<'r, 'a> {
+    const fn new(intent: &'r Intent<'a>, frame: &'a [u8]) -> Self {
         Self {
             intent,
             frame,
             is_kept: true,
             row: None,
-            topup: &[],
+            topup: None,
+        }
+    }
+
+    /// What is held for it now, and against which budgets.
+    fn held(&self) -> (NanoUsd, &'r [HeldBudget]) {
+        match self.topup {
+            Some((topup, _)) => (topup.hold, &topup.budgets),
+            None => (self.intent.hold, &self.intent.budgets),
         }
     }
 }
 
-impl<'a> Fold<'a> {
-    fn intent(&mut self, row: i64, intent: Intent<'a>, frame: &'a [u8]) {
+impl<'r, 'a> Fold<'r, 'a> {
+    fn intent(&mut self, row: i64, intent: &'r Intent<'a>, frame: &'a [u8]) {
         let key = (intent.agent, intent.provider, utc_day(intent.at));
         *self.effects.admitted.entry(key).or_default() += 1;
         if intent.is_of_an_agent() {
@@ -180,15 +192,14 @@ impl<'a> Fold<'a> {
             row: Some(row),
             ..Open::new(intent, frame)
         };
-        self.open.insert(open.intent.attempt, open);
+        self.open.insert(intent.attempt, open);
     }
 
     /// One of a call that has ended changes nothing.
-    fn topup(&mut self, row: i64, topup: &Topup<'a>, frame: &'a [u8]) {
+    fn topup(&mut self, row: i64, topup: &'r Topup<'a>, frame: &'a [u8]) {
         if let Some(open) = self.open.get_mut(&topup.attempt) {
-            open.intent.grow(topup);
             open.row.get_or_insert(row);
-            open.topup = frame;
+            open.topup = Some((topup, frame));
         }
     }
 
@@ -206,13 +217,14 @@ impl<'a> Fold<'a> {
             let key = (intent.agent, intent.provider, utc_day(intent.at));
             *self.effects.admitted.entry(key).or_default() -= 1;
         }
-        for held in intent.budgets.iter() {
+        let (hold, budgets) = open.held();
+        for held in budgets {
             let spent = self
                 .effects
                 .spend
                 .entry((held.budget, held.window_start))
                 .or_default();
-            *spent = spent.saturating_add(held.used(intent.hold, outcome));
+            *spent = spent.saturating_add(held.used(hold, outcome));
         }
         let key = UsageKey {
             org: intent.org,
@@ -224,7 +236,7 @@ impl<'a> Fold<'a> {
             day: utc_day(intent.at),
         };
         self.effects.usage.entry(key).or_default().add(outcome);
-        self.effects.charges.add(self.books, row, &intent, outcome)?;
+        self.effects.charges.add(self.books, row, intent, outcome)?;
         if intent.source == Source::Marketplace {
             let key = (utc_day(intent.at), intent.provider, intent.org, intent.credential);
             self.effects.sales.entry(key).or_default().add(outcome);
@@ -273,10 +285,10 @@ impl<'a> Fold<'a> {
     }
 
     fn end(mut self) -> Effects<'a> {
-        let changed = self
-            .open
-            .into_iter()
-            .filter_map(|(attempt, open)| Some((attempt, (open.row?, [open.frame, open.topup]))));
+        let changed = self.open.into_iter().filter_map(|(attempt, open)| {
+            let topup = open.topup.map_or(&[][..], |(_, frame)| frame);
+            Some((attempt, (open.row?, [open.frame, topup])))
+        });
         self.effects.opened.extend(changed);
         self.effects
     }

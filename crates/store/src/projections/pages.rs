@@ -23,39 +23,41 @@ pub(super) struct NewPage {
     pub(super) agents: BTreeSet<AgentId>,
     /// The least and the greatest id by the heads of ids.
     pub(super) ids: BTreeMap<i64, (RequestId, RequestId)>,
-    calls: usize,
 }
 
 /// Puts calls together, which come in the order of `seq`. The pages are in the order of their first ones.
 pub(super) fn pages(calls: &[EndedCall<'_>]) -> Vec<NewPage> {
-    let mut pages: Vec<NewPage> = Vec::new();
+    let mut pages: Vec<Vec<&EndedCall<'_>>> = Vec::new();
     // The page that takes more of an organization's calls.
     let mut growing: BTreeMap<OrgId, usize> = BTreeMap::new();
     for call in calls {
         let at = growing.get(&call.org).copied();
-        let at = at.filter(|at| pages[*at].calls < CALLS).unwrap_or_else(|| {
-            pages.push(NewPage::begin(call));
+        let at = at.filter(|at| pages[*at].len() < CALLS).unwrap_or_else(|| {
+            pages.push(Vec::new());
             growing.insert(call.org, pages.len() - 1);
             pages.len() - 1
         });
         pages[at].push(call);
     }
-    pages
+    pages.iter().filter_map(|calls| NewPage::of(calls)).collect()
 }
 
 impl NewPage {
-    fn begin(call: &EndedCall<'_>) -> Self {
-        Self {
-            first: call.seq,
-            last: call.seq,
-            org: call.org,
-            since: call.at.0,
-            until: call.at.0,
-            body: Vec::new(),
+    /// None where there are no calls.
+    fn of(calls: &[&EndedCall<'_>]) -> Option<Self> {
+        let first = calls.first()?;
+        let mut page = Self {
+            first: first.seq,
+            last: first.seq,
+            org: first.org,
+            since: first.at.0,
+            until: first.at.0,
+            body: page::empty(calls.iter().map(|call| &call.frames[..])),
             agents: BTreeSet::new(),
             ids: BTreeMap::new(),
-            calls: 0,
-        }
+        };
+        calls.iter().for_each(|call| page.push(call));
+        Some(page)
     }
 
     fn push(&mut self, call: &EndedCall<'_>) {
@@ -69,7 +71,6 @@ impl NewPage {
         // A chunk has far fewer calls.
         let distance = u32::try_from(call.seq - self.first).unwrap_or(u32::MAX);
         page::push(&mut self.body, distance, &call.frames);
-        self.calls += 1;
     }
 }
 

@@ -20,7 +20,8 @@ use crate::rows::{insert_rows, sums, with_ids};
 
 /// What the tables know of the subjects of `records`.
 pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Result<Known, StoreError> {
-    let (mut begun, mut before, mut refused) = (HashSet::new(), Vec::new(), Vec::new());
+    let mut begun = HashSet::with_capacity(records.len());
+    let (mut before, mut refused) = (Vec::with_capacity(records.len()), Vec::new());
     let mut charged = false;
     for (_, framed) in records {
         match &framed.record {
@@ -38,15 +39,15 @@ pub(super) async fn known(conn: &mut Conn, records: &[(i64, Framed<'_>)]) -> Res
     before.retain(|attempt| !begun.contains(attempt));
     let open = with_ids!(
         conn,
-        (Uuid, Vec<u8>),
-        "SELECT attempt, body FROM open_intents WHERE attempt IN ",
+        (Vec<u8>,),
+        "SELECT body FROM open_intents WHERE attempt IN ",
         before
     );
-    let mut known = Known::default();
-    for (attempt, body) in open {
-        known.open.insert(AttemptId::new(attempt), body);
-    }
-    known.refused = requests::refused_of(conn, &refused).await?;
+    let mut known = Known {
+        open: open.into_iter().map(|(body,)| body).collect(),
+        refused: requests::refused_of(conn, &refused).await?,
+        books: Books::default(),
+    };
     if charged {
         known.books = Books::read(conn).await?;
     }

@@ -31,11 +31,16 @@ impl Call<'_> {
     }
 }
 
+/// A page without calls, with room for those with these frames.
+pub(crate) fn empty<'a>(calls: impl Iterator<Item = &'a [&'a [u8]]>) -> Vec<u8> {
+    let length = |frames: &[&[u8]]| DISTANCE + frames.iter().map(|frame| frame.len()).sum::<usize>();
+    let mut body = Vec::with_capacity(1 + calls.map(length).sum::<usize>());
+    body.push(FORMAT);
+    body
+}
+
 /// Appends a call to a page.
 pub(crate) fn push(body: &mut Vec<u8>, distance: u32, frames: &[&[u8]]) {
-    if body.is_empty() {
-        body.push(FORMAT);
-    }
     body.extend_from_slice(&distance.to_le_bytes());
     frames.iter().for_each(|frame| body.extend_from_slice(frame));
 }
