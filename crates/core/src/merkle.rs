@@ -22,7 +22,11 @@ pub fn leaf_hash(sha: Sha256, leaf: &[u8]) -> Hash {
 }
 
 fn node_hash(sha: Sha256, left: &Hash, right: &Hash) -> Hash {
-    sha(&[&[1], left, right])
+    // In one piece: putting it together costs less than hashing parts.
+    let mut node = [1; 65];
+    node[1..33].copy_from_slice(left);
+    node[33..].copy_from_slice(right);
+    sha(&[&node])
 }
 
 /// A complete subtree: that over the leaves from `index << level` to before `(index + 1) << level`.
@@ -64,10 +68,10 @@ impl Node {
 fn complete(sha: Sha256, hashes: &[Hash]) -> Hash {
     let mut row = hashes.to_vec();
     while row.len() > 1 {
-        row = row
-            .chunks(2)
-            .map(|pair| node_hash(sha, &pair[0], &pair[1]))
-            .collect();
+        for at in 0..row.len() / 2 {
+            row[at] = node_hash(sha, &row[2 * at], &row[2 * at + 1]);
+        }
+        row.truncate(row.len() / 2);
     }
     row[0]
 }
