@@ -15,7 +15,6 @@ mod splice;
 mod tools;
 mod value;
 mod whole;
-pub(crate) mod words;
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -49,6 +49,7 @@ mod sync;
 mod tokens;
 mod upstream;
 mod watch;
+mod words;
 
 use std::hash::RandomState;
 use std::pin::pin;

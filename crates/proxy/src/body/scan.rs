@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use super::words::{self, control, equal};
+use crate::words::{self, control, equal};
 
 /// How deep arrays and objects may nest; the limit of `serde_json`.
 const MAX_DEPTH: u8 = 128;

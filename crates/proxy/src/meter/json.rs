@@ -6,13 +6,12 @@
 //! could write a `usage` there.
 
 mod plain;
-mod words;
 
 use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 
 use crate::body::scan::run_before;
-use words::equal;
+use crate::words::{self, equal};
 
 /// An answer, or what is left of it.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@ use serde::de::value::Error;
 use serde::de::{DeserializeOwned, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserializer, forward_to_deserialize_any};
 
-use super::words::{self, beyond_ascii, control, equal};
+use crate::words::{self, beyond_ascii, control, equal};
 
 /// Deeper values are not plain.
 const MAX_DEPTH: u8 = 8;
