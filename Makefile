@@ -16,7 +16,8 @@ release: release-parts ## Build the binary as it is released, target/laid-out/ks
 	./scripts/lay-out
 
 release-parts: ui-if-node ## Build what `make release` lays out
-	KS_KEEP_RELOCATIONS=1 cargo build --release --locked --package ks --package keystore-testkit --package keystore-bench
+	KS_KEEP_RELOCATIONS=1 cargo build --release --locked --package ks --package keystore-testkit --package keystore-bench \
+		--bin ks --bin fake-upstream --bin pg-cluster --bin compare --bin floor
 
 ui: ui/dist/index.html ## Build the dashboard; the next build of ks embeds it
 
