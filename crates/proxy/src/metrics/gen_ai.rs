@@ -81,10 +81,13 @@ struct Series {
     output: OnceLock<Histogram>,
 }
 
+/// By the name of the model.
+type Models = BTreeMap<Arc<str>, BTreeMap<Kind, Arc<Series>>>;
+
 /// The histograms.
 #[derive(Debug)]
 pub(super) struct GenAi {
-    models: Mutex<BTreeMap<Arc<str>, BTreeMap<Kind, Arc<Series>>>>,
+    models: Mutex<Models>,
     duration: Histograms<EndLabels>,
     first_chunk: Histograms<CallLabels>,
     tokens: Histograms<TokenLabels>,
