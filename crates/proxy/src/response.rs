@@ -86,8 +86,13 @@ const LIMIT: HeaderName = HeaderName::from_static("x-keystore-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-keystore-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-keystore-ratelimit-reset");
 
+/// As many marks as most answers get.
+const MARKS: usize = 6;
+
 /// Writes the marks into the head of a forwarded answer.
 pub(crate) fn mark(headers: &mut HeaderMap, marks: &Marks) {
+    // At once, so that the map grows at most once.
+    headers.reserve(MARKS);
     // All values that are written out stand in one allocation.
     let mut text = BytesMut::with_capacity(128);
     let mut put = |name: HeaderName, value: &mut BytesMut| {

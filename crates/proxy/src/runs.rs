@@ -1,7 +1,7 @@
 //! Long runs of letters in bytes, found without looking at most of them.
 //!
-//! Keys and what they are written as are long runs of few kinds of bytes, and answers are mostly words, which are short ones. A run that is
-//! as long as the shortest key covers one of the places that lie so far apart, so that only these are looked at.
+//! Keys and what they are written as are long runs of few kinds of bytes, and answers are mostly words, which are short ones. So one looks
+//! at the end of where a run could be: behind the last byte there that is no letter, the next one could begin.
 
 use std::ops::Range;
 
@@ -11,26 +11,20 @@ pub(crate) fn runs(
     shortest: usize,
     is_letter: impl Fn(u8) -> bool,
 ) -> impl Iterator<Item = Range<usize>> {
-    // Before it, no run is left that is long enough.
-    let mut from = 0;
+    // No letter stands before it.
+    let mut begin = 0;
     std::iter::from_fn(move || {
-        let mut at = from + shortest - 1;
-        while let Some(byte) = data.get(at) {
-            if is_letter(*byte) {
-                let before = &data[from..at];
-                let begin = at - before.iter().rev().take_while(|byte| is_letter(**byte)).count();
-                let after = &data[at + 1..];
-                let end = at + 1 + after.iter().take_while(|byte| is_letter(**byte)).count();
-                from = (end + 1).min(data.len());
-                if end - begin >= shortest {
-                    return Some(begin..end);
-                }
-            } else {
-                from = at + 1;
+        loop {
+            let (run, rest) = data.get(begin..)?.split_at_checked(shortest)?;
+            if let Some(at) = run.iter().rposition(|byte| !is_letter(*byte)) {
+                begin += at + 1;
+                continue;
             }
-            at = from + shortest - 1;
+            let more = rest.iter().take_while(|byte| is_letter(**byte)).count();
+            let found = begin..begin + shortest + more;
+            begin = found.end;
+            return Some(found);
         }
-        None
     })
 }
 

@@ -246,9 +246,14 @@ impl Stray {
     }
 }
 
-/// Where keys stand in `data`: each within one run of the letters that keys have.
+/// Where keys stand in `data`: each within one run of the letters that keys have. One of small letters alone is a word.
 fn keys(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    runs(data, SHORTEST, is_of_a_key).flat_map(|run| {
+    let is_a_word = |run: &[u8]| {
+        run.iter()
+            .all(|byte| !byte.is_ascii_digit() && !byte.is_ascii_uppercase())
+    };
+    let runs = runs(data, SHORTEST, is_of_a_key).filter(move |run| !is_a_word(&data[run.clone()]));
+    runs.flat_map(|run| {
         let found = ANY.find_iter(&data[run.clone()]);
         found.map(move |found| run.start + found.start()..run.start + found.end())
     })
