@@ -324,25 +324,6 @@ fn short_end(bytes: &[u8]) -> Option<usize> {
     (bytes.get(end) == Some(&b'"')).then_some(end)
 }
 
-/// How many bytes there are before the first `special` one.
-pub(crate) fn run_before(bytes: &[u8], special: impl Fn(u8) -> bool) -> usize {
-    const BLOCK: usize = 32;
-    let mut run = 0;
-    // A block is looked at without leaving early and without a `bool`, which the compiler turns into a few vector instructions.
-    while let Some(block) = bytes[run..].first_chunk::<BLOCK>() {
-        if block
-            .iter()
-            .fold(0, |found, byte| found | u8::from(special(*byte)))
-            != 0
-        {
-            break;
-        }
-        run += BLOCK;
-    }
-    let rest = &bytes[run..];
-    run + rest.iter().position(|byte| special(*byte)).unwrap_or(rest.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -126,6 +126,13 @@ proptest! {
     }
 }
 
+#[test]
+fn what_has_neither_a_digit_nor_a_capital_is_a_word() {
+    let text = b"see glpat-abcdefghijklmnopqrst and npm_config_registry_and_more";
+    assert_eq!(pass(true, &[text]), (text.to_vec(), None));
+    assert_eq!(pass(true, &[b"see glpat-abcdefghijklmnopqrs7"]).1, Some("gitlab"));
+}
+
 proptest! {
     #[test]
     fn no_key_is_shorter_than_the_runs_that_are_looked_at(
