@@ -5,26 +5,36 @@
 
 use std::ops::Range;
 
-/// Every longest run in `data` of at least `shortest` bytes (one or more) for which `is_letter` holds, in order.
+/// Where the first run in `data` begins of at least `shortest` bytes (one or more) for which `is_letter` holds.
+pub(crate) fn first_run(data: &[u8], shortest: usize, is_letter: impl Fn(u8) -> bool) -> Option<usize> {
+    // No letter stands before it.
+    let mut begin = 0;
+    loop {
+        let run = data.get(begin..)?.get(..shortest)?;
+        match run.iter().rposition(|byte| !is_letter(*byte)) {
+            Some(at) => begin += at + 1,
+            None => return Some(begin),
+        }
+    }
+}
+
+/// Every longest such run, in order.
 pub(crate) fn runs(
     data: &[u8],
     shortest: usize,
     is_letter: impl Fn(u8) -> bool,
 ) -> impl Iterator<Item = Range<usize>> {
-    // No letter stands before it.
-    let mut begin = 0;
+    let mut from = 0;
     std::iter::from_fn(move || {
-        loop {
-            let (run, rest) = data.get(begin..)?.split_at_checked(shortest)?;
-            if let Some(at) = run.iter().rposition(|byte| !is_letter(*byte)) {
-                begin += at + 1;
-                continue;
-            }
-            let more = rest.iter().take_while(|byte| is_letter(**byte)).count();
-            let found = begin..begin + shortest + more;
-            begin = found.end;
-            return Some(found);
-        }
+        let rest = data.get(from..)?;
+        let begin = first_run(rest, shortest, &is_letter)?;
+        let more = rest[begin + shortest..]
+            .iter()
+            .take_while(|byte| is_letter(**byte));
+        let length = shortest + more.count();
+        let found = from + begin..from + begin + length;
+        from = found.end;
+        Some(found)
     })
 }
 
@@ -55,6 +65,8 @@ mod tests {
                 }
                 at += word.len() + 1;
             }
+            let first = expected.first().map(|run: &Range<usize>| run.start);
+            prop_assert_eq!(first_run(data, shortest, is_letter), first);
             prop_assert_eq!(runs(data, shortest, is_letter).collect::<Vec<_>>(), expected);
             let last = data.split(|byte| !is_letter(*byte)).next_back().unwrap_or_default();
             prop_assert_eq!(&data[last_run(data, is_letter)], last);

@@ -5,12 +5,11 @@
 
 mod forms;
 
-use std::ops::Range;
 use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use crate::runs::{last_run, runs};
+use crate::runs::{first_run, last_run};
 use forms::{Forms, Matches};
 
 /// The shortest needle that is searched for, in bytes: a shorter one would be found by chance.
@@ -82,10 +81,10 @@ impl Needles {
 
     /// Whether `data` holds a needle.
     pub(crate) fn occur_in(&self, data: &[u8]) -> bool {
-        self.shortest().is_some_and(|shortest| {
-            let is_letter = |byte| self.letters.has(byte);
-            runs(data, shortest, is_letter).any(|run| self.forms().occur_in(&data[run]))
-        })
+        let first = self
+            .shortest()
+            .and_then(|shortest| first_run(data, shortest, |byte| self.letters.has(byte)));
+        first.is_some_and(|first| self.forms().occur_in(&data[first..]))
     }
 
     /// Every needle in `data` in order, without overlaps: of two that overlap, the one that begins first, then the longer.
@@ -95,11 +94,14 @@ impl Needles {
 
     /// The first position at or after `from` where `data` ends within what may become a needle.
     pub(crate) fn pending(&self, data: &[u8], from: usize) -> Option<usize> {
-        let Range { start, end } = last_run(data, |byte| self.letters.has(byte));
-        if start == end || self.given.is_empty() {
+        let longest = self.given.iter().map(|given| given.text.len()).max()?;
+        // No byte is written in more than the six of an escape of JSON (`\u001b`).
+        let looked_at = data.len().saturating_sub(6 * longest);
+        let run = last_run(&data[looked_at..], |byte| self.letters.has(byte));
+        if run.is_empty() {
             return None;
         }
-        self.forms().pending(data, from.max(start))
+        self.forms().pending(data, from.max(looked_at + run.start))
     }
 
     /// `data` with every needle replaced by as many asterisks; `None` when there is none.
