@@ -287,7 +287,7 @@ impl<C> minicbor::Encode<C> for Usage {
         e: &mut minicbor::Encoder<W>,
         _: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.map(self.0.iter().filter(|units| **units > 0).count() as u64)?;
+        e.map(self.iter().count() as u64)?;
         for (bucket, units) in self.iter() {
             e.u8(bucket as u8)?.u64(units)?;
         }

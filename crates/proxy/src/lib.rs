@@ -39,7 +39,6 @@ mod reserve;
 mod resolve;
 mod response;
 pub mod route;
-mod runs;
 pub mod scrub;
 mod settle;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Bodies that the proxy answers with, and the answers that it gives by itself.
 
 use std::convert::Infallible;
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -86,44 +86,34 @@ const LIMIT: HeaderName = HeaderName::from_static("x-keystore-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-keystore-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-keystore-ratelimit-reset");
 
-/// As many marks as most answers get.
-const MARKS: usize = 6;
-
 /// Writes the marks into the head of a forwarded answer.
 pub(crate) fn mark(headers: &mut HeaderMap, marks: &Marks) {
-    // At once, so that the map grows at most once.
-    headers.reserve(MARKS);
     // All values that are written out stand in one allocation.
     let mut text = BytesMut::with_capacity(128);
-    let mut put = |name: HeaderName, value: &mut BytesMut| {
-        // What is written is ASCII.
-        if let Ok(value) = HeaderValue::from_maybe_shared(value.split().freeze()) {
+    let mut put = |name: HeaderName, value: &dyn Display| {
+        // Writing to a buffer that grows cannot fail, and what is written is ASCII.
+        let _ = write!(text, "{value}");
+        if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
             headers.insert(name, value);
         }
     };
-    // Writing to a buffer that grows cannot fail.
-    let _ = write!(text, "{}", marks.request);
-    put(REQUEST_ID, &mut text);
+    put(REQUEST_ID, &marks.request);
     if let Some(left) = marks.left {
-        let mut put_all = |names: [HeaderName; 3]| {
-            let numbers = [left.limit.into(), left.remaining.into(), left.resets_at];
-            for (name, number) in names.into_iter().zip(numbers) {
-                text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-                put(name, &mut text);
-            }
-        };
-        put_all([LIMIT, REMAINING, RESET]);
+        put(LIMIT, &left.limit);
+        put(REMAINING, &left.remaining);
+        put(RESET, &left.resets_at);
         // Where the vendor's own would stand, which are not the customer's.
         if marks.source == Source::Marketplace {
-            put_all([RATE_LIMIT, RATE_REMAINING, RATE_RESET]);
+            put(RATE_LIMIT, &left.limit);
+            put(RATE_REMAINING, &left.remaining);
+            put(RATE_RESET, &left.resets_at);
         }
     }
-    if let Some(cost) = marks.cost {
-        let _ = write!(text, "{cost}");
-        put(COST, &mut text);
-    }
     if let Some(cap) = marks.output_cap {
-        headers.insert(MAX_OUTPUT, cap.into());
+        put(MAX_OUTPUT, &cap);
+    }
+    if let Some(cost) = marks.cost {
+        put(COST, &cost);
     }
     headers.insert(SOURCE, HeaderValue::from_static(marks.source.as_str()));
 }

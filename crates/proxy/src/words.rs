@@ -15,11 +15,6 @@ pub(crate) fn control(word: u64) -> u64 {
     zero(word & (ONES * 0xE0))
 }
 
-/// Marks what is not ASCII.
-pub(crate) fn beyond_ascii(word: u64) -> u64 {
-    word & (ONES << 7)
-}
-
 /// Marks the bytes that are zero, and perhaps some above the first one, from which a subtraction borrowed.
 fn zero(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & (ONES << 7)
@@ -64,9 +59,8 @@ mod tests {
             let same = |word| equal(word, byte);
             prop_assert_eq!(run_before(&bytes, same), plainly(&bytes, |other| other == byte));
             prop_assert_eq!(run_before(&bytes, control), plainly(&bytes, |byte| byte < 0x20));
-            prop_assert_eq!(run_before(&bytes, beyond_ascii), plainly(&bytes, |byte| !byte.is_ascii()));
-            let any = |word| equal(word, byte) | control(word) | beyond_ascii(word);
-            let expected = plainly(&bytes, |other| other == byte || other < 0x20 || !other.is_ascii());
+            let any = |word| equal(word, byte) | control(word);
+            let expected = plainly(&bytes, |other| other == byte || other < 0x20);
             prop_assert_eq!(run_before(&bytes, any), expected);
         }
     }

@@ -181,3 +181,17 @@ pub struct Operation {
     /// Whether it is a WebSocket.
     pub websocket: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cap_stands_where_its_name_says() {
+        for cap in OutputCap::ALL {
+            let (object, name) = cap.place();
+            let written: Vec<&str> = object.into_iter().chain([name]).collect();
+            assert_eq!(written.join("."), cap.as_str());
+        }
+    }
+}

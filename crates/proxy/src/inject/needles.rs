@@ -4,13 +4,14 @@
 //! has something that may be one: a run of letters that is long enough. Most answers have none, so that most calls write none.
 
 mod forms;
+mod runs;
 
 use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
-use crate::runs::{first_run, last_run};
 use forms::{Forms, Matches};
+use runs::{first_run, last_run};
 
 /// The shortest needle that is searched for, in bytes: a shorter one would be found by chance.
 const MIN_LENGTH: usize = 8;
@@ -43,7 +44,7 @@ impl Needles {
     }
 
     fn give(&mut self, text: &str, plain: bool) {
-        // Nothing that is written in letters is shorter than what it stands for, unless it has nothing to escape.
+        // Too short to be found, and so is every form of it, unless there is something to escape.
         if text.len() < MIN_LENGTH && (!plain || text.bytes().all(super::is_unreserved)) {
             return;
         }
@@ -122,7 +123,8 @@ impl Needles {
     /// Whether text that stands before and after a mask (`sk-ab****yz`) is the begin or the end of a secret.
     pub(crate) fn show_through(&self, before: &[u8], after: &[u8]) -> bool {
         let secrets = self.given.iter().filter(|given| given.plain);
-        secrets.map(|given| given.text.as_bytes()).any(|secret| {
+        let secrets = secrets.map(|given| given.text.as_bytes());
+        secrets.filter(|secret| secret.len() >= MIN_LENGTH).any(|secret| {
             (before.len() >= MIN_SHOWN && secret.starts_with(before))
                 || (after.len() >= MIN_SHOWN && secret.ends_with(after))
         })

@@ -4,8 +4,6 @@ use keystore_core::{Bucket, Usage};
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::json;
-
 /// The most units that an answer is believed to have used: about a million million. Sums of it fit for as many calls as there will be.
 const MOST_UNITS: u64 = 1 << 40;
 /// The most that an answer is believed to have cost: a million dollars.
@@ -19,7 +17,7 @@ pub(super) struct Count(pub(super) Option<u64>);
 impl Count {
     /// The counter that `value` is.
     pub(super) fn of(value: &[u8]) -> Self {
-        json::parse(value).unwrap_or_default()
+        serde_json::from_slice(value).unwrap_or_default()
     }
 
     fn believed(units: u64) -> Self {

@@ -5,8 +5,6 @@
 //! it stands and not by its name alone, because a model writes objects of its own into an answer (arguments of tools), and
 //! could write a `usage` there.
 
-mod plain;
-
 use memchr::{memchr2, memmem};
 use serde::de::DeserializeOwned;
 
@@ -233,15 +231,12 @@ fn container_end(text: &[u8], at: usize) -> Option<usize> {
 /// How many bytes there are before the next quote or bracket: few, unless it is a list of numbers.
 fn plain_run(bytes: &[u8]) -> usize {
     const FEW: usize = 16;
+    const BLOCK: usize = 32;
     // Braces and brackets of a kind differ by this one bit.
     let special = |byte: u8| (byte == b'"') | (byte | 0x20 == b'{') | (byte | 0x20 == b'}');
-    let few = bytes.iter().take(FEW).position(|byte| special(*byte));
-    few.unwrap_or_else(|| run_before(bytes, special))
-}
-
-/// How many bytes there are before the first `special` one.
-fn run_before(bytes: &[u8], special: impl Fn(u8) -> bool) -> usize {
-    const BLOCK: usize = 32;
+    if let Some(few) = bytes.iter().take(FEW).position(|byte| special(*byte)) {
+        return few;
+    }
     let mut run = 0;
     // A block is looked at without leaving early and without a `bool`, which the compiler turns into a few vector instructions.
     while let Some(block) = bytes[run..].first_chunk::<BLOCK>() {
@@ -260,12 +255,10 @@ fn run_before(bytes: &[u8], special: impl Fn(u8) -> bool) -> usize {
 
 /// Parses a value. Where a name stands twice, which a derived parser refuses, the last one counts.
 pub(super) fn parse<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    plain::read(value)
-        .or_else(|| serde_json::from_slice(value).ok())
-        .or_else(|| {
-            let value: serde_json::Value = serde_json::from_slice(value).ok()?;
-            serde_json::from_value(value).ok()
-        })
+    serde_json::from_slice(value).ok().or_else(|| {
+        let value: serde_json::Value = serde_json::from_slice(value).ok()?;
+        serde_json::from_value(value).ok()
+    })
 }
 
 /// A text.

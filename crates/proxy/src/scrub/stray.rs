@@ -3,7 +3,6 @@
 //! They are known by their form alone, so that what only looks like a key counts as one. The credential of the call itself is not looked
 //! for here: [`super::Scrubber`] has taken it out before. A key that a stream carries in pieces, a few letters an event, is not seen.
 
-use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use bytes::{Bytes, BytesMut};
@@ -17,13 +16,10 @@ use crate::authorize::Permit;
 use crate::cache::Agent;
 use crate::config::StrayKeys;
 use crate::notices::KeyInAnswer;
-use crate::runs::{last_run, runs};
 
 /// More bytes than the longest key that is known. So much of a run of key letters is held back, or looked at again, at the border of
 /// two chunks.
 const LONGEST: usize = 256;
-/// The shortest key that is known has so many bytes.
-const SHORTEST: usize = 20;
 
 /// Forms that stand for themselves, as their vendors document them, under the name that an event tells.
 const FORMS: [(&str, &str); 17] = [
@@ -219,67 +215,42 @@ impl Stray {
             self.kept.clear();
         }
         let end = chunk.len() - open_run(chunk);
-        if let (Some(told), Some(own)) = (&mut self.told, chunk.get(from..end))
-            && let Some(found) = keys(own).next()
+        if let (Some(told), true) = (&mut self.told, from < end)
+            && let Some(found) = ANY.find_at(&chunk[..end], from)
         {
-            told.tell(&own[found]);
+            told.tell(found.as_bytes());
         }
         self.kept.extend_from_slice(&chunk[end.max(from)..]);
     }
 
     fn look_at_kept(&mut self) {
         if let Some(told) = &mut self.told
-            && let Some(found) = keys(&self.kept).next()
+            && let Some(found) = ANY.find(&self.kept)
         {
-            told.tell(&self.kept[found]);
+            told.tell(found.as_bytes());
         }
     }
 
     fn clean(&mut self, data: Bytes) -> Bytes {
         let Some(told) = &mut self.told else { return data };
         let mut clean: Option<BytesMut> = None;
-        for found in keys(&data) {
-            told.tell(&data[found.clone()]);
-            clean.get_or_insert_with(|| BytesMut::from(&data[..]))[found].fill(b'*');
+        for found in ANY.find_iter(&data) {
+            told.tell(found.as_bytes());
+            clean.get_or_insert_with(|| BytesMut::from(&data[..]))[found.range()].fill(b'*');
         }
         clean.map_or(data, BytesMut::freeze)
     }
 }
 
-/// Where keys stand in `data`: each within one run of the letters that keys have. One of small letters alone is a word.
-fn keys(data: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    let is_a_word = |run: &[u8]| {
-        run.iter()
-            .all(|byte| !byte.is_ascii_digit() && !byte.is_ascii_uppercase())
-    };
-    let runs = runs(data, SHORTEST, is_of_a_key).filter(move |run| !is_a_word(&data[run.clone()]));
-    runs.flat_map(|run| {
-        let found = ANY.find_iter(&data[run.clone()]);
-        found.map(move |found| run.start + found.start()..run.start + found.end())
-    })
-}
-
 /// How many bytes at the end may belong to a key that goes on in the next chunk. A run that is longer than any key is none.
 fn open_run(data: &[u8]) -> usize {
-    let looked_at = &data[data.len().saturating_sub(LONGEST + 1)..];
-    let run = last_run(looked_at, is_of_a_key).len();
+    let last = data.iter().rev().take(LONGEST + 1);
+    let run = last.take_while(|byte| is_of_a_key(**byte)).count();
     if run > LONGEST { 0 } else { run }
 }
 
-/// What keys are made of.
-static OF_A_KEY: [bool; 256] = {
-    let mut letters = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        letters[byte] = (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'_' | b'-' | b'.');
-        byte += 1;
-    }
-    letters
-};
-
-/// Asked of many bytes of each answer: one look, and no comparisons.
-fn is_of_a_key(byte: u8) -> bool {
-    OF_A_KEY[usize::from(byte)]
+const fn is_of_a_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
 #[cfg(test)]

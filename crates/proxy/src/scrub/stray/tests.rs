@@ -126,20 +126,13 @@ proptest! {
     }
 }
 
-#[test]
-fn what_has_neither_a_digit_nor_a_capital_is_a_word() {
-    let text = b"see glpat-abcdefghijklmnopqrst and npm_config_registry_and_more";
-    assert_eq!(pass(true, &[text]), (text.to_vec(), None));
-    assert_eq!(pass(true, &[b"see glpat-abcdefghijklmnopqrs7"]).1, Some("gitlab"));
-}
-
 proptest! {
     #[test]
-    fn no_key_is_shorter_than_the_runs_that_are_looked_at(
+    fn every_key_is_a_run_that_is_held_back(
         key in prop::sample::select(FORMS.map(|(_, form)| form.replace(r"(?-u:\b)", "")).to_vec())
             .prop_flat_map(|form| prop::string::string_regex(&form).unwrap()),
     ) {
-        prop_assert!(key.len() >= SHORTEST, "{}", key);
+        prop_assert!(key.len() < LONGEST, "{}", key);
         prop_assert!(key.bytes().all(is_of_a_key), "{}", key);
     }
 }
