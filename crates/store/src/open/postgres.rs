@@ -1,0 +1,118 @@
+//! PostgreSQL: a pool, and one session more that appends to the journal.
+
+use std::time::Duration;
+
+use keystore_core::Micros;
+use sqlx::migrate::Migrator;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Transaction};
+use tokio::sync::Mutex;
+
+use super::{APPEND, HEAD, PATIENCE, newest_migration};
+use crate::error::OpenError;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// The session advisory lock that says "a server runs on this database": `keystore` in ASCII.
+const SERVER_LOCK: i64 = 0x6b65_7973_746f_7265;
+
+/// How often, and how far apart, the lock is tried: the server may need a moment to notice that the process that held it is gone.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: Duration = Duration::from_millis(100);
+
+pub(crate) struct Postgres {
+    options: PgConnectOptions,
+    pool: PgPool,
+    /// Appends to the journal and holds the server lock: when this session is lost, so is the right to append.
+    appender: Mutex<Option<PgConnection>>,
+    found_schema: i64,
+}
+
+impl Postgres {
+    pub(super) async fn open(options: PgConnectOptions, readers: u32) -> Result<Self, OpenError> {
+        let pool = PgPoolOptions::new()
+            // Writers of the control plane and the projector come on top of the readers.
+            .max_connections(readers.max(1) + 4)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options.clone());
+        let mut postgres = Self {
+            found_schema: 0,
+            options,
+            pool,
+            appender: Mutex::new(None),
+        };
+        let session = postgres.locked_session().await?.ok_or_else(|| OpenError::InUse {
+            database: postgres
+                .options
+                .get_database()
+                .unwrap_or("the database")
+                .to_owned(),
+        })?;
+        *postgres.appender.lock().await = Some(session);
+        let mut connection = postgres.pool.acquire().await?;
+        postgres.found_schema = newest_migration(&mut *connection, &MIGRATIONS).await?;
+        drop(connection);
+        MIGRATIONS.run(&postgres.pool).await?;
+        Ok(postgres)
+    }
+
+    pub(super) fn found_schema(&self) -> i64 {
+        self.found_schema
+    }
+
+    pub(super) async fn read(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {
+        self.pool.acquire().await
+    }
+
+    pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, sqlx::Postgres>> {
+        self.pool.begin().await
+    }
+
+    pub(super) async fn append(&self, seq: i64, at: Micros, body: &[u8]) -> sqlx::Result<()> {
+        let mut slot = self.appender.lock().await;
+        let mut connection = match slot.take() {
+            Some(connection) => connection,
+            None => self.locked_session().await?.ok_or(sqlx::Error::PoolClosed)?,
+        };
+        let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
+        insert.execute(&mut connection).await?;
+        // Only a session that just worked is kept; after an error, or when this future is dropped, a new one is made.
+        *slot = Some(connection);
+        Ok(())
+    }
+
+    pub(super) async fn reconnect(&self) -> sqlx::Result<i64> {
+        let mut slot = self.appender.lock().await;
+        *slot = None;
+        let mut connection = self.locked_session().await?.ok_or(sqlx::Error::PoolClosed)?;
+        let (head,): (i64,) = sqlx::query_as(HEAD).fetch_one(&mut connection).await?;
+        *slot = Some(connection);
+        Ok(head)
+    }
+
+    pub(super) async fn close(&self) {
+        self.pool.close().await;
+        if let Some(connection) = self.appender.lock().await.take() {
+            let _ = connection.close().await;
+        }
+    }
+
+    /// A session that holds the server lock; `None` when another process has it.
+    async fn locked_session(&self) -> sqlx::Result<Option<PgConnection>> {
+        let mut connection = self.options.connect().await?;
+        for attempt in 0..LOCK_TRIES {
+            if attempt > 0 {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
+            let (locked,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
+                .bind(SERVER_LOCK)
+                .fetch_one(&mut connection)
+                .await?;
+            if locked {
+                return Ok(Some(connection));
+            }
+        }
+        Ok(None)
+    }
+}
