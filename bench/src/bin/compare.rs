@@ -27,10 +27,13 @@ struct Arguments {
     /// Where the built programs are
     #[arg(long, default_value = "target/release")]
     programs: PathBuf,
+    /// Where the programs of another version are, for the subject `before`
+    #[arg(long)]
+    before: Option<PathBuf>,
     /// The library that counts allocations, preloaded; without it they are not counted
     #[arg(long)]
     alloc_count: Option<PathBuf>,
-    /// Interleaved rounds, of which the median counts
+    /// Interleaved rounds, of which the median counts; many short ones tell most on a machine that others use
     #[arg(long, default_value_t = 3)]
     rounds: usize,
     /// Requests of one buffered run under load; streams are a tenth of it
@@ -121,8 +124,7 @@ fn main() -> anyhow::Result<()> {
         subject.stop()?;
         once.allocations = bench.allocations(contender)?;
     }
-    let medians: Vec<Round> = rounds.iter().map(|rounds| median(rounds)).collect();
-    table(&contenders, &medians, &once);
+    table(&contenders, &rounds, &once);
     Ok(())
 }
 
@@ -142,7 +144,11 @@ impl Bench {
                 "direct" => self.direct(),
                 "floor" => self.floor()?,
                 "nginx" => self.nginx()?,
-                "keystore" => self.keystore()?,
+                "keystore" => self.keystore("keystore", &self.arguments.programs)?,
+                "before" => {
+                    let programs = self.arguments.before.as_ref();
+                    self.keystore("before", programs.context("--before is missing")?)?
+                }
                 other => anyhow::bail!("unknown subject {other}"),
             });
         }
@@ -219,9 +225,9 @@ impl Bench {
 
     /// `ks dev` on SQLite on the disk, set up once: a stored key that is sent to the fake upstream, and an agent with a budget
     /// and rates.
-    fn keystore(&self) -> anyhow::Result<Contender> {
+    fn keystore(&self, name: &str, programs: &Path) -> anyhow::Result<Contender> {
         let (addr, api) = (free_addr()?, free_addr()?);
-        let data = self.folder.path().join("keystore");
+        let data = self.folder.path().join(name);
         let arguments = [
             "dev",
             "--data-dir",
@@ -234,11 +240,12 @@ impl Bench {
             &self.upstream.to_string(),
         ]
         .map(str::to_owned);
+        let program = programs.join("ks");
         let start = Start {
-            program: self.program("ks"),
+            program: program.clone(),
             arguments: arguments.into(),
         };
-        let server = Subject::start(&mut start.command(), &self.log("keystore"))?;
+        let server = Subject::start(&mut start.command(), &self.log(name))?;
         await_listener(api)?;
         let dev = data.join("dev.json");
         let deadline = Instant::now() + Duration::from_secs(20);
@@ -251,7 +258,7 @@ impl Bench {
         let base = format!("http://{}", self.upstream);
         let ks = |words: &[&str]| -> anyhow::Result<String> {
             let api = format!("http://{api}");
-            let mut command = Command::new(self.program("ks"));
+            let mut command = Command::new(&program);
             command
                 .args(words)
                 .args(["--api-url", &api])
@@ -291,7 +298,7 @@ impl Bench {
         ])?;
         server.stop()?;
         Ok(Contender {
-            name: "keystore".to_owned(),
+            name: name.to_owned(),
             addr,
             path: "/v1/openai/v1/chat/completions",
             bearer: token,
@@ -444,12 +451,14 @@ fn read_counter(path: &Path) -> anyhow::Result<u64> {
     ))
 }
 
-fn median(rounds: &[Round]) -> Round {
-    let of = |figure: fn(&Round) -> f64| {
-        let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
+fn median(figures: impl Iterator<Item = f64>) -> f64 {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn medians(rounds: &[Round]) -> Round {
+    let of = |figure: fn(&Round) -> f64| median(rounds.iter().map(figure));
     Round {
         cpu_us: of(|round| round.cpu_us),
         per_second: of(|round| round.per_second),
@@ -460,7 +469,7 @@ fn median(rounds: &[Round]) -> Round {
     }
 }
 
-fn table(contenders: &[Contender], medians: &[Round], once: &[Once]) {
+fn table(contenders: &[Contender], rounds: &[Vec<Round>], once: &[Once]) {
     println!(
         "| subject | CPU us/request, 32 conns | x floor | requests/s | CPU us per 50-chunk stream | added p50 us, 1 conn | added p99 us | \
          first streamed byte us | system calls | allocations | idle MiB | MiB after load | cold start ms |"
@@ -471,9 +480,15 @@ fn table(contenders: &[Contender], medians: &[Round], once: &[Once]) {
             .iter()
             .position(|contender| contender.name.starts_with(name))
     };
-    let direct = position("direct").map_or_else(Round::default, |at| medians[at]);
-    let floor = position("bare").map(|at| medians[at].cpu_us);
-    for ((contender, round), once) in contenders.iter().zip(medians).zip(once) {
+    let direct = position("direct").map_or_else(Round::default, |at| medians(&rounds[at]));
+    let floor = position("bare").map(|at| &rounds[at]);
+    for ((contender, rounds), once) in contenders.iter().zip(rounds).zip(once) {
+        let round = medians(rounds);
+        // Of what was measured one after the other: a machine that is slow for a while is so for both.
+        let times_floor = floor.filter(|_| contender.name != "direct").map(|floor| {
+            let pairs = rounds.iter().zip(floor);
+            median(pairs.map(|(round, floor)| round.cpu_us / floor.cpu_us))
+        });
         let optional =
             |value: Option<f64>| value.map_or_else(|| "--".to_owned(), |value| format!("{value:.1}"));
         let is_direct = contender.name == "direct";
@@ -487,9 +502,7 @@ fn table(contenders: &[Contender], medians: &[Round], once: &[Once]) {
         let row = [
             contender.name.clone(),
             of_process(round.cpu_us, 1),
-            floor
-                .filter(|_| !is_direct)
-                .map_or_else(|| "--".to_owned(), |floor| format!("{:.2}", round.cpu_us / floor)),
+            times_floor.map_or_else(|| "--".to_owned(), |times| format!("{times:.2}")),
             format!("{:.0}", round.per_second),
             of_process(round.stream_cpu_us, 0),
             if is_direct {
