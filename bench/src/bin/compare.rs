@@ -484,14 +484,14 @@ fn table(contenders: &[Contender], rounds: &[Vec<Round>], once: &[Once]) {
     let floor = position("bare").map(|at| &rounds[at]);
     for ((contender, rounds), once) in contenders.iter().zip(rounds).zip(once) {
         let round = medians(rounds);
+        let is_direct = contender.name == "direct";
         // Of what was measured one after the other: a machine that is slow for a while is so for both.
-        let times_floor = floor.filter(|_| contender.name != "direct").map(|floor| {
+        let times_floor = floor.filter(|_| !is_direct).map(|floor| {
             let pairs = rounds.iter().zip(floor);
             median(pairs.map(|(round, floor)| round.cpu_us / floor.cpu_us))
         });
         let optional =
             |value: Option<f64>| value.map_or_else(|| "--".to_owned(), |value| format!("{value:.1}"));
-        let is_direct = contender.name == "direct";
         let of_process = |value: f64, digits: usize| {
             if is_direct {
                 "--".to_owned()

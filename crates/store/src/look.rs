@@ -1,13 +1,13 @@
 //! A database that is only looked at: nothing is locked, brought up to date or recovered, and a server may be using it.
 
 use std::str::FromStr as _;
-use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use crate::db::{Conn, Held};
 use crate::error::{OpenError, StoreError};
+use crate::open::PATIENCE;
 
 /// An open database for reading.
 pub struct Look(Pool);
@@ -30,7 +30,7 @@ impl Look {
                 let options = SqliteConnectOptions::from_str(url)
                     .map_err(wrong)?
                     .create_if_missing(false)
-                    .busy_timeout(Duration::from_secs(10))
+                    .busy_timeout(PATIENCE)
                     .pragma("query_only", "ON");
                 Pool::Sqlite(
                     SqlitePoolOptions::new()

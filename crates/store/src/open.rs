@@ -25,7 +25,7 @@ sql! {
 }
 
 /// How long a statement waits for another process, or a call for a connection.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The database that is open.
 pub(crate) enum Engine {
@@ -50,8 +50,8 @@ impl Engine {
     /// The number of the newest migration that the database had when it was opened; 0 for a new one.
     pub(crate) fn found_schema(&self) -> i64 {
         match self {
-            Self::Sqlite(sqlite) => sqlite.found_schema(),
-            Self::Postgres(postgres) => postgres.found_schema(),
+            Self::Sqlite(sqlite) => sqlite.found_schema,
+            Self::Postgres(postgres) => postgres.found_schema,
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Postgres {
     pool: PgPool,
     /// Appends to the journal and holds the server lock: when this session is lost, so is the right to append.
     appender: Mutex<Option<PgConnection>>,
-    found_schema: i64,
+    pub(super) found_schema: i64,
 }
 
 impl Postgres {
@@ -55,10 +55,6 @@ impl Postgres {
         drop(connection);
         MIGRATIONS.run(&postgres.pool).await?;
         Ok(postgres)
-    }
-
-    pub(super) fn found_schema(&self) -> i64 {
-        self.found_schema
     }
 
     pub(super) async fn read(&self) -> sqlx::Result<PoolConnection<sqlx::Postgres>> {

@@ -41,7 +41,7 @@ pub(crate) struct Sqlite {
     readers: SqlitePool,
     path: PathBuf,
     lock: File,
-    found_schema: i64,
+    pub(super) found_schema: i64,
 }
 
 /// The one connection that writes.
@@ -186,10 +186,6 @@ impl Sqlite {
             lock,
             found_schema,
         })
-    }
-
-    pub(super) fn found_schema(&self) -> i64 {
-        self.found_schema
     }
 
     /// A file in the folder of the database.
