@@ -20,7 +20,8 @@ use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
 use crate::forward::{self, ForwardError, OutgoingBody};
 use crate::health::Pass;
-use crate::inject::{self, BuildParts, Built, InjectError, Needles};
+use crate::idempotency;
+use crate::inject::{self, BuildParts, Built, InjectError, Needles, Token};
 use crate::leash::Leash;
 use crate::outlive::Outlive;
 use crate::parse::CleanRequest;
@@ -54,6 +55,7 @@ impl Exchange {
             request: self.request,
             permit: self.permit,
             credential: self.credential,
+            token: dialled.token,
             response: dialled.response,
             needles: dialled.needles,
             rest,
@@ -151,21 +153,30 @@ impl Proxy {
         loop {
             let again = body.copy().map(|body| (body, exchange.headers.clone()));
             let dialled = self.dial(&mut exchange, &mut reservation, body).await;
-            let (mut outcome, stop) = match dialled {
-                Err(stop) => (stop.shows(), stop),
+            let (mut outcome, stop, token) = match dialled {
+                Err(stop) => (stop.shows(), stop, None),
                 Ok(mut dialled) => {
-                    match failover::served(&mut dialled.response, exchange.permit.provider()).await {
-                        Ok(()) => {
+                    let Dialled { response, leash, .. } = &mut dialled;
+                    let looking = failover::served(response, exchange.permit.provider());
+                    match leash.during(looking).await {
+                        Ok(Ok(())) => {
                             reservation.shows(Outcome::Answered);
                             let answer = exchange.answer(dialled, rest);
                             return relay::relay(self, answer, reservation).await;
                         }
-                        Err(outcome) => (Some(outcome), Stop::of_member(outcome, &exchange, &self)),
+                        Ok(Err(outcome)) => {
+                            let stop = Stop::of_member(outcome, &exchange, &self);
+                            (Some(outcome), stop, dialled.token)
+                        }
+                        Err(deny) => {
+                            leash.count_cut();
+                            (None, Stop::Refused(Ending::Revoked, deny.into()), None)
+                        }
                     }
                 }
             };
             // Its token was refused, which the next one may not be.
-            if outcome == Some(Outcome::KeyRefused) && self.drop_token(&exchange.credential) {
+            if outcome == Some(Outcome::KeyRefused) && self.drop_token(&exchange.credential, token.as_ref()) {
                 outcome = Some(Outcome::Failed { pause: None });
             }
             // What changed meanwhile says nothing of the member: it may be chosen again.
@@ -189,6 +200,8 @@ impl Proxy {
                 return Err(stop.end(reservation, exchange));
             };
             let of_failed = pools::of_call(&exchange.permit, exchange.credential.id, self.clock.now());
+            // While it waits for the next one it runs with none, and the pool knows what became of this one.
+            reservation.leave_pool();
             let next = self.next_member(&mut exchange.permit, &mut tried).await;
             let Ok(Served {
                 credential,
@@ -219,23 +232,23 @@ impl Proxy {
         body: OutgoingBody,
     ) -> Result<Dialled, Stop> {
         let mut leash = Leash::new(self, &exchange.permit, &exchange.credential);
-        let (built, body) = match self.build(exchange, body).await {
-            Ok(built) => built,
-            Err(refusal) => return Err(Stop::Refused(Ending::NotSent, refusal)),
-        };
+        let not_sent = |refusal| Stop::Refused(Ending::NotSent, refusal);
+        let built = leash.during(self.build(exchange, body)).await;
+        let Ready { built, body, token } = built.map_err(Refusal::from).flatten().map_err(not_sent)?;
         let Exchange {
             permit, credential, ..
         } = &*exchange;
         let client = self
             .upstreams
             .client(credential.key(), &credential.policy, permit.target.alias());
-        let lease = self.connect(&client).await.map_err(Stop::Failed)?;
+        let connected = leash.during(self.connect(&client)).await;
+        let lease = connected
+            .map_err(|deny| not_sent(deny.into()))?
+            .map_err(Stop::Failed)?;
         // What was permitted a moment ago may have been taken back while the credential was opened and the connection was made, and the
         // agent's rights while the pool was asked.
         loop {
-            if let Err(deny) = leash.confirm().await {
-                return Err(Stop::Refused(Ending::NotSent, deny.into()));
-            }
+            leash.confirm().await.map_err(|deny| not_sent(deny.into()))?;
             if let Some(pool) = &permit.pool
                 && !Box::pin(self.pools.keeps(pool, credential.key(), permit.agent.policy.org)).await
             {
@@ -246,8 +259,8 @@ impl Proxy {
             }
         }
         reservation.sending();
-        let agent = Arc::clone(leash.agent());
-        let is_current = || agent.is_current();
+        let (agent, ends) = (Arc::clone(leash.agent()), leash.ends_at());
+        let is_current = || agent.is_current() && ends.is_none_or(|at| self.clock.now() < at);
         failpoint!(
             self.store.failpoints(),
             "exchange.sending",
@@ -282,6 +295,7 @@ impl Proxy {
         Ok(Dialled {
             response,
             needles: built.needles,
+            token,
             leash,
         })
     }
@@ -297,7 +311,7 @@ impl Proxy {
         self: &Arc<Self>,
         exchange: &mut Exchange,
         mut body: OutgoingBody,
-    ) -> Result<(Built, OutgoingBody), Refusal> {
+    ) -> Result<Ready, Refusal> {
         failpoint!(self.store.failpoints(), "exchange.reserved", ProxyError::Internal);
         let Exchange {
             method,
@@ -306,6 +320,10 @@ impl Proxy {
             credential,
             ..
         } = exchange;
+        if permit.pool.is_some() {
+            let of = &permit.agent.policy;
+            idempotency::make_own(headers, &self.policy_mac.value_hasher(of.org), of.agent);
+        }
         let alias = permit.target.alias();
         let signs_body = credential.policy.signs_body(alias);
         if signs_body {
@@ -337,14 +355,23 @@ impl Proxy {
             }
         })?;
         failpoint!(self.store.failpoints(), "exchange.opened", ProxyError::Internal);
-        Ok((built, body))
+        Ok(Ready { built, body, token })
     }
+}
+
+/// A request that is ready to be sent.
+struct Ready {
+    built: Built,
+    body: OutgoingBody,
+    /// The token in it, where the credential takes one.
+    token: Option<Arc<Token>>,
 }
 
 /// The head of an answer, with what goes with it.
 struct Dialled {
     response: Response<AnswerBody>,
     needles: Needles,
+    token: Option<Arc<Token>>,
     leash: Leash,
 }
 

@@ -51,7 +51,8 @@ impl Leash {
         self.agent.agent()
     }
 
-    /// Looks again at an agent that changed since the call was permitted: the last thing before its first byte is sent.
+    /// Looks again at the agent, which may have changed since the call was permitted, and at the clock: the last thing before its first
+    /// byte is sent.
     ///
     /// # Errors
     ///
@@ -59,7 +60,8 @@ impl Leash {
     /// names the old version, so the client asks again.
     pub(crate) async fn confirm(&mut self) -> Result<(), Deny> {
         if self.agent.is_current() {
-            return Ok(());
+            // What has an end may have come to it meanwhile.
+            return self.check(self.agent.agent());
         }
         self.look_again().await?;
         let id = self.credential.id;
@@ -88,6 +90,19 @@ impl Leash {
         }
     }
 
+    /// Does `work`, unless the call must end before it is done.
+    ///
+    /// # Errors
+    ///
+    /// Why the call must end.
+    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Deny> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            deny = self.ended() => Err(deny),
+        }
+    }
+
     /// Notes that the call was cut.
     pub(crate) fn count_cut(&self) {
         self.agent.calls.count_cut();
@@ -98,7 +113,7 @@ impl Leash {
     }
 
     /// When the token, the agent or the credential ends, whichever is first.
-    fn ends_at(&self) -> Option<Micros> {
+    pub(crate) fn ends_at(&self) -> Option<Micros> {
         let ends = [
             self.agent.token.expires_at,
             self.agent.policy.expires_at,

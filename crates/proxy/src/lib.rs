@@ -17,6 +17,7 @@ pub mod counters;
 mod forward;
 mod health;
 pub mod holder;
+mod idempotency;
 mod inject;
 mod learned;
 mod leash;

@@ -23,7 +23,7 @@ use keystore_core::record::Ending;
 use crate::answer::{self, AnswerBody};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
-use crate::inject::Needles;
+use crate::inject::{Needles, Token};
 use crate::learned;
 use crate::leash::Leash;
 use crate::meter::{Framing, Meter};
@@ -49,6 +49,8 @@ pub(crate) struct Answer {
     pub(crate) request: RequestId,
     pub(crate) permit: Permit,
     pub(crate) credential: Arc<ReadyCredential>,
+    /// The token of the credential that the call was made with, where it takes one.
+    pub(crate) token: Option<Arc<Token>>,
     pub(crate) response: Response<AnswerBody>,
     pub(crate) needles: Needles,
     pub(crate) rest: Rest,
@@ -95,6 +97,7 @@ struct Begun {
     cleaned: Cleaned,
     permit: Permit,
     credential: Arc<ReadyCredential>,
+    token: Option<Arc<Token>>,
     /// It is read before its head goes out.
     whole: bool,
     bodiless: bool,
@@ -103,9 +106,10 @@ struct Begun {
 impl Begun {
     fn end(self, read: Option<Read>) -> Result<Response<Body>, Refusal> {
         match read {
-            Some(read) => self
-                .cleaned
-                .whole(read, (&self.permit, &self.credential), self.bodiless),
+            Some(read) => {
+                let with = (&self.permit, &self.credential, self.token.as_ref());
+                self.cleaned.whole(read, with, self.bodiless)
+            }
             None => Ok(self.cleaned.streamed(None)),
         }
     }
@@ -117,6 +121,7 @@ fn begin(proxy: Arc<Proxy>, answer: Answer, reservation: Reservation) -> Result<
         request,
         permit,
         credential,
+        token,
         response,
         needles,
         rest:
@@ -188,6 +193,7 @@ fn begin(proxy: Arc<Proxy>, answer: Answer, reservation: Reservation) -> Result<
         cleaned,
         permit,
         credential,
+        token,
     })
 }
 

@@ -402,6 +402,13 @@ impl Reservation {
         }
     }
 
+    /// Gives the place at the pool back, with what it showed of the credential.
+    pub(crate) fn leave_pool(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.place = None;
+        }
+    }
+
     /// From here on a byte may have gone to the upstream.
     pub(crate) fn sending(&mut self) {
         self.step(|open, after| (open.sent, open.steps.sending) = (true, after));

@@ -91,8 +91,15 @@ impl Slot {
             .map(|held| Arc::clone(&held.token))
     }
 
-    fn set(&self, held: Option<Held>) {
-        *self.held.write().unwrap_or_else(PoisonError::into_inner) = held;
+    fn set(&self, held: Held) {
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
+    }
+
+    /// Holds this token no more. Whether it was an old one, or another one is held.
+    fn take_back(&self, token: &Arc<Token>, now: Duration) -> bool {
+        let mut held = self.held.write().unwrap_or_else(PoisonError::into_inner);
+        let refused = held.take_if(|held| Arc::ptr_eq(&held.token, token));
+        refused.is_none_or(|held| now >= held.fetched + NEW)
     }
 }
 
@@ -113,23 +120,21 @@ impl Tokens {
         }
     }
 
-    /// The vendor did not take a call with this credential's token: it is forgotten. Whether it had been taken for a while, so that the
-    /// credential itself may be all right and the next call, with the next token, may succeed.
-    pub(crate) fn refused(&self, key: CredentialKey, now: Duration) -> bool {
-        let Some(slot) = self.slots.get(&key) else {
-            return false;
-        };
-        let was_old = slot.held(|held| now >= held.fetched + NEW).is_some();
-        slot.set(None);
-        was_old
+    /// The vendor did not take a call with this token of the credential: it is forgotten. Whether it had been taken for a while, so that
+    /// the credential itself may be all right and the next call, with the next token, may succeed. Of a token that is not held any more,
+    /// because another call said the same before, that is so too: what was fetched since is not forgotten for it.
+    pub(crate) fn refused(&self, key: CredentialKey, token: &Arc<Token>, now: Duration) -> bool {
+        let slot = self.slots.get(&key);
+        slot.is_none_or(|slot| slot.take_back(token, now))
     }
 }
 
 impl Proxy {
-    /// The vendor refused a call with this credential: its token is forgotten. Whether that was the token's fault, which may have ended
-    /// before its time.
-    pub(crate) fn drop_token(&self, credential: &ReadyCredential) -> bool {
-        credential.policy.token().is_some() && self.tokens.refused(credential.key(), self.clock.boottime())
+    /// The vendor refused a call with this credential and this token of it, if it takes one: the token is forgotten. Whether that was the
+    /// token's fault, which may have ended before its time.
+    pub(crate) fn drop_token(&self, credential: &ReadyCredential, token: Option<&Arc<Token>>) -> bool {
+        let now = self.clock.boottime();
+        token.is_some_and(|token| self.tokens.refused(credential.key(), token, now))
     }
 
     /// The token of a credential whose policy injects one: the kept one, or another.
@@ -184,7 +189,7 @@ impl Proxy {
             Ok(fetched) => {
                 let held = Held::new(fetched, asked);
                 let token = Arc::clone(&held.token);
-                slot.set(Some(held));
+                slot.set(held);
                 *fetching = None;
                 Ok(token)
             }

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use sqlx::pool::PoolConnection;
-use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection, Transaction};
+use sqlx::{PgConnection, Postgres, Sqlite, SqliteConnection};
 
 use crate::audit::{self, NewEntry};
 use crate::changes::{self, Change};
 use crate::error::StoreError;
 use crate::failpoint;
-use crate::open::WriterGuard;
+use crate::open::{WriteTransaction, WriterGuard};
 use crate::store::Shared;
 
 /// A connection for reading. Give it back soon: there are few.
@@ -24,7 +24,7 @@ pub(crate) enum Held {
     SqliteRead(PoolConnection<Sqlite>),
     SqliteWrite(WriterGuard),
     PostgresRead(PoolConnection<Postgres>),
-    PostgresWrite(Transaction<'static, Postgres>),
+    PostgresWrite(WriteTransaction),
 }
 
 /// What a statement runs on.
@@ -43,7 +43,7 @@ impl Conn {
             Held::SqliteRead(connection) => Handle::Sqlite(connection),
             Held::SqliteWrite(guard) => Handle::Sqlite(guard.connection()),
             Held::PostgresRead(connection) => Handle::Postgres(connection),
-            Held::PostgresWrite(transaction) => Handle::Postgres(transaction),
+            Held::PostgresWrite(transaction) => Handle::Postgres(transaction.connection()),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::db::{Conn, Held, fetch_one, sql};
 use crate::error::{OpenError, StoreError};
 
 use postgres::Postgres;
+pub(crate) use postgres::WriteTransaction;
 use sqlite::Sqlite;
 pub(crate) use sqlite::{WriterGuard, is_failed_sync};
 

@@ -71,7 +71,7 @@ impl OutgoingBody {
         }
     }
 
-    pub(super) fn into_sent(self) -> (SentBody, Option<Arc<Progress>>) {
+    pub(crate) fn into_sent(self) -> (SentBody, Option<Arc<Progress>>) {
         match self {
             Self::Empty => (SentBody(Sent::Whole(None)), None),
             Self::Full(bytes) => (

@@ -13,6 +13,7 @@ use keystore_wire::problem::Code;
 use super::{Cleaned, Flow, MAX_WHOLE};
 use crate::authorize::Permit;
 use crate::cache::ReadyCredential;
+use crate::inject::Token;
 use crate::leash::Leash;
 use crate::meter::Meter;
 use crate::refuse::{ProxyError, Refusal};
@@ -33,7 +34,7 @@ impl Cleaned {
     pub(super) fn whole(
         self,
         read: Read,
-        (permit, credential): (&Permit, &Arc<ReadyCredential>),
+        (permit, credential, token): (&Permit, &Arc<ReadyCredential>, Option<&Arc<Token>>),
         bodiless: bool,
     ) -> Result<Response<Body>, Refusal> {
         let (read, ending, denied) = match read {
@@ -51,8 +52,10 @@ impl Cleaned {
             proxy,
             ..
         } = self;
-        let refusal = denied
-            .or_else(|| in_its_place(&proxy, (permit, credential), head.status.as_u16(), &read, ending));
+        let refusal = denied.or_else(|| {
+            let status = head.status.as_u16();
+            in_its_place(&proxy, (permit, credential, token), status, &read, ending)
+        });
         let ending = match ending {
             Ending::Complete if outlive::is_abandoned() => Ending::ClientGone,
             ending => ending,
@@ -127,7 +130,7 @@ fn metered(mut meter: Meter, read: Bytes) -> crate::meter::Metered {
 /// The refusal that the client is given in place of the answer, where it may not see it or there is none.
 fn in_its_place(
     proxy: &Proxy,
-    (permit, credential): (&Permit, &ReadyCredential),
+    (permit, credential, token): (&Permit, &ReadyCredential, Option<&Arc<Token>>),
     status: u16,
     read: &[u8],
     ending: Ending,
@@ -135,7 +138,7 @@ fn in_its_place(
     let provider = || permit.provider().slug.to_string();
     match ending {
         Ending::Complete if !permit.provider().is_bad_key(status, read) => None,
-        Ending::Complete if proxy.drop_token(credential) => Some(
+        Ending::Complete if proxy.drop_token(credential, token) => Some(
             ProxyError::Upstream {
                 provider: provider(),
                 reason: "the vendor does not take its token any more; the next request fetches another one"

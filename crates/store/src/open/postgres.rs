@@ -1,5 +1,6 @@
 //! PostgreSQL: a pool, and one session more that appends to the journal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keystore_core::Micros;
@@ -7,7 +8,7 @@ use sqlx::migrate::Migrator;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Transaction};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{APPEND, HEAD, PATIENCE, newest_migration};
 use crate::error::OpenError;
@@ -24,9 +25,30 @@ const LOCK_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct Postgres {
     options: PgConnectOptions,
     pool: PgPool,
+    /// Held by the write transaction that runs: what it reads stays true until it has committed, as on SQLite.
+    writing: Arc<Mutex<()>>,
     /// Appends to the journal and holds the server lock: when this session is lost, so is the right to append.
     appender: Mutex<Option<PgConnection>>,
     pub(super) found_schema: i64,
+}
+
+/// A write transaction, of which there is one at a time: one server runs on a database ([`SERVER_LOCK`]), and policies are read, changed
+/// and written back whole.
+pub(crate) struct WriteTransaction {
+    transaction: Transaction<'static, sqlx::Postgres>,
+    writing: OwnedMutexGuard<()>,
+}
+
+impl WriteTransaction {
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.transaction
+    }
+
+    pub(crate) async fn commit(self) -> sqlx::Result<()> {
+        let committed = self.transaction.commit().await;
+        drop(self.writing);
+        committed
+    }
 }
 
 impl Postgres {
@@ -40,6 +62,7 @@ impl Postgres {
             found_schema: 0,
             options,
             pool,
+            writing: Arc::default(),
             appender: Mutex::new(None),
         };
         let session = postgres.locked_session().await?.ok_or_else(|| OpenError::InUse {
@@ -61,8 +84,14 @@ impl Postgres {
         self.pool.acquire().await
     }
 
-    pub(super) async fn begin(&self) -> sqlx::Result<Transaction<'static, sqlx::Postgres>> {
-        self.pool.begin().await
+    pub(super) async fn begin(&self) -> sqlx::Result<WriteTransaction> {
+        let writing = tokio::time::timeout(PATIENCE, Arc::clone(&self.writing).lock_owned())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)?;
+        Ok(WriteTransaction {
+            transaction: self.pool.begin().await?,
+            writing,
+        })
     }
 
     pub(super) async fn append(&self, seq: i64, at: Micros, body: &[u8]) -> sqlx::Result<()> {

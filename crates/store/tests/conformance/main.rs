@@ -83,6 +83,7 @@ on_both! {
         changes_are_told_one_after_the_other,
         a_commit_that_nobody_waits_for_is_still_heard,
         a_transaction_that_is_dropped_leaves_nothing,
+        what_a_writer_has_read_stays_so_until_it_commits,
         the_epoch_survives_a_restart,
     }
     journal {

@@ -283,3 +283,38 @@ pub(crate) async fn the_epoch_survives_a_restart(bench: Bench) {
     assert_eq!(changes, 3, "the credential, the agent, the token");
     store.close().await;
 }
+
+/// Policies are read, changed and written back whole.
+pub(crate) async fn what_a_writer_has_read_stays_so_until_it_commits(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let writers: Vec<_> = (0..16)
+        .map(|_| {
+            let (store, budget, at) = (store.clone(), bench.id(BudgetId::new), bench.now());
+            let (org, id) = (world.org, world.agent);
+            tokio::spawn(async move {
+                let mut tx = store.begin().await.unwrap();
+                let agent = agents::get(&mut tx, org, id).await.unwrap().unwrap();
+                let mut policy = agent.decode().unwrap();
+                policy.budgets.push(budget);
+                tokio::task::yield_now().await;
+                let changed = agents::NewAgent {
+                    name: &agent.name,
+                    policy: &policy,
+                    mac: b"mac",
+                    at,
+                };
+                assert!(agents::update(&mut tx, &changed).await.unwrap());
+                tx.commit().await.unwrap();
+            })
+        })
+        .collect();
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let mut conn = store.read().await.unwrap();
+    let agent = agents::get(&mut conn, world.org, world.agent).await.unwrap();
+    assert_eq!(agent.unwrap().decode().unwrap().budgets.len(), 16);
+    drop(conn);
+    store.close().await;
+}

@@ -35,6 +35,10 @@ pub(super) fn is_json(headers: &HeaderMap) -> bool {
 
 impl Proxy {
     /// The whole body, of at most as many bytes as the operation takes.
+    ///
+    /// # Errors
+    ///
+    /// [`Deny::AuthStale`] where the agent changed meanwhile, which may take minutes: its budgets and labels are to be looked at again.
     pub(super) async fn read_whole(
         &self,
         permit: &Permit,
@@ -43,6 +47,9 @@ impl Proxy {
     ) -> Result<Bytes, Deny> {
         let limit = permit.operation.max_body_bytes.unwrap_or(u64::MAX);
         let read = body::read_whole(body, limit).await?;
+        if !permit.agent.is_current() {
+            return Err(Deny::AuthStale);
+        }
         self.watch_request(permit, method, &read);
         Ok(read)
     }

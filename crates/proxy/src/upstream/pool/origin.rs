@@ -27,6 +27,10 @@ const MAX_IDLE: usize = 128;
 pub(super) const MAX_STREAMS: usize = 64;
 /// The largest head of an answer, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// An HTTP/2 upstream that was silent for so long during a call is pinged.
+const PING_INTERVAL: Duration = Duration::from_secs(15);
+/// How long it may leave a ping unanswered; then the connection is closed, and the calls on it break off.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What an HTTP/2 upstream may send ahead per call, in bytes.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
@@ -222,6 +226,9 @@ impl Origin {
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(STREAM_WINDOW * MAX_STREAMS as u32)
             .max_header_list_size(MAX_HEAD_BYTES as u32)
+            // One that the network dropped without a word would be lent again and again.
+            .keep_alive_interval(PING_INTERVAL)
+            .keep_alive_timeout(PING_TIMEOUT)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(failed)?;
@@ -276,5 +283,71 @@ impl Origin {
 async fn run(connection: impl Future<Output = hyper::Result<()>>) {
     if let Err(error) = connection.await {
         tracing::debug!(%error, "upstream connection ended");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::convert::Infallible;
+
+    use bytes::Bytes;
+    use http_body_util::Empty;
+    use hyper::body::Incoming;
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioExecutor;
+
+    use super::*;
+    use crate::forward::OutgoingBody;
+    use crate::upstream::tls;
+
+    fn dialer() -> Dialer {
+        Dialer {
+            tls: TlsConnector::from(tls::client_config(None).unwrap()),
+            allow: AllowList::new(&BTreeSet::new()),
+            timeout: Duration::from_secs(10),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_http2_connection_that_fell_silent_ends_its_calls_and_is_not_lent_again() {
+        let dialer = dialer();
+        let origin = Arc::new(
+            Origin::new(&Destination {
+                alias: String::new(),
+                scheme: Scheme::Https,
+                host: "vendor.example".to_owned(),
+                port: 443,
+                base_path: String::new(),
+            })
+            .unwrap(),
+        );
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        let never = |_: http::Request<Incoming>| async {
+            std::future::pending::<Result<http::Response<Empty<Bytes>>, Infallible>>().await
+        };
+        let vendor = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(theirs), service_fn(never));
+        let mut vendor = std::pin::pin!(vendor);
+        let made = origin.handshake(ours, true, &dialer);
+        let connection = tokio::select! {
+            made = made => made.unwrap(),
+            _ = vendor.as_mut() => panic!("the vendor ended the connection"),
+        };
+        let mut lease = origin.lend(connection, false, &dialer);
+        let (body, _) = OutgoingBody::Empty.into_sent();
+        let call = lease.send(http::Request::get("https://vendor.example/").body(body).unwrap());
+        let mut call = std::pin::pin!(call);
+        // It works for a minute, pings and all, and then nobody is there any more.
+        tokio::select! {
+            _ = call.as_mut() => panic!("there is no answer"),
+            _ = vendor.as_mut() => panic!("the vendor ended the connection"),
+            () = tokio::time::sleep(Duration::from_secs(60)) => {}
+        }
+        let silent = Instant::now();
+        assert!(call.await.is_err());
+        assert!(silent.elapsed() <= PING_INTERVAL + PING_TIMEOUT);
+        assert!(origin.take(&dialer).is_none());
     }
 }

@@ -332,6 +332,27 @@ async fn a_key_at_its_limit_or_refused_makes_way_for_the_next_and_is_charged_onc
 }
 
 #[tokio::test]
+async fn agents_that_share_a_key_do_not_share_idempotency_keys() {
+    let market = Market::open("10").await;
+    let agents = [market.caller("one").await, market.caller("other").await];
+    for caller in [&agents[0], &agents[0], &agents[1]] {
+        let request = caller
+            .request("POST", CHAT)
+            .header("idempotency-key", "welcome/1");
+        caller.send(request.json(&chat(json!({})))).await.expect(200);
+    }
+    let log = market.app.fake_upstream().log();
+    let seen: Vec<_> = log
+        .iter()
+        .map(|entry| entry.header("idempotency-key").unwrap())
+        .collect();
+    assert_eq!(seen[0], seen[1], "a repeat is one");
+    assert_ne!(seen[0], seen[2]);
+    assert!(seen.iter().all(|key| !key.contains("welcome")), "{seen:?}");
+    market.app.finish().await;
+}
+
+#[tokio::test]
 async fn a_pool_without_a_working_key_says_so() {
     let market = Market::open("10").await;
     let caller = market.caller("agent").await;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use keystore_core::Micros;
+use keystore_core::{Clock as _, Micros};
 use keystore_testkit::counts::within;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -288,6 +290,77 @@ async fn a_token_that_expires_cuts_its_streams() {
     let caller = app.caller(&app.create_token_with("agent", &["openai"], ends).await);
     let streams = Streams::open(&caller, 5, SILENT).await;
     streams.were_cut(since, "invalid_token").await;
+    app.finish().await;
+}
+
+/// A chat completion of which a part of the body has arrived, and nothing more for a while.
+struct Slow {
+    socket: TcpStream,
+    rest: Vec<u8>,
+}
+
+impl Slow {
+    async fn begin(app: &TestApp, token: &str) -> Self {
+        let authority = app.proxy_url().strip_prefix("http://").unwrap();
+        let body = chat(json!({"max_tokens": 100})).to_string();
+        let head = format!(
+            "POST {CHAT} HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer {token}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            body.len()
+        );
+        let (part, rest) = body.as_bytes().split_at(10);
+        let mut socket = TcpStream::connect(authority).await.unwrap();
+        socket.write_all(&[head.as_bytes(), part].concat()).await.unwrap();
+        // Long enough for the agent to be looked at.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Self {
+            socket,
+            rest: rest.to_vec(),
+        }
+    }
+
+    /// The answer once the rest of the body is there.
+    async fn end(mut self) -> String {
+        self.socket.write_all(&self.rest).await.unwrap();
+        let mut answer = String::new();
+        self.socket.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_token_expires_while_its_body_arrives_is_not_sent() {
+    let (app, clock) = TestApp::clocked().await;
+    app.create_credential("openai").await;
+    let ends = json!({"expiresAt": clock.now().plus(Duration::from_secs(60)).to_string()});
+    let token = app.create_token_with("agent", &["openai"], ends).await;
+    let slow = Slow::begin(&app, &token).await;
+    clock.advance(Duration::from_secs(61));
+    let answer = slow.end().await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(answer.contains("invalid_token"), "{answer}");
+    assert_eq!(app.fake_upstream().count(), 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_budget_that_is_cut_while_a_body_arrives_counts_for_that_call() {
+    let app = TestApp::start().await;
+    app.create_credential("openai").await;
+    let token = app.create_token("agent", &["openai"]).await;
+    let slow = Slow::begin(&app, &token).await;
+    let nothing = json!({"budgetCentsMonthly": 0});
+    let owner = app.owner_client();
+    owner.patch("/v1/agents/agent", &nothing).await.expect(200);
+    let answer = slow.end().await;
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("auth_stale"), "{answer}");
+    assert_eq!(app.fake_upstream().count(), 0);
+    // The client that asks again, as it is told to, is under the new budget.
+    let again = app
+        .caller(&token)
+        .post(CHAT, &chat(json!({"max_tokens": 100})))
+        .await;
+    again.refused(402, "budget_exceeded");
     app.finish().await;
 }
 

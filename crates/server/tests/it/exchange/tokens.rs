@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_testkit::counts::within;
 use keystore_testkit::rsa::RsaKey;
 use keystore_testkit::upstream::{Behaviour, Exchanged, ShownBy, TokenRules};
 use serde_json::{Value, json};
@@ -230,6 +231,69 @@ async fn a_token_that_ends_early_is_fetched_again_and_the_credential_stays_valid
     caller.get("/v1/paypal/v2/invoices").await.expect(200);
     let credentials = app.owner_client().get("/v1/credentials").await.expect(200);
     assert_ne!(credentials["data"][0]["status"], "invalid");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn of_calls_that_a_token_ends_early_under_none_says_that_the_credential_is_bad() {
+    let (app, clock) = TestApp::clocked().await;
+    app.fake_upstream()
+        .give_tokens(rules("/v1/oauth2/token", client(CANARY, ShownBy::Basic)));
+    let caller = app.caller(&stored_paypal(&app).await);
+    caller.get("/v1/paypal/v2/invoices").await.expect(200);
+    clock.advance(Duration::from_secs(100));
+    app.fake_upstream().end_tokens();
+    app.fake_upstream().gate();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..3 {
+        let caller = caller.clone();
+        calls.spawn(async move { caller.get("/v1/paypal/v2/invoices").await });
+    }
+    // All of them were sent with the token that has ended.
+    while app.fake_upstream().count() < 5 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    app.fake_upstream().let_go(1);
+    let first = calls.join_next().await.unwrap().unwrap();
+    first.refused(502, "upstream_error");
+    app.fake_upstream().let_go(1);
+    let second = calls.join_next().await.unwrap().unwrap();
+    second.refused(502, "upstream_error");
+    // The last is answered when the next token is there already, which is not thrown away for it.
+    let next = tokio::spawn({
+        let caller = caller.clone();
+        async move { caller.get("/v1/paypal/v2/invoices").await }
+    });
+    while app.fake_upstream().count() < 6 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    app.fake_upstream().ungate();
+    let last = calls.join_next().await.unwrap().unwrap();
+    last.refused(502, "upstream_error");
+    next.await.unwrap().expect(200);
+    caller.get("/v1/paypal/v2/invoices").await.expect(200);
+    assert_eq!(app.fake_upstream().given_tokens().len(), 2);
+    let credentials = app.owner_client().get("/v1/credentials").await.expect(200);
+    assert_ne!(credentials["data"][0]["status"], "invalid");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_call_that_waits_for_a_token_is_refused_when_its_agent_is_paused() {
+    let app = TestApp::start().await;
+    app.fake_upstream()
+        .give_tokens(rules("/v1/oauth2/token", client(CANARY, ShownBy::Basic)));
+    let caller = app.caller(&stored_paypal(&app).await);
+    app.fake_upstream().gate();
+    let call = tokio::spawn(async move { caller.get("/v1/paypal/v2/invoices").await });
+    while fetches(&app) == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let owner = app.owner_client();
+    owner.post("/v1/agents/a/pause", &Value::Null).await.expect(200);
+    let reply = tokio::time::timeout(within(Duration::from_secs(1)), call).await;
+    reply.unwrap().unwrap().refused(403, "agent_paused");
+    app.fake_upstream().ungate();
     app.finish().await;
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keystore_testkit::clock::MockClock;
+use keystore_testkit::upstream::Behaviour;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -251,6 +252,23 @@ async fn a_cap_holds_inside_the_pool_from_the_next_call_on() {
         let refused = two.market.operator.post(TENANTS, &body).await;
         refused.expect_problem(422, "invalid_request");
     }
+    two.market.app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_at_its_cap_goes_on_with_another_key_all_the_same() {
+    let two = Two::at_once(10).await;
+    let market = &two.market;
+    market.pool("second", "sk-pooled-second", json!({})).await;
+    market.app.secret("sk-pooled-second");
+    let capped = json!({"provider": "openai", "org": two.orgs[0], "maxConcurrency": 1});
+    market.operator.post(TENANTS, &capped).await.expect(200);
+    market.app.fake_upstream().script([Behaviour {
+        status: Some(429),
+        ..Behaviour::default()
+    }]);
+    assert_eq!(two.call(0).await, 200);
+    assert_eq!(two.arrived(), 2);
     two.market.app.finish().await;
 }
 
