@@ -98,6 +98,11 @@ impl Client {
         })
     }
 
+    /// Whether the server is on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        is_loopback(&self.base)
+    }
+
     /// The same client with another key.
     pub(crate) fn with_key(mut self, key: Option<Zeroizing<String>>) -> Self {
         self.key = key;
@@ -382,6 +387,11 @@ fn http_for(base: &Url) -> anyhow::Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none());
     if is_loopback(base) {
         builder = builder.no_proxy();
+        if base.scheme() == "http" {
+            // Without redirects and a proxy there is no TLS here, and reading all certificates of the machine takes half of the time
+            // of a command. Elsewhere a proxy may be asked that itself is spoken to in TLS.
+            builder = builder.tls_certs_only([]);
+        }
     }
     builder.build().context("cannot set up the HTTP client")
 }

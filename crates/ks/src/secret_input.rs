@@ -15,15 +15,15 @@ pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks for a secret without showing it.
+/// Asks for a secret without showing it. `remedy` says how else it can be given.
 ///
 /// # Errors
 /// Nobody can be asked, or they would not say.
-pub(crate) fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
+pub(crate) fn ask(question: &str, remedy: &str) -> anyhow::Result<Zeroizing<String>> {
     if !can_ask() {
         return Err(advice(
             format!("{question} is needed, and there is no terminal to ask for it"),
-            "give it on stdin with `--key-stdin`, or in a file with `--key-file`",
+            remedy,
         ));
     }
     let answer = inquire::Password::new(&format!("{question}:"))
@@ -32,6 +32,17 @@ pub(crate) fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
         .prompt()
         .context("no answer")?;
     checked(Zeroizing::new(answer), question)
+}
+
+/// A password: from stdin where the command has `--password-stdin`, else it is asked for.
+///
+/// # Errors
+/// Nobody can be asked, or stdin has none.
+pub(crate) fn password(is_on_stdin: bool) -> anyhow::Result<Zeroizing<String>> {
+    match is_on_stdin {
+        true => from_stdin("the password"),
+        false => ask("Password", "give it on stdin with `--password-stdin`"),
+    }
 }
 
 /// Asks before something that cannot be undone. `yes` answers beforehand.
@@ -130,12 +141,21 @@ pub(crate) fn fields(
             "`{name}` is given twice"
         );
     }
-    for field in wanted.iter().filter(|field| field.required) {
+    for (index, field) in wanted.iter().enumerate().filter(|(_, field)| field.required) {
         if !fields.contains_key(&field.name) {
-            fields.insert(field.name.clone(), ask(&field.label)?);
+            let secret = ask(&field.label, &remedy(&field.name, index == 0))?;
+            fields.insert(field.name.clone(), secret);
         }
     }
     Ok(fields)
+}
+
+/// How a field is given where nobody can be asked: `--key-stdin` and `--key-file` are of the main one alone.
+fn remedy(name: &str, is_main: bool) -> String {
+    match is_main {
+        true => "give it on stdin with `--key-stdin`, or in a file with `--key-file`".to_owned(),
+        false => format!("give it in a file with `--field {name}=@FILE`"),
+    }
 }
 
 fn main_secret(args: &SecretArgs, label: &str) -> anyhow::Result<Option<Zeroizing<String>>> {
@@ -187,6 +207,12 @@ mod tests {
             read(&args).unwrap(),
             [("key".into(), "sk-1".into()), ("sid".into(), "AC1".into())]
         );
+    }
+
+    #[test]
+    fn each_field_can_be_given_as_its_remedy_says() {
+        assert!(remedy("key", true).contains("`--key-stdin`"));
+        assert!(remedy("sid", false).contains("`--field sid=@FILE`"));
     }
 
     #[test]

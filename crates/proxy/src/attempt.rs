@@ -69,16 +69,15 @@ impl Proxy {
     /// its usage has to be read.
     pub(crate) async fn attempt(
         self: &Arc<Self>,
-        permit: Permit,
+        mut permit: Permit,
         admission: Admission,
-        served: Served,
+        served: Option<Served>,
         request: CleanRequest<Incoming>,
         trail: &mut Trail,
     ) -> Result<Response<Body>, Refusal> {
-        let Served { credential, pooled } = served;
-        let (place, pass) = match pooled {
-            None => (None, self.pass(&permit, &credential)?),
-            Some(pooled) => (Some(pooled.place), pooled.pass),
+        let own = match &served {
+            Some(served) => Some(self.pass(&permit, &served.credential)?),
+            None => None,
         };
         let method = request.method().clone();
         let (headers, body) = request.into_parts();
@@ -89,9 +88,7 @@ impl Proxy {
             headers: &headers,
             body,
         };
-        let reserved = self
-            .reserve(&permit, admission, (&credential, place), asked)
-            .await?;
+        let (reserved, credential, pooled) = self.reserve(&mut permit, admission, served, asked).await?;
         trail.attempted = true;
         let metered = reserved.rest.meter.is_some();
         let exchange = Exchange {
@@ -100,7 +97,7 @@ impl Proxy {
             headers,
             permit,
             credential,
-            pass: Some(pass),
+            pass: own.or(pooled),
         };
         // On the heap, so that the request's own future is small, and so that it can go on without it.
         let exchange = Box::pin(Arc::clone(self).exchange(exchange, reserved));

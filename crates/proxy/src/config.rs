@@ -24,6 +24,8 @@ pub enum StrayKeys {
 pub struct ProxyConfig {
     /// The authorities (`host` or `host:port`) that a request may name; empty accepts the names of loopback on any port.
     pub hosts: Vec<String>,
+    /// Whether something in front of it terminates TLS, which says where a call comes from.
+    pub behind_tls: bool,
     /// Requests a minute per agent and provider where the agent sets none. Default 60.
     pub default_rpm: u32,
     /// Requests a UTC day per agent and provider where the agent sets none. Default 10,000.
@@ -60,6 +62,7 @@ impl Default for ProxyConfig {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            behind_tls: false,
             default_rpm: 60,
             default_rpd: 10_000,
             dev: false,

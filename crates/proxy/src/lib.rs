@@ -235,7 +235,13 @@ impl Proxy {
             listener = listener.with_tls(tls);
         }
         let proxy = Arc::clone(self);
-        let service = move |request, conn| Arc::clone(&proxy).handle(request, conn);
+        let service = move |request: Request<Incoming>, conn: ConnInfo| {
+            let conn = match proxy.config.behind_tls {
+                true => conn.forwarded(request.headers()),
+                false => conn,
+            };
+            Arc::clone(&proxy).handle(request, conn)
+        };
         let drained = listener.serve(service, stop, self.config.shutdown_timeout).await;
         self.afterlife.tasks.close();
         self.afterlife.tasks.wait().await;
@@ -270,8 +276,8 @@ impl Proxy {
         let mut permit = self.authorize(caller, &request)?;
         trail.permit(&permit);
         let admission = self.admit(&permit)?;
-        let credential = self.resolve(&mut permit).await?;
-        self.attempt(permit, admission, credential, request, trail).await
+        let served = self.resolve(&mut permit).await?;
+        self.attempt(permit, admission, served, request, trail).await
     }
 
     /// Lets `/readyz` say no from now on, so that a balancer looks away before the listener closes. Calls are served all the same.

@@ -10,14 +10,14 @@ mod tls;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -42,6 +42,22 @@ pub struct ConnInfo {
     pub peer: SocketAddr,
     /// Whether TLS ends here.
     pub tls: bool,
+}
+
+impl ConnInfo {
+    /// The same, with the address that the proxy in front says the call comes from, where it says one.
+    #[must_use]
+    pub fn forwarded(self, headers: &HeaderMap) -> Self {
+        let peer =
+            forwarded_for(headers).map_or(self.peer, |address| SocketAddr::new(address, self.peer.port()));
+        Self { peer, ..self }
+    }
+}
+
+/// The last entry of `x-forwarded-for`: the one that the proxy in front wrote, whatever the caller sent.
+fn forwarded_for(headers: &HeaderMap) -> Option<IpAddr> {
+    let line = headers.get_all("x-forwarded-for").iter().next_back()?;
+    line.to_str().ok()?.rsplit(',').next()?.trim().parse().ok()
 }
 
 /// The limits of a listener.

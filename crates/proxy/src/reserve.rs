@@ -35,10 +35,12 @@ use crate::authorize::Permit;
 use crate::budgets::Limited;
 use crate::cache::ReadyCredential;
 use crate::forward::OutgoingBody;
+use crate::health::Pass;
 use crate::meter::{Meter, MeterSetup};
 use crate::metrics;
 use crate::pools::Place;
 use crate::probe::ProbeTarget;
+use crate::resolve::Served;
 use crate::settle::{Charge, End, Sale};
 use crate::watch::Watched;
 
@@ -110,29 +112,32 @@ pub(crate) struct Rest {
 }
 
 impl Proxy {
-    /// Reserves the call: after this it may be sent.
+    /// Reserves the call: after this it may be sent. Gives the credential that serves it with it, and the way to its host where it is one of
+    /// the pool's.
     pub(crate) async fn reserve(
         self: &Arc<Self>,
-        permit: &Permit,
+        permit: &mut Permit,
         admission: Admission,
-        (credential, place): (&ReadyCredential, Option<Place>),
+        served: Option<Served>,
         request: Asked<'_>,
-    ) -> Result<Reserved, Deny> {
+    ) -> Result<(Reserved, Arc<ReadyCredential>, Option<Pass>), Deny> {
         let now = self.clock.now();
         let (names, arrived) = ((request.id, request.method), request.arrived);
-        let plan = self.plan(permit, request, now).await?;
-        let (reserved, written) = self.begin(permit, admission, (credential, place), (names, now), plan)?;
+        let (plan, Served { credential, pooled }) = self.plan(permit, served, request, now).await?;
+        let (place, pass) = pooled.map(|pooled| (pooled.place, pooled.pass)).unzip();
+        let (reserved, written) = self.begin(permit, admission, (&credential, place), (names, now), plan)?;
         let Reserved {
             mut reservation,
             body,
             rest,
         } = reserved;
         reservation.arrived(arrived);
-        Ok(Reserved {
+        let reserved = Reserved {
             reservation: reservation.once(written).await?,
             body,
             rest,
-        })
+        };
+        Ok((reserved, credential, pass))
     }
 
     /// The reservation of a call whose amount is held, and what is waited for before it counts. No step of it waits, so that nothing of the

@@ -33,18 +33,19 @@ pub(crate) struct Pooled {
 }
 
 impl Proxy {
-    /// The credential of the permit's grant, bound for the host that the request names. Notes in the permit where the pool serves.
-    pub(crate) async fn resolve(self: &Arc<Self>, permit: &mut Permit) -> Result<Served, Deny> {
+    /// The credential of the permit's grant, bound for the host that the request names. `None` where the pool serves, which the permit
+    /// tells from then on: a place there is asked for when the call is ready to be made ([`Proxy::seat`]).
+    pub(crate) async fn resolve(self: &Arc<Self>, permit: &mut Permit) -> Result<Option<Served>, Deny> {
         let grant = &permit.grant().grant;
         if grant.source == Source::Marketplace {
             return Box::pin(self.resolve_pooled(permit)).await;
         }
         match self.own_credential(permit).await {
             Ok(credential) => {
-                return Ok(Served {
+                return Ok(Some(Served {
                     credential,
                     pooled: None,
-                });
+                }));
             }
             // Only where the grant says so: another's credential never serves silently.
             Err(Deny::CredentialMissing { .. } | Deny::CredentialExpired { .. })
@@ -78,7 +79,7 @@ impl Proxy {
         Ok(credential)
     }
 
-    async fn resolve_pooled(self: &Arc<Self>, permit: &mut Permit) -> Result<Served, Deny> {
+    async fn resolve_pooled(&self, permit: &mut Permit) -> Result<Option<Served>, Deny> {
         let provider = permit.provider().slug.to_string();
         permit.agent.check_enabled(&provider)?;
         permit
@@ -87,7 +88,20 @@ impl Proxy {
         let pool = self.pools.get(&provider).await?;
         pool.tenants.check(permit.agent.policy.org, &provider)?;
         permit.pool = Some(pool);
-        self.next_member(permit, &mut Vec::new()).await
+        Ok(None)
+    }
+
+    /// What serves a call that is ready to be made: what [`Proxy::resolve`] found, or a member of the pool. Whoever sends a body slowly has
+    /// no place there meanwhile.
+    pub(crate) async fn seat(
+        self: &Arc<Self>,
+        permit: &mut Permit,
+        served: Option<Served>,
+    ) -> Result<Served, Deny> {
+        match served {
+            Some(served) => Ok(served),
+            None => Box::pin(self.next_member(permit, &mut Vec::new())).await,
+        }
     }
 
     /// A place at the pool, at a member that was not tried and whose host is worth calling, with its credential. Takes those that are not

@@ -1,7 +1,6 @@
 //! The running server: every long-lived part, and how they are put together.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -359,8 +358,11 @@ impl App {
         let behind_tls = self.settings.behind_tls;
         let service = move |mut request: http::Request<hyper::body::Incoming>,
                             conn: keystore_proxy::listener::ConnInfo| {
-            let peer = Peer::of(request.headers(), conn.peer, behind_tls);
-            request.extensions_mut().insert(peer);
+            let conn = match behind_tls {
+                true => conn.forwarded(request.headers()),
+                false => conn,
+            };
+            request.extensions_mut().insert(Peer(conn.peer.ip()));
             let mut router = router.clone();
             async move {
                 match tower_service::Service::call(&mut router, request).await {
@@ -414,21 +416,4 @@ fn forget_changed(store: &Store, vault: &Arc<Vault>) {
             }
         }
     }));
-}
-
-impl Peer {
-    /// The caller's address: the connection's other end, or what the proxy in front says about it. The last entry is the
-    /// one that this proxy wrote.
-    fn of(headers: &http::HeaderMap, peer: SocketAddr, behind_proxy: bool) -> Self {
-        let forwarded = || {
-            let line = headers
-                .get_all("x-forwarded-for")
-                .iter()
-                .next_back()?
-                .to_str()
-                .ok()?;
-            line.rsplit(',').next()?.trim().parse().ok()
-        };
-        Self(behind_proxy.then(forwarded).flatten().unwrap_or(peer.ip()))
-    }
 }

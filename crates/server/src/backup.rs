@@ -12,13 +12,14 @@ use anyhow::{Context as _, bail, ensure};
 use keystore_core::ids::OrgId;
 use keystore_core::{Clock, hex};
 use keystore_store::audit::NewEntry;
-use keystore_store::{Look, Options, Store, backup as rows, deployment};
+use keystore_store::{Options, Store, backup as rows, deployment};
 use keystore_vault::SystemIds;
 use keystore_vault::commitment::{Sha256, commitment, salt};
 use serde_json::json;
 
 use crate::audit::Verifier;
 use crate::audit::check::{Report, check};
+use crate::audit::offline::{self, Unusable};
 use crate::clock::SystemClock;
 
 /// Bytes that are copied at a time.
@@ -54,7 +55,7 @@ fn beside(file: &Path) -> PathBuf {
 /// Copies the database at `url` into the new file `out`, while a server uses it.
 ///
 /// # Errors
-/// In words for the operator. A file that was begun is removed.
+/// [`Unusable`], and others in words for the operator. A file that was begun is removed.
 pub async fn backup(url: &str, out: &Path, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Backup> {
     ensure!(
         url.starts_with("sqlite:"),
@@ -88,7 +89,7 @@ async fn make(
         .with_context(|| partial.display().to_string())?;
     rows::copy(url, partial)
         .await
-        .context("the database cannot be copied")?;
+        .map_err(|error| Unusable::new(url, "copied", error))?;
     let bytes = std::fs::metadata(partial)?.len();
     let sha256 = digest(partial, bytes, progress)?;
     let name = out.file_name().unwrap_or_default().to_string_lossy();
@@ -205,7 +206,7 @@ async fn note(store: &Store, file: &Path, crashed: u64) -> anyhow::Result<()> {
 /// is open.
 ///
 /// # Errors
-/// The database cannot be read. What is wrong with it stands in the answer.
+/// [`Unusable`], or the database cannot be read. What is wrong with it stands in the answer.
 pub async fn check_database(
     url: &str,
     key: Option<&Verifier>,
@@ -222,7 +223,7 @@ async fn checked(
     crashed: u64,
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Checked> {
-    let look = Look::open(url).await.context("the database cannot be opened")?;
+    let look = offline::open(url).await?;
     let mut conn = look.read().await?;
     let mut problems = rows::inconsistencies(&mut conn).await?;
     let audit = check(&mut conn, key, outside, progress).await?;

@@ -19,7 +19,7 @@ pub use crate::dev::{DevOptions, dev};
 
 use crate::app::{App, Parts, Settings, Sockets};
 use crate::clock::SystemClock;
-use crate::config::{self, Config, RootKey, TlsFiles};
+use crate::config::{self, Config, ProxySection, RootKey, TlsFiles};
 use crate::custody::{CustodyParts, RootKeySource};
 use crate::log;
 use crate::mail::{Mailer, Shown, Smtp, SmtpSettings};
@@ -155,7 +155,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         secure_cookies: secure(config.api.tls.is_some(), config.api.behind_tls),
         behind_tls: config.api.behind_tls,
         dev: false,
-        proxy_url: proxy_url(&config),
+        proxy_url: proxy_url(&config.proxy),
         api_url: api_url(&config),
         allow_upstream: config.upstream.allow_private.iter().cloned().collect(),
         audit_retention: config.audit.retention(),
@@ -173,6 +173,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
         clock,
         proxy: ProxyConfig {
             hosts: config.proxy.hosts,
+            behind_tls: config.proxy.behind_tls,
             default_rpm: config.limits.default_rpm,
             default_rpd: config.limits.default_rpd,
             dev: false,
@@ -200,17 +201,25 @@ fn source(key: RootKey) -> RootKeySource {
     }
 }
 
-/// Where agents reach the data plane: its first name, else its address.
-fn proxy_url(config: &Config) -> String {
-    let proxy = &config.proxy;
-    let scheme = if proxy.tls.is_some() || proxy.behind_tls {
-        "https"
-    } else {
-        "http"
+/// Where agents reach the data plane: as they are told, else by its first name, else at its address.
+fn proxy_url(proxy: &ProxySection) -> String {
+    if let Some(url) = &proxy.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let (scheme, usual) = match proxy.tls.is_some() || proxy.behind_tls {
+        true => ("https", 443),
+        false => ("http", 80),
     };
-    match proxy.hosts.first() {
-        Some(host) => format!("{scheme}://{host}"),
-        None => format!("{scheme}://{}", proxy.addr),
+    let Some(host) = proxy.hosts.first() else {
+        return format!("{scheme}://{}", proxy.addr);
+    };
+    let names_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    // What stands in front has a port of its own, the usual one unless the name says another.
+    match names_port || proxy.behind_tls || proxy.addr.port() == usual {
+        true => format!("{scheme}://{host}"),
+        false => format!("{scheme}://{host}:{}", proxy.addr.port()),
     }
 }
 
@@ -262,4 +271,39 @@ pub(crate) fn store_options(data_dir: &Path) -> anyhow::Result<Options> {
         spool: Some(data_dir.join("spool.bin")),
         ..Options::default()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_are_told_an_address_that_they_reach() {
+        let with = |text: &str| proxy_url(&toml::from_str(text).unwrap());
+        let tls = "tls = { cert_file = \"c\", key_file = \"k\" }";
+        for (section, told) in [
+            ("", "http://127.0.0.1:8400"),
+            ("hosts = [\"localhost\"]", "http://localhost:8400"),
+            ("hosts = [\"[::1]\"]", "http://[::1]:8400"),
+            ("hosts = [\"ks.example:9000\"]", "http://ks.example:9000"),
+            (
+                "hosts = [\"ks.example\"]\nbehind_tls = true",
+                "https://ks.example",
+            ),
+            (
+                "hosts = [\"ks.example\"]\nbehind_tls = true\npublic_url = \"https://ks.example:8443/\"",
+                "https://ks.example:8443",
+            ),
+            (
+                &format!("hosts = [\"ks.example\"]\n{tls}"),
+                "https://ks.example:8400",
+            ),
+            (
+                &format!("addr = \"[::]:443\"\nhosts = [\"ks.example\"]\n{tls}"),
+                "https://ks.example",
+            ),
+        ] {
+            assert_eq!(with(section), told, "{section}");
+        }
+    }
 }

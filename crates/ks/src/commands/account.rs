@@ -11,6 +11,9 @@ use crate::output::advice;
 use crate::secret_input;
 use crate::settings::Profile;
 
+/// How both passwords are given where nobody can be asked.
+const PASSWORDS: &str = "give it and the new one on stdin, a line each, with `--passwords-stdin`";
+
 /// `ks account`.
 #[derive(Subcommand)]
 pub(crate) enum AccountCommand {
@@ -79,10 +82,7 @@ pub(crate) struct AcceptArgs {
 
 impl CodeAndPassword {
     fn password(&self) -> anyhow::Result<Zeroizing<String>> {
-        match self.password_stdin {
-            true => secret_input::from_stdin("the password"),
-            false => secret_input::ask("Password"),
-        }
+        secret_input::password(self.password_stdin)
     }
 }
 
@@ -139,8 +139,8 @@ async fn change_password(from_stdin: bool, context: &Context<'_>) -> anyhow::Res
             )
         }
         false => (
-            secret_input::ask("Password until now")?,
-            secret_input::ask("New password")?,
+            secret_input::ask("Password until now", PASSWORDS)?,
+            secret_input::ask("New password", PASSWORDS)?,
         ),
     };
     let body = serde_json::json!({"password": old.as_str(), "newPassword": new.as_str()});

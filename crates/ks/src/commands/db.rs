@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use keystore_server::audit::Verifier;
-use keystore_server::audit::offline::notes;
+use keystore_server::audit::offline::{Unusable, notes};
 use keystore_server::backup::{self, Checked};
 use keystore_server::break_glass;
 use keystore_server::config::Config;
 
-use crate::output::Output;
+use crate::output::{Output, advice};
 
 /// `ks db`.
 #[derive(Subcommand)]
@@ -148,7 +148,8 @@ pub(crate) async fn run(command: DbCommand, output: &Output) -> anyhow::Result<E
             let made = backup::backup(&args.database.url()?, &args.file, &mut |done, total| {
                 bar.at(done, total);
             })
-            .await?;
+            .await
+            .map_err(hinted)?;
             drop((working, bar));
             output.note(&format!(
                 "{} holds {} bytes, SHA-256 {}",
@@ -189,8 +190,9 @@ pub(crate) async fn run(command: DbCommand, output: &Output) -> anyhow::Result<E
             let (key, kept) = args.trust.read()?;
             let bar = output.counting("records");
             let mut progress = |done, total| bar.at(done, total);
-            let checked =
-                backup::check_database(&args.database.url()?, key.as_ref(), &kept, &mut progress).await?;
+            let checked = backup::check_database(&args.database.url()?, key.as_ref(), &kept, &mut progress)
+                .await
+                .map_err(hinted)?;
             drop(bar);
             if checked.problems.is_empty() {
                 output.note(&format!("good: {}", words(&checked)));
@@ -201,6 +203,17 @@ pub(crate) async fn run(command: DbCommand, output: &Output) -> anyhow::Result<E
             }
             Ok(ExitCode::FAILURE)
         }
+    }
+}
+
+/// The same failure, with how to name another database where this one cannot be used.
+fn hinted(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref::<Unusable>() {
+        Some(unusable) => advice(
+            unusable.to_string(),
+            "`--database URL` names another one, or `--config FILE` the configuration that does",
+        ),
+        None => error,
     }
 }
 

@@ -2,7 +2,6 @@
 
 use clap::{Args, Subcommand};
 use keystore_wire::factors::{Factors, RecoveryCodes, TotpEnrolment};
-use zeroize::Zeroizing;
 
 use super::{Context, moment, or_dash};
 use crate::output::facts;
@@ -48,10 +47,7 @@ pub(crate) struct PasswordArgs {
 
 impl PasswordArgs {
     fn body(&self) -> anyhow::Result<serde_json::Value> {
-        let password: Zeroizing<String> = match self.password_stdin {
-            true => secret_input::from_stdin("the password")?,
-            false => secret_input::ask("Password")?,
-        };
+        let password = secret_input::password(self.password_stdin)?;
         Ok(serde_json::json!({"password": password.as_str()}))
     }
 }
@@ -116,7 +112,8 @@ async fn add(args: &PasswordArgs, context: &Context<'_>) -> anyhow::Result<()> {
         .output
         .data(&made, || format!("{}\n{}", made.secret, made.uri))?;
     if secret_input::can_ask() && !context.output.is_json() {
-        return confirm(&secret_input::ask("The code that it shows")?, context).await;
+        let code = secret_input::ask("The code that it shows", "give it to `ks factor confirm`")?;
+        return confirm(&code, context).await;
     }
     context
         .output

@@ -48,10 +48,7 @@ pub(crate) async fn login(args: LoginArgs, global: &Global, context: &Context<'_
                 ));
             }
         };
-        let password = match args.password_stdin {
-            true => secret_input::from_stdin("the password")?,
-            false => secret_input::ask("Password")?,
-        };
+        let password = secret_input::password(args.password_stdin)?;
         let body = serde_json::json!({"email": email, "password": password.as_str()});
         let first = nobody.post(&["auth", "login"], &body).await;
         let signed_in = second_step(first, &nobody, args.second_factor.as_deref()).await?;
@@ -89,13 +86,10 @@ async fn second_step(
     };
     let code = match given {
         Some(code) => Zeroizing::new(code.to_owned()),
-        None if secret_input::can_ask() => secret_input::ask("Code of your app, or a recovery code")?,
-        None => {
-            return Err(advice(
-                "your account has a second factor, and there is no terminal to ask for it",
-                "add `--second-factor` with the code of your app, or a recovery code; scripts use a management key: `ks api-key create`",
-            ));
-        }
+        None => secret_input::ask(
+            "Code of your app or recovery code",
+            "give it with `--second-factor`; scripts use a management key: `ks api-key create`",
+        )?,
     };
     let body = serde_json::json!({"challenge": challenge.token.0, "code": code.as_str()});
     nobody.post(&["auth", "second-factor"], &body).await

@@ -7,6 +7,48 @@ use crate::flow::Dev;
 use crate::home::Home;
 
 #[test]
+fn what_is_not_there_is_named() {
+    let home = Home::new();
+    let key = home.ks(&[
+        "audit",
+        "verify",
+        "--file",
+        "audit.ndjson",
+        "--key",
+        "missing.key",
+    ]);
+    assert_eq!(key.code, Some(2));
+    assert!(
+        key.stderr.contains("missing.key") && key.stderr.contains("No such file"),
+        "{}",
+        key.stderr
+    );
+    let url = "sqlite:///no/such/keystore.db";
+    let copy = home.data_dir().with_extension("copy").display().to_string();
+    fs::create_dir_all(home.data_dir().parent().unwrap()).unwrap();
+    for args in [
+        &["db", "check", "--database", url][..],
+        &["db", "backup", &copy, "--database", url],
+    ] {
+        let database = home.ks(args);
+        assert_eq!(database.code, Some(1), "{args:?}");
+        let said = |words: &str| database.stderr.matches(words).count();
+        assert_eq!(
+            ["/no/such/keystore.db", "cannot be", "unable to open"].map(said),
+            [1; 3],
+            "{args:?}: {}",
+            database.stderr
+        );
+        assert!(
+            database.stderr.contains("--config") && database.stderr.contains("--database"),
+            "{args:?}: {}",
+            database.stderr
+        );
+    }
+    assert!(!fs::exists(&copy).unwrap());
+}
+
+#[test]
 fn an_auditor_needs_a_file_and_a_key_and_an_operator_gets_a_backup_back() {
     let home = Home::new();
     let dev = Dev::start(&home);

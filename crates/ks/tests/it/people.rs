@@ -175,6 +175,31 @@ fn people_come_and_go() {
 }
 
 #[test]
+fn without_a_terminal_a_password_is_asked_for_on_stdin() {
+    let home = Home::new();
+    for (args, remedy) in [
+        (&["login", "--email", "ada@example.com"][..], "`--password-stdin`"),
+        (
+            &["account", "reset-password", "--code", "ksc_x"],
+            "`--password-stdin`",
+        ),
+        (&["account", "accept", "--code", "ksc_x"], "`--password-stdin`"),
+        (&["account", "change-password"], "`--passwords-stdin`"),
+        (&["factor", "add"], "`--password-stdin`"),
+        (&["factor", "remove"], "`--password-stdin`"),
+        (&["factor", "recovery-codes"], "`--password-stdin`"),
+    ] {
+        let left = home.ks(args);
+        assert_eq!(left.code, Some(1), "{args:?}: {}", left.stderr);
+        assert!(
+            left.stderr.contains(remedy) && !left.stderr.contains("--key"),
+            "{args:?}: {}",
+            left.stderr
+        );
+    }
+}
+
+#[test]
 fn projects_and_keys() {
     let home = Home::new();
     let dev = Dev::start(&home);

@@ -1,4 +1,4 @@
-//! `ks run` with a token that is given: no server is asked.
+//! `ks run` with a token that is given: no server is asked, except for its proxy by who may ask.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::flow::Dev;
 use crate::home::{Home, Left};
 
 fn token() -> String {
@@ -90,6 +91,67 @@ fn what_is_not_a_token_is_refused() {
         left.stderr.contains("not an agent's token") && !left.stderr.contains("oops"),
         "{}",
         left.stderr
+    );
+}
+
+#[test]
+fn a_token_goes_where_the_server_says() {
+    let home = Home::new();
+    let dev = Dev::start(&home);
+    let away = Home::new();
+    let args = [
+        "run",
+        "--token",
+        &token(),
+        "--provider",
+        "openai",
+        "--print-env",
+        "--output",
+        "json",
+    ];
+    let shown = away
+        .command(&args)
+        .env("KS_API_URL", dev.text("apiUrl"))
+        .env("KS_API_KEY", dev.text("apiKey"))
+        .output();
+    let shown = Left::of(shown.unwrap()).ok().json();
+    assert_eq!(
+        shown["set"]["OPENAI_BASE_URL"],
+        format!("{}/v1/openai/v1", dev.text("proxyUrl"))
+    );
+    dev.stop();
+}
+
+#[test]
+fn a_token_of_a_server_elsewhere_goes_nowhere_by_default() {
+    let home = Home::new();
+    let args = [
+        "run",
+        "--token",
+        &token(),
+        "--provider",
+        "openai",
+        "--print-env",
+        "--api-url",
+        "https://keystore.example",
+    ];
+    let refused = home.ks(&args);
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""));
+    assert!(
+        refused.stderr.contains("KS_PROXY_URL") && refused.stderr.contains("https://keystore.example"),
+        "{}",
+        refused.stderr
+    );
+    let told = home
+        .command(&args)
+        .env("KS_PROXY_URL", "https://proxy.keystore.example")
+        .output();
+    let told = Left::of(told.unwrap()).ok();
+    assert!(
+        told.stdout
+            .contains("OPENAI_BASE_URL=https://proxy.keystore.example/v1/openai/v1"),
+        "{}",
+        told.stdout
     );
 }
 

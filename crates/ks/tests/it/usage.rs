@@ -97,6 +97,26 @@ fn an_unreachable_server_is_1_with_a_hint() {
 }
 
 #[test]
+fn certificates_are_read_for_tls_alone() {
+    let home = Home::new();
+    for (url, words) in [
+        (NOBODY, "cannot reach"),
+        ("https://127.0.0.1:1", "No CA certificates"),
+        // A proxy on the way may be spoken to in TLS.
+        ("http://keystore.invalid", "No CA certificates"),
+    ] {
+        let left = home
+            .command(&["whoami", "--api-url", url])
+            .env("SSL_CERT_FILE", "/none")
+            .env("SSL_CERT_DIR", "/none")
+            .output();
+        let left = crate::home::Left::of(left.unwrap());
+        assert_eq!(left.code, Some(1));
+        assert!(left.stderr.contains(words), "{url}: {}", left.stderr);
+    }
+}
+
+#[test]
 fn the_doctor_finds_that_nothing_runs() {
     let home = Home::new();
     let left = home

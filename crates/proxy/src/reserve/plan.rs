@@ -9,6 +9,7 @@ mod passed;
 mod whole;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::Method;
@@ -28,6 +29,7 @@ use crate::body::{self, Edits, RequestFacts, chosen};
 use crate::budgets::Limited;
 use crate::forward::OutgoingBody;
 use crate::meter::{self, Asked as AskedUnits, MeterSetup};
+use crate::resolve::Served;
 
 /// What a call may cost and what is sent for it.
 pub(super) struct Plan {
@@ -126,23 +128,40 @@ impl Tells {
 }
 
 impl Proxy {
-    /// The plan of a call. What it holds is held already: make the reservation at once.
-    pub(super) async fn plan(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+    /// The plan of a call, and what serves it. What it holds is held already: make the reservation at once.
+    pub(super) async fn plan(
+        self: &Arc<Self>,
+        permit: &mut Permit,
+        served: Option<Served>,
+        request: Asked<'_>,
+        now: Micros,
+    ) -> Result<(Plan, Served), Deny> {
         let shape = permit.operation.usage_shape;
-        match permit.billing() {
-            Billing::Metered if meter::reads(shape) => match Tells::of(shape, request.method) {
-                Tells::Request => self.plan_by_request(permit, request, now).await,
-                Tells::Units => self.plan_by_units(permit, request, now).await,
-                Tells::Answer => self.plan_by_answer(permit, request, now),
-            },
+        let reads = permit.billing() == Billing::Metered && meter::reads(shape);
+        let tells = reads.then(|| Tells::of(shape, request.method));
+        match tells {
+            Some(Tells::Request) => return self.plan_by_request(permit, served, request, now).await,
+            Some(Tells::Units) => return self.plan_by_units(permit, served, request, now).await,
+            Some(Tells::Answer) | None => {}
+        }
+        let served = self.seat(permit, served).await?;
+        let plan = match permit.billing() {
+            Billing::Metered if reads => self.plan_by_answer(permit, request, now),
             Billing::Metered => self.plan_unread(permit, request, now),
             Billing::PerCall => self.plan_per_call(permit, request, now),
             Billing::External => self.plan_external(permit, request, now).await,
-        }
+        };
+        Ok((plan?, served))
     }
 
     /// An operation whose body names a model: it is read whole, bounded, priced, held, and spliced.
-    async fn plan_by_request(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+    async fn plan_by_request(
+        self: &Arc<Self>,
+        permit: &mut Permit,
+        served: Option<Served>,
+        request: Asked<'_>,
+        now: Micros,
+    ) -> Result<(Plan, Served), Deny> {
         let shape = permit.operation.usage_shape;
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
@@ -159,9 +178,10 @@ impl Proxy {
             return Err(Deny::Malformed(Malformed::Json));
         }
         let bytes = self.read_whole(permit, request.method, request.body).await?;
+        let served = self.seat(permit, served).await?;
         if let Some(boundary) = boundary {
             let form = form::read(&bytes, boundary).map_err(Deny::Malformed)?;
-            return self.plan_form(permit, &bytes, &form, now);
+            return Ok((self.plan_form(permit, &bytes, &form, now)?, served));
         }
         let facts = body::read(&bytes, cap_member(permit)).map_err(Deny::Malformed)?;
         let in_path = model_in_path(permit);
@@ -213,11 +233,12 @@ impl Proxy {
             input_tokens: meter::tokens_of_text(bytes.len() as u64),
             asked: needs.asked,
         };
-        Ok(Plan {
+        let plan = Plan {
             // Gemini writes a list piece by piece, which its head does not tell.
             stream: facts.stream || path.ends_with(":streamGenerateContent"),
             ..Plan::metered(model, price, held, terms, meter, sent)
-        })
+        };
+        Ok((plan, served))
     }
 
     /// Audio or images in a form.
@@ -246,15 +267,22 @@ impl Proxy {
     }
 
     /// An operation that is charged by what its body asks for: it is read whole, counted, priced and held.
-    async fn plan_by_units(&self, permit: &Permit, request: Asked<'_>, now: Micros) -> Result<Plan, Deny> {
+    async fn plan_by_units(
+        self: &Arc<Self>,
+        permit: &mut Permit,
+        served: Option<Served>,
+        request: Asked<'_>,
+        now: Micros,
+    ) -> Result<(Plan, Served), Deny> {
         let shape = permit.operation.usage_shape;
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
+        let bytes = self.read_whole(permit, request.method, request.body).await?;
+        let served = self.seat(permit, served).await?;
         // A row of prices, and no model.
         let row = permit.price_model();
         let price = row.and_then(|row| permit.find_price(row, now));
-        let bytes = self.read_whole(permit, request.method, request.body).await?;
         let terms = AskedTerms::new(permit.target.alias(), chosen::of_body(&bytes, price.as_deref()));
         let needs = Needs::of_units(Called::of(permit), &bytes, terms.terms());
         let held = self.hold(permit, &needs, None, price.as_deref().into(), now)?;
@@ -264,7 +292,7 @@ impl Proxy {
             input_tokens: 0,
             asked: needs.asked,
         };
-        Ok(Plan::metered(None, price, held, terms, meter, bytes))
+        Ok((Plan::metered(None, price, held, terms, meter, bytes), served))
     }
 }
 

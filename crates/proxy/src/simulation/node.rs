@@ -39,7 +39,6 @@ use crate::outlive::Outlive;
 use crate::parse::{AllowedHosts, CleanRequest, parse};
 use crate::refuse::Refusal;
 use crate::reserve::{Asked, Reservation, Reserved, Rest};
-use crate::resolve::Served;
 use crate::route::{Route, route};
 use crate::settle::End;
 use crate::{Proxy, ProxyParts};
@@ -215,7 +214,7 @@ impl Node {
         caller.check(proxy.clock.now(), request.peer().ip())?;
         let mut permit = proxy.authorize(caller, &request)?;
         let admission = proxy.admit(&permit)?;
-        let Served { credential, .. } = proxy.resolve(&mut permit).await?;
+        let served = proxy.resolve(&mut permit).await?;
         let body = incoming(&body).await;
         line.ready().await;
         line.at(Point::Admitted).await;
@@ -227,8 +226,8 @@ impl Node {
             headers: request.headers(),
             body,
         };
-        let reserve = proxy.reserve(&permit, admission, (&credential, None), asked);
-        let reserved = match self.protocol {
+        let reserve = proxy.reserve(&mut permit, admission, served, asked);
+        let (reserved, credential, _) = match self.protocol {
             Protocol::JournalAfterDispatch => self.reserve_late(&line, ask, reserve).await?,
             _ => reserve.await?,
         };

@@ -3,22 +3,65 @@
 use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use keystore_store::Look;
+use keystore_store::{Look, OpenError};
 
 use super::Verifier;
 use super::check::{Report, check};
 
+/// A database that cannot be opened or copied. Perhaps it is not the one that was meant.
+#[derive(Debug, thiserror::Error)]
+#[error("{database} cannot be {what}: {cause}")]
+pub struct Unusable {
+    database: String,
+    what: &'static str,
+    cause: String,
+}
+
+impl Unusable {
+    /// The database at `url` cannot be `what`. Of the error the root cause alone: what is above it says the same.
+    pub(crate) fn new(url: &str, what: &'static str, error: OpenError) -> Self {
+        Self {
+            database: named(url),
+            what,
+            cause: anyhow::Error::from(error).root_cause().to_string(),
+        }
+    }
+}
+
+/// A database as it may be told, because its address may hold a password: the file, or the machine.
+fn named(url: &str) -> String {
+    if let Some(path) = url.strip_prefix("sqlite:") {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        return path.split('?').next().unwrap_or(path).to_owned();
+    }
+    let uri: http::Uri = url.parse().unwrap_or_default();
+    match (uri.scheme(), uri.host()) {
+        (Some(_), Some(host)) => format!("the database at {host}"),
+        _ => "the database".to_owned(),
+    }
+}
+
+/// Opens the database for reading alone.
+///
+/// # Errors
+/// It cannot be opened.
+pub(crate) async fn open(url: &str) -> Result<Look, Unusable> {
+    Look::open(url)
+        .await
+        .map_err(|error| Unusable::new(url, "opened", error))
+}
+
 /// Checks the whole log of a database, which a server may be using, against the checkpoints in it and those from outside.
 ///
 /// # Errors
-/// The database cannot be read.
+/// [`Unusable`], or the database cannot be read.
 pub async fn check_database(
     url: &str,
     key: &Verifier,
     outside: &[String],
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Report> {
-    let look = Look::open(url).await.context("the database cannot be opened")?;
+    let look = open(url).await?;
     let report = check(&mut look.read().await?, Some(key), outside, progress).await;
     look.close().await;
     report.context("the database cannot be read; has a server of this version been started on it?")
@@ -55,6 +98,33 @@ pub fn notes(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_named_without_its_password() {
+        for (url, name) in [
+            ("sqlite:///var/lib/keystore.db?mode=ro", "/var/lib/keystore.db"),
+            ("sqlite:keystore.db", "keystore.db"),
+            (
+                "postgres://u:secret@db.example:5432/keystore?password=secret",
+                "the database at db.example",
+            ),
+            ("postgres:///keystore", "the database"),
+            ("postgres://u:sec/ret@db.example/keystore", "the database at u"),
+            ("secret", "the database"),
+            ("", "the database"),
+        ] {
+            assert_eq!(named(url), name, "{url}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_database_is_named_once_with_its_cause() {
+        let error = open("sqlite:///no/such/keystore.db").await.err().unwrap();
+        assert_eq!(
+            format!("{:#}", anyhow::Error::from(error)),
+            "/no/such/keystore.db cannot be opened: (code: 14) unable to open database file"
+        );
+    }
 
     #[test]
     fn notes_are_found_wherever_they_were_kept() {

@@ -21,6 +21,9 @@ pub struct ProxySection {
     pub tls: Option<TlsFiles>,
     /// Whether something in front of it terminates TLS.
     pub behind_tls: bool,
+    /// Where agents reach it, as they are told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_url: Option<String>,
     /// How long a drain at shutdown waits for running answers. Default 5 minutes.
     #[serde(with = "super::duration")]
     pub drain_timeout: Duration,
@@ -43,6 +46,7 @@ impl Default for ProxySection {
             hosts: Vec::new(),
             tls: None,
             behind_tls: false,
+            public_url: None,
             drain_timeout: Duration::from_secs(300),
             drain_delay: Duration::ZERO,
             stall_timeout: Duration::from_secs(300),

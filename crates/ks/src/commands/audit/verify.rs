@@ -213,14 +213,16 @@ async fn server(
 }
 
 /// A key as text, or from a file.
+///
+/// # Errors
+/// It is no key, and no file with one.
 pub(crate) fn key_of(text: &str) -> anyhow::Result<Verifier> {
-    match Verifier::parse(text) {
-        Ok(key) => Ok(key),
-        Err(error) => match std::fs::read_to_string(text) {
-            Ok(file) => Ok(Verifier::parse(&file)?),
-            Err(_) => Err(error.into()),
-        },
+    if let Ok(key) = Verifier::parse(text) {
+        return Ok(key);
     }
+    let file = std::fs::read_to_string(text)
+        .with_context(|| format!("{text} is no verifier key, and no file that can be read"))?;
+    Verifier::parse(&file).with_context(|| text.to_owned())
 }
 
 fn read(path: &Path) -> anyhow::Result<String> {

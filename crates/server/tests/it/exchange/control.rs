@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{CHAT, MODELS, chat, openai};
-use crate::support::{Caller, TestApp};
+use crate::support::{Caller, Setup, TestApp};
 
 /// How often a change is made and taken back.
 const ROUNDS: usize = 200;
@@ -204,6 +204,35 @@ async fn models_and_addresses_are_checked() {
     caller.get(minting).await.refused(403, "operation_denied");
     assert_eq!(app.fake_upstream().count(), 2);
     app.finish().await;
+}
+
+#[tokio::test]
+async fn behind_what_terminates_tls_a_call_comes_from_where_that_says() {
+    for (behind_tls, allowed) in [(true, true), (false, false)] {
+        let app = TestApp::with(Setup {
+            proxy: match behind_tls {
+                true => |config| config.behind_tls = true,
+                false => |config| config.behind_tls = false,
+            },
+            ..Setup::default()
+        })
+        .await;
+        let caller = openai(&app, json!({})).await;
+        let range = json!({"allowedIps": ["203.0.113.0/24"]});
+        let owner = app.owner_client();
+        owner.patch("/v1/agents/agent", &range).await.expect(200);
+        let from = |said: &'static str| caller.request("GET", MODELS).header("x-forwarded-for", said);
+        // The last entry is the one that the caller cannot choose.
+        let told = caller.send(from("198.51.100.1, 203.0.113.7")).await;
+        match allowed {
+            true => drop(told.expect(200)),
+            false => drop(told.refused(403, "address_not_allowed")),
+        }
+        let claimed = caller.send(from("203.0.113.7, 198.51.100.1")).await;
+        claimed.refused(403, "address_not_allowed");
+        caller.get(MODELS).await.refused(403, "address_not_allowed");
+        app.finish().await;
+    }
 }
 
 #[tokio::test]

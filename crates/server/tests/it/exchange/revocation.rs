@@ -294,13 +294,13 @@ async fn a_token_that_expires_cuts_its_streams() {
 }
 
 /// A chat completion of which a part of the body has arrived, and nothing more for a while.
-struct Slow {
+pub(super) struct Slow {
     socket: TcpStream,
     rest: Vec<u8>,
 }
 
 impl Slow {
-    async fn begin(app: &TestApp, token: &str) -> Self {
+    pub(super) async fn begin(app: &TestApp, token: &str) -> Self {
         let authority = app.proxy_url().strip_prefix("http://").unwrap();
         let body = chat(json!({"max_tokens": 100})).to_string();
         let head = format!(
@@ -319,7 +319,7 @@ impl Slow {
     }
 
     /// The answer once the rest of the body is there.
-    async fn end(mut self) -> String {
+    pub(super) async fn end(mut self) -> String {
         self.socket.write_all(&self.rest).await.unwrap();
         let mut answer = String::new();
         self.socket.read_to_string(&mut answer).await.unwrap();

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use keystore_testkit::clock::MockClock;
+use keystore_testkit::counts::within;
 use keystore_testkit::upstream::Behaviour;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
+use super::super::revocation::Slow;
 use super::super::{CHAT, MESSAGES, chat, message};
 use super::Market;
 use crate::support::{Caller, Client, TestApp};
@@ -252,6 +254,17 @@ async fn a_cap_holds_inside_the_pool_from_the_next_call_on() {
         let refused = two.market.operator.post(TENANTS, &body).await;
         refused.expect_problem(422, "invalid_request");
     }
+    two.market.app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_a_body_slowly_has_no_place_at_the_pool_meanwhile() {
+    let two = Two::at_once(1).await;
+    let slow = Slow::begin(&two.market.app, two.callers[0].token()).await;
+    let other = tokio::time::timeout(within(Duration::from_secs(5)), two.call(1)).await;
+    assert_eq!(other.unwrap(), 200);
+    let answer = slow.end().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     two.market.app.finish().await;
 }
 
