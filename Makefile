@@ -39,12 +39,15 @@ deps: ## Install what the tests need: PostgreSQL, Chromium, the Python and Node 
 test: deps ui test-rust ## Run every test
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-clients
 
-test-rust: ## Run the Rust tests
-	cargo nextest run --workspace --locked
+test-rust: ## Run the Rust tests, but for those on PostgreSQL
+	cargo nextest run --workspace --locked -E 'not (binary(conformance) and test(/^postgres::/))'
 
 # Everything is built as one workspace: for one package alone the dependencies would be built again, with other features.
-test-postgres: ## Run the server's integration tests on PostgreSQL; test-rust runs them on SQLite
-	KEYSTORE_TEST_STORE=postgres cargo test --quiet --locked --workspace --test it
+# One process for each binary, so that its tests share a cluster. Tests whose database is no matter, or always the same, are skipped.
+test-postgres: ## Run the store's and the server's tests on PostgreSQL; test-rust runs them on SQLite
+	cargo test --quiet --locked --workspace --test conformance postgres::
+	KEYSTORE_TEST_STORE=postgres cargo test --quiet --locked --workspace --test server -- \
+		$(foreach tests,architecture audit::changed backup dev faults::disk openapi sandbox,--skip $(tests)::)
 
 test-clients: ## Run the official Python and Node clients through the proxy
 	./e2e/run

@@ -32,6 +32,8 @@ pub enum Malformed {
     SignedChunks,
     /// A form (`multipart/form-data`) of a metered operation is not in the plain form, or names a field twice.
     Form,
+    /// The name of a model is longer than any is, or holds a control character.
+    Model,
 }
 
 /// Which rate limit was reached.

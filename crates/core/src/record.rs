@@ -13,6 +13,23 @@ use crate::policy::{Source, Unit};
 use crate::time::Micros;
 use crate::usage::{Bucket, Usage};
 
+/// The longest name of a model that is taken, in bytes. The longest that vendors have are of about 100.
+pub const MODEL_BYTES: usize = 256;
+
+/// Whether a model may be called so. The names become keys of tables: PostgreSQL takes neither NUL in a text nor a long key.
+pub fn is_model_name(name: &str) -> bool {
+    name.len() <= MODEL_BYTES && !name.bytes().any(|byte| byte.is_ascii_control())
+}
+
+/// What the tables call a model: its name, of one that may not be called so ([`is_model_name`]) its beginning. The journal may hold such a
+/// record, and must not stop at it.
+pub fn model_key(model: Option<&str>) -> &str {
+    let name = model.unwrap_or_default();
+    let plain = name.split(|letter: char| letter.is_ascii_control()).next();
+    let plain = plain.unwrap_or_default();
+    &plain[..plain.floor_char_boundary(MODEL_BYTES)]
+}
+
 /// A budget that a hold counts against, and the window it was admitted in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
 pub struct HeldBudget {
@@ -402,4 +419,29 @@ pub enum Record<'a> {
     /// Between.
     #[n(3)]
     Topup(#[b(0)] Topup<'a>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_no_table_takes_is_cut_to_one_that_it_takes() {
+        let long = "é".repeat(200);
+        for (name, key) in [
+            ("gpt-5-nano", "gpt-5-nano"),
+            ("a\0b", "a"),
+            ("\u{7f}", ""),
+            ("zwei Wörter", "zwei Wörter"),
+            (&long, &long[..256]),
+            (&long[..257 - 1], &long[..256]),
+        ] {
+            assert_eq!(model_key(Some(name)), key);
+            assert_eq!(is_model_name(name), name == key, "{name:?}");
+            assert!(is_model_name(key));
+        }
+        let odd = format!("x{long}");
+        assert_eq!(model_key(Some(&odd)).len(), 255, "no letter is cut in two");
+        assert_eq!(model_key(None), "");
+    }
 }

@@ -12,6 +12,7 @@ use keystore_wire::problem::Code;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::lock::lock;
@@ -57,6 +58,9 @@ pub struct Metrics {
     estimated: Family<ProviderLabels, Counter>,
     circuits_opened: Family<ProviderLabels, Counter>,
     circuits_closed: Family<ProviderLabels, Counter>,
+    /// What opened and did not close. Circuits are kept for as long as the process lives, so none is lost from it; one that nobody calls
+    /// through any more stays as it is.
+    circuits_open: Family<ProviderLabels, Gauge>,
     gen_ai: GenAi,
 }
 
@@ -104,6 +108,11 @@ impl Metrics {
             "Circuits that closed again",
             self.circuits_closed.clone(),
         );
+        registry.register(
+            "keystore_circuits_open",
+            "Circuits that are open now",
+            self.circuits_open.clone(),
+        );
     }
 
     pub(crate) fn refused(&self, code: Code) {
@@ -113,15 +122,15 @@ impl Metrics {
     }
 
     pub(crate) fn circuit_opened(&self, provider: &'static str) {
-        self.circuits_opened
-            .get_or_create(&ProviderLabels { provider })
-            .inc();
+        let labels = ProviderLabels { provider };
+        self.circuits_opened.get_or_create(&labels).inc();
+        self.circuits_open.get_or_create(&labels).inc();
     }
 
     pub(crate) fn circuit_closed(&self, provider: &'static str) {
-        self.circuits_closed
-            .get_or_create(&ProviderLabels { provider })
-            .inc();
+        let labels = ProviderLabels { provider };
+        self.circuits_closed.get_or_create(&labels).inc();
+        self.circuits_open.get_or_create(&labels).dec();
     }
 
     /// A call was settled, so long after it was admitted.
@@ -159,5 +168,36 @@ impl Metrics {
             })
         });
         Arc::clone(ended)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn circuits_are_open_until_they_close() {
+        let metrics = Metrics::default();
+        let mut registry = Registry::default();
+        metrics.register(&mut registry);
+        let open = |provider: &str| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let name = format!("keystore_circuits_open{{provider=\"{provider}\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&name));
+            line.map(|count| count.parse::<u32>().unwrap())
+        };
+        assert_eq!(open("openai"), None, "what never opened does not show");
+        metrics.circuit_opened("openai");
+        assert_eq!(open("openai"), Some(1), "the first one shows at once");
+        metrics.circuit_opened("openai");
+        metrics.circuit_opened("anthropic");
+        assert_eq!((open("openai"), open("anthropic")), (Some(2), Some(1)));
+        metrics.circuit_closed("openai");
+        assert_eq!((open("openai"), open("anthropic")), (Some(1), Some(1)));
+        metrics.circuit_closed("openai");
+        assert_eq!(open("openai"), Some(0), "the end of an outage is seen");
+        metrics.circuit_opened("openai");
+        assert_eq!(open("openai"), Some(1));
     }
 }

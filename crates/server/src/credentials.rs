@@ -180,10 +180,10 @@ pub(crate) async fn update(
     Ok(changed)
 }
 
-/// Notes that it was tested, and what the test found, if anything.
+/// Notes that it was tested, and what the test found, if anything. `row` is what was tested.
 ///
 /// # Errors
-/// `not_found` when it was deleted meanwhile.
+/// `not_found` when it was deleted meanwhile; `conflict` when it has another version: nothing is noted of a version that nobody has tested.
 pub(crate) async fn note_test(
     app: &App,
     caller: &Caller,
@@ -192,9 +192,17 @@ pub(crate) async fn note_test(
 ) -> ApiResult<Credential> {
     let mut tx = app.store.begin().await?;
     if let Some(status) = status {
-        credentials::set_status(&mut tx, row.org, row.id, status, app.clock.now()).await?;
+        let tested = (row.org, row.id);
+        credentials::tested(&mut tx, tested, row.current_version, status, app.clock.now()).await?;
     }
     let stored = reload(&mut tx, row).await?;
+    if stored.current_version != row.current_version {
+        return Err(ApiError::new(
+            Code::Conflict,
+            "the credential has another version since the test began",
+        )
+        .remedy("test it again: what was found is of the version before"));
+    }
     Event::new("test_credential", &row.id)
         .within(row.project)
         .before(&wire(row.clone()))?

@@ -47,10 +47,10 @@ impl Resource for Invitation {
     }
 }
 
-/// Invites somebody; the link is on its way when this returns. An open invitation of the same address is replaced.
+/// Invites somebody; the link is on its way when this returns. An open invitation of the same address is withdrawn.
 ///
 /// # Errors
-/// `invalid_request`, `forbidden`, `already_exists` for a member.
+/// `invalid_request`, `already_exists` for a member; `forbidden`, also when the open invitation gives more than the caller holds.
 pub(crate) async fn create(app: &App, caller: &Caller, new: &CreateInvitation) -> ApiResult<Invitation> {
     caller.whole_org()?;
     let now = app.clock.now();
@@ -82,6 +82,9 @@ pub(crate) async fn create(app: &App, caller: &Caller, new: &CreateInvitation) -
         expires_at: now.plus(LIFE),
     };
     invitations::delete_expired(&mut tx, now).await?;
+    if let Some(open) = invitations::of_email(&mut tx, caller.org, &invitation.email).await? {
+        withdraw(&mut tx, caller, &open).await?;
+    }
     invitations::insert(&mut tx, &invitation).await?;
     Event::new("create_invitation", &invitation.id)
         .after(&wire_invitation(invitation.clone()))?

@@ -15,6 +15,7 @@ use crate::api_keys::{self, NewKey};
 use crate::app::App;
 use crate::audit::Event;
 use crate::auth::caller::Caller;
+use crate::auth::rights::Authority;
 use crate::orgs::{self, Founding};
 use crate::scopes;
 
@@ -51,8 +52,10 @@ pub(crate) async fn check(app: &App, caller: &Caller) -> ApiResult<()> {
 /// who set this deployment up.
 ///
 /// # Errors
-/// `forbidden`.
+/// `forbidden`, also for a key that is bound to a project or ends.
 pub(crate) async fn set_up(app: &App, caller: &Caller) -> ApiResult<(OrgId, Option<NewToken>)> {
+    // The new key is made as by the person: what bounds the caller must be looked at before.
+    caller.authority().may_grant(&Authority::of_member(Role::Owner))?;
     let owner = caller.answers();
     let kek = orgs::first_keys(app).await?;
     let mut tx = app.store.begin().await?;

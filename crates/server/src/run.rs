@@ -162,7 +162,10 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
     };
     Ok(Parts {
         store_url: config.store.url()?,
-        store_options: store_options(&config.store.data_dir)?,
+        store_options: Options {
+            durability: config.store.durability,
+            ..store_options(&config.store.data_dir)?
+        },
         root_key,
         custody,
         mailer: mailer(&config)?,

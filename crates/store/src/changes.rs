@@ -91,14 +91,16 @@ impl Feed {
 }
 
 sql! {
-    BUMP = "UPDATE auth_epoch SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch";
+    BUMP = "UPDATE auth_epoch SET epoch = CASE WHEN epoch < $1 THEN $1 ELSE epoch END + 1 WHERE id = 1 RETURNING epoch";
     CURRENT = "SELECT epoch FROM auth_epoch WHERE id = 1";
     INSERT = "INSERT INTO changes (epoch, position, kind, subject) VALUES ($1, $2, $3, $4)";
 }
 
-/// Bumps the epoch and writes the changes, in the caller's transaction. Gives the new epoch.
-pub(crate) async fn record(conn: &mut Conn, changes: &[Change]) -> Result<u64, StoreError> {
-    let (epoch,) = fetch_one!(conn, (i64,), BUMP)?;
+/// Makes an epoch and writes the changes, in the caller's transaction. Gives the new epoch, which is later than `told`: what was told of a
+/// commit that failed has used up the one that the database does not know.
+pub(crate) async fn record(conn: &mut Conn, changes: &[Change], told: u64) -> Result<u64, StoreError> {
+    let told = i64::try_from(told).unwrap_or(i64::MAX);
+    let (epoch,) = fetch_one!(conn, (i64,), BUMP, told)?;
     for (position, change) in (0_i64..).zip(changes) {
         let id = |uuid: Uuid| uuid.into_bytes().to_vec();
         let (kind, subject) = match change {

@@ -109,6 +109,8 @@ sql! {
         AND provider = COALESCE($3, provider) AND id > $4 AND (expires_at <= $6 OR rotate_after <= $6) ORDER BY id LIMIT $5";
     ALL_DUE = "SELECT * FROM credentials WHERE expires_at <= $1 OR rotate_after <= $1 ORDER BY id";
     SET_STATUS = "UPDATE credentials SET status = $3, tested_at = $4, updated_at = $4 WHERE org = $1 AND id = $2";
+    TESTED = "UPDATE credentials SET status = $4, tested_at = $5, updated_at = $5 \
+        WHERE org = $1 AND id = $2 AND current_version = $3";
     REFUSED = "UPDATE credentials SET status = $4, updated_at = $5 \
         WHERE org = $1 AND id = $2 AND current_version = $3 AND status <> $4 AND status <> 'disabled'";
     UPDATE = "UPDATE credentials SET name = $3, labels = $4, agreements = $5, expires_at = $6, rotate_after = $7, \
@@ -280,6 +282,25 @@ pub async fn set_status(
     let rows = execute!(tx, SET_STATUS, org, id, status, at)?;
     tx.changed(Change::Credential(id));
     Ok(rows == 1)
+}
+
+/// Writes what a test of this version of the credential found. `false` when another version is in use by now, of which it says nothing.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn tested(
+    tx: &mut Tx,
+    (org, id): (OrgId, CredentialId),
+    version: u32,
+    status: CredentialStatus,
+    at: Micros,
+) -> Result<bool, StoreError> {
+    let is_current = execute!(tx, TESTED, org, id, version, status, at)? == 1;
+    if is_current {
+        tx.changed(Change::Credential(id));
+    }
+    Ok(is_current)
 }
 
 /// Writes that the vendor refused this version of the credential in the traffic. `false` when that is known, when another version is in use by

@@ -139,7 +139,8 @@ impl Tx {
         let (mut turn, mut told) = (None, None);
         if !changes.is_empty() {
             turn = Some(shared.changes.turn.lock().await);
-            let epoch = changes::record(&mut conn, &changes).await?;
+            let before = shared.changes.epoch.load(Ordering::SeqCst);
+            let epoch = changes::record(&mut conn, &changes, before).await?;
             told = Some(Told {
                 changes,
                 epoch,

@@ -36,6 +36,7 @@ sql! {
     INSERT = "INSERT INTO invitations (id, org, email, role, hash, invited_by, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     GET = "SELECT * FROM invitations WHERE org = $1 AND id = $2";
+    OF_EMAIL = "SELECT * FROM invitations WHERE org = $1 AND email = $2";
     BY_HASH = "SELECT * FROM invitations WHERE hash = $1 AND expires_at > $2";
     LIST = "SELECT * FROM invitations WHERE org = $1 AND id > $2 ORDER BY id LIMIT $3";
     OF_INVITER = "SELECT * FROM invitations WHERE org = $1 AND invited_by = $2 ORDER BY id";
@@ -72,6 +73,15 @@ pub async fn insert(tx: &mut Tx, new: &Invitation) -> Result<(), StoreError> {
 /// `Unavailable`, `Damaged`.
 pub async fn get(conn: &mut Conn, org: OrgId, id: InvitationId) -> Result<Option<Invitation>, StoreError> {
     Ok(fetch_optional!(conn, Invitation, GET, org, id)?)
+}
+
+/// The invitation of an address, which may have ended.
+///
+/// # Errors
+///
+/// `Unavailable`, `Damaged`.
+pub async fn of_email(conn: &mut Conn, org: OrgId, email: &str) -> Result<Option<Invitation>, StoreError> {
+    Ok(fetch_optional!(conn, Invitation, OF_EMAIL, org, email)?)
 }
 
 /// The invitation whose link has this hash, unless it ended.

@@ -24,6 +24,9 @@ sql! {
             failures = CASE WHEN login_attempts.last_at < $3 THEN 1 ELSE login_attempts.failures + 1 END, \
             last_at = excluded.last_at \
         RETURNING failures, last_at";
+    TAKE_BACK_LAST = "DELETE FROM login_attempts WHERE subject = $1 AND failures <= 1";
+    TAKE_BACK = "UPDATE login_attempts SET failures = failures - 1, \
+        last_at = CASE WHEN last_at = $2 THEN $3 ELSE last_at END WHERE subject = $1";
     CLEAR = "DELETE FROM login_attempts WHERE subject = $1";
     DELETE_OLD = "DELETE FROM login_attempts WHERE last_at < $1";
 }
@@ -49,6 +52,17 @@ pub async fn fail(
     quiet_since: Micros,
 ) -> Result<LoginAttempts, StoreError> {
     Ok(fetch_one!(tx, LoginAttempts, FAIL, subject, now, quiet_since)?)
+}
+
+/// Takes one failure back that was counted `at`. Where it is the newest still, the newest is again the one `before` it.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn take_back(tx: &mut Tx, subject: &str, at: Micros, before: Micros) -> Result<(), StoreError> {
+    execute!(tx, TAKE_BACK_LAST, subject)?;
+    execute!(tx, TAKE_BACK, subject, at, before)?;
+    Ok(())
 }
 
 /// Forgets the failures of a subject.

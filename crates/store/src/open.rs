@@ -71,9 +71,10 @@ impl Engine {
         }))
     }
 
-    pub(crate) async fn begin(&self) -> Result<Conn, StoreError> {
+    /// A write transaction; `synced` says that it must be on the disk when it has committed. PostgreSQL decides that itself.
+    pub(crate) async fn begin(&self, synced: bool) -> Result<Conn, StoreError> {
         Ok(Conn::new(match self {
-            Self::Sqlite(sqlite) => Held::SqliteWrite(sqlite.begin().await?),
+            Self::Sqlite(sqlite) => Held::SqliteWrite(sqlite.begin(synced).await?),
             Self::Postgres(postgres) => Held::PostgresWrite(postgres.begin().await?),
         }))
     }

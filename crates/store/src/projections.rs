@@ -41,7 +41,8 @@ const ROWS_AT_A_TIME: u32 = 128;
 
 sql! {
     WATERMARKS = "SELECT MIN(seq), MAX(seq) FROM watermarks";
-    ADVANCE = "UPDATE watermarks SET seq = $1";
+    ADVANCE = "UPDATE watermarks SET seq = $2 WHERE seq = $1";
+    RESET = "UPDATE watermarks SET seq = 0";
     ROWS = "SELECT seq, body FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
     OPEN = "SELECT body FROM open_intents ORDER BY attempt LIMIT $1";
     CLEAR_OPEN_INTENTS = "DELETE FROM open_intents";
@@ -194,14 +195,14 @@ impl Projector {
         let Some(Position { mark, .. }) = *turn else {
             return Ok(false);
         };
-        let mut tx = self.engine.begin().await?;
+        let mut tx = self.engine.begin(false).await?;
         let closed = billing::close(&mut tx, month, mark, at).await?;
         self.commit(tx).await?;
         Ok(closed)
     }
 
     async fn clear(&self) -> Result<(), StoreError> {
-        let mut tx = self.engine.begin().await?;
+        let mut tx = self.engine.begin(false).await?;
         execute!(tx, CLEAR_OPEN_INTENTS)?;
         execute!(tx, CLEAR_REQUEST_PAGES)?;
         execute!(tx, CLEAR_REQUEST_AGENTS)?;
@@ -212,7 +213,7 @@ impl Projector {
         execute!(tx, CLEAR_BILLING_LINES)?;
         execute!(tx, CLEAR_POOL_SALES)?;
         execute!(tx, CLEAR_SERVED_VERSIONS)?;
-        execute!(tx, ADVANCE, 0_i64)?;
+        execute!(tx, RESET)?;
         failpoint!(self.failpoints, "clear.before_commit");
         tx.commit_only().await?;
         failpoint!(self.failpoints, "clear.after_commit");
@@ -228,7 +229,7 @@ impl Projector {
             rows = fetch_all!(conn, (i64, Vec<u8>), ROWS, mark, ROWS_AT_A_TIME)?;
             rows.truncate(chunk(&rows));
         }
-        let mark = rows.last().map_or(mark, |(seq, _)| *seq);
+        let (from, mark) = (mark, rows.last().map_or(mark, |(seq, _)| *seq));
         // A decoded record is large, and there are many: room is made for them once.
         let count = rows.iter().map(|(_, body)| batch::frames(body).count()).sum();
         let mut records = Vec::with_capacity(count);
@@ -241,9 +242,12 @@ impl Projector {
         drop(conn);
         let effects = fold::fold(&records, &known, last)?;
         let last = last + i64::try_from(effects.ended_calls.len()).unwrap_or(0);
-        let mut tx = self.engine.begin().await?;
+        let mut tx = self.engine.begin(false).await?;
         tables::write(&mut tx, &effects, mark).await?;
-        execute!(tx, ADVANCE, mark)?;
+        // A turn that nobody waited for to its end may have taken the same rows in meanwhile.
+        if execute!(tx, ADVANCE, from, mark)? == 0 {
+            return Err(StoreError::damaged("the projections stand elsewhere"));
+        }
         self.commit(tx).await?;
         Ok(Position { mark, last })
     }

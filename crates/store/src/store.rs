@@ -17,7 +17,7 @@ use crate::failpoint;
 use crate::journal::appended::Appended;
 use crate::journal::spool::Spool;
 use crate::journal::writer::{KeptOutside, Writer, or_abort};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Durability, Journal, JournalError};
 use crate::open::Engine;
 use crate::projections::Projector;
 use crate::recovery::{self, Recovery};
@@ -34,6 +34,8 @@ pub struct Options {
     pub readers: u32,
     /// The write-ahead log of SQLite is moved into the database when so many bytes were journalled. Default 2 MiB.
     pub checkpoint_bytes: u64,
+    /// What a write transaction must survive. The journal is told with each intent. Default `Process`.
+    pub durability: Durability,
     /// Where tests make the store fail.
     #[cfg(any(test, feature = "failpoints"))]
     pub failpoints: crate::failpoints::Failpoints,
@@ -46,6 +48,7 @@ impl Default for Options {
             spool_bytes: 64 << 20,
             readers: 4,
             checkpoint_bytes: 2 << 20,
+            durability: Durability::Process,
             #[cfg(any(test, feature = "failpoints"))]
             failpoints: crate::failpoints::Failpoints::default(),
         }
@@ -67,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Journal,
     pub(crate) projector: Arc<Projector>,
     pub(crate) stop: CancellationToken,
+    /// Write transactions are synced to the disk.
+    pub(crate) synced: bool,
     /// Seals what the audit log keeps of a change.
     pub(crate) sealer: OnceLock<Arc<dyn Sealer>>,
     #[cfg(any(test, feature = "failpoints"))]
@@ -119,6 +124,7 @@ impl Store {
                 changes,
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
+                synced: options.durability == Durability::Power,
                 sealer: OnceLock::new(),
                 clock,
                 ids,
@@ -179,7 +185,7 @@ impl Store {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         failpoint!(self.shared.failpoints, "tx.begin");
         Ok(Tx::new(
-            self.shared.engine.begin().await?,
+            self.shared.engine.begin(self.shared.synced).await?,
             Arc::clone(&self.shared),
         ))
     }

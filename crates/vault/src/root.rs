@@ -1,12 +1,12 @@
 //! The root key of a deployment: from a file, from a text, or from a passphrase.
 //!
-//! The environment is the caller's to read, and the parameters of a passphrase are the caller's to store. Whoever has the root
-//! key and the database has every credential: neither belongs into the other's backup.
+//! The environment is the caller's to read, but for the folder of systemd's credentials, and the parameters of a passphrase are the
+//! caller's to store. Whoever has the root key and the database has every credential: neither belongs into the other's backup.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::Engine;
@@ -178,19 +178,25 @@ impl RootKey {
         File::open(folder)?.sync_all()
     }
 
-    /// The key in a file that only its owner may use: 32 raw bytes, base64, or hexadecimal digits.
+    /// The key in a file that only its owner may use, or in a credential of systemd's: 32 raw bytes, base64, or hexadecimal digits.
     ///
     /// # Errors
     ///
     /// `File` (with `NotFound`), `Permissions`, `Malformed`.
     pub fn from_file(path: &Path) -> Result<Self, RootKeyError> {
+        Self::from_file_beside(path, credentials_folder().as_deref())
+    }
+
+    /// As [`RootKey::from_file`], where systemd keeps the credentials of this service in the folder `credentials`.
+    fn from_file_beside(path: &Path, credentials: Option<&Path>) -> Result<Self, RootKeyError> {
         let failed = |source| RootKeyError::File {
             path: path.to_owned(),
             source,
         };
         let file = File::open(path).map_err(failed)?;
         let mode = file.metadata().map_err(failed)?.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        let is_credential = credentials.is_some_and(|folder| is_credential(path, mode, folder));
+        if mode & 0o077 != 0 && !is_credential {
             return Err(RootKeyError::Permissions {
                 path: path.to_owned(),
                 mode,
@@ -277,6 +283,23 @@ fn hexadecimal(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
+/// Where systemd keeps the credentials of this service (`LoadCredential=`), if it gave it any.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it is no setting: systemd says by it which folder it opens to this service alone"
+)]
+fn credentials_folder() -> Option<PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from)
+}
+
+/// Whether this is a credential in systemd's folder for the service, as systemd makes it. Nobody but root and the service gets into
+/// that folder. With `DynamicUser=` the file is root's, an entry of its access control list lets the service read it, and the mask of
+/// that list shows as the group's right to read (systemd 254 and newer, its issue 29435). Any other mode is not systemd's doing.
+fn is_credential(path: &Path, mode: u32, folder: &Path) -> bool {
+    let leads_out = path.components().any(|part| part == Component::ParentDir);
+    mode == 0o440 && folder.is_absolute() && path.starts_with(folder) && !leads_out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -326,6 +349,35 @@ mod tests {
         assert!(
             matches!(missing, RootKeyError::File { source, .. } if source.kind() == io::ErrorKind::NotFound)
         );
+    }
+
+    #[test]
+    fn a_credential_of_systemds_may_show_as_its_groups_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = folder.path().join("keystore.service");
+        let elsewhere = folder.path().join("keystore.service.d");
+        for folder in [&credentials, &elsewhere] {
+            fs::create_dir(folder).unwrap();
+            write(&folder.join("root.key"), &[7; 32], 0o440);
+        }
+        let is_refused = |path: &Path, credentials: Option<&Path>| {
+            let error = RootKey::from_file_beside(path, credentials).err();
+            matches!(error, Some(RootKeyError::Permissions { .. }))
+        };
+        let path = credentials.join("root.key");
+        let read = RootKey::from_file_beside(&path, Some(&credentials));
+        assert_eq!(bytes(read), [7; 32]);
+        assert!(is_refused(&path, None), "there is no service");
+        assert!(is_refused(&path, Some(&elsewhere)), "of another service");
+        assert!(is_refused(&path, Some(Path::new(""))), "everything begins so");
+        assert!(is_refused(&elsewhere.join("root.key"), Some(&credentials)));
+        let around = credentials.join("../keystore.service.d/root.key");
+        assert!(is_refused(&around, Some(&credentials)));
+        for mode in [0o640, 0o444, 0o460, 0o450, 0o404] {
+            let path = credentials.join(format!("{mode:o}"));
+            write(&path, &[7; 32], mode);
+            assert!(is_refused(&path, Some(&credentials)), "{mode:o}");
+        }
     }
 
     #[test]

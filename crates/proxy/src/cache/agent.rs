@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use keystore_catalog::ProviderRef;
 use keystore_core::budget::BudgetTerms;
-use keystore_core::deny::RateScope;
+use keystore_core::deny::{Malformed, RateScope};
 use keystore_core::destination::DestinationPolicy;
 use keystore_core::ids::{BudgetId, CredentialId, OrgId, ProjectId, ProviderId};
 use keystore_core::policy::{
@@ -13,6 +13,7 @@ use keystore_core::policy::{
     demanded, forbidden,
 };
 use keystore_core::rate::Rates;
+use keystore_core::record;
 use keystore_core::token::TokenHash;
 use keystore_core::window::{Window, Zone};
 use keystore_core::{Deny, Micros};
@@ -318,11 +319,14 @@ impl Agent {
         Err(Deny::AddressNotAllowed)
     }
 
-    /// Whether the agent may name this model. With a list of models, a request that names none is refused too. An entry that
+    /// Whether the agent may name this model, which must be one that can be recorded. With a list of models, a request that names none is refused too. An entry that
     /// ends with `*` allows every model that begins with what stands before it.
     pub(crate) fn check_model(&self, model: Option<&str>) -> Result<(), Deny> {
         let allowed = &self.policy.allowed_models;
         let named = model.unwrap_or_default();
+        if !record::is_model_name(named) {
+            return Err(Deny::Malformed(Malformed::Model));
+        }
         let covers = |entry: &String| match entry.strip_suffix('*') {
             Some(beginning) => !named.is_empty() && named.starts_with(beginning),
             None => entry == named,

@@ -104,6 +104,7 @@ fn everything() -> Vec<(Refusal, u16, &'static str)> {
         Malformed::SignedChunks,
         Malformed::Json,
         Malformed::Form,
+        Malformed::Model,
     ];
     let denials = [
         (Deny::MethodNotAllowed, 405, "method_not_allowed"),

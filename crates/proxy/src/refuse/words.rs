@@ -492,6 +492,10 @@ fn form(malformed: Malformed) -> Words {
             "The form is not in the plain form of multipart/form-data, or names a field twice, which a metered operation cannot have.",
             "Send every field once, its name in quotes and without escapes, and `boundary` as the only parameter of the `content-type`.",
         ),
+        Malformed::Model => (
+            "The name of the model is longer than 256 bytes, or holds a control character.",
+            "Send the model's name as the vendor writes it.",
+        ),
     };
     words(what, remedy)
 }

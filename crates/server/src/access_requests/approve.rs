@@ -7,6 +7,7 @@ use keystore_store::access_requests::{AccessRequest as Row, State};
 use keystore_wire::Patch;
 use keystore_wire::access_requests::{AccessRequest, ApproveAccessRequest, GrantedAccess};
 use keystore_wire::agents::{FallbackInput, GrantInput};
+use keystore_wire::problem::Code;
 
 use super::{Decided, agent_of, check_words, decide, undecided};
 use crate::agents::{self, Loaded, More};
@@ -18,8 +19,8 @@ use crate::auth::caller::Caller;
 /// Grants what was asked for, as far as `given` does not narrow it.
 ///
 /// # Errors
-/// `invalid_request` for more than was asked; `conflict` when it is decided, has expired, or the agent is revoked; those of
-/// [`crate::grants::resolve`].
+/// `invalid_request` for more than was asked; `conflict` when it is decided, has expired, the agent is revoked, or a grant that it has
+/// would move; those of [`crate::grants::resolve`].
 pub(crate) async fn approve(
     app: &App,
     tx: &mut Tx,
@@ -42,7 +43,13 @@ pub(crate) async fn approve(
         source: more.grant.as_ref().map(|grant| grant.source),
         ..granted
     };
+    let had = present(&request, &agent).cloned();
     let agent = agents::widen(app, tx, caller, agent, more).await?;
+    if let Some(had) = had
+        && present(&request, &agent).is_none_or(|has| has.credential != had.credential)
+    {
+        return Err(moves(&had).remedy("leave `credential` out, or give the agent that key first"));
+    }
     let decided = Decided {
         action: "approve_access_request",
         state: State::Approved,
@@ -97,6 +104,24 @@ fn narrowed(request: &Row, given: &ApproveAccessRequest, month: Option<i64>) -> 
     })
 }
 
+/// The grant that the agent has of the provider that is asked for.
+fn present<'a>(request: &Row, agent: &'a Loaded) -> Option<&'a Grant> {
+    let slug = request.provider.as_ref()?;
+    agent.policy.grants.iter().find(|grant| grant.provider == *slug)
+}
+
+/// The refusal of what would move a grant, of which an agent has one a provider: it would lose what it has with the one key, or gain with
+/// the other one what it did not ask for.
+fn moves(had: &Grant) -> ApiError {
+    let (slug, source) = (&had.provider, had.source.as_str());
+    ApiError::new(
+        Code::Conflict,
+        format!(
+            "the agent has {slug} ({source}) already, and approving a request does not move it to another key"
+        ),
+    )
+}
+
 /// The grant that the agent has of the provider from now on: what it had, and what is granted.
 fn grant(
     request: &Row,
@@ -107,7 +132,7 @@ fn grant(
     let Some(slug) = &request.provider else {
         return Ok(None);
     };
-    let present = agent.policy.grants.iter().find(|grant| grant.provider == *slug);
+    let present = present(request, agent);
     let source = given
         .source
         .or(request.source)
@@ -118,19 +143,26 @@ fn grant(
                 "the agent leaves the source to you: expected `byok` or `marketplace`",
             )
         })?;
-    let kept = present.filter(|grant| grant.source == source);
+    if let Some(had) = present.filter(|grant| grant.source != source) {
+        return Err(moves(had).remedy(format!(
+            "approve it with the source {}, or move agent {} to {} first, with `ks migrate`",
+            had.source.as_str(),
+            agent.row.id,
+            source.as_str()
+        )));
+    }
     Ok(Some(GrantInput {
         name: slug.clone(),
         source,
-        credential: given.credential.clone().or_else(|| credential(kept)),
+        credential: given.credential.clone().or_else(|| credential(present)),
         scopes: united(present, &granted.scopes, slug),
-        fallback: kept.and_then(fallback),
+        fallback: present.and_then(fallback),
     }))
 }
 
 /// The credential that a grant has; nothing names a pooled one.
-fn credential(kept: Option<&Grant>) -> Option<String> {
-    let kept = kept.filter(|grant| grant.source == Source::Byok)?;
+fn credential(present: Option<&Grant>) -> Option<String> {
+    let kept = present.filter(|grant| grant.source == Source::Byok)?;
     kept.credential.map(|credential| credential.to_string())
 }
 

@@ -1,6 +1,7 @@
 //! `/v1/auth/*`: accounts and sessions. The rules are in `crate::auth`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -19,7 +20,7 @@ use super::problem::{ApiError, ApiResult};
 use super::roles;
 use crate::app::App;
 use crate::auth::accounts::{self, NewAccount};
-use crate::auth::caller::{COOKIE, Caller, Identified, SESSION_LIFE, Who, lacks_factor};
+use crate::auth::caller::{Caller, Identified, SESSION_LIFE, Who, cookie_name, lacks_factor};
 use crate::auth::origin::Origin;
 use crate::auth::person::InPerson;
 use crate::auth::recovery;
@@ -80,7 +81,7 @@ pub(super) async fn exchange_code(
 #[utoipa::path(post, path = "/v1/auth/logout", tag = "auth", responses((status = 204)))]
 pub(super) async fn log_out(State(app): State<Arc<App>>, person: InPerson) -> ApiResult<Response> {
     sessions::log_out(&app, &person).await?;
-    Ok((StatusCode::NO_CONTENT, no_cookie()).into_response())
+    Ok((StatusCode::NO_CONTENT, no_cookie(&app)).into_response())
 }
 
 /// Puts a new value in place of the session's. The old one ends at once.
@@ -243,22 +244,23 @@ pub(super) async fn signed_in(app: &App, done: Begun) -> ApiResult<Response> {
 }
 
 /// Takes the cookie away.
-pub(super) fn no_cookie() -> AppendHeaders<[(HeaderName, String); 1]> {
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
-    AppendHeaders([(header::SET_COOKIE, gone)])
+pub(super) fn no_cookie(app: &App) -> AppendHeaders<[(HeaderName, String); 1]> {
+    set_cookie(app, "", Duration::ZERO)
 }
 
 fn cookie(app: &App, token: &str) -> AppendHeaders<[(HeaderName, String); 1]> {
-    let secure = if app.settings.secure_cookies {
-        "; Secure"
-    } else {
-        ""
-    };
-    let value = format!(
-        "{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
-        SESSION_LIFE.as_secs()
+    set_cookie(app, token, SESSION_LIFE)
+}
+
+/// A browser takes a cookie with the prefix only with this path, without a domain, and `Secure`; also one that takes it away.
+fn set_cookie(app: &App, value: &str, life: Duration) -> AppendHeaders<[(HeaderName, String); 1]> {
+    let is_secure = app.settings.secure_cookies;
+    let (name, secure) = (cookie_name(is_secure), if is_secure { "; Secure" } else { "" });
+    let text = format!(
+        "{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}",
+        life.as_secs()
     );
-    AppendHeaders([(header::SET_COOKIE, value)])
+    AppendHeaders([(header::SET_COOKIE, text)])
 }
 
 fn user(row: &users::User) -> User {

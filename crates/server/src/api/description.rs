@@ -9,9 +9,12 @@ mod examples;
 mod problems;
 
 use http::Method;
-use utoipa::openapi::OpenApi;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{ApiKey, SecurityScheme};
+use utoipa::openapi::{OpenApi, RefOr};
+
+use crate::auth::caller::HOST_COOKIE;
 
 /// Adds what is common to all operations.
 pub(super) fn complete(document: &mut OpenApi) {
@@ -22,8 +25,19 @@ pub(super) fn complete(document: &mut OpenApi) {
                 .push(idempotency_key().into());
         }
     }
+    say_name_behind_tls(document);
     examples::add(document);
     problems::add(document);
+}
+
+/// A scheme has one name; the session's cookie has another one behind TLS.
+fn say_name_behind_tls(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    if let Some(RefOr::T(SecurityScheme::ApiKey(ApiKey::Cookie(session)))) =
+        components.security_schemes.get_mut("session")
+    {
+        session.description = Some(format!("Behind TLS its name is `{HOST_COOKIE}`."));
+    }
 }
 
 /// Every operation with its method.

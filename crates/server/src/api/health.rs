@@ -91,6 +91,8 @@ async fn readiness(app: &App) -> Readiness {
     }
 }
 
+/// Which sinks fail. Why stands in the log and in the operator's event: what a sink answers, and where it is, is nothing for anybody who
+/// asks.
 fn sink_check(standing: Standing) -> Check {
     match standing {
         Standing { failing: None, .. } => well("audit", "checkpoints of the audit log get to every sink"),
@@ -100,12 +102,28 @@ fn sink_check(standing: Standing) -> Check {
         } => ill(
             "audit",
             &match refusing {
-                true => format!("checkpoints of the audit log do not get out, so calls are refused: {why}"),
-                false => format!("checkpoints of the audit log do not get out: {why}"),
+                true => format!(
+                    "checkpoints of the audit log do not get to {}, so calls are refused",
+                    failing_sinks(&why)
+                ),
+                false => format!(
+                    "checkpoints of the audit log do not get to {}",
+                    failing_sinks(&why)
+                ),
             },
-            "make the sink reachable (`[audit]`); it recovers by itself",
+            "make the sink reachable (`[audit]`), the server's log says why it is not; it recovers by itself",
         ),
     }
+}
+
+/// The names in `<sink>: <reason>; <sink>: <reason>`; whatever else stands there, nothing but names comes out.
+fn failing_sinks(why: &str) -> String {
+    let names = ["file", "syslog", "s3"];
+    let fails = |name: &&str| {
+        let begins = |part: &str| part.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
+        why.split("; ").any(begins)
+    };
+    names.into_iter().filter(fails).collect::<Vec<_>>().join(", ")
 }
 
 fn well(name: &str, found: &str) -> Check {

@@ -62,7 +62,7 @@ pub(super) async fn end_sessions(
     let answer = Json(EndedSessions { ended });
     Ok(match body.keep_this {
         true => answer.into_response(),
-        false => (no_cookie(), answer).into_response(),
+        false => (no_cookie(&app), answer).into_response(),
     })
 }
 

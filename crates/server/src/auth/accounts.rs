@@ -128,13 +128,13 @@ pub(crate) async fn check_login(app: &App, email: &str, password: &str, origin: 
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = app.passwords.verify(password, stored).await?;
     if !right && let Some(user) = &user {
-        record_failure(app, user.id, "log_in_failed", attempt, origin);
+        record_failure(app, user.id, "log_in_failed", attempt.number, origin);
     }
     let Some(user) = user.filter(|_| right) else {
-        throttle::failed(&app.store, &subjects, now).await?;
+        throttle::failed(&app.store, now).await?;
         return Err(wrong());
     };
-    throttle::succeeded(&app.store, &subjects).await?;
+    throttle::succeeded(&app.store, attempt).await?;
     Ok(user)
 }
 

@@ -21,8 +21,12 @@ use super::rights::Authority;
 use crate::api::problem::ApiError;
 use crate::app::App;
 
-/// The cookie that carries a session.
+/// The cookie that carries a session where there is no TLS.
 pub(crate) const COOKIE: &str = "keystore_session";
+
+/// The cookie that carries a session behind TLS. By its prefix a browser takes it from this host alone: a page of another host of the
+/// same domain cannot set one that would be read in its place.
+pub(crate) const HOST_COOKIE: &str = "__Host-keystore_session";
 
 /// How long a session lasts without being used.
 pub(crate) const SESSION_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -223,7 +227,7 @@ impl FromRequestParts<Arc<App>> for Identified {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let (value, from_cookie) = presented(&parts.headers)?;
+        let (value, from_cookie) = presented(&parts.headers, cookie_name(app.settings.secure_cookies))?;
         if from_cookie && !is_same_origin(&parts.method, &parts.headers) {
             return Err(ApiError::new(
                 Code::CrossSite,
@@ -254,8 +258,16 @@ pub(crate) async fn lacks_factor(app: &App, caller: &Caller) -> Result<bool, Api
     }
 }
 
-/// The one bearer value, else the cookie's; and whether it was the cookie's.
-fn presented(headers: &HeaderMap) -> Result<(&str, bool), ApiError> {
+/// The name of the cookie that carries a session.
+pub(crate) const fn cookie_name(secure: bool) -> &'static str {
+    match secure {
+        true => HOST_COOKIE,
+        false => COOKIE,
+    }
+}
+
+/// The one bearer value, else that of the one cookie of this name; and whether it was the cookie's.
+fn presented<'a>(headers: &'a HeaderMap, name: &str) -> Result<(&'a str, bool), ApiError> {
     let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
     match (authorizations.next(), authorizations.next()) {
         (Some(value), None) => {
@@ -270,19 +282,22 @@ fn presented(headers: &HeaderMap) -> Result<(&str, bool), ApiError> {
             }
         }
         (Some(_), Some(_)) => Err(ApiError::unauthenticated()),
-        (None, _) => cookie(headers)
-            .map(|value| (value, true))
-            .ok_or_else(ApiError::unauthenticated),
+        (None, _) => cookie(headers, name).map(|value| (value, true)),
     }
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
-    headers
+/// The value of the cookie. Of two, one is not ours, and nothing says which.
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Result<&'a str, ApiError> {
+    let mut values = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
-        .find_map(|pair| pair.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+        .filter_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='));
+    match (values.next(), values.next()) {
+        (Some(value), None) => Ok(value),
+        _ => Err(ApiError::unauthenticated()),
+    }
 }
 
 /// Whether a browser sent this from a page of ours. `SameSite=Strict` keeps the cookie from other sites already; this also
@@ -409,7 +424,7 @@ mod tests {
                 }
                 map
             };
-            presented(&map)
+            presented(&map, COOKIE)
                 .ok()
                 .map(|(value, cookie)| (value.to_owned(), cookie))
         };
@@ -435,5 +450,25 @@ mod tests {
             None,
             "a bad header is not passed over"
         );
+        for twice in [
+            &[("cookie", "keystore_session=kss_1; keystore_session=kss_2")][..],
+            &[
+                ("cookie", "keystore_session=kss_1"),
+                ("cookie", "keystore_session=kss_1"),
+            ],
+        ] {
+            assert_eq!(found(twice), None, "{twice:?}");
+        }
+    }
+
+    #[test]
+    fn behind_tls_the_cookie_without_the_prefix_is_another_one() {
+        let map = headers(&[(
+            "cookie",
+            "keystore_session=kss_theirs; __Host-keystore_session=kss_ours",
+        )]);
+        let found = |secure| presented(&map, cookie_name(secure)).ok();
+        assert_eq!(found(true), Some(("kss_ours", true)));
+        assert_eq!(found(false), Some(("kss_theirs", true)));
     }
 }

@@ -157,14 +157,14 @@ async fn prove(app: &App, user: &User, code: &str, origin: Origin) -> ApiResult<
     let mut tx = app.store.begin().await?;
     if !take(app, &mut tx, user.id, code).await? {
         drop(tx);
-        accounts::record_failure(app, user.id, "second_factor_failed", attempt, origin);
-        throttle::failed(&app.store, &subjects, now).await?;
+        accounts::record_failure(app, user.id, "second_factor_failed", attempt.number, origin);
+        throttle::failed(&app.store, now).await?;
         return Err(ApiError::new(
             Code::InvalidCredentials,
             "the code is wrong, or was used before",
         ));
     }
-    throttle::forget(&mut tx, &subjects).await?;
+    throttle::forget(&mut tx, attempt).await?;
     Ok(tx)
 }
 
@@ -261,7 +261,7 @@ pub(crate) async fn confirm_totp(app: &App, person: &InPerson, code: &str) -> Ap
     let user = user(app, person).await?;
     let subjects = Subjects::of_factor(&user.email, person.origin.address);
     let now = app.clock.now();
-    throttle::begin(&app.store, &subjects, now)
+    let attempt = throttle::begin(&app.store, &subjects, now)
         .await?
         .map_err(accounts::wait)?;
     let mut tx = app.store.begin().await?;
@@ -277,13 +277,13 @@ pub(crate) async fn confirm_totp(app: &App, person: &InPerson, code: &str) -> Ap
         || !rows::confirm_totp(&mut tx, user.id, now).await?
     {
         drop(tx);
-        throttle::failed(&app.store, &subjects, now).await?;
+        throttle::failed(&app.store, now).await?;
         return Err(ApiError::new(
             Code::InvalidCredentials,
             "the code is not the one that the app shows now; do the clocks agree?",
         ));
     }
-    throttle::forget(&mut tx, &subjects).await?;
+    throttle::forget(&mut tx, attempt).await?;
     // A first factor brings codes; with another one those before hold on.
     let codes = match is_first {
         true => renew(&mut tx, user.id).await?,

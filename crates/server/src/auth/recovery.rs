@@ -53,7 +53,7 @@ pub(super) async fn slow_down(app: &App, email: &str, origin: Origin) -> ApiResu
     throttle::begin(&app.store, &subjects, now)
         .await?
         .map_err(super::accounts::wait)?;
-    Ok(throttle::failed(&app.store, &subjects, now).await?)
+    Ok(throttle::failed(&app.store, now).await?)
 }
 
 async fn send_reset(app: &App, email: &str) -> ApiResult<()> {
@@ -103,9 +103,9 @@ pub(crate) async fn reset(app: &App, code: &str, password: &str, origin: Origin)
     if app.mailer.delivers() {
         users::set_verified(&mut tx, user.id, now).await?;
     }
+    throttle::renewed(&mut tx, &Subjects::new(&user.email, origin.address)).await?;
     record(&mut tx, &user, "reset_password", origin).await?;
-    tx.commit().await?;
-    Ok(throttle::succeeded(&app.store, &Subjects::new(&user.email, origin.address)).await?)
+    Ok(tx.commit().await?)
 }
 
 /// Sends the caller a code that confirms their address.

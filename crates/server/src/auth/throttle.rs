@@ -1,7 +1,7 @@
 //! Slowing down guesses at passwords and codes, per account and per address.
 //!
-//! An attempt counts against the account before the password is looked at and is taken back when it was right, so that
-//! guesses in parallel count too; against the address it counts when it was wrong. Accounts that do not exist are counted in the same way, so that throttling tells nothing about them.
+//! An attempt counts against the account and the address before the password is looked at, so that guesses in parallel count too, and is
+//! taken back when it was right. Accounts that do not exist are counted in the same way, so that throttling tells nothing about them.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -97,48 +97,70 @@ impl Subjects {
     }
 }
 
-/// Counts an attempt at the account, and gives the count; unless account or address have to wait: then it gives how long, and
-/// counts nothing.
-pub(crate) async fn begin(
-    store: &Store,
-    subjects: &Subjects,
-    now: Micros,
-) -> Result<Result<u32, TryLater>, StoreError> {
-    let mut tx = store.begin().await?;
-    let quiet_since = quiet_since(now);
-    for (subject, rule) in [(&subjects.account, subjects.rule), (&subjects.address, &ADDRESS)] {
-        if let Some(attempts) = login_attempts::get(&mut tx, subject).await?
-            && attempts.last_at >= quiet_since
-            && let Some(wait) = wait(rule, attempts.failures, now.since(attempts.last_at))
-        {
-            return Ok(Err(TryLater(wait)));
-        }
-    }
-    let counted = login_attempts::fail(&mut tx, &subjects.account, now, quiet_since).await?;
-    tx.commit().await?;
-    Ok(Ok(counted.failures))
+/// An attempt that is counted, once against the account and once against the address.
+pub(crate) struct Attempt<'a> {
+    subjects: &'a Subjects,
+    /// Which one it is at the account since the last that was right.
+    pub(crate) number: u32,
+    at: Micros,
+    /// When the one before it was made from the address; the same time where none counts any more.
+    before: Micros,
 }
 
-/// The password was wrong: counts that against the address, and forgets what is too old to count, so that what anonymous callers
-/// leave behind does not pile up.
-pub(crate) async fn failed(store: &Store, subjects: &Subjects, now: Micros) -> Result<(), StoreError> {
+/// Counts an attempt at the account and from the address; unless one of them has to wait: then it gives how long, and counts nothing.
+pub(crate) async fn begin<'a>(
+    store: &Store,
+    subjects: &'a Subjects,
+    now: Micros,
+) -> Result<Result<Attempt<'a>, TryLater>, StoreError> {
     let mut tx = store.begin().await?;
-    login_attempts::fail(&mut tx, &subjects.address, now, quiet_since(now)).await?;
+    let quiet_since = quiet_since(now);
+    let mut before = now;
+    for (subject, rule) in [(&subjects.account, subjects.rule), (&subjects.address, &ADDRESS)] {
+        let attempts = login_attempts::get(&mut tx, subject).await?;
+        let attempts = attempts.filter(|attempts| attempts.last_at >= quiet_since);
+        if let Some(wait) = attempts.and_then(|found| wait(rule, found.failures, now.since(found.last_at))) {
+            return Ok(Err(TryLater(wait)));
+        }
+        before = attempts.map_or(now, |found| found.last_at);
+    }
+    let counted = login_attempts::fail(&mut tx, &subjects.account, now, quiet_since).await?;
+    login_attempts::fail(&mut tx, &subjects.address, now, quiet_since).await?;
+    tx.commit().await?;
+    Ok(Ok(Attempt {
+        subjects,
+        number: counted.failures,
+        at: now,
+        before,
+    }))
+}
+
+/// The password was wrong, and stays counted: forgets what is too old to count, so that what anonymous callers leave behind does not
+/// pile up.
+pub(crate) async fn failed(store: &Store, now: Micros) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
     login_attempts::delete_old(&mut tx, quiet_since(now)).await?;
     tx.commit().await
 }
 
-/// The password was right: forgets the failures of the account. Those of the address stay, so that an account of one's own
-/// does not buy guesses at others.
-pub(crate) async fn succeeded(store: &Store, subjects: &Subjects) -> Result<(), StoreError> {
+/// The password was right: forgets the failures of the account, and this attempt alone of the address. The others from there stay, so that
+/// an account of one's own does not buy guesses at others.
+pub(crate) async fn succeeded(store: &Store, attempt: Attempt<'_>) -> Result<(), StoreError> {
     let mut tx = store.begin().await?;
-    forget(&mut tx, subjects).await?;
+    forget(&mut tx, attempt).await?;
     tx.commit().await
 }
 
 /// As [`succeeded`], in the transaction that the success is made in.
-pub(crate) async fn forget(tx: &mut Tx, subjects: &Subjects) -> Result<(), StoreError> {
-    login_attempts::clear(tx, &subjects.account).await.map(drop)
+pub(crate) async fn forget(tx: &mut Tx, attempt: Attempt<'_>) -> Result<(), StoreError> {
+    let Subjects { account, address, .. } = attempt.subjects;
+    login_attempts::clear(tx, account).await?;
+    login_attempts::take_back(tx, address, attempt.at, attempt.before).await
+}
+
+/// The account has another password: forgets its failures. Nothing was attempted, so the address keeps all of its own.
+pub(crate) async fn renewed(tx: &mut Tx, subjects: &Subjects) -> Result<(), StoreError> {
+    login_attempts::clear(tx, &subjects.account).await
 }
 
 /// How long is left to wait after `failures`, the last of them `since` ago: one second doubled with each failure.

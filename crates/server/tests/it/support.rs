@@ -36,7 +36,7 @@ use keystore_server::payments::Stripe;
 use keystore_store::failpoints::Failpoints;
 use keystore_store::{Options, Store};
 use keystore_testkit::clock::MockClock;
-use keystore_testkit::pg::PgCluster;
+use keystore_testkit::pg::{Database, PgCluster};
 use keystore_testkit::upstream::FakeUpstream;
 use keystore_vault::SystemIds;
 use serde_json::{Value, json};
@@ -123,7 +123,10 @@ pub(crate) struct TestApp {
 
 /// What outlives a restart of the server.
 struct Base {
+    /// The place in what is logged where this server's begins.
+    log_begins: usize,
     store_url: String,
+    _postgres: Option<Database>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     signup: SignUp,
@@ -184,7 +187,7 @@ impl TestApp {
 
     /// As [`TestApp::start`], set up otherwise.
     pub(crate) async fn with(setup: Setup) -> Self {
-        canary::listen_to_logs();
+        let log_begins = canary::listen_to_logs();
         let folder = tempfile::tempdir().unwrap();
         let upstream = match setup.upstream {
             Some(upstream) => upstream,
@@ -194,11 +197,12 @@ impl TestApp {
             Some(clock) => clock,
             None => Arc::new(SystemClock),
         };
-        let store_url = if setup.postgres {
-            PgCluster::shared_database().unwrap()
-        } else {
-            format!("sqlite://{}", folder.path().join("keystore.db").display())
+        let postgres = match setup.postgres {
+            true => Some(PgCluster::shared_copy(migrate).await.unwrap()),
+            false => None,
         };
+        let in_folder = || format!("sqlite://{}", folder.path().join("keystore.db").display());
+        let store_url = postgres.as_ref().map_or_else(in_folder, Database::url);
         let mut proxy = ProxyConfig {
             dev: setup.dev,
             allow_private: allowed(&upstream, setup.receiver.as_ref()),
@@ -212,7 +216,9 @@ impl TestApp {
         }
         (setup.proxy)(&mut proxy);
         let base = Base {
+            log_begins,
             store_url,
+            _postgres: postgres,
             ids: Arc::new(SystemIds::new(Arc::clone(&clock))),
             clock,
             signup: setup.signup,
@@ -520,6 +526,16 @@ impl TestApp {
         self.serving.await.unwrap();
         self.folder
     }
+}
+
+/// Brings an empty database up to date, as the store does when it opens one.
+async fn migrate(url: &str) {
+    use sqlx::Connection;
+    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/../store/migrations/postgres");
+    let migrations = sqlx::migrate::Migrator::new(std::path::Path::new(migrations)).await;
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    migrations.unwrap().run(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 /// What may be dialled on this machine.

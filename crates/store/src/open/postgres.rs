@@ -22,6 +22,14 @@ const SERVER_LOCK: i64 = 0x6b65_7973_746f_7265;
 const LOCK_TRIES: u32 = 20;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 
+/// How the server watches the session that holds the lock: when this process is gone without a word, the next one is let in within a minute.
+const WATCHED: [(&str, &str); 4] = [
+    ("tcp_keepalives_idle", "20"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "30s"),
+];
+
 pub(crate) struct Postgres {
     options: PgConnectOptions,
     pool: PgPool,
@@ -101,7 +109,10 @@ impl Postgres {
             None => self.locked_session().await?.ok_or(sqlx::Error::PoolClosed)?,
         };
         let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
-        insert.execute(&mut connection).await?;
+        // A session that the network dropped without a word would be waited for as long as TCP tries, a quarter of an hour.
+        tokio::time::timeout(PATIENCE, insert.execute(&mut connection))
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
         // Only a session that just worked is kept; after an error, or when this future is dropped, a new one is made.
         *slot = Some(connection);
         Ok(())
@@ -125,7 +136,10 @@ impl Postgres {
 
     /// A session that holds the server lock; `None` when another process has it.
     async fn locked_session(&self) -> sqlx::Result<Option<PgConnection>> {
-        let mut connection = self.options.connect().await?;
+        let options = self.options.clone().options(WATCHED);
+        let mut connection = tokio::time::timeout(PATIENCE, options.connect())
+            .await
+            .map_err(|_| sqlx::Error::PoolTimedOut)??;
         for attempt in 0..LOCK_TRIES {
             if attempt > 0 {
                 tokio::time::sleep(LOCK_PAUSE).await;

@@ -51,6 +51,8 @@ struct Writer {
     connection: SqliteConnection,
     /// A transaction was begun and not known to be over.
     unfinished: bool,
+    /// What it commits is synced to the disk; otherwise that is left to the system.
+    synced: bool,
     /// The last append was slow.
     slow: bool,
 }
@@ -76,6 +78,7 @@ impl Writer {
             direct: Direct::new(&mut connection).await?,
             connection,
             unfinished: false,
+            synced: false,
             slow: false,
         })
     }
@@ -89,37 +92,39 @@ impl Writer {
         }
     }
 
+    /// From now on commits are synced, or not. Not within a transaction.
+    async fn sync(&mut self, synced: bool) -> sqlx::Result<()> {
+        if self.synced != synced {
+            let level = match synced {
+                true => "PRAGMA synchronous = FULL",
+                false => "PRAGMA synchronous = NORMAL",
+            };
+            sqlx::query(level).execute(&mut self.connection).await?;
+            self.synced = synced;
+        }
+        Ok(())
+    }
+
     /// Appends a row on this thread, unless it would have to wait.
     async fn append(&mut self, seq: i64, at: Micros, body: &[u8], power: bool) -> sqlx::Result<()> {
         self.settle().await;
         if self.direct.is_in_transaction() {
             return Err(io::Error::other("a transaction is open that nobody began").into());
         }
+        self.sync(power).await?;
         let begun = Instant::now();
         let done = !power && !self.slow && self.direct.append(seq, at, body)?;
         if !done {
-            self.append_patiently(seq, at, body, power).await?;
+            self.append_patiently(seq, at, body).await?;
         }
         self.slow = begun.elapsed() > SLOW;
         Ok(())
     }
 
     /// Appends a row on the thread of the connection.
-    async fn append_patiently(&mut self, seq: i64, at: Micros, body: &[u8], power: bool) -> sqlx::Result<()> {
-        let connection = &mut self.connection;
-        if power {
-            sqlx::query("PRAGMA synchronous = FULL")
-                .execute(&mut *connection)
-                .await?;
-        }
+    async fn append_patiently(&mut self, seq: i64, at: Micros, body: &[u8]) -> sqlx::Result<()> {
         let insert = sqlx::query(APPEND).bind(seq).bind(at.0).bind(body);
-        let inserted = insert.execute(&mut *connection).await;
-        if power {
-            sqlx::query("PRAGMA synchronous = NORMAL")
-                .execute(&mut *connection)
-                .await?;
-        }
-        inserted.map(|_| ())
+        insert.execute(&mut self.connection).await.map(|_| ())
     }
 
     async fn checkpoint(&mut self) -> sqlx::Result<()> {
@@ -197,9 +202,10 @@ impl Sqlite {
         self.readers.acquire().await
     }
 
-    pub(super) async fn begin(&self) -> sqlx::Result<WriterGuard> {
+    pub(super) async fn begin(&self, synced: bool) -> sqlx::Result<WriterGuard> {
         let mut writer = Arc::clone(&self.writer).lock_owned().await;
         writer.settle().await;
+        writer.sync(synced).await?;
         writer.unfinished = true;
         sqlx::query("BEGIN IMMEDIATE")
             .execute(&mut writer.connection)
@@ -328,6 +334,29 @@ mod tests {
         rows.await.unwrap()
     }
 
+    #[tokio::test]
+    async fn what_must_survive_the_machine_is_synced_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = opened(folder.path()).await;
+        let mut levels: Vec<i64> = Vec::new();
+        for synced in [false, true, true, false, true] {
+            let mut tx = sqlite.begin(synced).await.unwrap();
+            let level = sqlx::query_scalar("PRAGMA synchronous").fetch_one(tx.connection());
+            levels.push(level.await.unwrap());
+            // One that is dropped changes nothing of that.
+            if levels.len() != 2 {
+                tx.commit().await.unwrap();
+            }
+        }
+        assert_eq!(levels, [1, 2, 2, 1, 2], "1 is NORMAL, 2 is FULL");
+        for (seq, power) in [(1, false), (2, true), (3, false)] {
+            sqlite.append(seq, Micros(1), b"row", power).await.unwrap();
+            assert_eq!(sqlite.writer.lock().await.synced, power);
+        }
+        assert_eq!(rows(&sqlite).await, [1, 2, 3]);
+        sqlite.close().await;
+    }
+
     /// The folder may have been made by a package, for everybody to read.
     #[tokio::test]
     async fn a_new_database_is_its_owners_alone() {
@@ -356,7 +385,7 @@ mod tests {
             .append(3, Micros(3), b"after a slow one", false)
             .await
             .unwrap();
-        let mut unfinished = sqlite.begin().await.unwrap();
+        let mut unfinished = sqlite.begin(false).await.unwrap();
         let lost = sqlx::query(APPEND).bind(9).bind(9).bind(b"lost".as_slice());
         lost.execute(unfinished.connection()).await.unwrap();
         drop(unfinished);

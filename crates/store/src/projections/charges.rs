@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use keystore_core::ids::{OrgId, ProjectId, TransactionId};
 use keystore_core::ledger::{About, LedgerError, Transaction};
 use keystore_core::policy::Source;
-use keystore_core::record::{Ending, Intent, Outcome};
+use keystore_core::record::{Ending, Intent, Outcome, model_key};
 use keystore_core::{Micros, Month};
 
 use crate::billing;
@@ -106,7 +106,7 @@ impl<'a> Charges<'a> {
                 month,
                 project: intent.project,
                 provider: intent.provider,
-                model: intent.model.unwrap_or_default(),
+                model: model_key(intent.model),
                 bucket: line.bucket().map_or(HELD, keystore_core::Bucket::name),
             };
             let sums = self.lines.entry(key).or_default();
@@ -122,7 +122,7 @@ impl<'a> Charges<'a> {
 /// The transaction of a call.
 fn posting(month: Month, intent: &Intent<'_>, outcome: &Outcome<'_>) -> Result<Transaction, LedgerError> {
     let memo = match intent.model {
-        Some(model) => format!("{} {model}", intent.provider),
+        Some(_) => format!("{} {}", intent.provider, model_key(intent.model)),
         None => intent.provider.to_owned(),
     };
     let about = About {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use keystore_core::ids::{AgentId, AttemptId, BudgetId, CredentialId, OrgId, ProjectId, RequestId};
 use keystore_core::policy::Source;
-use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Record, Refusal, Topup};
+use keystore_core::record::{Ending, HeldBudget, Intent, Outcome, Record, Refusal, Topup, model_key};
 use keystore_core::time::utc_day;
 use keystore_core::{Bucket, Micros, NanoUsd};
 
@@ -231,7 +231,7 @@ impl<'r, 'a> Fold<'r, 'a> {
             project: intent.project,
             agent: intent.agent,
             provider: intent.provider,
-            model: intent.model.unwrap_or_default(),
+            model: model_key(intent.model),
             source: intent.source.as_str(),
             day: utc_day(intent.at),
         };
@@ -262,7 +262,7 @@ impl<'r, 'a> Fold<'r, 'a> {
             project: refusal.project,
             agent: refusal.agent,
             provider: refusal.provider,
-            model: refusal.model.unwrap_or_default(),
+            model: model_key(refusal.model),
             source: "",
             day: utc_day(refusal.at),
         };

@@ -1,7 +1,7 @@
 //! What a test stands on: a database of its own, and words to fill it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use keystore_store::failpoints::Failpoints;
 use keystore_store::{Options, Recovery, Store, Tx, agents, credentials, keks, orgs, projects, tokens};
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::ids::SeededIds;
-use keystore_testkit::pg::PgCluster;
+use keystore_testkit::pg::{Database, PgCluster};
 
 /// How many requests there are: their numbers have no gaps.
 pub(crate) const REQUESTS: &str = "SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM request_pages";
@@ -27,24 +27,24 @@ pub(crate) struct Bench {
     pub(crate) ids: Arc<SeededIds>,
     pub(crate) failpoints: Failpoints,
     pub(crate) spool_bytes: u64,
+    _postgres: Option<Database>,
 }
 
 impl Bench {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("keystore.db").display());
-        Self::new(url, folder)
+        Self::new(url, folder, None)
     }
 
-    pub(crate) fn postgres() -> Self {
-        Self::new(
-            PgCluster::shared_database().unwrap(),
-            tempfile::tempdir().unwrap(),
-        )
+    pub(crate) async fn postgres() -> Self {
+        let database = PgCluster::shared_copy(migrate).await.unwrap();
+        Self::new(database.url(), tempfile::tempdir().unwrap(), Some(database))
     }
 
-    fn new(url: String, folder: tempfile::TempDir) -> Self {
+    fn new(url: String, folder: tempfile::TempDir, postgres: Option<Database>) -> Self {
         Self {
+            _postgres: postgres,
             url,
             folder,
             clock: Arc::new(MockClock::default()),
@@ -99,6 +99,16 @@ impl Bench {
             sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap()
         }
     }
+}
+
+/// Brings an empty database up to date, as the store does when it opens one.
+async fn migrate(url: &str) {
+    use sqlx::Connection;
+    let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/postgres");
+    let migrations = sqlx::migrate::Migrator::new(migrations).await.unwrap();
+    let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+    migrations.run(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 impl Bench {

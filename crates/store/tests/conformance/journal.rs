@@ -469,6 +469,33 @@ pub(crate) async fn what_an_answer_claims_stops_nothing(bench: Bench) {
     store.close().await;
 }
 
+pub(crate) async fn what_a_model_is_called_stops_nothing(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    // What nobody could press into an index.
+    let long = (0..20_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26));
+    let long: &'static str = String::leak(long.collect());
+    for model in ["a\0b", long] {
+        let mut intent = bench.intent(&world, 1, &[]);
+        intent.model = Some(model);
+        store
+            .journal()
+            .intent(&intent, Durability::Process)
+            .await
+            .unwrap();
+        store.journal().outcome(&outcome(&intent, 1));
+        store.project_now().await.unwrap();
+    }
+    let (store, _) = bench.reopen(store).await;
+    let mut conn = store.read().await.unwrap();
+    let sums = usage::grouped(&mut conn, world.org, &[By::Model], &usage::Filter::default(), 10)
+        .await
+        .unwrap();
+    assert_eq!(sums.iter().map(|sums| sums.calls).sum::<u64>(), 2);
+    drop(conn);
+    store.close().await;
+}
+
 pub(crate) async fn the_newest_version_that_served_is_known(bench: Bench) {
     let store = bench.open().await;
     let world = bench.world(&store, "a").await;

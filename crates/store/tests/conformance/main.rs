@@ -33,7 +33,7 @@ macro_rules! on_both {
             mod $module {$(
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $test() {
-                    crate::$module::$test(crate::bench::Bench::postgres()).await;
+                    crate::$module::$test(crate::bench::Bench::postgres().await).await;
                 }
             )*}
         )*}
@@ -81,6 +81,7 @@ on_both! {
         a_token_loads_with_all_that_decides,
         changes_are_heard_before_commit_returns,
         changes_are_told_one_after_the_other,
+        no_epoch_is_told_twice_after_a_commit_that_failed,
         a_commit_that_nobody_waits_for_is_still_heard,
         a_transaction_that_is_dropped_leaves_nothing,
         what_a_writer_has_read_stays_so_until_it_commits,
@@ -97,6 +98,7 @@ on_both! {
         requests_are_found_in_their_pages,
         usage_is_grouped,
         what_an_answer_claims_stops_nothing,
+        what_a_model_is_called_stops_nothing,
         the_newest_version_that_served_is_known,
         a_control_plane_write_waits_its_turn,
     }

@@ -225,7 +225,7 @@ pub(crate) async fn projections_equal_a_naive_fold(bench: Bench) {
         store = bench.reopen(played).await.0;
     }
     store.close().await;
-    let fresh = another(&bench);
+    let fresh = another(&bench).await;
     let store = fresh.open().await;
     let world = fresh.world(&store, "long").await;
     let budgets = [fresh.id(BudgetId::new), fresh.id(BudgetId::new)];
@@ -238,11 +238,11 @@ pub(crate) async fn projections_equal_a_naive_fold(bench: Bench) {
     store.close().await;
 }
 
-fn another(bench: &Bench) -> Bench {
+async fn another(bench: &Bench) -> Bench {
     if bench.url.starts_with("sqlite") {
         Bench::sqlite()
     } else {
-        Bench::postgres()
+        Bench::postgres().await
     }
 }
 

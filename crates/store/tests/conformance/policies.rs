@@ -6,6 +6,7 @@ use std::time::Duration;
 use keystore_core::ids::BudgetId;
 use keystore_core::policy::{AgentStatus, BudgetPolicy, ScopePolicy};
 use keystore_core::window::Window;
+use keystore_store::failpoints::Action;
 use keystore_store::{Change, agents, budgets, credentials, policies, scopes, tokens};
 
 use crate::bench::Bench;
@@ -316,5 +317,31 @@ pub(crate) async fn what_a_writer_has_read_stays_so_until_it_commits(bench: Benc
     let agent = agents::get(&mut conn, world.org, world.agent).await.unwrap();
     assert_eq!(agent.unwrap().decode().unwrap().budgets.len(), 16);
     drop(conn);
+    store.close().await;
+}
+
+/// Whoever looks things up while it is told tells by the epoch whether something has changed meanwhile.
+pub(crate) async fn no_epoch_is_told_twice_after_a_commit_that_failed(bench: Bench) {
+    let store = bench.open().await;
+    let world = bench.world(&store, "a").await;
+    let pause = async || {
+        let mut policy = world.policy.clone();
+        policy.status = AgentStatus::Paused;
+        let changed = agents::NewAgent {
+            name: "agent-a",
+            policy: &policy,
+            mac: b"m",
+            at: bench.now(),
+        };
+        let mut tx = store.begin().await.unwrap();
+        agents::update(&mut tx, &changed).await.unwrap();
+        tx.commit_epoch().await
+    };
+    bench.failpoints.set("tx.before_commit", Action::Fail);
+    assert!(pause().await.is_err());
+    bench.failpoints.clear("tx.before_commit");
+    let told = store.epoch();
+    assert!(pause().await.unwrap() > told);
+    assert!(store.epoch() > told);
     store.close().await;
 }

@@ -287,6 +287,83 @@ async fn nothing_is_granted_beyond_what_was_asked_for() {
     app.finish().await;
 }
 
+/// What an agent may do with one key is not asked for with another one, and a request for one takes nothing away from the other.
+#[tokio::test]
+async fn approving_moves_no_grant_to_another_key() {
+    let app = TestApp::start().await;
+    app.secret("sk-pooled-canary");
+    let (owner, operator) = (app.owner_client(), app.operator().await);
+    let pooled = json!({"provider": "openai", "name": "first", "secret": "sk-pooled-canary", "baseUrl": app.fake_upstream().url()});
+    operator.post("/v1/operator/pool", &pooled).await.expect(201);
+    let enable = "/v1/marketplace/openai/enable";
+    owner.post(enable, &Value::Null).await.expect(204);
+    let own = app.create_credential("openai").await;
+    app.secret("sk-second-canary");
+    let second = json!({"provider": "openai", "name": "second", "secret": "sk-second-canary"});
+    owner.post("/v1/credentials", &second).await.expect(201);
+    let ask = |source: Option<&str>| json!({"provider": "openai", "source": source, "scopes": ["provider:openai:read"], "reason": "x"});
+
+    // It may do everything with the organization's key.
+    let everything = app.create_token("everything", &["openai"]).await;
+    let wanted = ask(Some("marketplace"));
+    let filed = agent(&app, &everything).tool("request_access", wanted).await;
+    let problem = decide(owner, &filed, "approve", json!({}))
+        .await
+        .expect_problem(409, "conflict");
+    let remedy = problem["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains("with the source byok") && remedy.contains("`ks migrate`"),
+        "{remedy}"
+    );
+    let grants = async |name: &str| {
+        let shown = owner.get(&format!("/v1/agents/{name}")).await.expect(200);
+        shown["providers"].clone()
+    };
+    let before = grants("everything").await;
+    assert_eq!(
+        (
+            &before[0]["source"],
+            &before[0]["credentialId"],
+            &before[0]["scopes"]
+        ),
+        (&json!("byok"), &own["id"], &json!([]))
+    );
+    // With the source that is there, it stays as it is.
+    decide(owner, &filed, "approve", json!({"source": "byok"}))
+        .await
+        .expect(200);
+    assert_eq!(grants("everything").await, before);
+
+    // It may write with the organization's key.
+    let scoped = json!({"name": "scoped", "providers": [{"name": "openai", "source": "byok", "credential": "default", "scopes": ["provider:openai:write"]}]});
+    let made = owner.post("/v1/tokens", &scoped).await.expect(201);
+    let asks = agent(&app, made["token"].as_str().unwrap());
+    let filed = asks.tool("request_access", ask(None)).await;
+    let before = grants("scoped").await;
+    for body in [
+        json!({"source": "marketplace"}),
+        json!({"source": "byok", "credential": "second"}),
+        json!({"credential": "second"}),
+    ] {
+        let refused = decide(owner, &filed, "approve", body).await;
+        refused.expect_problem(409, "conflict");
+        assert_eq!(grants("scoped").await, before, "nothing was moved");
+    }
+    // A person moves it by hand; then what was asked for comes to what it has.
+    let order = json!({"provider": "openai", "to": "marketplace", "agents": ["scoped"]});
+    owner.post("/v1/migrations", &order).await.expect(200);
+    decide(owner, &filed, "approve", json!({})).await.expect(200);
+    let moved = grants("scoped").await;
+    assert_eq!(
+        (&moved[0]["source"], &moved[0]["scopes"]),
+        (
+            &json!("marketplace"),
+            &json!(["provider:openai:read", "provider:openai:write"])
+        )
+    );
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_grant_is_checked_as_one_that_is_made_by_hand() {
     let app = TestApp::start().await;

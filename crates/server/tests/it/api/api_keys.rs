@@ -1,6 +1,6 @@
 //! `/v1/api-keys`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::TestApp;
 
@@ -59,6 +59,34 @@ async fn nobody_makes_a_key_that_may_do_more_or_lasts_longer_than_they_do() {
         .expect_problem(403, "forbidden");
     let within = json!({"name": "n", "role": "viewer", "expiresAt": "2098-01-01T00:00:00Z"});
     key.post("/v1/api-keys", &within).await.expect(201);
+}
+
+/// The operator's key is bound to nothing and does not end.
+#[tokio::test]
+async fn a_key_with_bounds_does_not_set_the_operator_up() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let mut bounded = Vec::new();
+    for body in [
+        json!({"name": "one project", "role": "owner", "project": "default"}),
+        json!({"name": "ends", "role": "owner", "expiresAt": "2099-01-01T00:00:00Z"}),
+    ] {
+        let made = owner.post("/v1/api-keys", &body).await.expect(201);
+        bounded.push(app.anonymous().with_token(made["key"].as_str().unwrap()));
+    }
+    for key in &bounded {
+        let refused = key.post("/v1/operator", &Value::Null).await;
+        refused.expect_problem(403, "forbidden");
+    }
+    let unbounded = app.key_client("owner").await;
+    let made = unbounded.post("/v1/operator", &Value::Null).await.expect(200);
+    assert!(made["apiKey"].as_str().unwrap().starts_with("ksm_"));
+    for key in &bounded {
+        let refused = key.post("/v1/operator", &Value::Null).await;
+        refused.expect_problem(403, "forbidden");
+    }
+    let again = owner.post("/v1/operator", &Value::Null).await.expect(200);
+    assert_eq!((&again["orgId"], again.get("apiKey")), (&made["orgId"], None));
 }
 
 #[tokio::test]

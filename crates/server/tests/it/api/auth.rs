@@ -1,13 +1,24 @@
 //! `/v1/auth`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_server::config::SignUp;
+use keystore_proxy::config::ProxyConfig;
+use keystore_server::app::{App, Parts, Settings, Sockets};
+use keystore_server::audit::sinks::Sinks;
+use keystore_server::clock::SystemClock;
+use keystore_server::config::{SecretText, SignUp};
+use keystore_server::custody::{CustodyParts, RootKeySource};
+use keystore_server::mail::Shown;
+use keystore_store::Options;
 use keystore_testkit::clock::MockClock;
+use keystore_vault::SystemIds;
 use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
-use crate::support::{PASSWORD, Setup, TestApp};
+use crate::support::{Client, PASSWORD, Setup, TestApp};
 
 fn login(email: &str, password: &str) -> serde_json::Value {
     json!({"email": email, "password": password})
@@ -168,6 +179,90 @@ async fn guesses_from_one_address_at_many_accounts_are_slowed_down() {
     app.owner_client().get("/v1/org").await.expect(200);
 }
 
+/// A guess counts before it is looked at: those that come at once are no more than those that come one after the other.
+#[tokio::test]
+async fn guesses_from_one_address_at_once_are_no_more_than_others() {
+    let (app, _clock) = with_clock().await;
+    let mut guesses = JoinSet::new();
+    for number in 0..40 {
+        let anonymous = app.anonymous();
+        let guess = login(&format!("person{number}@example.com"), "wrong password");
+        guesses.spawn(async move { anonymous.post("/v1/auth/login", &guess).await.status });
+    }
+    let answers = guesses.join_all().await;
+    let looked_at = answers.iter().filter(|status| **status == 401).count();
+    let slowed = answers.iter().filter(|status| **status == 429).count();
+    assert_eq!((looked_at, slowed), (20, 20), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_right_password_takes_its_own_count_back_and_no_other() {
+    let (app, clock) = with_clock().await;
+    let right = async || {
+        let body = login("owner@example.com", PASSWORD);
+        app.anonymous().post("/v1/auth/login", &body).await
+    };
+    let guesses = std::cell::Cell::new(0);
+    let wrong = async || {
+        guesses.set(guesses.get() + 1);
+        let body = login(&format!("person{}@example.com", guesses.get()), "wrong password");
+        app.anonymous().post("/v1/auth/login", &body).await
+    };
+    // Many people share an address.
+    for _ in 0..25 {
+        right().await.expect(200);
+    }
+    let kept = "SELECT COUNT(*) FROM login_attempts WHERE subject NOT LIKE 'mail:%'";
+    assert_eq!(app.number(kept).await, 0, "nothing is left of what was right");
+    for _ in 0..19 {
+        wrong().await.expect_problem(401, "invalid_credentials");
+        clock.advance(Duration::from_millis(1));
+    }
+    right().await.expect(200);
+    wrong().await.expect_problem(401, "invalid_credentials");
+    wrong().await.expect_problem(429, "too_many_attempts");
+    // After a second one is looked at; the right one does not make the next one wait.
+    clock.advance(Duration::from_secs(1));
+    right().await.expect(200);
+    right().await.expect(200);
+    wrong().await.expect_problem(401, "invalid_credentials");
+    wrong().await.expect_problem(429, "too_many_attempts");
+}
+
+/// Another password was not guessed: it opens the account again, and buys no guess at others.
+#[tokio::test]
+async fn a_new_password_forgets_the_failures_of_the_account_alone() {
+    let (app, _clock) = with_clock().await;
+    let guess = async |email: &str| {
+        let body = login(email, "wrong password");
+        app.anonymous().post("/v1/auth/login", &body).await
+    };
+    let forgot = json!({"email": "owner@example.com"});
+    app.anonymous()
+        .post("/v1/auth/forgot-password", &forgot)
+        .await
+        .expect(202);
+    let code = app.mailed_code("owner@example.com", "reset-password").await;
+    for number in 0..19 {
+        let email = match number {
+            0..5 => "owner@example.com".to_owned(),
+            number => format!("person{number}@example.com"),
+        };
+        guess(&email).await.expect_problem(401, "invalid_credentials");
+    }
+    let reset = json!({"code": code, "password": "another horse battery"});
+    app.anonymous()
+        .post("/v1/auth/reset-password", &reset)
+        .await
+        .expect(204);
+    guess("owner@example.com")
+        .await
+        .expect_problem(401, "invalid_credentials");
+    guess("another@example.com")
+        .await
+        .expect_problem(429, "too_many_attempts");
+}
+
 #[tokio::test]
 async fn a_session_slides_for_seven_days_and_then_ends() {
     let (app, clock) = with_clock().await;
@@ -238,6 +333,122 @@ async fn the_cookie_counts_from_our_own_origin_alone() {
         .send(with("POST", "/v1/auth/refresh", Some("same-origin")))
         .await
         .expect(200);
+}
+
+/// A server that is reached through TLS.
+struct BehindTls {
+    url: String,
+    serving: tokio::task::JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+impl BehindTls {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = || async { TcpListener::bind(("127.0.0.1", 0)).await.unwrap() };
+        let sockets = Sockets {
+            proxy: listen().await,
+            proxy_tls: None,
+            api: listen().await,
+            api_tls: None,
+        };
+        let url = format!("http://{}", sockets.api.local_addr().unwrap());
+        let database = folder.path().join("keystore.db");
+        let clock = Arc::new(SystemClock);
+        let parts = Parts {
+            store_url: SecretText::new(format!("sqlite://{}", database.display())),
+            store_options: Options::default(),
+            root_key: RootKeySource::FileOrNew(folder.path().join("root.key")),
+            custody: CustodyParts::default(),
+            proxy: ProxyConfig::default(),
+            settings: Settings {
+                signup: SignUp::Closed,
+                secure_cookies: true,
+                behind_tls: true,
+                dev: false,
+                proxy_url: "https://proxy.keystore.example".to_owned(),
+                api_url: "https://keystore.example".to_owned(),
+                allow_upstream: BTreeSet::new(),
+                audit_retention: None,
+            },
+            mailer: Arc::new(Shown::Log),
+            payments: None,
+            audit_sinks: Sinks::default(),
+            ids: Arc::new(SystemIds::new(clock.clone())),
+            clock,
+        };
+        let app = App::start(parts).await.unwrap();
+        Self {
+            url,
+            serving: tokio::spawn(async move { app.serve(sockets, Duration::from_secs(2)).await }),
+            _folder: folder,
+        }
+    }
+}
+
+impl Drop for BehindTls {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+/// A page of another host of the same domain can set a cookie for all of it, but none with the prefix.
+#[tokio::test]
+async fn behind_tls_a_cookie_from_a_sibling_is_not_read() {
+    let server = BehindTls::start().await;
+    let client = Client::new(&server.url);
+    let sign_up =
+        json!({"email": "owner@example.com", "password": PASSWORD, "name": "Ada", "orgName": "Acme"});
+    let signed_up = client.post("/v1/auth/signup", &sign_up).await;
+    let set = signed_up.headers["set-cookie"].to_str().unwrap().to_owned();
+    let body = signed_up.expect(201);
+    let token = body["token"].as_str().unwrap();
+    let attributes = "Path=/; HttpOnly; SameSite=Strict; Max-Age=604800; Secure";
+    assert_eq!(set, format!("__Host-keystore_session={token}; {attributes}"));
+
+    let me = async |cookies: &str| {
+        let request = client.request("GET", "/v1/auth/me").header("cookie", cookies);
+        client.send(request).await
+    };
+    let own = format!("__Host-keystore_session={token}");
+    me(&own).await.expect(200);
+    me(&format!("keystore_session=kss_theirs; {own}"))
+        .await
+        .expect(200);
+    for cookies in [
+        format!("keystore_session={token}"),
+        format!("{own}; __Host-keystore_session=kss_theirs"),
+        format!("{own}; {own}"),
+    ] {
+        me(&cookies).await.expect_problem(401, "unauthenticated");
+    }
+
+    let log_out = client
+        .request("POST", "/v1/auth/logout")
+        .header("cookie", &own)
+        .header("sec-fetch-site", "same-origin");
+    let gone = client.send(log_out).await;
+    assert_eq!(
+        gone.headers["set-cookie"],
+        "__Host-keystore_session=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0; Secure"
+    );
+    me(&own).await.expect_problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn of_two_session_cookies_none_counts() {
+    let app = TestApp::start().await;
+    let own = format!("keystore_session={}", app.owner_client().token());
+    let anonymous = app.anonymous();
+    let twice = anonymous
+        .request("GET", "/v1/org")
+        .header("cookie", format!("keystore_session=kss_theirs; {own}"));
+    anonymous.send(twice).await.expect_problem(401, "unauthenticated");
+    let lines = anonymous
+        .request("GET", "/v1/org")
+        .header("cookie", &own)
+        .header("cookie", &own);
+    anonymous.send(lines).await.expect_problem(401, "unauthenticated");
 }
 
 #[tokio::test]

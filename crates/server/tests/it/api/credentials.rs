@@ -151,6 +151,46 @@ async fn a_test_asks_the_provider() {
     assert!(!found.to_string().contains("sk-another"), "{found}");
 }
 
+/// What was found out about one version says nothing of the next one.
+#[tokio::test]
+async fn a_test_that_a_rotation_overtakes_is_noted_nowhere() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let made = app.create_credential("openai").await;
+    let path = format!("/v1/credentials/{}", made["id"].as_str().unwrap());
+    let upstream = app.fake_upstream();
+    upstream.expect(keystore_testkit::upstream::Slot::Bearer, CANARY);
+    upstream.gate();
+    let slow = {
+        let (owner, path) = (owner.clone(), format!("{path}/test"));
+        tokio::spawn(async move { owner.post(&path, &Value::Null).await })
+    };
+    while upstream.count() < 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let rotate = json!({"secret": "sk-another"});
+    owner.post(&format!("{path}/rotate"), &rotate).await.expect(200);
+    upstream.ungate();
+    slow.await.unwrap().expect_problem(409, "conflict");
+    let read = owner.get(&path).await.expect(200);
+    assert_eq!(
+        (&read["version"], &read["status"], &read["testedAt"]),
+        (&json!(2), &json!("untested"), &Value::Null),
+        "{read}"
+    );
+    let noted = owner.get("/v1/audit?action=test_credential").await.expect(200);
+    assert_eq!(noted["data"], json!([]));
+    let found = owner
+        .post(&format!("{path}/test"), &Value::Null)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&found["verdict"], &found["credential"]["status"]),
+        (&json!("invalid"), &json!("invalid")),
+        "{found}"
+    );
+}
+
 #[tokio::test]
 async fn what_the_provider_refuses_is_not_stored() {
     let app = TestApp::start().await;

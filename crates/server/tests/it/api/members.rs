@@ -111,6 +111,36 @@ async fn a_new_invitation_takes_the_place_of_the_old_one_and_can_be_withdrawn() 
 }
 
 #[tokio::test]
+async fn who_cannot_withdraw_an_invitation_puts_none_in_its_place() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    let invite = |role: &str| json!({"email": "grace@example.com", "role": role});
+    let first = owner.post("/v1/invitations", &invite("owner")).await.expect(201);
+    let admin = app.key_client("admin").await;
+    let refused = admin.post("/v1/invitations", &invite("viewer")).await;
+    refused.expect_problem(403, "forbidden");
+    let open = owner.get("/v1/invitations").await.expect(200);
+    assert_eq!(open["data"], json!([first]));
+
+    // Whoever could withdraw it has withdrawn it by that.
+    owner.post("/v1/invitations", &invite("admin")).await.expect(201);
+    let second = admin.post("/v1/invitations", &invite("viewer")).await.expect(201);
+    let open = owner.get("/v1/invitations").await.expect(200);
+    assert_eq!(open["data"], json!([second]));
+    let withdrawn = owner.get("/v1/audit?action=delete_invitation").await.expect(200);
+    let roles: Vec<_> = withdrawn["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["before"]["role"])
+        .collect();
+    assert_eq!(roles, ["admin", "owner"], "the newest first");
+    assert_eq!(withdrawn["data"][1]["subject"], first["id"]);
+    let made = owner.get("/v1/audit?action=create_invitation").await.expect(200);
+    assert_eq!(made["data"][0]["requestId"], withdrawn["data"][0]["requestId"]);
+}
+
+#[tokio::test]
 async fn who_is_taken_out_is_out_with_everything_they_handed_out() {
     let app = TestApp::start().await;
     let owner = app.owner_client();

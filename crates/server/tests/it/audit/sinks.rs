@@ -70,18 +70,25 @@ async fn a_sink_that_fails_is_told_of_and_closes_the_door_when_its_time_is_over(
     let ready = async || app.anonymous().get("/readyz").await;
     app.do_jobs().await;
     call().await.expect(200);
-    assert!(
-        ready()
-            .await
-            .expect(200)
-            .to_string()
-            .contains("checkpoints.txt cannot be written")
+    // Anybody may ask which sink fails. Why is told to the operator.
+    let shown = ready().await.expect(200);
+    let check = shown["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&check["name"], &check["ok"], &check["detail"]),
+        (
+            &json!("audit"),
+            &json!(false),
+            &json!("checkpoints of the audit log do not get to file")
+        )
     );
+    assert!(!shown.to_string().contains("checkpoints.txt"), "{shown:#}");
     let events = operator
         .get("/v1/events?kind=audit.sink_failed")
         .await
         .expect(200);
     assert_eq!(events["data"].as_array().unwrap().len(), 1);
+    let why = events["data"][0]["data"]["why"].as_str().unwrap();
+    assert!(why.contains("checkpoints.txt cannot be written"), "{why}");
     clock.advance(Duration::from_secs(61));
     app.do_jobs().await;
     let before = app.fake_upstream().count();
@@ -89,7 +96,12 @@ async fn a_sink_that_fails_is_told_of_and_closes_the_door_when_its_time_is_over(
         call().await.refused(503, "audit_unavailable");
     }
     assert_eq!(app.fake_upstream().count(), before, "nothing was sent");
-    assert_eq!(ready().await.status, 503);
+    let shown = ready().await.expect(503).to_string();
+    assert!(
+        shown.contains("do not get to file, so calls are refused"),
+        "{shown}"
+    );
+    assert!(!shown.contains("checkpoints.txt"), "{shown}");
     std::fs::create_dir(app.folder().join("gone")).unwrap();
     app.do_jobs().await;
     call().await.expect(200);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keystore_testkit::raw;
 use serde_json::json;
 
-use super::{CHAT, openai};
+use super::{CHAT, chat, openai};
 use crate::support::{Caller, TestApp};
 
 /// Announces a body of `length` bytes and sends none of it.
@@ -60,6 +60,11 @@ async fn a_metered_body_must_be_one_plain_json_object() {
         "\u{feff}{\"model\":\"gpt-4o-mini\",\"messages\":[]}",
     ] {
         send(body).await.refused(400, "bad_request");
+    }
+    // What no table can be asked to keep would stop whoever keeps it.
+    for model in ["a\0b".to_owned(), "m".repeat(257)] {
+        let named = caller.post(CHAT, &chat(json!({"model": model}))).await;
+        named.refused(400, "bad_request");
     }
     let encoded = caller
         .request("POST", CHAT)

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 
+use super::client::plain;
 use super::recorder::Recorder;
 
 /// Nothing in these tests takes longer.
@@ -91,8 +92,7 @@ impl Reply {
 
 impl Caller {
     pub(super) fn new(base: &str, token: &str, recorder: &Recorder) -> Self {
-        let http = reqwest::Client::builder()
-            .no_proxy()
+        let http = plain()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(PATIENCE)
             .build()

@@ -1,10 +1,10 @@
 //! Looks for secrets, in every form in which one is likely to be written down by accident.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use aho_corasick::AhoCorasick;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -12,16 +12,10 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// The forms of secrets, ready to be searched for all at once.
+/// The forms of secrets, searched for all at once.
 pub(crate) struct Canaries {
-    /// Which first two bytes any form has: most places are dismissed by these.
-    begins: Vec<bool>,
-    forms: HashMap<[u8; LEAST], Vec<Form>>,
-}
-
-struct Form {
-    bytes: Vec<u8>,
-    name: String,
+    forms: AhoCorasick,
+    names: Vec<String>,
 }
 
 /// No form is shorter, in bytes.
@@ -29,42 +23,26 @@ const LEAST: usize = 8;
 
 impl Canaries {
     pub(crate) fn new<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
-        let mut canaries = Self {
-            begins: vec![false; 1 << 16],
-            forms: HashMap::new(),
-        };
+        let (mut bytes, mut names) = (Vec::new(), Vec::new());
         for secret in secrets {
-            for (form, bytes) in forms(secret) {
+            for (form, written) in forms(secret) {
                 // The name must not be the secret: it is printed.
                 let name = format!("{}… {form}", &secret[..3]);
-                canaries.begins[begin(&bytes)] = true;
-                let first = *bytes
-                    .first_chunk()
-                    .unwrap_or_else(|| panic!("{name} is too short to be searched for"));
-                canaries
-                    .forms
-                    .entry(first)
-                    .or_default()
-                    .push(Form { bytes, name });
+                assert!(written.len() >= LEAST, "{name} is too short to be searched for");
+                bytes.push(written);
+                names.push(name);
             }
         }
-        canaries
+        Self {
+            forms: AhoCorasick::new(bytes).unwrap(),
+            names,
+        }
     }
 
     /// The forms that `bytes` hold.
     pub(crate) fn in_bytes(&self, bytes: &[u8]) -> Vec<&str> {
-        let mut found = Vec::new();
-        for (at, window) in bytes.windows(LEAST).enumerate() {
-            if !self.begins[begin(window)] {
-                continue;
-            }
-            let Some(forms) = window.first_chunk().and_then(|first| self.forms.get(first)) else {
-                continue;
-            };
-            let here = forms.iter().filter(|form| bytes[at..].starts_with(&form.bytes));
-            found.extend(here.map(|form| form.name.as_str()));
-        }
-        found
+        let found = self.forms.find_overlapping_iter(bytes);
+        found.map(|form| self.names[form.pattern()].as_str()).collect()
     }
 
     /// What the files below `folder` hold, as `file: form`.
@@ -78,23 +56,15 @@ impl Canaries {
             }
             // A file of SQLite may go away at any time.
             let Ok(bytes) = std::fs::read(&path) else { continue };
-            let used = bytes
-                .iter()
-                .rposition(|byte| *byte != 0)
-                .map_or(0, |last| last + 1);
             let name = path.file_name().unwrap().to_string_lossy();
             found.extend(
-                self.in_bytes(&bytes[..used])
+                self.in_bytes(&bytes)
                     .into_iter()
                     .map(|form| format!("{name}: {form}")),
             );
         }
         found
     }
-}
-
-fn begin(bytes: &[u8]) -> usize {
-    usize::from(bytes[0]) << 8 | usize::from(bytes[1])
 }
 
 /// The secret raw, reversed, in UTF-16, in hexadecimal, percent-encoded whole, and as it shows in the base64 of a text around it,
@@ -159,8 +129,9 @@ impl MakeWriter<'_> for Log {
     }
 }
 
-/// Keeps what the product logs at any level, from now on, in this process.
-pub(super) fn listen_to_logs() {
+/// Keeps what the product logs at any level, from now on, in this process. Gives the place in it where the caller's begins: what the tests
+/// before it logged is theirs to search.
+pub(super) fn listen_to_logs() -> usize {
     static LISTENING: OnceLock<()> = OnceLock::new();
     LISTENING.get_or_init(|| {
         let ours = ["core", "wire", "catalog", "vault", "store", "proxy", "server"];
@@ -170,9 +141,10 @@ pub(super) fn listen_to_logs() {
             .with(Targets::new().with_targets(ours))
             .init();
     });
+    LOG.lock().unwrap_or_else(PoisonError::into_inner).len()
 }
 
-/// What was logged until now.
-pub(super) fn logged() -> Vec<u8> {
-    LOG.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// What was logged until now, from this place on.
+pub(super) fn logged_since(place: usize) -> Vec<u8> {
+    LOG.lock().unwrap_or_else(PoisonError::into_inner)[place..].to_vec()
 }
