@@ -118,7 +118,28 @@ test('a customer may owe, is given credit, and the books say so', async () => {
   await page.getByLabel('What', { exact: true }).selectOption('promo_grant');
   await page.getByLabel('Dollars', { exact: true }).fill('5');
   await page.getByLabel('Remark').fill('for the trouble');
+  // No answer comes, however often it is tried: sent again by hand, it is still the same posting.
+  const keys = [];
+  const lost = (route) => {
+    if (route.request().method() !== 'POST') return route.fallback();
+    keys.push(route.request().headers()['idempotency-key']);
+    return keys.length > 3 ? route.fallback() : route.abort('connectionreset');
+  };
+  await page.route('**/v1/operator/ledger', lost);
   await page.getByRole('button', { name: 'Post it' }).click();
+  await page.getByRole('dialog').getByRole('alert').waitFor();
+  await page.getByRole('button', { name: 'Post it' }).click();
+  await gone();
+  await page.unroute('**/v1/operator/ledger', lost);
+  assert.equal(keys.length, 4);
+  assert.equal(new Set(keys).size, 1, 'one key');
+  await page.getByRole('button', { name: 'Post a transaction' }).click();
+  assert.equal(await page.getByLabel('Of which transaction').count(), 0);
+  await page.getByLabel('What', { exact: true }).selectOption('pay_back');
+  await page.getByLabel('Dollars', { exact: true }).fill('5');
+  assert.ok(await page.getByRole('button', { name: 'Post it' }).isDisabled(), 'money goes back from a top-up');
+  await page.getByLabel('Of which transaction').waitFor();
+  await page.keyboard.press('Escape');
   await gone();
   await page.getByRole('button', { name: 'Set its share of a pool' }).click();
   await page.getByLabel('Provider’s slug').fill('sandbox');

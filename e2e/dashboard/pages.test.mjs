@@ -72,6 +72,9 @@ describe('the dashboard', { concurrency: 2 }, () => {
     await page.getByLabel('Address').fill(`${world.vendor}/hooks`);
     await page.getByRole('button', { name: 'Add it' }).click();
     assert.match(await page.getByRole('dialog').locator('code').innerText(), /^whsec_/);
+    // Nothing but the button closes it.
+    for (let tries = 0; tries < 3; tries += 1) await page.keyboard.press('Escape');
+    assert.match(await page.getByRole('dialog').locator('code').innerText(), /^whsec_/);
     assert.deepEqual(await axe(page), []);
     await page.getByRole('button', { name: 'I have copied it' }).click();
     await page.getByRole('button', { name: 'Send a test' }).click();
@@ -83,6 +86,67 @@ describe('the dashboard', { concurrency: 2 }, () => {
     await page.getByRole('button', { name: 'Delete' }).click();
     await page.getByRole('button', { name: 'Delete it' }).click();
     await page.getByText('No webhook').waitFor();
+    nothingWrong();
+  });
+
+  test('what was shown page by page stays when it is read anew, and what is rare is looked for as far as somebody says', async () => {
+    const { page, nothingWrong } = await open(browser);
+    await signedIn(page);
+    let asked = 0;
+    await page.route(/\/v1\/access-requests\?/, (route) => {
+      asked += 1;
+      return route.fulfill({ json: { data: [], next: 'behind' } });
+    });
+    await show(page, 'access');
+    await page.getByText('Nothing in the latest ones').waitFor();
+    assert.equal(asked, 10, 'so many pages by itself');
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('button', { name: 'Look further' }).click();
+    await page.waitForFunction(() => document.querySelector('.empty button:not(:disabled)'));
+    assert.ok(asked >= 30, `the same ten, and ten more: ${asked}`);
+
+    // One a page, read anew whenever the stream was connected: at once, again and again.
+    await page.route(/\/v1\/requests\/stream/, (route) => route.fulfill({ contentType: 'text/event-stream', body: ': connected\n\n' }));
+    await page.route(/\/v1\/requests\?/, (route) => {
+      const url = new URL(route.request().url());
+      url.searchParams.set('limit', '1');
+      return route.continue({ url: String(url) });
+    });
+    await show(page, 'requests');
+    const rows = page.getByRole('table', { name: 'Requests' }).getByRole('row');
+    assert.equal(await rows.count(), 2, 'one, below the titles');
+    await page.getByRole('button', { name: 'Show more' }).click();
+    await rows.nth(2).waitFor();
+    for (let times = 0; times < 2; times += 1) await page.waitForResponse((answer) => /\/v1\/requests\?.*after=/.test(answer.url()));
+    assert.equal(await rows.count(), 3);
+    await page.getByRole('button', { name: 'Hold' }).click();
+    await page.getByText('Held', { exact: true }).waitFor();
+    nothingWrong();
+  });
+
+  test('each attempt is a row, and a stream that is given up says so and begins again', async () => {
+    const { page, nothingWrong } = await open(browser);
+    await signedIn(page);
+    const one = (await api('requests')).data.find(({ attemptId }) => attemptId);
+    const event = `data: ${JSON.stringify({ ...one, attemptId: `${one.attemptId.slice(0, -1)}_` })}\n\n`;
+    const stream = /\/v1\/requests\/stream/;
+    let streams = 0;
+    await page.route(stream, (route) => {
+      streams += 1;
+      return streams === 1 ? route.fulfill({ contentType: 'text/event-stream', body: event }) : route.abort('connectionreset');
+    });
+    await page.route(/\/v1\/requests\?/, (route) => route.fulfill({ json: { data: [one] } }));
+    await show(page, 'requests');
+    const rows = page.getByRole('table', { name: 'Requests' }).getByRole('row');
+    await rows.nth(2).waitFor();
+    assert.equal(await rows.count(), 3, 'two attempts of one request');
+    await page.getByText('Not live').waitFor();
+    assert.equal(await page.locator('.live.on').count(), 0);
+    assert.deepEqual(await axe(page), []);
+    await page.unroute(stream);
+    await page.getByRole('button', { name: 'Try again' }).click();
+    await page.locator('.live.on').waitFor();
+    assert.equal(await page.getByRole('alert').count(), 0);
     nothingWrong();
   });
 

@@ -1,7 +1,7 @@
 // What people decide and set: access that an agent asked for, projects, providers of their own, budgets, and the rules over all of it.
 import assert from 'node:assert/strict';
 import test, { after, before, describe } from 'node:test';
-import { api, axe, launch, open, show, signedIn } from './world.mjs';
+import { api, axe, launch, open, show, signedIn, world } from './world.mjs';
 
 let browser;
 before(async () => {
@@ -14,6 +14,20 @@ const within = async (hash) => {
   await signedIn(page);
   await show(page, hash);
   return { page, nothingWrong };
+};
+
+/** As an agent files it, with a token that is made for it. */
+const asked = async (agent, wanted) => {
+  const post = async (url, token, body) => {
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    const answer = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) });
+    const text = await answer.text();
+    assert.ok(answer.ok, `${url}: ${answer.status} ${text}`);
+    return text;
+  };
+  const { token } = JSON.parse(await post(`${world.apiUrl}/v1/tokens`, world.apiKey, agent));
+  const filed = await post(`${world.apiUrl}/mcp`, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'request_access', arguments: wanted } });
+  assert.match(filed, /acr_/);
 };
 
 const gone = (page) => page.getByRole('dialog').waitFor({ state: 'detached' });
@@ -35,6 +49,21 @@ describe('rules', { concurrency: 2 }, () => {
     const agent = await api(`agents/${asked.agentId}`);
     assert.deepEqual(agent.providers.find(({ name }) => name === 'tavily').scopes, ['provider:tavily:read']);
     await page.getByRole('button', { name: 'Approve' }).waitFor({ state: 'detached' });
+
+    // What it has stays with its key, whatever it asked for.
+    await asked({ name: 'asker', providers: [{ name: 'tavily', source: 'byok', scopes: ['provider:tavily:read'] }] }, { provider: 'tavily', source: 'marketplace', scopes: ['provider:tavily:write'], reason: 'to write, too' });
+    await show(page, 'access');
+    await page.getByRole('row').filter({ hasText: 'to write, too' }).getByRole('link').click();
+    await page.getByRole('button', { name: 'Approve' }).click();
+    await page.getByText('approving does not move it').waitFor();
+    await page.getByText('It asked for the marketplace').waitFor();
+    assert.equal(await page.getByLabel('Whose key serves tavily').count(), 0);
+    assert.deepEqual(await axe(page), []);
+    await page.getByRole('button', { name: 'Grant it' }).click();
+    await gone(page);
+    await page.getByText('approved').first().waitFor();
+    const asker = (await api('agents')).data.find(({ name }) => name === 'asker');
+    assert.deepEqual(asker.providers.map(({ name, source, scopes }) => [name, source, [...scopes].sort()]), [['tavily', 'byok', ['provider:tavily:read', 'provider:tavily:write']]]);
     nothingWrong();
   });
 

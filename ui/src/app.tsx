@@ -78,7 +78,7 @@ export const App = () => {
     forget();
     await ask();
   };
-  const session: Session = { me: state.me, operator: state.operator, again };
+  const session: Session = { me: state.me, operator: state.operator, again, renew: ask };
   if (state.me.secondFactorMissing) {
     return (
       <SessionContext value={session}>
@@ -96,7 +96,7 @@ export const App = () => {
   const { title, body } = pageOf(route, session);
   return (
     <SessionContext value={session}>
-      <Shell title={title}>
+      <Shell key={state.me.org.id} title={title}>
         <Suspense fallback={<WaitingPage />}>
           <div className="stack" key={`${state.me.org.id}/${route.parts.join('/')}`}>
             {body}

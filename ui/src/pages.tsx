@@ -3,7 +3,7 @@ import { lazy, type ReactNode } from 'react';
 import type { IconName } from './components/icons.tsx';
 import { Page } from './components/parts.tsx';
 import type { Route } from './lib/router.tsx';
-import type { Session } from './lib/session.tsx';
+import { holds, type Session } from './lib/session.tsx';
 import { Overview } from './pages/overview.tsx';
 
 const Agents = lazy(async () => ({ default: (await import('./pages/agents.tsx')).Agents }));
@@ -44,6 +44,8 @@ export interface Entry {
   readonly page: (route: Route) => ReactNode;
 }
 
+const sees = ({ me }: Session): boolean => holds(me.role, 'see');
+
 export const ENTRIES: readonly Entry[] = [
   { path: '', title: 'Overview', icon: 'overview', key: 'o', group: 'work', page: () => <Overview /> },
   {
@@ -52,6 +54,7 @@ export const ENTRIES: readonly Entry[] = [
     icon: 'agents',
     key: 'a',
     group: 'work',
+    offered: sees,
     page: ({ parts: [, id] }) => (id === 'new' ? <NewAgent /> : id ? <AgentPage id={id} /> : <Agents />),
   },
   {
@@ -60,6 +63,7 @@ export const ENTRIES: readonly Entry[] = [
     icon: 'credentials',
     key: 'c',
     group: 'work',
+    offered: sees,
     page: ({ parts: [, id] }) => (id ? <CredentialPage id={id} /> : <Credentials />),
   },
   {
@@ -68,6 +72,7 @@ export const ENTRIES: readonly Entry[] = [
     icon: 'requests',
     key: 'r',
     group: 'work',
+    offered: sees,
     page: ({ parts: [, id] }) => (id ? <RequestPage id={id} /> : <Requests />),
   },
   {
@@ -76,7 +81,7 @@ export const ENTRIES: readonly Entry[] = [
     icon: 'access',
     key: 'q',
     group: 'work',
-    offered: ({ me }) => me.role !== 'billing',
+    offered: sees,
     page: ({ parts: [, id] }) => (id ? <AccessRequestPage id={id} /> : <AccessRequests />),
   },
   { path: 'events', title: 'Events', icon: 'events', key: 'e', group: 'work', page: () => <Events /> },
@@ -104,17 +109,17 @@ export const ENTRIES: readonly Entry[] = [
     group: 'rules',
     page: ({ parts: [, slug] }) => (slug ? <ProviderPage slug={slug} /> : <Providers />),
   },
-  { path: 'audit', title: 'Audit', icon: 'audit', key: 'l', group: 'rules', offered: ({ me }) => ['owner', 'admin', 'viewer'].includes(me.role), page: () => <Audit /> },
+  { path: 'audit', title: 'Audit', icon: 'audit', key: 'l', group: 'rules', offered: ({ me }) => holds(me.role, 'audit'), page: () => <Audit /> },
   { path: 'marketplace', title: 'Marketplace', icon: 'marketplace', key: 'm', group: 'rules', page: () => <Marketplace /> },
-  { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => ['owner', 'billing'].includes(me.role), page: () => <Billing /> },
-  { path: 'members', title: 'Members and keys', icon: 'people', key: 'p', group: 'house', page: () => <Members /> },
+  { path: 'billing', title: 'Billing', icon: 'billing', key: 'i', group: 'house', offered: ({ me }) => holds(me.role, 'billing'), page: () => <Billing /> },
+  { path: 'members', title: 'Members and keys', icon: 'people', key: 'p', group: 'house', offered: ({ me }) => holds(me.role, 'members'), page: () => <Members /> },
   {
     path: 'webhooks',
     title: 'Webhooks',
     icon: 'webhooks',
     key: 'w',
     group: 'house',
-    offered: ({ me }) => ['owner', 'admin'].includes(me.role),
+    offered: ({ me }) => holds(me.role, 'members'),
     page: ({ parts: [, id] }) => (id ? <WebhookPage id={id} /> : <Webhooks />),
   },
   { path: 'settings', title: 'Settings', icon: 'settings', key: 's', group: 'house', page: () => <Settings /> },

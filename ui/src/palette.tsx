@@ -1,8 +1,7 @@
 // The command palette: pages, acts, agents and requests by what is typed.
 import { useEffect, useId, useRef, useState, type KeyboardEvent } from 'react';
 import { Named } from './components/parts.tsx';
-import { ks } from './lib/api.ts';
-import { useQuery } from './lib/query.ts';
+import { useAllAgents } from './lib/look-ups.ts';
 import { go, to } from './lib/router.tsx';
 import { useMay } from './lib/session.tsx';
 import type { Entry } from './pages.tsx';
@@ -26,8 +25,8 @@ export const Palette = ({ entries, onClose }: { entries: readonly Entry[]; onClo
   const [at, setAt] = useState(0);
   const list = useId();
   const element = useRef<HTMLDialogElement>(null);
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
-  const [mayAgents, mayCredentials] = [useMay('agents'), useMay('credentials')];
+  const agents = useAllAgents();
+  const [mayAgents, mayCredentials, sees] = [useMay('agents'), useMay('credentials'), useMay('see')];
   useEffect(() => {
     const dialog = element.current;
     dialog?.showModal();
@@ -40,7 +39,7 @@ export const Palette = ({ entries, onClose }: { entries: readonly Entry[]; onClo
   ];
   const pages = entries.map((entry): Hit => ({ id: `p-${entry.path}`, text: entry.title, kind: 'Page', href: to(entry.path ? [entry.path] : []) }));
   const found = (agents.data?.data ?? []).map((agent): Hit => ({ id: agent.id, text: agent.name, kind: 'Agent', href: to(['agents', agent.id]) }));
-  const request: Hit[] = /^req_\w+$/.test(typed.trim())
+  const request: Hit[] = sees && /^req_\w+$/.test(typed.trim())
     ? [{ id: 'request', text: typed.trim(), kind: 'Request', href: to(['requests', typed.trim()]) }]
     : [];
   const hits = [...request, ...[...pages, ...acts, ...found].filter((hit) => matches(hit.text, typed))].slice(0, 40);

@@ -64,7 +64,7 @@ const Details = ({ slug, onBack, onMove, onClose, onAdded }: { slug: string; onB
   const key = typed['key'] ?? '';
   const other = vendorOf(key);
   const full = isComplete(provider, typed) && provider.params.every((one) => params[one.name]?.trim());
-  const send = async (): Promise<void> => {
+  const send = async (idempotencyKey: string): Promise<void> => {
     const stored = await ks.credentials.create(
       {
         provider: slug,
@@ -74,7 +74,7 @@ const Details = ({ slug, onBack, onMove, onClose, onAdded }: { slug: string; onB
         ...(baseUrl.trim() && { baseUrl: baseUrl.trim() }),
         ...(provider.params.length > 0 && { params }),
       },
-      { verify: provider.testable && verify },
+      { verify: provider.testable && verify, idempotencyKey },
     );
     setTyped({});
     refresh('credentials/', 'agents/');

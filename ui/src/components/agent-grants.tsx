@@ -5,6 +5,7 @@ import { ks } from '../lib/api.ts';
 import { money } from '../lib/format.ts';
 import { refresh } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
+import { useMay } from '../lib/session.tsx';
 import { Dialog, Form } from './dialog.tsx';
 import { Badge, Button, Card } from './parts.tsx';
 import { grantOf, isWrong, pickedOf, ProviderPicker, type Picked } from './provider-picker.tsx';
@@ -50,25 +51,28 @@ const ChangeGrants = ({ agent, onClose }: { agent: Agent; onClose: () => void })
   );
 };
 
-const Grants = ({ agent }: { agent: Agent }) => (
-  <ul className="bars">
-    {agent.providers.map((grant) => (
-      <li key={grant.name}>
-        <div>
-          <strong>{grant.name}</strong>
-          <span className="row">
-            <Badge tone="accent">{grant.source === 'byok' ? 'own key' : 'marketplace'}</Badge>
-            {grant.fallback && <Badge tone="plain">then marketplace, up to {money((grant.fallback.budgetCentsMonthly / 100).toFixed(2))} a month</Badge>}
-          </span>
-          {grant.scopes.length > 0 && <span className="quiet mono break">{grant.scopes.join(', ')}</span>}
-          {grant.source === 'byok' && !grant.credentialId && (
-            <span>
-              <Badge tone="warn">no key stored</Badge> <a href={to(['credentials'], { add: grant.name })}>Add one</a>
+const Grants = ({ agent }: { agent: Agent }) => {
+  const mayAdd = useMay('credentials');
+  return (
+    <ul className="bars">
+      {agent.providers.map((grant) => (
+        <li key={grant.name}>
+          <div>
+            <strong>{grant.name}</strong>
+            <span className="row">
+              <Badge tone="accent">{grant.source === 'byok' ? 'own key' : 'marketplace'}</Badge>
+              {grant.fallback && <Badge tone="plain">then marketplace, up to {money((grant.fallback.budgetCentsMonthly / 100).toFixed(2))} a month</Badge>}
             </span>
-          )}
-        </div>
-      </li>
-    ))}
-    {agent.providers.length === 0 && <li className="quiet">Nothing: every request is refused.</li>}
-  </ul>
-);
+            {grant.scopes.length > 0 && <span className="quiet mono break">{grant.scopes.join(', ')}</span>}
+            {grant.source === 'byok' && !grant.credentialId && (
+              <span>
+                <Badge tone="warn">no key stored</Badge> {mayAdd && <a href={to(['credentials'], { add: grant.name })}>Add one</a>}
+              </span>
+            )}
+          </div>
+        </li>
+      ))}
+      {agent.providers.length === 0 && <li className="quiet">Nothing: every request is refused.</li>}
+    </ul>
+  );
+};

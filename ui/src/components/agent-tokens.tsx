@@ -79,8 +79,8 @@ const Rotate = ({ token, agent, onClose }: { token: Token; agent: Agent; onClose
         submit="Rotate"
         disabled={wrong}
         onCancel={onClose}
-        onSubmit={async () => {
-          setMade(await ks.tokens.rotate(token.id, { overlapSeconds: Number(hours) * 3600 }));
+        onSubmit={async (idempotencyKey) => {
+          setMade(await ks.tokens.rotate(token.id, { overlapSeconds: Number(hours) * 3600 }, { idempotencyKey }));
           refresh(`tokens/${agent.id}`);
         }}
       >
@@ -101,8 +101,8 @@ export const NewToken = ({ agent, onClose }: { agent: Agent; onClose: () => void
       <Form
         submit="Make the token"
         onCancel={onClose}
-        onSubmit={async () => {
-          setMade(await ks.tokens.create({ agentId: agent.id, ...(name.trim() && { name: name.trim() }) }));
+        onSubmit={async (idempotencyKey) => {
+          setMade(await ks.tokens.create({ agentId: agent.id, ...(name.trim() && { name: name.trim() }) }, { idempotencyKey }));
           refresh(`tokens/${agent.id}`);
         }}
       >

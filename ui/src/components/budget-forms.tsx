@@ -3,7 +3,8 @@ import { useState } from 'react';
 import type { Budget, BudgetAction, BudgetMode, CreateBudget, Source, Unit, Window } from '@keystore/sdk';
 import { ks, type Failure } from '../lib/api.ts';
 import { inUnit } from '../lib/format.ts';
-import { refresh, useQuery } from '../lib/query.ts';
+import { useAllAgents, useAllProjects } from '../lib/look-ups.ts';
+import { refresh } from '../lib/query.ts';
 import { Dialog, Form } from './dialog.tsx';
 import { SelectField, TextField } from './fields.tsx';
 import { Button, Named } from './parts.tsx';
@@ -54,8 +55,8 @@ export const SetBudget = ({ project = '', onClose }: { project?: string; onClose
         submit="Set it"
         disabled={!AMOUNT.test(typed.limit.trim())}
         onCancel={onClose}
-        onSubmit={async () => {
-          await ks.budgets.create(bodyOf(typed));
+        onSubmit={async (idempotencyKey) => {
+          await ks.budgets.create(bodyOf(typed), { idempotencyKey });
           say('In force from the next request on.');
           budgetsChanged();
           onClose();
@@ -92,8 +93,8 @@ interface PartProps {
 }
 
 const Whose = ({ typed, set, failure }: PartProps) => {
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
-  const projects = useQuery('projects/names', async () => ks.projects.list({ limit: 100 }));
+  const agents = useAllAgents();
+  const projects = useAllProjects();
   return (
     <div className="grid-2">
       <SelectField label="Of which agent" value={typed.agent} failure={failure} pointer="/agent" onChange={set('agent')}>

@@ -1,14 +1,13 @@
 // What a budget counts, in words, and where it stands.
 import type { Budget } from '@keystore/sdk';
-import { ks } from '../lib/api.ts';
 import { approximately, inUnit } from '../lib/format.ts';
-import { useQuery } from '../lib/query.ts';
+import { useAllAgents, useAllProjects } from '../lib/look-ups.ts';
 import { Ago, Bar } from './parts.tsx';
 
 /** Names the calls that a budget counts. Agents and projects are called by their names where those are known. */
 export const useBudgetName = (): ((budget: Budget) => string) => {
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
-  const projects = useQuery('projects/names', async () => ks.projects.list({ limit: 100 }));
+  const agents = useAllAgents();
+  const projects = useAllProjects();
   const projectOf = (id: string): string => `project ${projects.data?.data.find((one) => one.id === id)?.name ?? id}`;
   return (budget) =>
     [

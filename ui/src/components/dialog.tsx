@@ -1,13 +1,16 @@
 // Dialogs on the browser's own element: it keeps the focus inside, closes with Escape and gives the focus back.
-import { useEffect, useId, useRef, useState, type FormEvent, type ReactNode } from 'react';
+import { createContext, useContext, useEffect, useId, useRef, useState, type FormEvent, type MouseEvent, type ReactNode } from 'react';
 import { failureOf, type Failure } from '../lib/api.ts';
 import { Icon } from './icons.tsx';
 import { Button, Failed } from './parts.tsx';
 
+/** How a form says to the dialog around it that it is being sent. */
+const Sending = createContext<(busy: boolean) => void>(() => undefined);
+
 interface DialogProps {
   title: string;
   onClose: () => void;
-  /** What is shown would be lost: a click beside it or Escape does not close it. */
+  /** What is shown would be lost: Escape does not close it. */
   keep?: boolean;
   children: ReactNode;
   className?: string;
@@ -16,6 +19,17 @@ interface DialogProps {
 export const Dialog = ({ title, onClose, keep, children, className }: DialogProps) => {
   const element = useRef<HTMLDialogElement>(null);
   const heading = useId();
+  const [busy, setBusy] = useState(false);
+  const held = keep || busy;
+  // Only the first Escape can be refused as it cancels; all of them can as keys, wherever in the dialog the keyboard is.
+  useEffect(() => {
+    if (!held) return;
+    const hear = (event: KeyboardEvent): void => {
+      if (event.key === 'Escape') event.preventDefault();
+    };
+    addEventListener('keydown', hear, true);
+    return () => removeEventListener('keydown', hear, true);
+  }, [held]);
   useEffect(() => {
     const dialog = element.current;
     if (!dialog) return;
@@ -31,18 +45,27 @@ export const Dialog = ({ title, onClose, keep, children, className }: DialogProp
       className={className}
       onCancel={(event) => {
         event.preventDefault();
-        if (!keep) onClose();
+        if (!held) onClose();
+      }}
+      onClose={() => {
+        // The browser closed it, whatever it was told.
+        const dialog = element.current;
+        if (!dialog || dialog.open) return;
+        if (held) dialog.showModal();
+        else onClose();
       }}
     >
       <div className="dialog-head">
         <h2 id={heading}>{title}</h2>
-        {!keep && (
+        {!held && (
           <Button kind="bare" small onClick={onClose} aria-label="Close">
             <Icon name="close" />
           </Button>
         )}
       </div>
-      <div className="dialog-body">{children}</div>
+      <div className="dialog-body">
+        <Sending value={setBusy}>{children}</Sending>
+      </div>
     </dialog>
   );
 };
@@ -52,29 +75,52 @@ interface FormProps {
   danger?: boolean;
   disabled?: boolean;
   onCancel?: () => void;
-  /** Rejects to say what went wrong. */
-  onSubmit: () => Promise<void>;
+  /**
+   * Rejects to say what went wrong. `key` is the idempotency key of what is typed: sent again because it is not known what became of it, it
+   * has no second effect. For one call alone.
+   */
+  onSubmit: (key: string) => Promise<void>;
   children: (failure: Failure | undefined) => ReactNode;
 }
+
+/** Random also where the page came without TLS, and `randomUUID` is missing. */
+const newKey = (): string => `dashboard-${Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')}`;
+
+/** Whether it is not known what became of the call: no answer came, none of the server's own, or one that does not know either. */
+const isOpen = ({ code, status }: Failure): boolean => status === undefined || status >= 500 || code === 'idempotency_running';
 
 /** A form that is sent once at a time and shows what was refused: at the field where the server names one. */
 export const Form = ({ submit, danger, disabled, onCancel, onSubmit, children }: FormProps) => {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure>();
+  const tell = useContext(Sending);
+  const key = useRef<string>(undefined);
+  const renew = (): void => {
+    key.current = undefined;
+  };
   const send = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     setBusy(true);
+    tell(true);
     setFailure(undefined);
     try {
-      await onSubmit();
+      await onSubmit((key.current ??= newKey()));
+      renew();
     } catch (error) {
-      setFailure(failureOf(error));
+      const failed = failureOf(error);
+      if (!isOpen(failed)) renew();
+      setFailure(failed);
     } finally {
       setBusy(false);
+      tell(false);
     }
   };
+  // What a button in it changes is something else to send, as what is typed is.
+  const changed = (event: MouseEvent): void => {
+    if ((event.target as HTMLElement).closest('button:not([type="submit"])')) renew();
+  };
   return (
-    <form className="stack" onSubmit={(event) => void send(event)} noValidate={false}>
+    <form className="stack" onSubmit={(event) => void send(event)} onChange={renew} onClick={changed} noValidate={false}>
       {children(failure)}
       {failure && <Failed failure={failure} />}
       <div className="dialog-foot">
@@ -97,7 +143,7 @@ interface ConfirmProps {
   submit: string;
   /** What has to be typed, for what cannot be undone. */
   typed?: string;
-  onConfirm: () => Promise<void>;
+  onConfirm: (key: string) => Promise<void>;
   onClose: () => void;
 }
 

@@ -5,6 +5,7 @@ import type { CreateMigration, Migration, Source } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
 import { count, exactly, money } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { all, PAGE, useAllListings } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { Dialog, Form } from './dialog.tsx';
 import { SelectField } from './fields.tsx';
@@ -102,8 +103,8 @@ export const MoveAgents = ({ provider: first = '', to: side, credential, onClose
 
 /** What somebody has a key of, or has enabled. */
 const ProviderField = ({ value, onChange }: { value: string; onChange: (slug: string) => void }) => {
-  const keys = useQuery('credentials/movable', async () => ks.credentials.list({ limit: 200 }));
-  const sold = useQuery('marketplace/picker', async () => ks.marketplace.list({ limit: 100 }));
+  const keys = useQuery('credentials/all', () => all(ks.credentials.list({ limit: PAGE })));
+  const sold = useAllListings();
   const slugs = [...new Set([...(keys.data?.data ?? []).map((one) => one.provider), ...(sold.data?.data ?? []).filter((one) => one.enabled).map((one) => one.provider)])].sort();
   return (
     <SelectField label="Of which provider" value={value} onChange={(event) => onChange(event.target.value)}>
@@ -116,7 +117,7 @@ const ProviderField = ({ value, onChange }: { value: string; onChange: (slug: st
 };
 
 const KeyField = ({ provider, value, onChange }: { provider: string; value: string; onChange: (id: string) => void }) => {
-  const keys = useQuery(`credentials/movable/${provider}`, async () => ks.credentials.list({ provider, limit: 100 }));
+  const keys = useQuery(`credentials/movable/${provider}`, () => all(ks.credentials.list({ provider, limit: PAGE })));
   const rows = keys.data?.data ?? [];
   if (rows.length === 0) return keys.data ? <p className="notice warn">No key of {provider} is stored: add one first.</p> : null;
   if (rows.length === 1) return null;

@@ -101,7 +101,7 @@ const AddForm = ({ provider, onBack, onClose }: { provider: Provider; onBack: ()
       submit={asks ? 'Verify and add' : 'Add it'}
       disabled={!full || numbersWrong}
       onCancel={onClose}
-      onSubmit={async () => {
+      onSubmit={async (idempotencyKey) => {
         await ks.operator.pool.create(
           {
             provider: provider.slug,
@@ -114,7 +114,7 @@ const AddForm = ({ provider, onBack, onClose }: { provider: Provider; onBack: ()
             ...(more.baseUrl.trim() && { baseUrl: more.baseUrl.trim() }),
             ...(more.ends && { expiresAt: new Date(`${more.ends}T00:00:00Z`).toISOString() }),
           },
-          { verify: asks },
+          { verify: asks, idempotencyKey },
         );
         setSecret({});
         say(`The pool of ${provider.name} has the key.`);

@@ -1,6 +1,6 @@
 // Which project something new belongs to; it is asked only where there are several.
-import { ks, type Failure } from '../lib/api.ts';
-import { useQuery } from '../lib/query.ts';
+import type { Failure } from '../lib/api.ts';
+import { useAllProjects } from '../lib/look-ups.ts';
 import { SelectField } from './fields.tsx';
 
 /** Where everything goes that names no project. */
@@ -15,7 +15,7 @@ interface Props {
 }
 
 export const ProjectField = ({ value, onChange, failure, hint }: Props) => {
-  const projects = useQuery('projects/names', async () => ks.projects.list({ limit: 100 }));
+  const projects = useAllProjects();
   const rows = projects.data?.data ?? [];
   if (rows.length < 2) return null;
   const chosen = value || (rows.find((one) => one.slug === DEFAULT_PROJECT)?.id ?? '');

@@ -3,6 +3,7 @@ import { useId, useState } from 'react';
 import type { Credential, Grant, GrantInput, Listing, Source } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
 import { money } from '../lib/format.ts';
+import { all, PAGE, useAllListings } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -14,7 +15,7 @@ export interface Picked {
   readonly slug: string;
   readonly source: Source;
   /** The own key; absent is the only one, or the one named `default`. */
-  readonly credential?: string;
+  readonly credential?: string | undefined;
   /** Empty is everything that a grant can allow. */
   readonly scopes: readonly string[];
   /** Dollars a month that the marketplace serves for while the own key cannot; empty is nothing. */
@@ -51,9 +52,10 @@ interface PickerProps {
 
 export const ProviderPicker = ({ project, picked, onChange }: PickerProps) => {
   const [typed, setTyped] = useState('');
+  const mayAdd = useMay('credentials');
   const id = useId();
-  const credentials = useQuery(`credentials/picker/${project}`, async () => ks.credentials.list({ project, limit: 100 }));
-  const listings = useQuery('marketplace/picker', async () => ks.marketplace.list({ limit: 100 }));
+  const credentials = useQuery(`credentials/picker/${project}`, () => all(ks.credentials.list({ project, limit: PAGE })));
+  const listings = useAllListings();
   const found = useQuery(`providers/${typed}`, async () => (typed ? (await ks.providers.list({ search: typed, limit: 8 })).data : []));
   const own = credentials.data?.data ?? [];
   const sold = listings.data?.data ?? [];
@@ -94,7 +96,13 @@ export const ProviderPicker = ({ project, picked, onChange }: PickerProps) => {
         {typed && found.data?.length === 0 && <span className="quiet">No provider has this name.</span>}
         {!typed && credentials.data && ready.length === 0 && picked.length === 0 && (
           <span className="quiet">
-            No key is stored yet. <a href={to(['credentials'], { add: '1' })}>Add one</a>, or search for a provider.
+            {mayAdd ? (
+              <>
+                No key is stored yet. <a href={to(['credentials'], { add: '1' })}>Add one</a>, or search for a provider.
+              </>
+            ) : (
+              'No key is stored yet. Search for a provider.'
+            )}
           </span>
         )}
       </div>
@@ -111,7 +119,9 @@ interface SourceProps {
 }
 
 const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) => {
-  const credential = own.find((one) => one.id === picked.credential) ?? own.find((one) => one.name === 'default') ?? own[0];
+  const mayAdd = useMay('credentials');
+  const byName = own.find((one) => one.name === 'default');
+  const credential = own.find((one) => one.id === picked.credential) ?? byName ?? (own.length === 1 ? own[0] : undefined);
   const name = `source-${picked.slug}`;
   return (
     <fieldset className="stack-small">
@@ -127,8 +137,8 @@ const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) =>
           <span className="title">
             <input type="radio" name={name} checked={picked.source === 'byok'} onChange={() => onChange({ source: 'byok' })} /> Your own key
           </span>
-          <span>{credential ? <Badge tone="ok">key {credential.name} is stored</Badge> : <Badge tone="warn">no key stored: calls are refused until there is</Badge>}</span>
-          {!credential && <a href={to(['credentials'], { add: picked.slug })}>Add the key first</a>}
+          <span>{credential ? <Badge tone="ok">key {credential.name} is stored</Badge> : <Badge tone="warn">{own.length > 0 ? 'several keys are stored: choose one' : 'no key stored: calls are refused until there is'}</Badge>}</span>
+          {own.length === 0 && mayAdd && <a href={to(['credentials'], { add: picked.slug })}>Add the key first</a>}
           <span className="quiet">The vendor bills you, under your agreement and your quota.</span>
         </label>
         <label>
@@ -142,11 +152,21 @@ const SourcePicker = ({ picked, own, sold, onChange, onRemove }: SourceProps) =>
           </span>
         </label>
       </div>
+      {picked.source === 'byok' && own.length > 1 && (
+        <SelectField label={`Which key of ${picked.slug}`} required={!byName} value={picked.credential ?? ''} onChange={(event) => onChange({ credential: event.target.value || undefined })}>
+          <option value="">{byName ? 'the one named “default”' : 'choose …'}</option>
+          {own.map((one) => (
+            <option key={one.id} value={one.id}>
+              {one.name}
+            </option>
+          ))}
+        </SelectField>
+      )}
       <details open={picked.fallback !== '' || picked.scopes.length > 0}>
         <summary>Narrower, or with something to fall back on</summary>
         <div className="grid-2">
           <ScopeField picked={picked} onChange={onChange} />
-          {picked.source === 'byok' && sold?.enabled && (
+          {picked.source === 'byok' && (sold?.enabled || picked.fallback !== '') && (
             <TextField label="Marketplace while the key cannot serve, up to" inputMode="decimal" placeholder="dollars a month; nothing" value={picked.fallback} onChange={(event) => onChange({ fallback: event.target.value })} hint={isWrong(picked) ? 'An amount such as 25 or 12.50.' : 'When the key is missing, disabled, expired or refused.'} />
           )}
         </div>

@@ -10,6 +10,9 @@ import { Table, type Column } from './table.tsx';
 
 type Props = Pick<List<RequestRecord>, 'rows' | 'failure' | 'again' | 'more' | 'busy'> & { empty: ReactNode; hide?: 'agent' };
 
+/** What tells one row from another: of a call that was tried several times, each attempt is one. */
+export const rowOf = (one: RequestRecord): string => one.attemptId ?? one.id;
+
 const COLUMNS: readonly (Column<RequestRecord> & { of?: 'agent' })[] = [
   {
     title: 'Time',
@@ -42,5 +45,5 @@ const CallOf = ({ one }: { one: RequestRecord }) => (
 );
 
 export const RequestTable = ({ hide, ...rest }: Props) => (
-  <Table label="Requests" {...rest} columns={COLUMNS.filter((column) => !hide || column.of !== hide)} id={(one) => one.id} href={(one) => to(['requests', one.id])} />
+  <Table label="Requests" {...rest} columns={COLUMNS.filter((column) => !hide || column.of !== hide)} id={rowOf} href={(one) => to(['requests', one.id])} />
 );

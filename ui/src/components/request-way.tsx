@@ -1,8 +1,7 @@
 // The way of a request, step by step, with when each was reached; and the budgets that it was held against.
 import type { RequestRecord } from '@keystore/sdk';
-import { ks } from '../lib/api.ts';
 import { duration, exactly, inUnit, money, words } from '../lib/format.ts';
-import { useQuery } from '../lib/query.ts';
+import { useAllBudgets } from '../lib/look-ups.ts';
 import { to } from '../lib/router.tsx';
 import { BudgetState, useBudgetName } from './budget-names.tsx';
 import { Card, Named } from './parts.tsx';
@@ -60,7 +59,7 @@ export const Way = ({ one }: { one: RequestRecord }) => {
 
 /** What was held of which budgets, beside where these stand now. */
 export const Limits = ({ one }: { one: RequestRecord }) => {
-  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }));
+  const budgets = useAllBudgets();
   const nameOf = useBudgetName();
   if (!one.held?.length) return null;
   return (

@@ -3,7 +3,7 @@
 import type { ReactNode } from 'react';
 import type { Failure } from '../lib/api.ts';
 import { go } from '../lib/router.tsx';
-import { Button, Failed, Skeleton } from './parts.tsx';
+import { Button, Empty, Failed, Skeleton } from './parts.tsx';
 
 export interface Column<T> {
   readonly title: string;
@@ -34,14 +34,28 @@ export const Table = <T,>({ label, rows, columns, id, href, failure, again, empt
       </div>
     );
   }
-  if (rows?.length === 0) return <>{empty}</>;
+  const failed = failure && (
+    <div className="card-body">
+      <Failed failure={failure} {...(again && { again })} />
+    </div>
+  );
+  if (rows?.length === 0) {
+    return (
+      <>
+        {failed}
+        {more ? (
+          <Empty title="Nothing in the latest ones" actions={<Button small onClick={more} busy={busy ?? false}>Look further</Button>}>
+            There are older ones that were not looked at yet.
+          </Empty>
+        ) : (
+          empty
+        )}
+      </>
+    );
+  }
   return (
     <>
-      {failure && (
-        <div className="card-body">
-          <Failed failure={failure} {...(again && { again })} />
-        </div>
-      )}
+      {failed}
       <div className="table-wrap">
         <table className="table" role="table" aria-label={label} aria-busy={!rows}>
           <thead role="rowgroup">
@@ -70,9 +84,12 @@ export const Table = <T,>({ label, rows, columns, id, href, failure, again, empt
       </div>
       {more && (
         <div className="card-body">
-          <Button small onClick={more} busy={busy ?? false}>
-            Show more
-          </Button>
+          <span className="row">
+            <Button small onClick={more} busy={busy ?? false}>
+              Show more
+            </Button>
+            {failure && <span className="wrong">{failure.words}</span>}
+          </span>
         </div>
       )}
     </>

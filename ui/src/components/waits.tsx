@@ -2,6 +2,7 @@
 import type { Budget } from '@keystore/sdk';
 import { ks } from '../lib/api.ts';
 import { count } from '../lib/format.ts';
+import { all, PAGE, useAllAgents } from '../lib/look-ups.ts';
 import { useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
 import { isUsedUp } from './budget-names.tsx';
@@ -20,8 +21,8 @@ interface Line {
 export const useWaits = (budgets: readonly Budget[]): readonly Line[] | undefined => {
   const asked = useQuery('access/first', async () => ks.accessRequests.list({ state: 'open', limit: 10 }), EVERY);
   const due = useQuery('credentials/due', async () => ks.credentials.list({ due: 14, limit: 10 }), EVERY);
-  const keys = useQuery('credentials/first-hundred', async () => ks.credentials.list({ limit: 100 }), EVERY);
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }), EVERY);
+  const keys = useQuery('credentials/all', () => all(ks.credentials.list({ limit: PAGE })), EVERY);
+  const agents = useAllAgents(EVERY);
   const refused = (keys.data?.data ?? []).filter((one) => one.status === 'invalid');
   const paused = (agents.data?.data ?? []).filter((one) => one.pausedBy);
   const full = budgets.filter((one) => one.action === 'deny' && isUsedUp(one));

@@ -3,6 +3,24 @@ import { Keystore, KeystoreError } from '@keystore/sdk';
 
 export const ks = new Keystore({ session: true, apiUrl: location.origin });
 
+/**
+ * A client for one stream, which says whether it is connected: a stream itself gives nothing until something happens.
+ * `onOpen` comes with each connection, `onLost` when it ends.
+ */
+export const streaming = (onOpen: () => void, onLost: () => void): Keystore =>
+  new Keystore({
+    session: true,
+    apiUrl: location.origin,
+    fetch: async (...asked) => {
+      const answer = await fetch(...asked);
+      if (!answer.ok || !answer.body) return answer;
+      onOpen();
+      const through = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>();
+      answer.body.pipeTo(through.writable).catch(() => undefined).finally(onLost);
+      return new Response(through.readable, answer);
+    },
+  });
+
 /** What went wrong, in the form in which every page shows it. */
 export interface Failure {
   readonly words: string;

@@ -57,7 +57,8 @@ export const useQuery = <T>(key: string, load: () => Promise<T>, every?: number)
     void run(key);
     if (every === undefined) return;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void run(key);
+      // A tick that finds the one before still waiting would only overtake it.
+      if (document.visibilityState === 'visible' && !entries.get(key)?.loading) void run(key);
     }, every);
     return () => clearInterval(timer);
     // `load` is made anew by every render and says the same: the key stands for it.
@@ -79,7 +80,7 @@ export const expectThat = <T>(key: string, change: (data: T) => T): (() => void)
   const before = entries.get(key);
   if (before?.data === undefined) return () => undefined;
   put(key, { ...before, data: change(before.data as T) });
-  return () => put(key, before);
+  return () => put(key, { ...before, loading: entries.get(key)?.loading ?? false });
 };
 
 /** Another person or organization: nothing of the one before is shown. */

@@ -1,6 +1,6 @@
 // What agents asked for, and the decision of a person. What an agent wrote is shown as its words, and decides nothing.
 import { useState } from 'react';
-import type { AccessRequest, AccessState, Agent, ApproveAccessRequest, Credential, Source } from '@keystore/sdk';
+import type { AccessRequest, AccessState, Agent, ApproveAccessRequest, Credential, Grant, Source } from '@keystore/sdk';
 import { Dialog, Form } from '../components/dialog.tsx';
 import { dollarsToCents, FilterSelect, SelectField, TextField } from '../components/fields.tsx';
 import { Ago, Badge, Button, Card, Empty, Facts, Failed, Named, Page, Skeleton, type Tone } from '../components/parts.tsx';
@@ -9,9 +9,13 @@ import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { exactly, money } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { all, PAGE } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { to, useFilters } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
+
+/** The key that is taken where none is named. */
+const DEFAULT_KEY = 'default';
 
 const STATES: Record<AccessState, Tone> = { open: 'warn', approved: 'ok', denied: 'bad', expired: 'off' };
 
@@ -88,7 +92,7 @@ export const AccessRequestPage = ({ id }: { id: string }) => {
       actions={
         decidable && (
           <>
-            <Button kind="main" onClick={() => setOpen('approve')}>
+            <Button kind="main" disabled={!agent.data} onClick={() => setOpen('approve')}>
               Approve
             </Button>
             <Button kind="danger" onClick={() => setOpen('deny')}>
@@ -103,7 +107,7 @@ export const AccessRequestPage = ({ id }: { id: string }) => {
           <Facts
             of={[
               ['Provider', one.provider ?? 'none'],
-              ['Whose key', one.source ? (one.source === 'byok' ? 'an own key' : 'the marketplace') : one.provider ? 'left open' : '–'],
+              ['Whose key', one.source ? sideOf(one.source) : one.provider ? 'left open' : '–'],
               ['Scopes', one.provider ? one.scopes.join(', ') || 'everything that a grant can allow' : '–'],
               ['Models', <Named name={one.models.join(', ') || 'none'} />],
               ['Budget of its month', one.budgetCentsMonthly == null ? 'stays as it is' : cents(one.budgetCentsMonthly)],
@@ -123,8 +127,8 @@ export const AccessRequestPage = ({ id }: { id: string }) => {
           </div>
         </Card>
       </div>
-      {agent.data && <Has agent={agent.data} />}
-      {open === 'approve' && <Approve one={one} agent={agent.data} onClose={close} />}
+      {agent.data ? <Has agent={agent.data} /> : agent.failure && <Failed failure={agent.failure} again={agent.again} />}
+      {open === 'approve' && agent.data && <Approve one={one} agent={agent.data} onClose={close} />}
       {open === 'deny' && <Deny one={one} onClose={close} />}
     </Page>
   );
@@ -161,18 +165,27 @@ const Has = ({ agent }: { agent: Agent }) => (
 const decided = (): void => refresh('access/', 'agent/', 'agents/', 'events/', 'budgets/');
 
 /** All of it or a part: what is ticked off is not granted. */
-const Approve = ({ one, agent, onClose }: { one: AccessRequest; agent: Agent | undefined; onClose: () => void }) => {
-  const keys = useQuery(`credentials/of/${one.projectId}/${one.provider ?? ''}`, async (): Promise<readonly Credential[]> => (one.provider ? (await ks.credentials.list({ project: one.projectId, provider: one.provider, limit: 100 })).data : []));
-  const [source, setSource] = useState<Source | ''>(one.source ?? agent?.providers.find((grant) => grant.name === one.provider)?.source ?? '');
+const Approve = ({ one, agent, onClose }: { one: AccessRequest; agent: Agent; onClose: () => void }) => {
+  const keys = useQuery(`credentials/of/${one.projectId}/${one.provider ?? ''}`, async (): Promise<readonly Credential[]> => (one.provider ? (await all(ks.credentials.list({ project: one.projectId, provider: one.provider, limit: PAGE }))).data : []));
+  const mayAdd = useMay('credentials');
+  const [chosen, setChosen] = useState<Source | ''>(one.source ?? '');
+  // Approving does not move a grant that the agent has: there is nothing to choose then.
+  const had = agent.providers.find((grant) => grant.name === one.provider);
+  const source = had?.source ?? chosen;
   const [credential, setCredential] = useState('');
   const [scopes, setScopes] = useState<readonly string[]>(one.scopes);
   const [models, setModels] = useState<readonly string[]>(one.models);
   const [budget, setBudget] = useState(one.budgetCentsMonthly == null ? '' : (one.budgetCentsMonthly / 100).toFixed(2));
   const [note, setNote] = useState('');
   const wrongBudget = budget !== '' && dollarsToCents(budget) === undefined;
+  const choosesKey = !had && Boolean(one.provider) && source === 'byok';
+  const several = choosesKey && (keys.data?.length ?? 0) > 1;
+  const byName = keys.data?.some((key) => key.name === DEFAULT_KEY) ?? false;
+  const noKey = choosesKey && (!keys.data?.length || (several && !byName && credential === ''));
   const body = (): ApproveAccessRequest => ({
-    ...(one.provider && source && { source }),
-    ...(one.provider && source === 'byok' && credential && { credential }),
+    ...(one.provider && !had && chosen && { source: chosen }),
+    ...(had && one.source && one.source !== had.source && { source: had.source }),
+    ...(several && credential && { credential }),
     ...(one.scopes.length > 0 && { scopes: [...scopes] }),
     ...(one.models.length > 0 && { models: [...models] }),
     ...(one.budgetCentsMonthly != null && { budgetCentsMonthly: budget === '' ? null : (dollarsToCents(budget) ?? null) }),
@@ -182,7 +195,7 @@ const Approve = ({ one, agent, onClose }: { one: AccessRequest; agent: Agent | u
     <Dialog title="Approve" onClose={onClose}>
       <Form
         submit="Grant it"
-        disabled={wrongBudget || (Boolean(one.provider) && source === '') || (one.scopes.length > 0 && scopes.length === 0)}
+        disabled={wrongBudget || noKey || (had && !hasKey(had)) || (Boolean(one.provider) && source === '') || (one.scopes.length > 0 && scopes.length === 0)}
         onCancel={onClose}
         onSubmit={async () => {
           await ks.accessRequests.approve(one.id, body());
@@ -193,21 +206,25 @@ const Approve = ({ one, agent, onClose }: { one: AccessRequest; agent: Agent | u
       >
         {(failure) => (
           <>
-            {one.provider && (
-              <SelectField label={`Whose key serves ${one.provider}`} value={source} failure={failure} pointer="/source" onChange={(event) => setSource(event.target.value as Source | '')} hint={source === 'byok' && keys.data?.length === 0 ? <>No key of it is stored yet. <a href={to(['credentials'], { add: one.provider })}>Add one</a> first.</> : undefined}>
+            {had && <Had grant={had} one={one} agent={agent} />}
+            {one.provider && !had && (
+              <SelectField label={`Whose key serves ${one.provider}`} value={source} failure={failure} pointer="/source" onChange={(event) => setChosen(event.target.value as Source | '')} hint={source === 'byok' && keys.data?.length === 0 ? mayAdd ? <>No key of it is stored yet. <a href={to(['credentials'], { add: one.provider })}>Add one</a> first.</> : 'No key of it is stored yet.' : undefined}>
                 <option value="">choose …</option>
                 <option value="byok">an own key</option>
                 <option value="marketplace">the marketplace</option>
               </SelectField>
             )}
-            {source === 'byok' && (keys.data?.length ?? 0) > 1 && (
-              <SelectField label="Which key" value={credential} failure={failure} pointer="/credential" onChange={(event) => setCredential(event.target.value)}>
-                <option value="">the one named “default”</option>
-                {keys.data?.map((key) => (
-                  <option key={key.id} value={key.id}>
-                    {key.name}
-                  </option>
-                ))}
+            {choosesKey && keys.failure && !keys.data && <Failed failure={keys.failure} again={keys.again} />}
+            {several && (
+              <SelectField label="Which key" required={!byName} value={credential} failure={failure} pointer="/credential" onChange={(event) => setCredential(event.target.value)}>
+                <option value="">{byName ? `the one named “${DEFAULT_KEY}”` : 'choose …'}</option>
+                {keys.data
+                  ?.filter((key) => key.name !== DEFAULT_KEY)
+                  .map((key) => (
+                    <option key={key.id} value={key.id}>
+                      {key.name}
+                    </option>
+                  ))}
               </SelectField>
             )}
             <Ticks legend="Scopes" all={one.scopes} chosen={scopes} onChange={setScopes} />
@@ -220,6 +237,29 @@ const Approve = ({ one, agent, onClose }: { one: AccessRequest; agent: Agent | u
         )}
       </Form>
     </Dialog>
+  );
+};
+
+const sideOf = (source: Source): string => (source === 'byok' ? 'an own key' : 'the marketplace');
+
+/** Without one there is nothing that approving could add to. */
+const hasKey = (grant: Grant): boolean => grant.source !== 'byok' || Boolean(grant.credentialId);
+
+/** The grant that is there already, and that stays where it is. */
+const Had = ({ grant, one, agent }: { grant: Grant; one: AccessRequest; agent: Agent }) => {
+  const there = <a href={to(['agents', agent.id])}>the agent</a>;
+  return (
+    <div className="notice stack-small">
+      <p>
+        It has {grant.name} with {grant.source === 'byok' ? 'an own key' : 'the marketplace’s key'}; approving does not move it.
+      </p>
+      {one.source && one.source !== grant.source && (
+        <p>
+          It asked for {sideOf(one.source)}: to give it that, move {there} first.
+        </p>
+      )}
+      {!hasKey(grant) && <p>Its key is gone: give {there} another one first.</p>}
+    </div>
   );
 };
 

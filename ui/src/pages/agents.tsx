@@ -6,6 +6,7 @@ import { Table, type Column } from '../components/table.tsx';
 import { ks } from '../lib/api.ts';
 import { count, money, monthStart } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { useAllBudgets } from '../lib/look-ups.ts';
 import { useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -13,7 +14,7 @@ import { useMay } from '../lib/session.tsx';
 export const Agents = () => {
   const list = useList('agents/list', () => ks.agents.list({ limit: 50 }), 15_000);
   const usage = useQuery('usage/agents-month', () => ks.usage.get({ by: 'agent', since: monthStart() }), 15_000);
-  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), 15_000);
+  const budgets = useAllBudgets(15_000);
   const may = useMay('agents');
   const create = may && (
     <a className="button main" href={to(['agents', 'new'])}>

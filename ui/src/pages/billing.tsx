@@ -64,8 +64,8 @@ const TopUp = ({ onClose }: { onClose: () => void }) => {
         submit="Go to the payment"
         disabled={!/^\d{1,6}(\.\d{2})?$/.test(amount.trim())}
         onCancel={onClose}
-        onSubmit={async () => {
-          const { url } = await ks.billing.createTopUp({ amount: amount.trim() });
+        onSubmit={async (idempotencyKey) => {
+          const { url } = await ks.billing.createTopUp({ amount: amount.trim() }, { idempotencyKey });
           if (!url.startsWith('https://')) throw new Error('the payment’s address is not one that is safe to open');
           location.assign(url);
         }}

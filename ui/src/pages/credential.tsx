@@ -10,6 +10,7 @@ import { Table } from '../components/table.tsx';
 import { say, sayFailure } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { count, exactly, words } from '../lib/format.ts';
+import { useAllAgents } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { go, to } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -160,7 +161,8 @@ const VendorLimits = ({ one }: { one: Credential }) => {
 };
 
 const Users = ({ id }: { id: string }) => {
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
+  const mayCreate = useMay('agents');
+  const agents = useAllAgents();
   const rows = agents.data?.data.filter((agent) => agent.providers.some((grant) => grant.credentialId === id));
   return (
     <Card title="Agents that use it" flush>
@@ -176,12 +178,12 @@ const Users = ({ id }: { id: string }) => {
           { title: 'State', cell: (agent) => <AgentBadge status={agent.status} /> },
         ]}
         empty={
-          <Empty title="No agent uses it" actions={<a className="button" href={to(['agents', 'new'])}>Create an agent</a>}>
+          <Empty title="No agent uses it" actions={mayCreate && <a className="button" href={to(['agents', 'new'])}>Create an agent</a>}>
             An agent that is granted the provider gets the only key of it, or the one named “default”.
           </Empty>
         }
       />
-      {agents.data?.next !== undefined && <p className="card-body quiet">Looked at the first 100 agents.</p>}
+      {agents.data?.cut && <p className="card-body quiet">Looked at the first {count(agents.data.data.length)} agents.</p>}
     </Card>
   );
 };

@@ -10,11 +10,12 @@ import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { exactly, money, short, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { all, PAGE } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
 
 export const CustomerPage = ({ id }: { id: string }) => {
-  const customers = useQuery('operator/customers/all', async () => ks.operator.listCustomers({ limit: 500 }), 30_000);
+  const customers = useQuery('operator/customers/all', () => all(ks.operator.listCustomers({ limit: PAGE })), 30_000);
   const exposure = useQuery('operator/exposure', () => ks.operator.getExposure(), 30_000);
   const [open, setOpen] = useState(false);
   const one = customers.data?.data.find((customer) => customer.orgId === id);
@@ -150,16 +151,16 @@ const PostForm = ({ id, onClose }: { id: string; onClose: () => void }) => {
     ...(kind === 'promo_grant' && ends && { expiresAt: new Date(`${ends}T00:00:00Z`).toISOString() }),
     ...(subject.trim() && { subject: subject.trim() }),
     ...(memo.trim() && { memo: memo.trim() }),
-    ...(regards.trim() && { regards: regards.trim() }),
+    ...(kind === 'pay_back' && { regards: regards.trim() }),
   });
   return (
     <Dialog title="Post a transaction" onClose={onClose}>
       <Form
         submit="Post it"
-        disabled={!/^\d{1,9}(\.\d{1,2})?$/.test(amount.trim())}
+        disabled={!/^\d{1,9}(\.\d{1,2})?$/.test(amount.trim()) || (kind === 'pay_back' && regards.trim() === '')}
         onCancel={onClose}
-        onSubmit={async () => {
-          await ks.operator.postToLedger(body());
+        onSubmit={async (idempotencyKey) => {
+          await ks.operator.postToLedger(body(), { idempotencyKey });
           say('Posted.');
           refresh('operator/');
           onClose();
@@ -178,7 +179,7 @@ const PostForm = ({ id, onClose }: { id: string; onClose: () => void }) => {
               <TextField label="Dollars" inputMode="decimal" required autoFocus placeholder="50.00" value={amount} failure={failure} pointer="/amount" onChange={(event) => setAmount(event.target.value)} />
               {kind === 'promo_grant' && <TextField label="Ends (UTC)" type="date" value={ends} failure={failure} pointer="/expiresAt" onChange={(event) => setEnds(event.target.value)} />}
               <TextField label="It belongs to" placeholder="number of the transfer" value={subject} failure={failure} pointer="/subject" onChange={(event) => setSubject(event.target.value)} hint="The customer sees it." />
-              {(kind === 'refund' || kind === 'pay_back') && <TextField label="Of which transaction" value={regards} failure={failure} pointer="/regards" onChange={(event) => setRegards(event.target.value)} hint="Its id." />}
+              {kind === 'pay_back' && <TextField label="Of which transaction" required value={regards} failure={failure} pointer="/regards" onChange={(event) => setRegards(event.target.value)} hint="The id of the top-up that goes back." />}
             </div>
             <TextField label="Remark" maxLength={500} value={memo} failure={failure} pointer="/memo" onChange={(event) => setMemo(event.target.value)} hint="The customer sees it." />
           </>

@@ -25,18 +25,24 @@ export const Events = () => {
           <Failed failure={list.failure} again={list.again} />
         ) : !list.rows ? (
           <Skeleton height={320} />
+        ) : list.rows.length === 0 && list.more ? (
+          <Empty title="Nothing in the latest ones" actions={<Button small onClick={list.more} busy={list.busy}>Look further</Button>}>
+            There are older ones that were not looked at yet.
+          </Empty>
         ) : list.rows.length === 0 ? (
           <Empty title="Nothing of this kind" actions={<a className="button" href="#/webhooks">Have a program told</a>}>
             A webhook is told of events as they happen, signed, and again until it takes them.
           </Empty>
         ) : (
           <div className="stack">
+            {list.failure && <Failed failure={list.failure} again={list.again} />}
             <EventLines events={list.rows} />
             {list.more && (
-              <div>
+              <div className="row">
                 <Button small onClick={list.more} busy={list.busy}>
                   Show more
                 </Button>
+                {list.failure && <span className="wrong">{list.failure.words}</span>}
               </div>
             )}
           </div>

@@ -10,6 +10,7 @@ import { say, sayFailure } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { count, money, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { useAllListings } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -20,7 +21,7 @@ export const Marketplace = () => {
   const [filters, change] = useFilters();
   const [search, category] = [filters.get('search') ?? '', filters.get('category') ?? ''];
   const list = useList(`marketplace/list/${search}/${category}`, () => ks.marketplace.list({ limit: 50, ...(search && { search }), ...(category && { category }) }));
-  const all = useQuery('marketplace/picker', async () => ks.marketplace.list({ limit: 100 }));
+  const all = useAllListings();
   const may = useMay('marketplace');
   const [open, setOpen] = useState<Open>();
   const [busy, setBusy] = useState<string>();

@@ -9,7 +9,7 @@ import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { useList } from '../lib/list.ts';
 import { refresh } from '../lib/query.ts';
-import { useMay, useSession } from '../lib/session.tsx';
+import { useCovers, useMay, useSession } from '../lib/session.tsx';
 
 const ROLES: readonly (readonly [Role, string])[] = [
   ['viewer', 'sees, and changes nothing'],
@@ -29,6 +29,7 @@ type Open =
 export const Members = () => {
   const { me } = useSession();
   const may = useMay('members');
+  const covers = useCovers();
   const people = useList('members/list', () => ks.members.list({ limit: 50 }));
   const [open, setOpen] = useState<Open>();
   const close = (): void => setOpen(undefined);
@@ -48,7 +49,7 @@ export const Members = () => {
               title: 'Acts',
               right: true,
               cell: (one) =>
-                may && one.role !== 'owner' && one.userId !== me.user?.id ? (
+                may && one.role !== 'owner' && covers(one.role) && one.userId !== me.user?.id ? (
                   <span className="row">
                     <Button small onClick={() => setOpen({ act: 'role', member: one })}>
                       Change role
@@ -121,6 +122,7 @@ export const Members = () => {
 };
 
 const Invitations = ({ onWithdraw }: { onWithdraw: (invitation: Invitation) => void }) => {
+  const covers = useCovers();
   const list = useList('invitations/list', () => ks.invitations.list({ limit: 50 }));
   if (!list.rows?.length && !list.failure) return null;
   return (
@@ -136,11 +138,12 @@ const Invitations = ({ onWithdraw }: { onWithdraw: (invitation: Invitation) => v
           {
             title: 'Acts',
             right: true,
-            cell: (one) => (
-              <Button small kind="danger" onClick={() => onWithdraw(one)}>
-                Withdraw
-              </Button>
-            ),
+            cell: (one) =>
+              covers(one.role) && (
+                <Button small kind="danger" onClick={() => onWithdraw(one)}>
+                  Withdraw
+                </Button>
+              ),
           },
         ]}
         empty={null}
@@ -149,7 +152,12 @@ const Invitations = ({ onWithdraw }: { onWithdraw: (invitation: Invitation) => v
   );
 };
 
+const KEY_STATES = { active: 'ok', expired: 'off', revoked: 'bad' } as const;
+
+const stateOf = ({ revokedAt, expiresAt }: ApiKey): keyof typeof KEY_STATES => (revokedAt ? 'revoked' : expiresAt && Date.parse(expiresAt) <= Date.now() ? 'expired' : 'active');
+
 const Keys = ({ onCreate, onEnd }: { onCreate: () => void; onEnd: (key: ApiKey) => void }) => {
+  const covers = useCovers();
   const list = useList('api-keys/list', () => ks.apiKeys.list({ limit: 50 }));
   return (
     <Card title="Management keys" flush actions={<Button small onClick={onCreate}>Make a key</Button>}>
@@ -160,14 +168,14 @@ const Keys = ({ onCreate, onEnd }: { onCreate: () => void; onEnd: (key: ApiKey) 
         columns={[
           { title: 'Key', lead: true, cell: (one) => <Named name={one.name} /> },
           { title: 'Role', cell: (one) => <Badge tone="accent">{one.role}</Badge> },
-          { title: 'State', cell: (one) => <Badge tone={one.revokedAt ? 'bad' : 'ok'}>{one.revokedAt ? 'revoked' : 'active'}</Badge> },
+          { title: 'State', cell: (one) => <Badge tone={KEY_STATES[stateOf(one)]}>{stateOf(one)}</Badge> },
           { title: 'Last used', cell: (one) => <Ago time={one.lastUsedAt} /> },
           { title: 'Ends', cell: (one) => (one.expiresAt ? <Ago time={one.expiresAt} /> : <span className="quiet">never</span>) },
           {
             title: 'Acts',
             right: true,
             cell: (one) =>
-              !one.revokedAt && (
+              !one.revokedAt && covers(one.role) && (
                 <Button small kind="danger" onClick={() => onEnd(one)}>
                   Revoke
                 </Button>
@@ -180,15 +188,18 @@ const Keys = ({ onCreate, onEnd }: { onCreate: () => void; onEnd: (key: ApiKey) 
   );
 };
 
-const RoleField = ({ role, onChange }: { role: Role; onChange: (role: Role) => void }) => (
-  <SelectField label="Role" value={role} onChange={(event) => onChange(event.target.value as Role)}>
-    {ROLES.filter(([one]) => one !== 'owner').map(([one, words]) => (
-      <option key={one} value={one}>
-        {one}: {words}
-      </option>
-    ))}
-  </SelectField>
-);
+const RoleField = ({ role, onChange }: { role: Role; onChange: (role: Role) => void }) => {
+  const covers = useCovers();
+  return (
+    <SelectField label="Role" value={role} onChange={(event) => onChange(event.target.value as Role)}>
+      {ROLES.filter(([one]) => one !== 'owner' && covers(one)).map(([one, words]) => (
+        <option key={one} value={one}>
+          {one}: {words}
+        </option>
+      ))}
+    </SelectField>
+  );
+};
 
 const Invite = ({ onClose }: { onClose: () => void }) => {
   const [email, setEmail] = useState('');
@@ -198,8 +209,8 @@ const Invite = ({ onClose }: { onClose: () => void }) => {
       <Form
         submit="Send the link"
         onCancel={onClose}
-        onSubmit={async () => {
-          await ks.invitations.create({ email: email.trim(), role });
+        onSubmit={async (idempotencyKey) => {
+          await ks.invitations.create({ email: email.trim(), role }, { idempotencyKey });
           say(`The link is on its way to ${email.trim()}. It is good for seven days.`);
           refresh('invitations/');
           onClose();
@@ -249,6 +260,8 @@ const NewKey = ({ onClose }: { onClose: () => void }) => {
   const [name, setName] = useState('');
   const [role, setRole] = useState<Role>('viewer');
   const [days, setDays] = useState<string>('90');
+  // Sent again, it is the same request: it must say the same end.
+  const [opened] = useState(() => Date.now());
   const [made, setMade] = useState<CreatedApiKey>();
   if (made) {
     return (
@@ -280,9 +293,9 @@ const NewKey = ({ onClose }: { onClose: () => void }) => {
         submit="Make the key"
         disabled={name.trim() === ''}
         onCancel={onClose}
-        onSubmit={async () => {
-          const expiresAt = days ? new Date(Date.now() + Number(days) * 86_400_000).toISOString() : undefined;
-          setMade(await ks.apiKeys.create({ name: name.trim(), role, ...(expiresAt && { expiresAt }) }));
+        onSubmit={async (idempotencyKey) => {
+          const expiresAt = days ? new Date(opened + Number(days) * 86_400_000).toISOString() : undefined;
+          setMade(await ks.apiKeys.create({ name: name.trim(), role, ...(expiresAt && { expiresAt }) }, { idempotencyKey }));
           refresh('api-keys/');
         }}
       >

@@ -45,17 +45,20 @@ export const NewAgent = () => {
         <Form
           submit="Create the agent"
           disabled={name.trim() === '' || picked.length === 0 || picked.some(isWrong) || wrong.budget || wrong.minute || wrong.daily}
-          onSubmit={async () => {
+          onSubmit={async (idempotencyKey) => {
             const cents = dollarsToCents(budget);
             const [rpm, rpd] = [wholeNumber(minute), wholeNumber(daily)];
-            const token = await ks.tokens.create({
-              name: name.trim(),
-              ...(project && { project }),
-              providers: picked.map(grantOf),
-              ...(cents !== undefined && { budgetCentsMonthly: cents }),
-              ...(rpm !== undefined && { rpmLimit: rpm }),
-              ...(rpd !== undefined && { rpdLimit: rpd }),
-            });
+            const token = await ks.tokens.create(
+              {
+                name: name.trim(),
+                ...(project && { project }),
+                providers: picked.map(grantOf),
+                ...(cents !== undefined && { budgetCentsMonthly: cents }),
+                ...(rpm !== undefined && { rpmLimit: rpm }),
+                ...(rpd !== undefined && { rpdLimit: rpd }),
+              },
+              { idempotencyKey },
+            );
             refresh('agents/', 'budgets/');
             setMade(token);
           }}
@@ -63,7 +66,7 @@ export const NewAgent = () => {
           {(failure) => (
             <>
               <TextField label="Name" required autoFocus maxLength={100} placeholder="support-bot" value={name} failure={failure} pointer="/name" onChange={(event) => setName(event.target.value)} hint="Unique in the project." />
-              <ProjectField value={project} onChange={setProject} failure={failure} hint="It uses the keys of its project." />
+              <ProjectField value={project} onChange={(next) => { setProject(next); setPicked(picked.map((one) => ({ ...one, credential: undefined }))); }} failure={failure} hint="It uses the keys of its project." />
               <ProviderPicker project={project || DEFAULT_PROJECT} picked={picked} onChange={setPicked} />
               <fieldset className="stack-small">
                 <legend className="legend">Limits</legend>

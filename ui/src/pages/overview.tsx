@@ -7,20 +7,22 @@ import { Waits, useWaits } from '../components/waits.tsx';
 import { Bar, Card, Empty, Failed, Figure, Named, Page, Skeleton } from '../components/parts.tsx';
 import { ks } from '../lib/api.ts';
 import { approximately, count, daysAgo, inUnit, money, monthStart } from '../lib/format.ts';
+import { useAllBudgets } from '../lib/look-ups.ts';
 import { useQuery, type Query } from '../lib/query.ts';
 import { to } from '../lib/router.tsx';
-import { useSession } from '../lib/session.tsx';
+import { useMay, useSession } from '../lib/session.tsx';
 
 const EVERY = 15_000;
 const DAYS = 30;
 
 export const Overview = () => {
   const { me } = useSession();
+  const sees = useMay('see');
   const days = useQuery('usage/day', () => ks.usage.get({ by: 'day', since: daysAgo(DAYS - 1) }), EVERY);
   const month = useQuery('usage/month', () => ks.usage.get({ by: 'provider', since: monthStart() }), EVERY);
   const agents = useQuery('usage/agent', () => ks.usage.get({ by: 'agent', since: daysAgo(DAYS - 1) }), EVERY);
   const providers = useQuery('usage/provider', () => ks.usage.get({ by: 'provider', since: daysAgo(DAYS - 1) }), EVERY);
-  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), EVERY);
+  const budgets = useAllBudgets(EVERY);
   const today = days.data?.data.find((row) => row.day === daysAgo(0).slice(0, 10));
   const total = days.data?.total;
   const silent = total !== undefined && total.calls + total.refused === 0;
@@ -37,7 +39,7 @@ export const Overview = () => {
   }
   return (
     <Page title="Overview" about={about}>
-      {silent && <FirstSteps />}
+      {silent && sees && <FirstSteps />}
       <Waits lines={waits} />
       {days.failure && !days.data && <Failed failure={days.failure} again={days.again} />}
       <div className="grid-4">
@@ -55,10 +57,10 @@ export const Overview = () => {
         </Card>
       </div>
       <div className="grid-2">
-        <Card title="By agent" actions={<a href={to(['agents'])}>All agents</a>}>
+        <Card title="By agent" actions={sees && <a href={to(['agents'])}>All agents</a>}>
           <Shares query={agents} name={(row) => row.agentName ?? row.agentId ?? ''} href={(row) => to(['agents', row.agentId ?? ''])} />
         </Card>
-        <Card title="By provider" actions={<a href={to(['requests'])}>All requests</a>}>
+        <Card title="By provider" actions={sees && <a href={to(['requests'])}>All requests</a>}>
           <Shares query={providers} name={(row) => row.provider ?? ''} href={(row) => to(['requests'], { provider: row.provider ?? undefined })} />
         </Card>
       </div>
@@ -87,6 +89,7 @@ const Waiting = () => (
 
 /** What an organization without traffic does next. */
 const FirstSteps = () => {
+  const [mayAdd, mayCreate] = [useMay('credentials'), useMay('agents')];
   const credentials = useQuery('credentials/first', async () => ks.credentials.list({ limit: 1 }));
   const agents = useQuery('agents/first', async () => ks.agents.list({ limit: 1 }));
   const has = (query: Query<{ data: readonly unknown[] }>): boolean => (query.data?.data.length ?? 0) > 0;
@@ -95,15 +98,19 @@ const FirstSteps = () => {
       <ol className="todo">
         <li className={has(credentials) ? 'done' : ''}>
           <span>Add a provider’s key. It is sealed, and shown to nobody again.</span>
-          <a className="button small" href={to(['credentials'], { add: '1' })}>
-            Add a key
-          </a>
+          {mayAdd && (
+            <a className="button small" href={to(['credentials'], { add: '1' })}>
+              Add a key
+            </a>
+          )}
         </li>
         <li className={has(agents) ? 'done' : ''}>
           <span>Create an agent: it gets a token in place of the key, with limits of its own.</span>
-          <a className="button small" href={to(['agents', 'new'])}>
-            Create an agent
-          </a>
+          {mayCreate && (
+            <a className="button small" href={to(['agents', 'new'])}>
+              Create an agent
+            </a>
+          )}
         </li>
         <li>
           <span>Call the provider through the proxy, and watch the request arrive.</span>

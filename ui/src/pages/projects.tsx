@@ -14,6 +14,7 @@ import { say } from '../components/toasts.tsx';
 import { ks } from '../lib/api.ts';
 import { count, daysAgo, exactly, money, monthStart } from '../lib/format.ts';
 import { useList, type List } from '../lib/list.ts';
+import { useAllBudgets } from '../lib/look-ups.ts';
 import { refresh, useQuery } from '../lib/query.ts';
 import { go, to } from '../lib/router.tsx';
 import { useMay } from '../lib/session.tsx';
@@ -69,9 +70,9 @@ const Edit = ({ project, onClose }: { project?: Project; onClose: () => void }) 
         submit={project ? 'Save' : 'Create it'}
         disabled={name.trim() === ''}
         onCancel={onClose}
-        onSubmit={async () => {
+        onSubmit={async (idempotencyKey) => {
           const body = { name: name.trim(), labels: listOf(labels), ...(slug.trim() && { slug: slug.trim() }) };
-          const done = await (project ? ks.projects.update(project.id, body) : ks.projects.create(body));
+          const done = await (project ? ks.projects.update(project.id, body) : ks.projects.create(body, { idempotencyKey }));
           refresh('projects/', 'project/');
           onClose();
           if (!project) go(to(['projects', done.id]));
@@ -91,9 +92,9 @@ const Edit = ({ project, onClose }: { project?: Project; onClose: () => void }) 
 
 export const ProjectPage = ({ id }: { id: string }) => {
   const query = useQuery(`project/${id}`, () => ks.projects.get(id));
-  const budgets = useQuery('budgets/first', async () => ks.budgets.list({ limit: 100 }), 15_000);
+  const budgets = useAllBudgets(15_000);
   const agents = useList(`agents/project/${id}`, () => ks.agents.list({ project: id, limit: 25 }), 15_000);
-  const [mayChange, mayBudget] = [useMay('members'), useMay('budgets')];
+  const [mayChange, mayBudget, mayCreate, sees] = [useMay('members'), useMay('budgets'), useMay('agents'), useMay('see')];
   const [open, setOpen] = useState<'edit' | 'delete' | 'budget'>();
   const close = (): void => setOpen(undefined);
   const project = query.data;
@@ -121,9 +122,11 @@ export const ProjectPage = ({ id }: { id: string }) => {
       }
     >
       <Spending project={project} />
-      <Card title="Agents" flush actions={<a href={to(['agents', 'new'], { project: project.id })}>Create an agent in it</a>}>
-        <Agents id={id} list={agents} />
-      </Card>
+      {sees && (
+        <Card title="Agents" flush actions={mayCreate && <a href={to(['agents', 'new'], { project: project.id })}>Create an agent in it</a>}>
+          <Agents id={id} list={agents} />
+        </Card>
+      )}
       <Card title="Budgets" flush actions={set}>
         <BudgetTable
           rows={budgets.data?.data.filter((one) => one.projectId === id)}

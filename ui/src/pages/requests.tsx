@@ -1,12 +1,13 @@
 // Every request as it happens, narrowed by what the address says.
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import type { ListRequestsQuery, RequestRecord } from '@keystore/sdk';
 import { FilterSelect } from '../components/fields.tsx';
-import { Button, Card, Empty, Page } from '../components/parts.tsx';
-import { RequestTable } from '../components/request-table.tsx';
-import { failureOf, ks, type Failure } from '../lib/api.ts';
+import { Button, Card, Empty, Failed, Page } from '../components/parts.tsx';
+import { RequestTable, rowOf } from '../components/request-table.tsx';
+import { failureOf, ks, streaming, type Failure } from '../lib/api.ts';
 import { day, money, words } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
+import { useAllAgents } from '../lib/look-ups.ts';
 import { useQuery } from '../lib/query.ts';
 import { useFilters } from '../lib/router.tsx';
 
@@ -33,31 +34,34 @@ export const Requests = () => {
   const key = JSON.stringify(query);
   const [live, setLive] = useState(true);
   const list = useList(`requests/list/${key}`, () => ks.requests.list({ ...query, limit: PAGE }));
-  const tail = useTail(key, query, live && !query.until);
-  const known = new Set(tail.rows.map((one) => one.id));
-  const rows = list.rows && [...tail.rows, ...list.rows.filter((one) => !known.has(one.id))];
+  const tail = useTail(key, query, live && !query.until, list.again);
+  const known = new Set(tail.rows.map(rowOf));
+  const rows = list.rows && [...tail.rows, ...list.rows.filter((one) => !known.has(rowOf(one)))];
   const narrowed = Object.keys(query).length > 0;
   return (
     <Page
       title="Requests"
       about="What agents called and what they were refused, the newest first."
       actions={
-        <>
-          <span className={`live ${tail.open ? 'on' : ''}`} role="status">
-            {tail.open ? 'Live' : live ? 'Connecting …' : 'Held'}
-          </span>
-          <Button onClick={() => setLive(!live)} aria-pressed={!live}>
-            {live ? 'Hold' : 'Go on'}
-          </Button>
-        </>
+        // What ended at a time grows no more.
+        !query.until && (
+          <>
+            <span className={`live ${tail.open ? 'on' : ''}`} role="status">
+              {tail.open ? 'Live' : !live ? 'Held' : tail.failure ? 'Not live' : 'Connecting …'}
+            </span>
+            <Button onClick={() => setLive(!live)} aria-pressed={!live}>
+              {live ? 'Hold' : 'Go on'}
+            </Button>
+          </>
+        )
       }
     >
       <Filters filters={filters} change={change} narrowed={narrowed} />
+      {tail.failure && <Failed failure={tail.failure} again={tail.again} />}
       <Card flush>
         <RequestTable
           {...list}
           rows={rows}
-          failure={list.failure ?? tail.failure}
           empty={
             narrowed ? (
               <Empty title="No request is like this" actions={<Button onClick={() => change(Object.fromEntries(NAMES.map((name) => [name, undefined])))}>Take the filters away</Button>}>
@@ -75,31 +79,71 @@ export const Requests = () => {
   );
 };
 
-/** What arrived since the page was opened, newest first. The stream comes back by itself after a broken connection. */
-const useTail = (key: string, query: ListRequestsQuery, wanted: boolean): { rows: readonly RequestRecord[]; open: boolean; failure: Failure | undefined } => {
+interface Tail {
+  /** What arrived since the page was opened, newest first. */
+  readonly rows: readonly RequestRecord[];
+  readonly open: boolean;
+  /** Why it was given up. */
+  readonly failure: Failure | undefined;
+  readonly again: () => void;
+}
+
+/**
+ * The stream comes back by itself after a broken connection, behind what came last. `onGap`: what came before a connection may be
+ * missing, since nothing had come to go on behind.
+ */
+const useTail = (key: string, query: ListRequestsQuery, wanted: boolean, onGap: () => void): Tail => {
   const [state, setState] = useState<{ key: string; rows: readonly RequestRecord[]; open: boolean; failure?: Failure }>({ key, rows: [], open: false });
+  const [turn, setTurn] = useState(0);
+  const last = useRef<{ key: string; id: string | undefined }>({ key, id: undefined });
+  const gap = useRef(onGap);
   useEffect(() => {
-    if (!wanted) {
-      setState((before) => ({ ...before, open: false }));
-      return;
-    }
+    gap.current = onGap;
+  });
+  useEffect(() => {
+    if (!wanted) return;
     const end = new AbortController();
-    setState((before) => ({ key, rows: before.key === key ? before.rows : [], open: true }));
+    const set = (change: (rows: readonly RequestRecord[]) => readonly RequestRecord[], more: { open: boolean; failure?: Failure }): void => {
+      if (!end.signal.aborted) setState((before) => ({ key, rows: change(before.key === key ? before.rows : []), ...more }));
+    };
+    const same = (rows: readonly RequestRecord[]): readonly RequestRecord[] => rows;
+    if (last.current.key !== key) last.current = { key, id: undefined };
+    set(same, { open: false });
+    const { requests } = streaming(
+      () => {
+        set(same, { open: true });
+        if (stream.lastEventId === undefined && !end.signal.aborted) gap.current();
+      },
+      () => {
+        if (!end.signal.aborted) setState((before) => ({ ...before, open: false }));
+      },
+    );
+    const stream = requests.stream(query, { signal: end.signal, lastEventId: last.current.id });
     const listen = async (): Promise<void> => {
+      let came = 0;
       try {
-        for await (const one of ks.requests.stream(query, { signal: end.signal })) {
-          setState((before) => ({ ...before, open: true, rows: [one, ...before.rows.filter(({ id }) => id !== one.id)].slice(0, MOST_LIVE) }));
+        for await (const one of stream) {
+          if (end.signal.aborted) return;
+          last.current = { key, id: stream.lastEventId };
+          came += 1;
+          // The list, read anew, has those that are let go.
+          const full = came % MOST_LIVE === 0;
+          set((rows) => [one, ...(full ? [] : rows.filter((other) => rowOf(other) !== rowOf(one)))], { open: true });
+          if (full) gap.current();
         }
       } catch (error) {
-        if (!end.signal.aborted) setState((before) => ({ ...before, open: false, failure: failureOf(error) }));
+        set(same, { open: false, failure: failureOf(error) });
       }
     };
     void listen();
-    return () => end.abort(new Error('the page was left'));
+    return () => {
+      end.abort(new Error('the page was left'));
+      setState((before) => ({ ...before, open: false }));
+    };
     // The key says everything that the query does.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [key, wanted]);
-  return { rows: state.key === key ? state.rows : [], open: state.open, failure: state.failure };
+  }, [key, wanted, turn]);
+  return { rows: state.key === key ? state.rows : [], open: wanted && state.open, failure: wanted ? state.failure : undefined, again: () => setTurn(turn + 1) };
 };
 
 interface FiltersProps {
@@ -109,7 +153,7 @@ interface FiltersProps {
 }
 
 const Filters = ({ filters, change, narrowed }: FiltersProps) => {
-  const agents = useQuery('agents/palette', async () => ks.agents.list({ limit: 100 }));
+  const agents = useAllAgents();
   const usage = useQuery('usage/provider-names', () => ks.usage.get({ by: 'provider' }));
   const providers = [...new Set([...(usage.data?.data ?? []).map((row) => row.provider ?? ''), filters.get('provider') ?? ''])].filter(Boolean).sort();
   const value = (name: string): string => filters.get(name) ?? '';

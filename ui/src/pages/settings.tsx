@@ -12,7 +12,7 @@ import { ks } from '../lib/api.ts';
 import { count, day } from '../lib/format.ts';
 import { useList } from '../lib/list.ts';
 import { refresh, useQuery } from '../lib/query.ts';
-import { useMay } from '../lib/session.tsx';
+import { useMay, useSession } from '../lib/session.tsx';
 import { SignInSettings } from './sign-in-settings.tsx';
 
 export const Settings = () => (
@@ -62,6 +62,7 @@ const ChangeOrg = ({ org, onClose }: { org: Org; onClose: () => void }) => {
   const [zone, setZone] = useState(org.timeZone);
   const [mails, setMails] = useState(org.eventMails);
   const [factor, setFactor] = useState(org.secondFactorRequired);
+  const { renew } = useSession();
   return (
     <Dialog title="Change the organization" onClose={onClose}>
       <Form
@@ -73,6 +74,7 @@ const ChangeOrg = ({ org, onClose }: { org: Org; onClose: () => void }) => {
           say('Saved.');
           refresh('org');
           onClose();
+          await renew();
         }}
       >
         {(failure) => (

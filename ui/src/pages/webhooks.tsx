@@ -67,8 +67,8 @@ const Add = ({ onClose }: { onClose: () => void }) => {
         submit="Add it"
         disabled={kinds.length === 0}
         onCancel={onClose}
-        onSubmit={async () => {
-          setMade(await ks.webhooks.create({ url: url.trim(), events: kinds, ...(name.trim() && { name: name.trim() }) }));
+        onSubmit={async (idempotencyKey) => {
+          setMade(await ks.webhooks.create({ url: url.trim(), events: kinds, ...(name.trim() && { name: name.trim() }) }, { idempotencyKey }));
           refresh('webhooks/');
         }}
       >
@@ -170,8 +170,8 @@ export const WebhookPage = ({ id }: { id: string }) => {
           title="Rotate the secret"
           submit="Rotate"
           onClose={() => setOpen(undefined)}
-          onConfirm={async () => {
-            setRotated(await ks.webhooks.rotateSecret(id, { overlapSeconds: 86_400 }));
+          onConfirm={async (idempotencyKey) => {
+            setRotated(await ks.webhooks.rotateSecret(id, { overlapSeconds: 86_400 }, { idempotencyKey }));
             setOpen(undefined);
             refresh(key);
           }}
