@@ -93,6 +93,34 @@ def test_a_secret_is_in_the_answer_and_not_in_its_words(secret):
     assert secret not in repr(made) and "tok_1" in repr(made)
 
 
+def test_what_is_secret_by_its_name_is_not_in_the_words_either():
+    secret = "JBSWY3DPEHPK3PXP"
+    uri = f"otpauth://totp/Keystore:ada?secret={secret}"
+    enrolment = types.TotpEnrolment({"secret": secret, "uri": uri})
+    assert (enrolment.secret, enrolment.uri) == (secret, uri)
+    assert repr(enrolment) == "TotpEnrolment(secret='…', uri='otpauth:…')"
+    codes = types.RecoveryCodes({"recoveryCodes": ["abcd-efgh", "ijkl-mnop"]})
+    assert repr(codes) == "RecoveryCodes(recovery_codes=['…', '…'])"
+    assert repr(types.AddedPasskey({"recoveryCodes": ["abcd-efgh"], "passkey": {"id": "pk_1"}})) == (
+        "AddedPasskey(recovery_codes=['…'], passkey=Passkey(id='pk_1'))"
+    )
+    for name in ("secret", "key", "token", "password", "apiKey", "codes"):
+        assert secret not in repr(types.Agent({name: secret})), name
+
+
+def test_a_secret_inside_of_what_this_version_does_not_know_is_hidden():
+    key = "ks_" + "a" * 64
+    nested = types.Agent({"id": "agt_1", "new": {"token": "x1", "list": [{"apiKey": "x2"}, key, "seen"], "more": 5, "none": None}})
+    assert repr(nested) == "Agent(id='agt_1', new={'token': '…', 'list': [{'apiKey': '…'}, 'ks_…', 'seen'], 'more': 5, 'none': None})"
+
+
+def test_what_only_sounds_secret_is_shown():
+    env = types.Env({"key": ["OPENAI_API_KEY"], "baseUrl": []})
+    assert repr(env) == "Env(key=['OPENAI_API_KEY'], base_url=[])"
+    assert repr(types.Field({"name": "key", "secret": True})) == "Field(name='key', secret=True)"
+    assert repr(types.CreatedToken({"token": None, "secretShown": True})) == "CreatedToken(token=None, secret_shown=True)"
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

@@ -22,7 +22,18 @@ def log_in(ks):
     return ks.auth.log_in(email="ada@example.com", password="correct horse")
 
 
-@pytest.mark.parametrize("first", [*BROKEN, *NOT_SENT, problem(408), problem(429), problem(500), problem(502), problem(503), problem(504)])
+def update(ks):
+    return ks.agents.update("bot", name="writer")
+
+
+def delete(ks):
+    return ks.agents.delete("bot")
+
+
+KEYLESS = pytest.mark.parametrize("call", [log_in, update, delete], ids=["log_in", "update", "delete"])
+
+
+@pytest.mark.parametrize("first", [*BROKEN, *NOT_SENT, problem(408), problem(429), problem(502), problem(503), httpx.Response(503), problem(504)])
 @pytest.mark.parametrize("call", [get, create], ids=["get", "create"])
 def test_what_may_be_repeated_is_repeated_as_it_was(client, pauses, call, first):
     server = Server(first, first, ok())
@@ -44,27 +55,45 @@ def test_every_post_has_a_key_of_its_own_or_the_one_that_is_given(client):
     assert len(set(keys)) == 3 and keys[2] == "mine" and all(len(key) == 36 for key in keys[:2])
 
 
-@pytest.mark.parametrize("first", [*BROKEN, problem(408), problem(500, "internal"), problem(502), problem(503)])
-def test_a_post_without_a_key_is_not_repeated_when_it_may_have_been_carried_out(client, first):
+@pytest.mark.parametrize("first", [*BROKEN, problem(408), problem(500, "internal"), problem(502), problem(504), httpx.Response(429)])
+@KEYLESS
+def test_what_has_no_key_is_not_repeated_when_it_may_have_been_carried_out(client, call, first):
     server = Server(first, ok())
     with pytest.raises(errors.KeystoreError):
-        client(server).run(log_in)
+        client(server).run(call)
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("first", [*NOT_SENT, problem(429, "too_many_attempts")])
-def test_a_post_without_a_key_is_repeated_when_it_was_certainly_not(client, first):
-    server = Server(first, ok({"token": "x"}))
-    assert client(server).run(log_in).token == "x"
+@pytest.mark.parametrize("answer", [httpx.Response(503), httpx.Response(503, json={"code": "x"}), httpx.Response(503, json=[])])
+@KEYLESS
+def test_an_unavailable_server_that_is_not_keystore_says_nothing_of_what_was_done(client, call, answer):
+    server = Server(answer, ok())
+    with pytest.raises(errors.UnavailableError):
+        client(server).run(call)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("first", [*NOT_SENT, problem(429, "too_many_attempts"), problem(503, "store_unavailable")])
+@KEYLESS
+def test_what_has_no_key_is_repeated_when_it_was_certainly_not_carried_out(client, call, first):
+    server = Server(first, ok())
+    client(server).run(call)
     assert len(server.requests) == 2
 
 
-def test_a_server_that_does_not_know_how_far_it_came_is_not_asked_again(client):
-    server = Server(problem(500, "internal"), ok())
-    with pytest.raises(errors.ServerError, match="internal"):
+@pytest.mark.parametrize("fault", [problem(500, "internal"), problem(500), httpx.Response(500)])
+def test_a_server_that_does_not_know_how_far_it_came_is_not_asked_again(client, fault):
+    server = Server(fault, ok())
+    with pytest.raises(errors.ServerError):
         client(server).run(create)
     assert len(server.requests) == 1
-    assert client(Server(problem(500, "internal"), ok())).run(get).name == "bot"
+    assert client(Server(fault, ok())).run(get).name == "bot"
+
+
+def test_a_renaming_whose_answer_is_lost_is_not_sent_to_the_name_that_is_gone(client):
+    server = Server(httpx.ReadTimeout, problem(404, "not_found"))
+    with pytest.raises(errors.KeystoreTimeoutError):
+        client(server).run(update)
 
 
 def test_a_repeat_that_finds_the_first_one_running_comes_again(client):
@@ -127,22 +156,11 @@ def test_an_answer_that_does_not_come_is_a_timeout(client):
     assert caught.value.code == "timeout"
 
 
-@pytest.mark.parametrize("first", [httpx.ReadTimeout, problem(502)])
-def test_a_deletion_that_was_carried_out_before_its_answer_was_lost_is_one(client, first):
-    server = Server(first, problem(404, "not_found"))
-    assert client(server).run(lambda ks: ks.agents.delete("bot")) is None
-
-
-def test_a_deletion_of_what_was_never_there_is_none(client):
-    for server in (Server(problem(404, "not_found")), Server(httpx.ConnectError, problem(404, "not_found"))):
+@pytest.mark.parametrize("first", [httpx.ConnectError, problem(503, "store_unavailable")])
+def test_a_deletion_of_what_is_not_there_is_none_in_any_attempt(client, first):
+    for server in (Server(problem(404, "not_found")), Server(first, problem(404, "not_found"))):
         with pytest.raises(errors.NotFoundError):
-            client(server).run(lambda ks: ks.agents.delete("bot"))
-
-
-def test_a_deletion_that_has_an_answer_does_not_make_one_up(client):
-    server = Server(httpx.ReadTimeout, problem(404, "not_found"))
-    with pytest.raises(errors.NotFoundError):
-        client(server).run(lambda ks: ks.projects.delete("p"))
+            client(server).run(delete)
 
 
 def test_a_call_can_have_a_limit_of_its_own(client):

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from conftest import Server, ok, problem
 
+import keystore_sdk._streams as streaming
 from keystore_sdk import errors
 from keystore_sdk._sse import Event, Parser
 
@@ -42,9 +43,11 @@ def test_a_list_can_be_had_page_by_page(client):
 
 
 def test_a_list_that_never_ends_ends_for_now(client):
-    server = Server(ok({"data": [{"id": "1"}], "next": "7"}), ok({"data": [], "next": "7"}))
+    # What was between them was no event.
+    empty = ok({"data": [], "next": "8"})
+    server = Server(ok({"data": [{"id": "1"}], "next": "7"}), empty, ok({"data": [{"id": "2"}], "next": "9"}), ok({"data": [], "next": "9"}))
     found = client(server).run(lambda ks: ks.usage.list_events())
-    assert [event.id for event in found] == ["1"] and len(server.requests) == 2
+    assert [event.id for event in found] == ["1", "2"] and len(server.requests) == 4
 
 
 def test_a_page_is_asked_for_again_by_itself(client):
@@ -126,11 +129,25 @@ def test_a_stream_waits_longer_than_its_pauses(client):
     assert [request.extensions["timeout"]["read"] for request in server.requests] == [60, 600]
 
 
-def test_a_stream_that_breaks_without_a_byte_ends_after_some_attempts(client):
-    server = Server(stream())
+@pytest.mark.parametrize("bytes_of_it", ["", ": connected\n\n", ": connected\n\nid: 1\nevent: request\ndata: {"])
+def test_a_stream_that_breaks_before_an_event_ends_after_some_attempts(client, pauses, bytes_of_it):
+    server = Server(stream(bytes_of_it))
     with pytest.raises(errors.KeystoreConnectionError, match="ends again and again"):
         client(server, max_retries=3).run(lambda ks: ks.requests.stream())
     assert len(server.requests) == 4
+    assert len(pauses) == 3 and 0.25 <= pauses[0] <= 0.5 <= pauses[1] <= 1 <= pauses[2] <= 2
+
+
+def test_an_event_or_a_while_shows_that_a_connection_held(client, pauses, monkeypatch):
+    # When it was made, and then when each connection was opened and when it broke.
+    seconds = iter([0, 0, 14, 14, 29.5, 29.5, 30, 30, 31])
+    monkeypatch.setattr(streaming, "_clock", lambda: next(seconds))
+    server = Server(*[stream(": connected\n\n")] * 2, stream(event(1)), stream(": connected\n\n"))
+    with pytest.raises(errors.KeystoreConnectionError, match="ends again and again"):
+        client(server, max_retries=1).run(lambda ks: ks.requests.stream())
+    # Two in a row are too many: the first and the last of these broke early, those between held for a while and had an event.
+    assert len(server.requests) == 4
+    assert all(0.25 <= waited <= 0.5 for waited in pauses)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

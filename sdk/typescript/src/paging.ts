@@ -28,7 +28,7 @@ export class Paged<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
   readonly #fetch: (after?: string) => Promise<Page<T>>;
   readonly #feed: boolean;
 
-  /** `feed`: it has no last page; an empty one ends the iteration. */
+  /** `feed`: it has no last page; one that leads no farther ends the iteration. */
   constructor(fetch: (after?: string) => Promise<Page<T>>, feed = false) {
     this.#fetch = fetch;
     this.#feed = feed;
@@ -41,9 +41,11 @@ export class Paged<T> implements PromiseLike<Page<T>>, AsyncIterable<T> {
 
   /** Page after page. */
   async *pages(): AsyncGenerator<Page<T>, void, undefined> {
+    let after: string | undefined;
     for (let page: Page<T> | undefined = await this.page(); page; page = await page.nextPage()) {
-      if (this.#feed && page.data.length === 0) return;
+      if (this.#feed && page.next === after) return;
       yield page;
+      after = page.next;
     }
   }
 

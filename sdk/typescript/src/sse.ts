@@ -9,12 +9,16 @@ interface Message {
   readonly data: string;
 }
 
+/** After so long a connection held. Its first bytes say nothing: the server begins with a comment. */
+const HELD_MS = 15_000;
+
 /** Opens the stream behind an event, or at now. */
 export type Open = (lastEventId: string | undefined) => Promise<Response>;
 
 /**
  * Events as they happen, for `for await`. Leaving the loop ends the connection. One that is lost is made again behind the last
- * event that came, so that from the first on none is missed or comes twice. A refusal is thrown, and so are several failures in a row.
+ * event that came, so that from the first on none is missed or comes twice. A refusal is thrown, and so are several connections in
+ * a row that broke soon and before an event came.
  */
 export class Subscription<T> implements AsyncIterable<T> {
   readonly #open: Open;
@@ -38,17 +42,18 @@ export class Subscription<T> implements AsyncIterable<T> {
     let failures = 0;
     for (;;) {
       const response = await this.#open(this.#last);
+      const opened = performance.now();
       try {
         if (!response.body) return;
         for await (const message of messagesOf(response.body)) {
           failures = 0;
-          if (!message) continue;
           this.#last = message.id ?? this.#last;
           yield JSON.parse(message.data) as T;
         }
         throw new ConnectionError('the stream ended', undefined);
       } catch (error) {
         this.#signal?.throwIfAborted();
+        if (performance.now() - opened > HELD_MS) failures = 0;
         const wait = pauseBefore(error, 'freely', failures, Math.random());
         if (wait === undefined || failures >= this.#maxRetries) throw error;
         failures += 1;
@@ -58,18 +63,14 @@ export class Subscription<T> implements AsyncIterable<T> {
   }
 }
 
-/** The events of a stream (HTML standard, 9.2.6), and `undefined` for each comment: a sign of life. */
-async function* messagesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Message | undefined, void, undefined> {
+/** The events of a stream (HTML standard, 9.2.6). A comment is a line without a name. */
+async function* messagesOf(stream: ReadableStream<Uint8Array>): AsyncGenerator<Message, void, undefined> {
   let id: string | undefined;
   let data: string[] = [];
   for await (const line of linesOf(stream)) {
     if (line === '') {
       if (data.length > 0) yield { id, data: data.join('\n') };
       data = [];
-      continue;
-    }
-    if (line.startsWith(':')) {
-      yield undefined;
       continue;
     }
     const colon = line.indexOf(':');

@@ -47,11 +47,18 @@ test('a list that fails says so', async (t) => {
   await assert.rejects(collect(ks().agents.list()), PermissionError);
 });
 
-test('a feed ends where nothing is new, and says where to go on', async (t) => {
-  const { ks, requests } = await serve(t, json({ data: [{ name: 'a' }], next: '1' }), json({ data: [], next: '2' }));
-  assert.equal(names(await collect(ks().usage.listEvents())), 'a');
-  assert.equal(requests.length, 2);
-  assert.equal((await ks().usage.listEvents({ after: '1' })).next, '2');
+test('a feed ends where it leads no farther, and says where to go on', async (t) => {
+  const { ks, requests } = await serve(
+    t,
+    json({ data: [{ name: 'a' }], next: '1' }),
+    // What was between them was no event.
+    json({ data: [], next: '2' }),
+    json({ data: [{ name: 'b' }], next: '3' }),
+    json({ data: [], next: '3' }),
+  );
+  assert.equal(names(await collect(ks().usage.listEvents())), 'ab');
+  assert.equal(requests.length, 4);
+  assert.equal((await ks().usage.listEvents({ after: '2' })).next, '3');
 });
 
 const events = (text, end = (response) => response.end()) => (_, response) => {
@@ -84,13 +91,34 @@ test('the live stream goes on behind the last event', async (t) => {
 });
 
 test('a stream that ends again and again is given up', async (t) => {
-  const { ks, requests } = await serve(t, events(''));
-  await assert.rejects(collect(ks({ maxRetries: 1 }).requests.stream()), ConnectionError);
-  assert.equal(requests.length, 2);
+  for (const before of ['', ': connected\n\n', ': connected\n\nevent: request\nid: 1\ndata: {']) {
+    const { ks, requests } = await serve(t, events(before));
+    await assert.rejects(collect(ks({ maxRetries: 1 }).requests.stream()), ConnectionError);
+    assert.equal(requests.length, 2);
+  }
 });
 
-test('a stream that lives in between is not', async (t) => {
-  const { ks } = await serve(t, events(event('a')), events(': alive\n\n'), events(event('b')), problem(403, 'forbidden'));
+test('the pauses before a stream that breaks soon grow', async (t) => {
+  const at = [];
+  const { ks } = await serve(t, (request, response) => {
+    at.push(performance.now());
+    events(': connected\n\n')(request, response);
+  });
+  await assert.rejects(collect(ks().requests.stream()), ConnectionError);
+  assert.equal(at.length, 3);
+  assert.ok(at[1] - at[0] >= 250 && at[2] - at[1] >= 500, at.join());
+});
+
+test('a stream with events, or one that holds for a while, is not', async (t) => {
+  const connected = ': connected\n\n';
+  const now = performance.now.bind(performance);
+  let passed = 0;
+  t.mock.method(performance, 'now', () => now() + passed);
+  const held = events(connected, (response) => {
+    passed += 15_000;
+    response.end();
+  });
+  const { ks } = await serve(t, events(connected), events(event('a')), held, events(event('b')), problem(403, 'forbidden'));
   const seen = [];
   await assert.rejects(async () => {
     for await (const one of ks({ maxRetries: 1 }).requests.stream()) seen.push(one);

@@ -76,7 +76,7 @@ class Http:
             except httpx.RequestError as error:
                 delay = attempts.failed(error)
             else:
-                if attempts.is_done(response):
+                if response.is_success:
                     return response
                 delay = attempts.refused(response)
             time.sleep(delay)
@@ -136,7 +136,7 @@ class AsyncHttp:
             except httpx.RequestError as error:
                 delay = attempts.failed(error)
             else:
-                if attempts.is_done(response):
+                if response.is_success:
                     return response
                 delay = attempts.refused(response)
             await anyio.sleep(delay)

@@ -16,8 +16,11 @@ from ._names import snake_case
 Decoder = Callable[[Any], Any]
 M = TypeVar("M", bound="Model")
 
-# A token, a key, a session, a code or a secret of a webhook.
-_SECRET = re.compile(r"\A(ks[a-z]?_|whsec_)[A-Za-z0-9+/=_-]{8,}\Z")
+# A token, a key, a session, a code, a secret of a webhook or of an app for one-time codes.
+_SECRET = re.compile(r"\A(?:(ks[a-z]?_|whsec_)[A-Za-z0-9+/=_-]{8,}\Z|(otpauth:))")
+# Text under these names is never shown, whatever it looks like; in lists, only under those of the second line.
+_SECRET_NAMES = frozenset({"secret", "password", "token", "key", "api_key", "recovery_codes", "codes"})
+_SECRET_LISTS = frozenset({"recovery_codes", "codes"})
 
 
 class Model:
@@ -50,14 +53,22 @@ class Model:
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        members = (f"{name}={_shown(value)}" for name, value in self.__dict__.items() if name != "_json")
+        members = (f"{name}={_shown(name, value)}" for name, value in self.__dict__.items() if name != "_json")
         return f"{type(self).__name__}({', '.join(members)})"
 
 
-def _shown(value: object) -> str:
-    """A value for people and logs: never a secret."""
-    if isinstance(value, str) and _SECRET.match(value):
-        return f"'{value.partition('_')[0]}_…'"
+def _shown(name: str, value: object) -> str:
+    """A member's value for people and logs: never a secret."""
+    if isinstance(value, str):
+        if secret := _SECRET.match(value):
+            return f"'{secret[1] or secret[2]}…'"
+        return "'…'" if name in _SECRET_NAMES else repr(value)
+    if isinstance(value, list):
+        within = name if name in _SECRET_LISTS else ""
+        return "[" + ", ".join(_shown(within, each) for each in value) + "]"
+    if isinstance(value, dict):
+        # Names of the user's own, or what this version does not know.
+        return "{" + ", ".join(f"{key!r}: {_shown(snake_case(key), each)}" for key, each in value.items()) + "}"
     return repr(value)
 
 

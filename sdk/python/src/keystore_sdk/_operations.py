@@ -6,22 +6,22 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import httpx
 
 from . import errors
 from ._encode import OMIT, Encoder, plain, query
-from ._models import nothing
 from ._settings import Settings
 from ._version import __version__
 
 T = TypeVar("T")
 
 _AGENT = f"keystore-sdk-python/{__version__}"
-# A repeat of these leaves what one request leaves: an update says what shall be, not what to add.
-_REPEATABLE = frozenset({"GET", "DELETE", "PATCH"})
+
+Repeat = Literal["freely", "under-key", "if-undone"]
+"""How far a call may be sent again: what only reads, what has an idempotency key, everything else."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,7 @@ class Call:
     headers: Mapping[str, str]
     content: bytes | None
     timeout: httpx.Timeout
-    repeatable: bool
-    """Whether it may be sent again when nobody knows if it had its effect."""
-    silent: bool
-    """Whether its answer is empty."""
+    repeat: Repeat
 
 
 def prepare(settings: Settings, operation: Operation[Any], values: Values) -> Call:
@@ -93,9 +90,14 @@ def prepare(settings: Settings, operation: Operation[Any], values: Values) -> Ca
         headers=headers,
         content=content,
         timeout=settings.timeout_of(values.timeout),
-        repeatable=operation.keyed or operation.method in _REPEATABLE,
-        silent=operation.decode is nothing,
+        repeat=_repeat_of(operation),
     )
+
+
+def _repeat_of(operation: Operation[Any]) -> Repeat:
+    if operation.method == "GET":
+        return "freely"
+    return "under-key" if operation.keyed else "if-undone"
 
 
 def _segment(name: str, value: object) -> str:

@@ -36,9 +36,9 @@ def page_of(item: Callable[[Any], T]) -> Callable[[Any], Page[T]]:
     return decode
 
 
-def _is_last(page: Page[Any], open_ended: bool) -> bool:
-    """An open-ended list has always a `next`, for those who come again later; for now it ends at a page with nothing."""
-    return page.next is None or (open_ended and not page.data)
+def _is_last(page: Page[Any], after: str | None, open_ended: bool) -> bool:
+    """An open-ended list has always a `next`, for those who come again later; for now it ends where that leads no farther."""
+    return page.next is None or (open_ended and page.next == after)
 
 
 class Pager(Generic[T]):
@@ -59,7 +59,7 @@ class Pager(Generic[T]):
         while True:
             page = self._fetch(after)
             yield page
-            if _is_last(page, self._open_ended):
+            if _is_last(page, after, self._open_ended):
                 return
             after = page.next
 
@@ -87,7 +87,7 @@ class AsyncPager(Generic[T]):
         while True:
             page = await self._fetch(after)
             yield page
-            if _is_last(page, self._open_ended):
+            if _is_last(page, after, self._open_ended):
                 return
             after = page.next
 

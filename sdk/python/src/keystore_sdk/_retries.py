@@ -1,7 +1,11 @@
 """Whether a call is sent again, and when. Pure, but for the dice: sending and waiting are the client's.
 
-What may be repeated is repeated: reads, updates, deletions, and every POST with an idempotency key, which has no second effect.
-A POST without one (signing in and its kin) is sent again only when it certainly was not carried out.
+A repetition must never have a second effect:
+
+- what only reads may be repeated after every failure that may pass;
+- a POST with an idempotency key, too, but for a fault of the server: it does not know how far it came, and neither would a repeat;
+- PATCH, DELETE and a POST without a key only where it is certain that nothing was done: nothing was sent, or Keystore itself says so
+  with 429 or 503.
 """
 
 from __future__ import annotations
@@ -20,6 +24,8 @@ LONGEST_PAUSE = 8.0
 LONGEST_RETRY_AFTER = 60.0
 """A server that says to come again later than that is taken at its word: the caller hears of it at once."""
 
+_PASSING = frozenset({408, 429, 500, 502, 503, 504})
+
 # Nothing was sent when one of these is raised.
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 # No retry helps against these.
@@ -33,13 +39,11 @@ class Attempts:
         self._call = call
         self._left = max_retries
         self._made = 0
-        self._in_doubt = False
 
     def failed(self, error: httpx.RequestError) -> float:
         """After no answer: seconds to wait. Raises when that was the last attempt."""
-        not_sent = isinstance(error, _NOT_SENT)
-        self._in_doubt = self._in_doubt or not not_sent
-        if isinstance(error, _HOPELESS) or not (not_sent or self._call.repeatable) or not self._take():
+        harmless = isinstance(error, _NOT_SENT) or self._call.repeat != "if-undone"
+        if isinstance(error, _HOPELESS) or not harmless or not self._take():
             raise no_answer(error, self._call.url) from error
         return pause(self._made)
 
@@ -48,28 +52,19 @@ class Attempts:
         error = problem(response)
         told = retry_after(response.headers)
         worth = self._worth(response, error) and (told is None or told <= LONGEST_RETRY_AFTER)
-        self._in_doubt = self._in_doubt or response.status_code >= 500 or response.status_code == 408
         if not worth or not self._take():
             raise error
         return pause(self._made) if told is None else told + pause(0)
-
-    def is_done(self, response: httpx.Response) -> bool:
-        """Whether the answer is one to give back: a success, or that what an attempt before may have deleted is not there."""
-        deletes = self._call.method == "DELETE" and self._call.silent
-        return response.is_success or (deletes and self._in_doubt and response.status_code == 404)
 
     def _worth(self, response: httpx.Response, error: errors.ApiError) -> bool:
         status = response.status_code
         if response.headers.get("x-should-retry") == "false":
             return False
-        if status == 429:
-            return True
-        if not self._call.repeatable:
+        if self._call.repeat == "if-undone":
+            return status in (429, 503) and _is_problem(response)
+        if self._call.repeat == "under-key" and status == 500:
             return False
-        if self._call.method == "POST" and error.code == "internal":
-            # The server has given up, does not know how far it came, and answers nothing else to this key.
-            return False
-        return status == 408 or status >= 500 or error.code == "idempotency_running"
+        return status in _PASSING or error.code == "idempotency_running"
 
     def _take(self) -> bool:
         self._made += 1
@@ -108,6 +103,17 @@ def problem(response: httpx.Response) -> errors.ApiError:
     except ValueError:
         body = None
     return errors.of_answer(response.status_code, body, request_id)
+
+
+def _is_problem(response: httpx.Response) -> bool:
+    """Whether Keystore itself answered, and not something in between."""
+    if not response.headers.get("content-type", "").startswith("application/problem+json"):
+        return False
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("code"), str)
 
 
 def no_answer(error: httpx.RequestError, url: str) -> errors.KeystoreConnectionError:

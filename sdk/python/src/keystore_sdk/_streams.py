@@ -21,6 +21,12 @@ T = TypeVar("T")
 # What the events of the API's one stream are called. Others may come one day, and are none of ours.
 _EVENT = "request"
 
+# Seconds after which a connection held. Its first bytes say nothing: the server begins with a comment.
+_HELD = 15.0
+
+# What says how long a connection lived.
+_clock = time.monotonic
+
 
 class Download:
     """A file: `read()`, `save()`, or piece by piece as an iterator. A `with` closes it early."""
@@ -134,25 +140,29 @@ class AsyncDownload:
 
 
 class _Position:
-    """Where a stream of events is, and how often in a row it broke without a byte."""
+    """Where a stream of events is, and how often in a row it broke before it was of any use."""
 
     def __init__(self, last_event_id: str | None, max_retries: int) -> None:
         self.last_event_id = last_event_id
         self._left = self._max = max_retries
+        self._opened = _clock()
+
+    def opened(self) -> None:
+        """There is a connection."""
+        self._opened = _clock()
 
     def take(self, events: list[Event]) -> Iterator[Any]:
         """The JSON of events, each when it is asked for."""
         for event in events:
+            self._left = self._max
             self.last_event_id = event.id if event.id is not None else self.last_event_id
             if event.name == _EVENT:
                 yield json.loads(event.data)
 
-    def lives(self) -> None:
-        """A byte came."""
-        self._left = self._max
-
     def broke(self, error: httpx.RequestError | None, url: str) -> float:
         """After its end: seconds to wait until it is opened again."""
+        if _clock() - self._opened > _HELD:
+            self._left = self._max
         self._left -= 1
         if self._left < 0:
             raise no_answer(error or httpx.ReadError("the stream ends again and again"), url) from error
@@ -163,7 +173,7 @@ class EventStream(Generic[T]):
     """A stream of events that does not end by itself: `for request in ks.requests.stream(): …`.
 
     Where it breaks, it is opened again behind the last event, without gaps. Leave it with `break` and `close()`, or use `with`.
-    It raises when the key does not hold any more.
+    It raises when the key does not hold any more, and when it breaks again and again before an event came.
     """
 
     def __init__(
@@ -187,11 +197,11 @@ class EventStream(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         while not self._closed:
             self._response = response = self._connect(self._position.last_event_id)
+            self._position.opened()
             broken: httpx.RequestError | None = None
             parser = Parser()
             try:
                 for piece in response.iter_bytes():
-                    self._position.lives()
                     yield from map(self._decode, self._position.take(parser.feed(piece)))
             except (httpx.RequestError, httpx.StreamError) as error:
                 broken = error if isinstance(error, httpx.RequestError) else None
@@ -218,7 +228,7 @@ class AsyncEventStream(Generic[T]):
     """A stream of events that does not end by itself: `async for request in ks.requests.stream(): …`.
 
     Where it breaks, it is opened again behind the last event, without gaps. Leave it with `break` and `await close()`, or use
-    `async with`. It raises when the key does not hold any more.
+    `async with`. It raises when the key does not hold any more, and when it breaks again and again before an event came.
     """
 
     def __init__(
@@ -242,11 +252,11 @@ class AsyncEventStream(Generic[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         while not self._closed:
             self._response = response = await self._connect(self._position.last_event_id)
+            self._position.opened()
             broken: httpx.RequestError | None = None
             parser = Parser()
             try:
                 async for piece in response.aiter_bytes():
-                    self._position.lives()
                     for found in self._position.take(parser.feed(piece)):
                         yield self._decode(found)
             except (httpx.RequestError, httpx.StreamError) as error:

@@ -1931,7 +1931,8 @@ export interface ProvidersResource {
 /** `ks.requests`. */
 export interface RequestsResource {
   /**
-   * The requests, newest first: one row for each attempt at a provider and for each refusal.
+   * The requests, newest first: one row for each attempt at a provider and for each refusal. A page may have fewer than there are, or none,
+   * and yet a `next`: where few requests fit, they are looked for in several goes.
    *
    * `GET /v1/requests`
    */

@@ -4208,7 +4208,9 @@ class AsyncRequests:
         after: str | None = None,
         timeout: float | None = None,
     ) -> AsyncPager[types.Request]:
-        """The requests, newest first: one row for each attempt at a provider and for each refusal.
+        """The requests, newest first: one row for each attempt at a provider and for each refusal. A page may
+        have fewer than there are, or none, and yet a `next`: where few requests fit, they are looked for in
+        several goes.
 
         Args:
             project: Of this project (id or slug).
