@@ -40,7 +40,7 @@ test: deps ui test-rust ## Run every test
 	$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-postgres test-clients
 
 test-rust: ## Run the Rust tests, but for those on PostgreSQL
-	cargo nextest run --workspace --locked -E 'not (binary(conformance) and test(/^postgres::/))'
+	cargo nextest run --workspace --locked -E 'not (binary(conformance) and test(/\bpostgres::/))'
 
 # Everything is built as one workspace: for one package alone the dependencies would be built again, with other features.
 # One process for each binary, so that its tests share a cluster. Tests whose database is no matter, or always the same, are skipped.

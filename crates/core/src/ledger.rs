@@ -66,11 +66,6 @@ impl Account {
         Self::Cash,
         Self::TaxPayable,
     ];
-
-    /// Whether its entries concern the customer; the others are the operator's own and are not shown to one.
-    pub const fn is_customers(self) -> bool {
-        matches!(self, Self::CustomerCredit | Self::Receivable)
-    }
 }
 
 words! {

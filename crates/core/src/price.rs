@@ -14,6 +14,7 @@ mod list;
 mod terms;
 
 pub use charge::{BoundInput, Line, MIN_OUTPUT_CAP, Unpriced};
+use list::Layers;
 pub use list::UnitPrices;
 pub use terms::{Chosen, Terms};
 
@@ -134,6 +135,39 @@ impl ModelPrice {
             effective_from: None,
             effective_to: None,
         }
+    }
+
+    /// The same row with what stands for the price of `bucket` written out: in every list in which it is another than beneath. What a
+    /// usage costs stays the same.
+    #[must_use]
+    pub fn with_written(mut self, bucket: Bucket) -> Self {
+        let base = self.prices.clone();
+        let written = |list: &UnitPrices, here: Option<i64>, beneath: Option<i64>| match here {
+            Some(price) if here != beneath => list.clone().with(bucket, price),
+            _ => list.clone(),
+        };
+        let above = |list: &UnitPrices| {
+            let here = Layers::of([list, &base]).get(bucket);
+            written(list, here, base.get(bucket))
+        };
+        let in_variant = |tier: &UnitPrices, variant: &UnitPrices| {
+            let here = Layers::of([tier, variant, &base]).get(bucket);
+            written(tier, here, Layers::of([variant, &base]).get(bucket))
+        };
+        self.prices = written(&base, base.get(bucket), None);
+        for tier in self.tiers.to_mut() {
+            tier.prices = above(&tier.prices);
+        }
+        for variant in self.variants.to_mut() {
+            for tier in variant.tiers.to_mut() {
+                tier.prices = in_variant(&tier.prices, &variant.prices);
+            }
+            variant.prices = above(&variant.prices);
+        }
+        for choice in self.choices.to_mut() {
+            choice.prices = above(&choice.prices);
+        }
+        self
     }
 
     /// The same row with every price that is written in it changed.

@@ -119,12 +119,26 @@ impl Client {
     }
 
     /// Reads a whole list, page by page; at most `most` entries.
+    ///
+    /// # Errors
+    /// Those of a request, and that the list goes on behind the most pages that are fetched: what was found is not all then.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &impl Serialize,
         most: usize,
     ) -> anyhow::Result<Vec<T>> {
+        let (entries, whole) = self.list_so_far(path, query, most).await?;
+        whole.map(|()| entries)
+    }
+
+    /// As [`Self::list`], for who can use a part: what was found, and whether that is all of it.
+    pub(crate) async fn list_so_far<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &impl Serialize,
+        most: usize,
+    ) -> anyhow::Result<(Vec<T>, anyhow::Result<()>)> {
         let mut entries = Vec::new();
         let mut after: Option<String> = None;
         for _ in 0..MOST_PAGES {
@@ -136,10 +150,17 @@ impl Client {
             entries.extend(page.data);
             after = page.next;
             if after.is_none() || entries.len() >= most {
-                break;
+                return Ok((entries, Ok(())));
             }
         }
-        Ok(entries)
+        let goes_on = advice(
+            format!(
+                "{MOST_PAGES} pages of the list were read, and it goes on; {} found so far",
+                entries.len()
+            ),
+            "ask for less of it: for a shorter time, with --since where the command has it",
+        );
+        Ok((entries, Err(goes_on)))
     }
 
     /// Sends a body and reads the answer.
@@ -411,6 +432,10 @@ fn unreachable_server(base: &Url, error: &reqwest::Error) -> anyhow::Error {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::thread;
+
     use super::*;
     use keystore_wire::Code;
 
@@ -426,6 +451,61 @@ mod tests {
             "2 fields are not valid (invalid_request)\n  /rpmLimit: at most 1000000\n  /name: is missing"
         );
         assert_eq!(refused.hints(), ["lower it"]);
+    }
+
+    /// A server that answers every request with this page, and its address.
+    fn pages(page: &'static str) -> Url {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len());
+        thread::spawn(move || {
+            for connection in listener.incoming() {
+                let mut connection = connection.unwrap();
+                let answer = answer.clone();
+                thread::spawn(move || {
+                    let mut asked = Vec::new();
+                    let mut bytes = [0; 1024];
+                    while let Ok(length @ 1..) = connection.read(&mut bytes) {
+                        asked.extend_from_slice(&bytes[..length]);
+                        // One request comes at a time, and none has a body.
+                        if asked.ends_with(b"\r\n\r\n") {
+                            asked.clear();
+                            connection.write_all(answer.as_bytes()).unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        Url::parse(&base).unwrap()
+    }
+
+    async fn listed(
+        page: &'static str,
+        most: usize,
+    ) -> (Vec<u32>, anyhow::Result<()>, anyhow::Result<Vec<u32>>) {
+        let base = pages(page);
+        let client = Client {
+            http: http_for(&base).unwrap(),
+            base,
+            key: None,
+        };
+        let (found, whole) = client.list_so_far(&["requests"], &(), most).await.unwrap();
+        (found, whole, client.list(&["requests"], &(), most).await)
+    }
+
+    #[tokio::test]
+    async fn a_list_that_is_not_whole_says_so() {
+        let (found, whole, list) = listed(r#"{"data": [], "next": "further"}"#, 50).await;
+        assert!(found.is_empty());
+        let words = "1000 pages of the list were read, and it goes on; 0 found so far";
+        assert_eq!(whole.unwrap_err().to_string(), words);
+        assert_eq!(list.unwrap_err().to_string(), words);
+        for page in [r#"{"data": [7, 8], "next": "further"}"#, r#"{"data": [7, 8]}"#] {
+            let (found, whole, list) = listed(page, 2).await;
+            assert_eq!(found, [7, 8]);
+            assert!(whole.is_ok());
+            assert_eq!(list.unwrap(), [7, 8]);
+        }
     }
 
     #[test]

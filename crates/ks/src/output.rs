@@ -127,7 +127,7 @@ impl Output {
         let label = self.paint("error:", "31;1");
         match error.downcast_ref::<Refused>() {
             Some(refused) => self.words(&format!("{label} {refused}")),
-            None => self.words(&format!("{label} {error:#}")),
+            None => self.words(&format!("{label} {}", told(error))),
         }
         for hint in hints(error) {
             self.words(&format!("{} {hint}", self.paint("hint:", "36;1")));
@@ -234,6 +234,20 @@ impl Drop for Progress {
     }
 }
 
+/// The error with what caused it, in one line; of libraries, many an error repeats its cause.
+pub(crate) fn told(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if words.is_empty() {
+            words = cause;
+        } else if !words.contains(&cause) {
+            words.push_str(": ");
+            words.push_str(&cause);
+        }
+    }
+    words
+}
+
 fn hints(error: &anyhow::Error) -> Vec<String> {
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return refused.hints();
@@ -249,7 +263,7 @@ fn json_of(error: &anyhow::Error) -> serde_json::Value {
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return serde_json::to_value(&*refused.0).unwrap_or_default();
     }
-    let mut value = serde_json::json!({"code": "client", "detail": format!("{error:#}")});
+    let mut value = serde_json::json!({"code": "client", "detail": told(error)});
     if let Some(hint) = hints(error).first() {
         value["remedy"] = hint.clone().into();
     }
@@ -369,6 +383,19 @@ pub(crate) fn masked(secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let error = anyhow::anyhow!("Connection refused (os error 111)")
+            .context("error communicating with database: Connection refused (os error 111)")
+            .context("the database cannot be opened")
+            .context("ks serve");
+        assert_eq!(
+            told(&error),
+            "ks serve: the database cannot be opened: error communicating with database: Connection refused (os error 111)"
+        );
+        assert_eq!(told(&anyhow::anyhow!("alone")), "alone");
+    }
 
     #[test]
     fn a_table_has_headings_and_one_line_a_row() {

@@ -36,7 +36,7 @@ pub const TOKENS_AROUND_A_BODY: u64 = 1_024;
 pub struct RequestFacts<'a> {
     /// `model`.
     pub model: Option<Cow<'a, str>>,
-    /// `models`: others that may serve the request in its place (OpenRouter).
+    /// `models` and `fallbacks`: others that may serve the request in its place (OpenRouter, Anthropic).
     pub other_models: Vec<Cow<'a, str>>,
     /// `stream`.
     pub stream: bool,
@@ -130,7 +130,7 @@ pub struct Edits<'a> {
 /// # Errors
 /// `Malformed::Json`: not one JSON object (RFC 8259) of at most 256 members and a depth of at most 128; or a name of it, or
 /// one that is spliced inside, stands twice or differs only by case from one that is read here; or a flag is none, or a count
-/// is a text that is no plain number.
+/// is a text that is no plain number; or a fallback names no model.
 pub fn read(body: &[u8], own: Option<OutputCap>) -> Result<RequestFacts<'_>, Malformed> {
     read::Reader::new(own)
         .read(body)

@@ -5,8 +5,10 @@
 
 mod agent;
 mod calls;
+mod credential;
 mod index;
 mod look_up;
+mod network;
 mod providers;
 mod reached;
 
@@ -18,9 +20,10 @@ use keystore_store::{Store, policies};
 use keystore_vault::PolicyMac;
 use quick_cache::sync::Cache;
 
-pub use agent::wrapped_kek;
-pub(crate) use agent::{Agent, ReadyCredential, ReadyGrant, authentic, place, ready, serving};
+pub(crate) use agent::{Agent, authentic};
 pub(crate) use calls::{Calls, Running};
+pub use credential::wrapped_kek;
+pub(crate) use credential::{ReadyCredential, ReadyGrant, place, ready, serving};
 use index::Index;
 use providers::Providers;
 pub(crate) use reached::Reached;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use keystore_core::rate::{DEFAULT_RPD, DEFAULT_RPM};
 use keystore_store::Durability;
 
 /// What is done with what looks like a vendor's key in an answer, be it new or somebody's.
@@ -12,7 +13,7 @@ use keystore_store::Durability;
 pub enum StrayKeys {
     /// Nothing.
     Pass,
-    /// An event, once an hour for each agent.
+    /// An event, once an hour for each agent and form of key.
     #[default]
     Flag,
     /// An event, and asterisks in its place.
@@ -45,15 +46,15 @@ pub struct ProxyConfig {
     /// What is done with keys that answers hold.
     pub stray_keys: StrayKeys,
     /// How long metering goes on after the client has left.
-    pub drain_timeout: Duration,
+    pub metering_timeout: Duration,
     /// How many answers may be metered without a client at the same time; beyond it they settle at once.
-    pub max_drains: usize,
+    pub max_metered: usize,
     /// `host:port` of upstreams at private or loopback addresses that may be dialled all the same.
     pub allow_private: BTreeSet<String>,
     /// A PEM file with further certificate authorities for upstreams.
     pub extra_ca: Option<PathBuf>,
     /// How long a drain at shutdown waits for running answers.
-    pub shutdown_timeout: Duration,
+    pub drain_timeout: Duration,
     /// The most connections served at a time.
     pub max_connections: usize,
 }
@@ -63,8 +64,8 @@ impl Default for ProxyConfig {
         Self {
             hosts: Vec::new(),
             behind_tls: false,
-            default_rpm: 60,
-            default_rpd: 10_000,
+            default_rpm: DEFAULT_RPM,
+            default_rpd: DEFAULT_RPD,
             dev: false,
             connect_timeout: Duration::from_secs(10),
             head_timeout: Duration::from_secs(600),
@@ -72,11 +73,11 @@ impl Default for ProxyConfig {
             stall_timeout: Duration::from_secs(300),
             durability: Durability::Process,
             stray_keys: StrayKeys::Flag,
-            drain_timeout: Duration::from_secs(60),
-            max_drains: 64,
+            metering_timeout: Duration::from_secs(60),
+            max_metered: 64,
             allow_private: BTreeSet::new(),
             extra_ca: None,
-            shutdown_timeout: Duration::from_secs(300),
+            drain_timeout: Duration::from_secs(300),
             max_connections: 16_384,
         }
     }

@@ -193,8 +193,8 @@ impl Proxy {
         let afterlife = Afterlife {
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
-            limit: config.drain_timeout,
-            places: Arc::new(Semaphore::new(config.max_drains)),
+            limit: config.metering_timeout,
+            places: Arc::new(Semaphore::new(config.max_metered)),
         };
         Ok(Arc::new(Self {
             hosts,
@@ -242,7 +242,7 @@ impl Proxy {
             };
             Arc::clone(&proxy).handle(request, conn)
         };
-        let drained = listener.serve(service, stop, self.config.shutdown_timeout).await;
+        let drained = listener.serve(service, stop, self.config.drain_timeout).await;
         self.afterlife.tasks.close();
         self.afterlife.tasks.wait().await;
         drained

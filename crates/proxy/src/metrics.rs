@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::reserve::Open;
 use crate::settle::{Charge, End};
 use gen_ai::GenAi;
-pub(crate) use gen_ai::operation;
+pub(crate) use gen_ai::{listed, operation};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RequestLabels {

@@ -56,6 +56,8 @@ pub(crate) struct Open {
     pub(crate) provider: &'static str,
     pub(crate) billing: Billing,
     pub(crate) price: Option<PriceRef>,
+    /// Other models that the request lets serve it, with their prices.
+    pub(crate) others: Vec<(String, Option<PriceRef>)>,
     /// What it uses as far as the request says: what counts where nothing is known of the answer.
     pub(crate) asked: Usage,
     pub(crate) budgets: Vec<HeldBudget>,
@@ -72,8 +74,8 @@ pub(crate) struct Open {
     pub(crate) sale: Option<Sale>,
     /// The model that was asked for.
     pub(crate) model: Option<String>,
-    /// What it is called among the metrics of models.
-    pub(crate) gen_ai: Option<&'static str>,
+    /// What its operation and its model are called among the metrics of models.
+    pub(crate) gen_ai: Option<(&'static str, &'static str)>,
     /// Who is told what it cost, where a rule against abuse asks.
     pub(crate) watched: Option<Arc<Watched>>,
     pub(crate) request_bytes: u64,
@@ -155,6 +157,11 @@ impl Proxy {
             return Err(deny);
         }
         let (run, left) = admission.keep();
+        let gen_ai = metrics::operation(permit.operation.usage_shape, permit.operation_name());
+        let gen_ai = gen_ai.map(|operation| {
+            let (price, model) = (plan.price.as_ref(), plan.model.as_deref());
+            (operation, metrics::listed(permit.provider(), price, model, now))
+        });
         let attempt = AttemptId::new(self.ids.next());
         let query = self.recorded_query(permit);
         let held = Holding {
@@ -176,6 +183,7 @@ impl Proxy {
                 billing: permit.billing(),
                 sale: permit.sale(plan.model.as_deref(), now),
                 price: plan.price,
+                others: plan.others,
                 asked: plan.asked,
                 growth: Growth::of(permit, plan.limited, &plan.budgets, plan.hold),
                 budgets: plan.budgets,
@@ -187,7 +195,7 @@ impl Proxy {
                 request_bytes: plan.request_bytes,
                 terms: plan.terms,
                 model: plan.model,
-                gen_ai: metrics::operation(permit.operation.usage_shape, permit.operation_name()),
+                gen_ai,
                 sent: false,
                 status: 0,
                 first_byte: None,
@@ -254,6 +262,7 @@ impl Proxy {
                 provider: target.provider.label(),
                 billing: Billing::External,
                 price: None,
+                others: Vec::new(),
                 asked: Usage::ZERO,
                 budgets: Vec::new(),
                 growth: None,

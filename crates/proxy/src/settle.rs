@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use keystore_catalog::Billing;
+use keystore_catalog::{Billing, PriceRef};
 use keystore_core::budget::Amounts;
-use keystore_core::price::Line;
+use keystore_core::price::{Line, Terms};
 use keystore_core::record::{ChargeFlags, ChargeLine, Ending, MarketCharge, Outcome};
 use keystore_core::{Bucket, Micros, NanoUsd, Usage};
 
@@ -143,12 +143,17 @@ impl Proxy {
 /// charged, or nobody has said what the operator pays, that is taken to be as much.
 fn market(sale: &Sale, open: &Open, end: &End, charge: &Charge) -> MarketCharge<'static> {
     let whole = |bucket, units| vec![ChargeLine::new(bucket, units, charge.cost)];
-    let terms = match &end.metered {
-        Some(read) => open.terms.served(read.served()),
-        None => open.terms.terms(),
+    let (terms, price) = match &end.metered {
+        Some(read) => {
+            let terms = open.terms.served(read.served());
+            (terms, row(open, read, &terms))
+        }
+        None => (open.terms.terms(), open.price.as_ref()),
     };
     let at_cost = || {
-        let cost = sale.offer.as_ref()?.cost.as_ref()?;
+        // What the operator pays is known of the model that was asked for.
+        let offer = sale.offer.as_ref().filter(|_| open.others.is_empty())?;
+        let cost = offer.cost.as_ref()?;
         // What has no price is not known to cost anything.
         Some(
             cost.charge(&charge.usage, &terms)
@@ -163,10 +168,7 @@ fn market(sale: &Sale, open: &Open, end: &End, charge: &Charge) -> MarketCharge<
             whole(Some(Bucket::VendorCostNanos), nanos),
         ),
         By::Prices => {
-            let lines = open
-                .price
-                .as_ref()
-                .map(|price| price.lines(&charge.usage, &terms));
+            let lines = price.map(|price| price.lines(&charge.usage, &terms));
             let line = |line: Line| ChargeLine::new(Some(line.bucket), line.units, line.amount);
             let lines: Vec<_> = lines.into_iter().flatten().map(line).collect();
             (at_cost().unwrap_or(charge.cost), lines)
@@ -257,7 +259,7 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
         // What the vendor says that it costs is what it costs, whatever the list says.
         Some(nanos) => (Some(Ok(stated(open, nanos))), By::Stated(nanos)),
         None => {
-            let priced = open.price.as_ref().map(|price| price.charge(&read.usage, &terms));
+            let priced = row(open, read, &terms).map(|price| price.charge(&read.usage, &terms));
             (priced, By::Prices)
         }
     };
@@ -305,6 +307,35 @@ fn metered(open: &Open, end: &End, free: Charge) -> Charge {
             },
             by,
         },
+    }
+}
+
+/// The prices that a call is charged by: those of the model that served it. Where the request named several, and the answer none of them, the
+/// dearest of them.
+fn row<'a>(open: &'a Open, read: &Metered, terms: &Terms<'_>) -> Option<&'a PriceRef> {
+    if open.others.is_empty() {
+        return open.price.as_ref();
+    }
+    let asked = (open.model.as_deref().unwrap_or_default(), open.price.as_ref());
+    let others = open
+        .others
+        .iter()
+        .map(|(name, price)| (name.as_str(), price.as_ref()));
+    let rows: Vec<_> = std::iter::once(asked).chain(others).collect();
+    // A vendor may add the date of a version.
+    let served = |(name, _): &&(&str, _)| {
+        let served = read.served_model.as_deref();
+        served.is_some_and(|served| served.starts_with(*name))
+    };
+    match rows.iter().filter(served).max_by_key(|(name, _)| name.len()) {
+        Some((_, price)) => *price,
+        None => rows
+            .into_iter()
+            .filter_map(|(_, price)| price)
+            .max_by_key(|price| {
+                let cost = price.charge(&read.usage, terms);
+                cost.unwrap_or_else(|unpriced| unpriced.priced)
+            }),
     }
 }
 

@@ -3,7 +3,7 @@
 //! A backup is a database in one file, complete at one instant, with its SHA-256 beside it. The root key is not in it. A restore does
 //! not say that it is done before the copy was opened as a server opens it, and is consistent.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,34 +45,49 @@ pub struct Checked {
     pub crashed: u64,
 }
 
-/// Where the checksum of a backup stands: `sha256sum -c` reads it.
-fn beside(file: &Path) -> PathBuf {
+/// What stands beside a file under its whole name with this behind it.
+fn beside(file: &Path, ending: &str) -> PathBuf {
     let mut name = file.as_os_str().to_owned();
-    name.push(".sha256");
+    name.push(ending);
     name.into()
+}
+
+/// Where the checksum of a backup stands: `sha256sum -c` reads it.
+fn checksum(file: &Path) -> PathBuf {
+    beside(file, ".sha256")
 }
 
 /// Copies the database at `url` into the new file `out`, while a server uses it.
 ///
 /// # Errors
-/// [`Unusable`], and others in words for the operator. A file that was begun is removed.
+/// [`Unusable`], and others in words for the operator. A file that was begun here is removed; one that another backup has begun is not.
 pub async fn backup(url: &str, out: &Path, progress: &mut dyn FnMut(u64, u64)) -> anyhow::Result<Backup> {
     ensure!(
         url.starts_with("sqlite:"),
         "a PostgreSQL database is backed up with its own tools: `pg_dump --format=custom` makes a copy of one instant; see \
          docs/operations.md"
     );
-    ensure!(
-        !out.exists(),
-        "{} exists; a backup overwrites nothing",
-        out.display()
-    );
-    let partial = out.with_extension("partial");
+    let partial = beside(out, ".partial");
+    begin(&partial)?;
     let made = make(url, out, &partial, progress).await;
     if made.is_err() {
         let _ = std::fs::remove_file(&partial);
     }
     made
+}
+
+/// Makes the file that a backup is written to: before it, so that nobody else reads it meanwhile, and no other backup writes it.
+fn begin(partial: &Path) -> anyhow::Result<()> {
+    match private().create_new(true).open(partial) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(
+            "{0} exists: another backup to the same file is running, or one was killed; in the second case remove it: `rm {0}`",
+            partial.display()
+        ),
+        made => {
+            made.with_context(|| partial.display().to_string())?;
+            Ok(())
+        }
+    }
 }
 
 async fn make(
@@ -81,19 +96,19 @@ async fn make(
     partial: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Backup> {
-    let _ = std::fs::remove_file(partial);
-    // Made first, so that nobody else reads it meanwhile.
-    private()
-        .create_new(true)
-        .open(partial)
-        .with_context(|| partial.display().to_string())?;
+    // Whoever else makes a backup of this name has the partial file first.
+    ensure!(
+        !out.exists(),
+        "{} exists; a backup overwrites nothing",
+        out.display()
+    );
     rows::copy(url, partial)
         .await
         .map_err(|error| Unusable::new(url, "copied", error))?;
     let bytes = std::fs::metadata(partial)?.len();
     let sha256 = digest(partial, bytes, progress)?;
     let name = out.file_name().unwrap_or_default().to_string_lossy();
-    let mut file = private().create(true).truncate(true).open(beside(out))?;
+    let mut file = private().create(true).truncate(true).open(checksum(out))?;
     writeln!(file, "{sha256}  {name}")?;
     file.sync_all()?;
     std::fs::File::open(partial)?.sync_all()?;
@@ -119,9 +134,7 @@ pub async fn restore(
         "{} exists; a restore overwrites nothing",
         to.display()
     );
-    let mut folder = to.as_os_str().to_owned();
-    folder.push(".restoring");
-    let folder = PathBuf::from(folder);
+    let folder = beside(to, ".restoring");
     std::fs::DirBuilder::new()
         .mode(0o700)
         .create(&folder)
@@ -138,10 +151,10 @@ async fn bring_back(
     (key, outside): (Option<&Verifier>, &[String]),
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> anyhow::Result<Checked> {
-    let expected = std::fs::read_to_string(beside(file)).with_context(|| {
+    let expected = std::fs::read_to_string(checksum(file)).with_context(|| {
         format!(
             "{} cannot be read: without it nobody knows whether the backup is whole",
-            beside(file).display()
+            checksum(file).display()
         )
     })?;
     let expected = expected.split_whitespace().next().unwrap_or_default().to_owned();

@@ -6,7 +6,9 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keystore_core::ids::OrgId;
 use keystore_store::{idempotency, requests, uses};
+use keystore_wire::Code;
 
 use crate::access_requests;
 use crate::api::idempotency::KEPT_FOR;
@@ -32,9 +34,8 @@ const LOOK_BACK: i64 = 100_000;
 pub(crate) async fn run(app: Arc<App>) {
     let mut noted = None;
     while app.next_turn(TURN, pending()).await {
-        if let Err(error) = turn(&app, &mut noted).await {
-            tracing::warn!(%error, "a job failed; it is tried again in a minute");
-        }
+        // What failed is logged.
+        let _ = turn(&app, &mut noted).await;
     }
 }
 
@@ -54,18 +55,42 @@ impl App {
     }
 }
 
+/// Gives every job its turn, whatever became of the others; the first error.
 async fn turn(app: &App, noted: &mut Option<i64>) -> ApiResult<()> {
-    forget_answers(app).await?;
-    access_requests::forget(app).await?;
-    note_uses(app, noted).await?;
-    reminders::note(app).await?;
-    pool_uses::write(app).await?;
-    payloads::keep(app).await?;
-    secrets::follow_all(app).await?;
-    sending::tidy(app).await?;
-    retention::prune(app).await?;
-    promos::end(app).await?;
-    close::run(app).await
+    let done = [
+        ("answers are forgotten", forget_answers(app).await),
+        ("access requests end", access_requests::forget(app).await),
+        ("uses are noted", note_uses(app, noted).await),
+        ("reminders are noted", reminders::note(app).await),
+        ("uses of pools are noted", pool_uses::write(app).await),
+        ("the audit log's payloads are sealed", payloads::keep(app).await),
+        ("secrets of webhooks are moved", secrets::follow_all(app).await),
+        ("deliveries are tidied", sending::tidy(app).await),
+        ("the audit log is pruned", retention::prune(app).await),
+        ("promotions end", promos::end(app).await),
+        ("months are closed", close::run(app).await),
+    ];
+    for (job, done) in &done {
+        if let Err(error) = done {
+            tracing::warn!(%error, "the job by which {job} failed; it is tried again in a minute");
+        }
+    }
+    done.into_iter().try_for_each(|(_, done)| done)
+}
+
+/// What a job goes on with after one organization: its KMS may not answer, and holds none of the others up.
+///
+/// # Errors
+/// The store's, which concerns them all.
+pub(crate) fn go_on_after(org: OrgId, done: ApiResult<()>, what: &str) -> ApiResult<()> {
+    match done {
+        Err(error) if error.code() == Code::StoreUnavailable => Err(error),
+        Err(error) => {
+            tracing::warn!(%org, %error, "{what}");
+            Ok(())
+        }
+        Ok(()) => Ok(()),
+    }
 }
 
 /// Writes when credentials and tokens were last used, from the requests since the last turn. `noted` is the newest of those.

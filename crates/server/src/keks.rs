@@ -13,7 +13,7 @@ use keystore_store::kek_jobs::{self, KekJob, KekStep};
 use keystore_store::keks::{self as rows, Kek, KekState};
 use keystore_store::{Conn, Tx, audit_keys, credentials, orgs, webhooks};
 use keystore_vault::kms::KeyName;
-use keystore_vault::{Secret, WrappedKek};
+use keystore_vault::{Secret, SecretPlace, VaultError, WrappedKek};
 use keystore_wire::events::Kind;
 use keystore_wire::keks::{CustomerKey, KekStatus, SetCustomerKey, Shredded};
 use keystore_wire::problem::Code;
@@ -65,7 +65,7 @@ pub(crate) async fn status(app: &App, org: OrgId) -> ApiResult<KekStatus> {
     }
     let running = kek_jobs::get(&mut conn, org).await?;
     drop(conn);
-    let customer_key = match newest(&all).and_then(|kek| kek.customer.clone()) {
+    let customer_key = match all.last().and_then(|kek| kek.customer.clone()) {
         Some(key) => {
             let problem = match key.parse::<KeyName>() {
                 Ok(name) => app.vault.try_customer(org, &name).await.err(),
@@ -89,11 +89,6 @@ pub(crate) async fn status(app: &App, org: OrgId) -> ApiResult<KekStatus> {
     })
 }
 
-/// The newest generation whose key there is.
-fn newest(all: &[Kek]) -> Option<&Kek> {
-    all.iter().rev().find(|kek| !kek.wrapped.is_empty())
-}
-
 /// Makes another generation, drawn or given, under which everything is sealed from now on; what is sealed already moves to it in the
 /// background.
 ///
@@ -102,7 +97,8 @@ fn newest(all: &[Kek]) -> Option<&Kek> {
 pub(crate) async fn rotate(app: &App, by: By<'_>, org: OrgId, given: Option<Secret>) -> ApiResult<()> {
     let before = rows::list(&mut app.store.read().await?, org).await?;
     let number = before.last().map_or(0, |kek| kek.generation).saturating_add(1);
-    let customer = customer_of(newest(&before))?;
+    // Of a generation that was destroyed, too: what begins anew is under the customer's key as well.
+    let customer = customer_of(before.last())?;
     let id = KekId::new(app.ids.next());
     let imported = given.is_some();
     let made = match given {
@@ -210,11 +206,12 @@ pub(crate) async fn begin(app: &App, caller: &Caller, step: KekStep) -> ApiResul
 /// Ends the use of a generation: nothing is sealed under it, and everything was seen to open without it.
 ///
 /// # Errors
-/// `not_found`; `conflict` while something is sealed under it, or before it was verified.
+/// `not_found`; `conflict` while something is sealed under it, also where that does not open, or before it was verified.
 pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult<()> {
     let org = caller.whole_org()?;
     payloads::follow(app, org).await?;
-    secrets::follow(app, org).await?;
+    let followed = secrets::follow(app, org).await;
+    opens(app, org, number).await?;
     let mut tx = app.store.begin().await?;
     let kek = find(&mut tx, org, number).await?;
     if kek.state != KekState::Retiring {
@@ -235,6 +232,7 @@ pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult
         return Err(ApiError::new(Code::Conflict, held).remedy("try again"));
     }
     if !webhooks::under(&mut tx, org, kek.id).await?.is_empty() {
+        followed?;
         let held =
             format!("generation {number} cannot be retired: secrets of webhooks are still sealed under it");
         return Err(ApiError::new(Code::Conflict, held).remedy("try again"));
@@ -260,6 +258,62 @@ pub(crate) async fn retire(app: &App, caller: &Caller, number: u32) -> ApiResult
         .after(&generation(&after, 0))?
         .by(&mut tx, caller)?;
     Ok(tx.commit().await?)
+}
+
+/// That what was not moved away from a retiring generation opens: what does not stays there, however often it is tried.
+async fn opens(app: &App, org: OrgId, number: u32) -> ApiResult<()> {
+    let mut conn = app.store.read().await?;
+    let kek = find(&mut conn, org, number).await?;
+    if kek.state != KekState::Retiring {
+        return Ok(());
+    }
+    let keys = audit_keys::under(&mut conn, org, kek.id).await?;
+    let hooks = webhooks::under(&mut conn, org, kek.id).await?;
+    drop(conn);
+    let kek = wrapped(&kek);
+    for key in keys {
+        let opened = app.vault.open_audit_key(&kek, key.generation, &key.sealed).await;
+        if is_damaged(opened.err())? {
+            let what = format!("the key {} of the audit log's payloads", key.generation);
+            let remedy = "bring its row in `audit_keys` back from a backup of the database";
+            return Err(held_by(number, &what).remedy(remedy));
+        }
+    }
+    for hook in hooks {
+        let place = SecretPlace {
+            webhook: hook.id,
+            url: &hook.url,
+        };
+        for sealed in std::iter::once(&hook.secret).chain(&hook.previous) {
+            let opened = app.vault.open_webhook_secret(&kek, place, sealed).await;
+            if is_damaged(opened.err())? {
+                let what = format!("a secret of the webhook {}", hook.id);
+                let remedy = format!(
+                    "make another one: `ks webhook rotate-secret {} --overlap 0s`",
+                    hook.id
+                );
+                return Err(held_by(number, &what).remedy(remedy));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn held_by(number: u32, what: &str) -> ApiError {
+    let why = "was changed in the database and does not open, so it cannot be moved to another key";
+    ApiError::new(
+        Code::Conflict,
+        format!("generation {number} cannot be retired: {what} {why}"),
+    )
+}
+
+/// Whether what did not open for this reason was changed.
+fn is_damaged(why: Option<VaultError>) -> ApiResult<bool> {
+    match why {
+        None => Ok(false),
+        Some(VaultError::Corrupt | VaultError::BadFormat) => Ok(true),
+        Some(error) => Err(error.into()),
+    }
 }
 
 /// Deletes the key of a retired generation.
@@ -332,7 +386,7 @@ pub(crate) async fn shred(app: &App, caller: &Caller, confirm: &str) -> ApiResul
         };
         kek_jobs::put(&mut tx, &ended).await?;
     }
-    let customer = newest(&all).and_then(|kek| kek.customer.clone());
+    let customer = all.last().and_then(|kek| kek.customer.clone());
     let shredded = Shredded {
         generations: u32::try_from(live.len()).unwrap_or(u32::MAX),
         credential_versions: credentials::not_under_kek(&mut tx, id, None).await?,
@@ -369,6 +423,7 @@ pub(crate) async fn set_customer_key(app: &App, caller: &Caller, key: Option<&st
         Some(key) => Some(usable(app, org, key).await?),
         None => None,
     };
+    let key = name.as_ref().map(ToString::to_string);
     let before = rows::list(&mut app.store.read().await?, org).await?;
     let mut moved = Vec::new();
     for kek in before.iter().filter(|kek| !kek.wrapped.is_empty()) {
@@ -380,12 +435,14 @@ pub(crate) async fn set_customer_key(app: &App, caller: &Caller, key: Option<&st
     for (kek, under) in &moved {
         rows::put_under(&mut tx, kek, &under.bytes, under.customer.as_deref()).await?;
     }
-    let was = newest(&before).and_then(|kek| kek.customer.clone());
+    if let Some(last) = before.last().filter(|kek| kek.wrapped.is_empty()) {
+        // There is no key left: the row of the last one says what the next one is under.
+        rows::put_under(&mut tx, last, &[], key.as_deref()).await?;
+    }
+    let was = before.last().and_then(|kek| kek.customer.clone());
     Event::new("set_customer_key", &org)
         .before(&SetCustomerKey { key: was })?
-        .after(&SetCustomerKey {
-            key: name.map(|name| name.to_string()),
-        })?
+        .after(&SetCustomerKey { key })?
         .by(&mut tx, caller)?;
     tx.commit().await?;
     app.vault.forget(org);

@@ -1,14 +1,14 @@
 //! Moving agents' grants of a provider between their own credentials and the pool, many at once in one step; and back.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use keystore_core::ids::{AgentId, CredentialId, MoveId};
-use keystore_core::policy::{AgentStatus, Former, Grant, Source};
+use keystore_core::ids::{AgentId, BudgetId, CredentialId, MoveId};
+use keystore_core::policy::{AgentStatus, Fallback, Former, Grant, Source};
 use keystore_core::{Bucket, NanoUsd, Usage};
 use keystore_store::moves::{self, Move};
-use keystore_store::projects::{self, Project};
-use keystore_store::{Conn, Tx, agents as agent_rows, usage};
-use keystore_wire::agents::GrantInput;
+use keystore_store::{Conn, Tx, agents as agent_rows, projects, usage};
+use keystore_wire::agents::{FallbackInput, GrantInput};
 use keystore_wire::marketplace::{CreateMigration, Migration, MigrationEffect, MovedAgent};
 use keystore_wire::problem::Code;
 use serde::{Deserialize, Serialize};
@@ -32,13 +32,24 @@ const MAX_GROUPS: u32 = 100_000;
 /// The days of usage that a dry run looks at.
 const PERIOD: Duration = Duration::from_secs(30 * 86_400);
 
-/// An agent of a move, as it is kept.
+/// An agent of a move, as it is kept. What its grant is for does not change by it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Moved {
     agent: AgentId,
     name: String,
+    /// The credential before: of `byok` alone.
     from: Option<CredentialId>,
     to: Option<CredentialId>,
+    /// What stood in for the credential before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback: Option<StoodIn>,
+}
+
+/// A fallback, as it is kept.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct StoodIn {
+    monthly: NanoUsd,
+    budget: BudgetId,
 }
 
 impl Resource for Move {
@@ -68,9 +79,7 @@ pub(crate) async fn create(
     let concerned = concerned(app, tx, caller, &new).await?;
     let mut moving = Vec::new();
     for agent in concerned {
-        let project = projects::get(tx, caller.org, agent.policy.project).await?;
-        let project = project.ok_or_else(|| ApiError::not_found("project"))?;
-        let next = next(app, tx, caller, (&agent, &project), &new).await;
+        let next = next(app, tx, &agent, &new).await;
         moving.push((agent, next));
     }
     if new.dry_run {
@@ -122,44 +131,57 @@ pub(crate) async fn create(
     Ok(shown)
 }
 
-/// Moves the agents back that are still where a move put them.
+/// Moves the agents back that are still where a move put them, to what they had there.
 ///
 /// # Errors
-/// `conflict` when it was undone before, or an agent was changed since.
+/// `conflict` when it was undone before, or an agent was changed since, or its credential was deleted; those of [`grants::resolve`].
 pub(crate) async fn undo(app: &App, tx: &mut Tx, caller: &Caller, row: Move) -> ApiResult<Migration> {
     let moved: Vec<Moved> = serde_json::from_value(row.body.clone()).map_err(ApiError::internal)?;
     let now = app.clock.now();
     if !moves::undo(tx, row.org, row.id, now).await? {
         return Err(ApiError::new(Code::Conflict, "the migration was undone before"));
     }
-    let mut changed = Vec::new();
+    let mut held = Vec::new();
     for one in &moved {
         let Some(agent) = agent_rows::get(tx, row.org, one.agent).await? else {
             // Whoever is gone cannot go back.
             continue;
         };
         let agent = agents::load(app, agent)?;
-        let stands = agent
-            .policy
-            .grant(&row.provider)
-            .is_some_and(|grant| grant.source == row.target && grant.credential == one.to);
-        if !stands {
-            changed.push(one.name.clone());
+        if agent.policy.status == AgentStatus::Revoked {
             continue;
         }
-        let back = Grant {
-            source: other(row.target),
-            credential: one.from,
-            ..moved_away(agent.policy.grant(&row.provider), &row.provider)
-        };
-        put(app, tx, agent, back).await?;
+        let stands = agent.policy.grant(&row.provider).is_some_and(|grant| {
+            grant.source == row.target && grant.credential == one.to && grant.fallback.is_none()
+        });
+        if !stands {
+            held.push(format!("`{}` was changed since", one.name));
+            continue;
+        }
+        match before(app, tx, &agent, &row, one).await {
+            Ok(before) => {
+                put(app, tx, agent, before).await?;
+            }
+            Err(error) if error.code() == Code::NotFound => {
+                held.push(format!("the credential that `{}` had was deleted", one.name));
+            }
+            Err(error) => return Err(error),
+        }
     }
-    if !changed.is_empty() {
+    if !held.is_empty() {
+        let provider = &row.provider;
         return Err(ApiError::new(
             Code::Conflict,
-            format!("agents were changed since: {}", changed.join(", ")),
+            format!("nothing was moved back: {}", held.join("; ")),
         )
-        .remedy("move them one by one, naming each: `ks migrate <provider> --to byok --agent <agent>`"));
+        .remedy(match other(row.target) {
+            Source::Byok => {
+                format!("move the agents one by one, naming each: `ks migrate {provider} --to byok --agent <agent>`")
+            }
+            Source::Marketplace => {
+                format!("move the agents one by one, naming each: `ks migrate {provider} --to marketplace --agent <agent>`")
+            }
+        }));
     }
     let shown = wire(Move {
         undone_at: Some(now),
@@ -171,14 +193,19 @@ pub(crate) async fn undo(app: &App, tx: &mut Tx, caller: &Caller, row: Move) -> 
     Ok(shown)
 }
 
-/// The agents that are named, or all that have the provider from the other side.
+/// Those of the agents that are named, or of all, that have the provider from the other side; each once.
 async fn concerned(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateMigration) -> ApiResult<Vec<Loaded>> {
     let mut found = Vec::new();
     if let Some(named) = &new.agents {
-        for name in named.iter().take(MAX_AGENTS) {
+        if named.len() > MAX_AGENTS {
+            let most = format!("may have at most {MAX_AGENTS} entries; move them in several steps");
+            return Err(ApiError::field("/agents", most));
+        }
+        let mut seen = HashSet::new();
+        for name in named {
             let agent = agents::find(app, tx, caller, name).await?;
             match agent.policy.grant(&new.provider) {
-                Some(grant) if grant.source == new.to && grant.fallback.is_none() => {}
+                Some(grant) if grant.source == new.to || !seen.insert(agent.row.id) => {}
                 Some(_) => found.push(agent),
                 None => {
                     return Err(ApiError::new(
@@ -206,9 +233,6 @@ async fn concerned(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateMigratio
                 found.push(agent);
             }
         }
-        if !is_full {
-            return Ok(found);
-        }
         if found.len() > MAX_AGENTS {
             return Err(ApiError::new(
                 Code::Conflict,
@@ -216,52 +240,71 @@ async fn concerned(app: &App, tx: &mut Tx, caller: &Caller, new: &CreateMigratio
             )
             .remedy("name them in `agents`, in several steps"));
         }
+        if !is_full {
+            return Ok(found);
+        }
     }
 }
 
-/// The grant that an agent would have.
-async fn next(
-    app: &App,
-    tx: &mut Tx,
-    caller: &Caller,
-    (agent, project): (&Loaded, &Project),
-    new: &CreateMigration,
-) -> ApiResult<Grant> {
-    let input = GrantInput {
+/// The grant that an agent would have. What it keeps of the present one, [`put`] adds.
+async fn next(app: &App, tx: &mut Tx, agent: &Loaded, new: &CreateMigration) -> ApiResult<Grant> {
+    let wanted = GrantInput {
         name: new.provider.clone(),
         source: new.to,
         credential: new.credential.clone(),
         scopes: Vec::new(),
         fallback: None,
     };
+    granted(app, tx, agent, wanted, &[]).await
+}
+
+/// The grant that an agent had before it was moved, if it may have it now.
+async fn before(app: &App, tx: &mut Tx, agent: &Loaded, row: &Move, was: &Moved) -> ApiResult<Grant> {
+    let source = match was.from {
+        Some(_) => Source::Byok,
+        None => other(row.target),
+    };
+    let fallback = was
+        .fallback
+        .map(|StoodIn { monthly, budget }| Fallback { monthly, budget });
+    let wanted = GrantInput {
+        name: row.provider.clone(),
+        source,
+        credential: was.from.map(|id| id.to_string()),
+        scopes: Vec::new(),
+        fallback: fallback.map(|fallback| FallbackInput {
+            source: Source::Marketplace,
+            budget_cents_monthly: fallback.monthly.cents_floor(),
+        }),
+    };
+    let had = Grant {
+        fallback,
+        ..Grant::new(&row.provider, source, was.from)
+    };
+    granted(app, tx, agent, wanted, &[had]).await
+}
+
+async fn granted(
+    app: &App,
+    tx: &mut Tx,
+    agent: &Loaded,
+    wanted: GrantInput,
+    present: &[Grant],
+) -> ApiResult<Grant> {
+    let org = agent.policy.org;
+    let project = projects::get(tx, org, agent.policy.project).await?;
+    let project = project.ok_or_else(|| ApiError::not_found("project"))?;
     let labelled = Labelled {
-        project,
+        project: &project,
         labels: &agent.policy.labels,
     };
-    let mut made = grants::resolve(app, tx, caller.org, labelled, &[input], (&[], "")).await?;
-    let made = made.pop().ok_or_else(|| ApiError::not_found("provider"))?;
-    Ok(Grant {
-        source: made.source,
-        credential: made.credential,
-        ..moved_away(agent.policy.grant(&new.provider), &new.provider)
-    })
+    let made = grants::resolve(app, tx, org, labelled, &[wanted], (present, "")).await?;
+    made.into_iter()
+        .next()
+        .ok_or_else(|| ApiError::not_found("provider"))
 }
 
-/// The scopes of a grant, and where it was.
-fn moved_away(from: Option<&Grant>, provider: &str) -> Grant {
-    let blank = Grant::new(provider, Source::Byok, None);
-    let Some(from) = from else { return blank };
-    Grant {
-        scopes: from.scopes.clone(),
-        former: Some(Former {
-            source: from.source,
-            credential: from.credential,
-        }),
-        ..blank
-    }
-}
-
-/// Writes an agent with its new grant in place of the old one.
+/// Writes an agent with its new grant in place of the old one: with the scopes of that, and where it was.
 async fn put(app: &App, tx: &mut Tx, agent: Loaded, next: Grant) -> ApiResult<Moved> {
     let Loaded { row, mut policy } = agent;
     let place = policy
@@ -274,8 +317,18 @@ async fn put(app: &App, tx: &mut Tx, agent: Loaded, next: Grant) -> ApiResult<Mo
         name: row.name.clone(),
         from: place.credential,
         to: next.credential,
+        fallback: place
+            .fallback
+            .map(|Fallback { monthly, budget }| StoodIn { monthly, budget }),
     };
-    *place = next;
+    *place = Grant {
+        scopes: std::mem::take(&mut place.scopes),
+        former: Some(Former {
+            source: place.source,
+            credential: place.credential,
+        }),
+        ..next
+    };
     agents::write(app, tx, &row.name, &policy, app.clock.now()).await?;
     Ok(moved)
 }

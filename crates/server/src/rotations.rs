@@ -227,7 +227,18 @@ async fn verify(app: &App, rotation: Rotation, new: Option<Member>) -> ApiResult
     let mut tx = app.store.begin().await?;
     if next.step == Step::Promote {
         let id = member.credential.id;
-        rows::set_status(&mut tx, rotation.org, id, CredentialStatus::Active, now).await?;
+        let version = member.credential.current_version;
+        let tested = rows::tested(
+            &mut tx,
+            (rotation.org, id),
+            version,
+            CredentialStatus::Active,
+            now,
+        );
+        if !tested.await? {
+            // Another version is in use by now, of which this says nothing: it is tried in the next turn.
+            return Ok(None);
+        }
         place(app, &mut tx, &rotation, Some(id), PoolState::Verified).await?;
     }
     advance(&mut tx, &rotation, &next, None).await?;

@@ -72,15 +72,19 @@ async fn unless_told_to_stop(
 }
 
 /// Serves until a signal, then drains; a second signal cuts the drain short.
+///
+/// # Errors
+/// The signals cannot be heard, or another server has taken over the database.
 pub(crate) async fn run(app: &Arc<App>, sockets: Sockets, drain_delay: Duration) -> anyhow::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let serving = app.serve(sockets, API_DRAIN);
     tokio::pin!(serving);
-    tokio::select! {
+    let is_superseded = tokio::select! {
         () = &mut serving => return Ok(()),
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+        _ = terminate.recv() => false,
+        _ = interrupt.recv() => false,
+        () = app.store.superseded() => true,
+    };
     tracing::info!("draining; a second signal cuts what is running");
     app.refuse_ready();
     let drain = async {
@@ -93,6 +97,10 @@ pub(crate) async fn run(app: &Arc<App>, sockets: Sockets, drain_delay: Duration)
         _ = terminate.recv() => cut(app).await,
         _ = interrupt.recv() => cut(app).await,
     }
+    anyhow::ensure!(
+        !is_superseded,
+        "the connection that held the database's lock was lost, and another Keystore server runs on it now; this one has ended"
+    );
     Ok(())
 }
 
@@ -188,7 +196,7 @@ fn parts(config: Config) -> anyhow::Result<Parts> {
             durability: config.store.durability,
             allow_private: config.upstream.allow_private.into_iter().collect(),
             extra_ca: config.upstream.extra_ca,
-            shutdown_timeout: config.proxy.drain_timeout,
+            drain_timeout: config.proxy.drain_timeout,
             max_connections: config.proxy.max_connections,
             ..ProxyConfig::default()
         },
@@ -279,6 +287,121 @@ pub(crate) fn store_options(data_dir: &Path) -> anyhow::Result<Options> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each setting has a value of its own, so that none can stand in the place of another.
+    #[test]
+    fn every_setting_gets_to_its_place() {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let file = |name: &str, text: &str| {
+            let mut options = std::fs::File::options();
+            let file = options.write(true).create_new(true).mode(0o600).open(path(name));
+            std::io::Write::write_all(&mut file.unwrap(), text.as_bytes()).unwrap();
+            path(name).display().to_string()
+        };
+        let text = format!(
+            r#"
+            [store]
+            url_file = "{url}"
+            data_dir = "{data}"
+            durability = "power"
+            [kms]
+            passphrase_file = "{passphrase}"
+            kek_ttl = "61s"
+            max_wraps = 62
+            max_age = "63s"
+            customer_keys = ["aws"]
+            [proxy]
+            hosts = ["ks.example"]
+            stall_timeout = "64s"
+            drain_timeout = "65s"
+            max_connections = 66
+            stray_keys = "pass"
+            [api]
+            signup = "closed"
+            public_url = "https://api.example/"
+            [upstream]
+            connect_timeout = "67s"
+            head_timeout = "68s"
+            idle_timeout = "69s"
+            allow_private = ["127.0.0.1:70"]
+            extra_ca = "/71.pem"
+            [limits]
+            default_rpm = 72
+            default_rpd = 73
+            [audit]
+            retention_days = 74
+            s3_url = "https://bucket.example"
+            s3_access_key = "AKIA"
+            s3_secret_key_file = "{s3}"
+            on_sink_failure = "{on_failure}"
+            sink_grace = "75s"
+            [payments]
+            stripe_key_file = "{stripe}"
+            stripe_webhook_secret_file = "{webhook}"
+            [mail]
+            host = "mx.example"
+            from = "a@b.example"
+            user = "ks"
+            password_file = "{mail}"
+            "#,
+            url = file("url", "postgres://ks@db/ks\n"),
+            data = path("data").display(),
+            passphrase = file("passphrase", "correct horse\n"),
+            s3 = file("s3", "s3-secret\n"),
+            stripe = file("stripe", "sk_test_1\n"),
+            webhook = file("webhook", "whsec_1\n"),
+            mail = file("mail", "mail-secret\n"),
+            on_failure = "refuse",
+        );
+        let of = |text: &str| parts(Config::parse(text).unwrap()).unwrap();
+        let seconds = Duration::from_secs;
+        let found = of(&text);
+        assert_eq!(found.store_url.expose(), "postgres://ks@db/ks");
+        assert_eq!(found.store_options.spool, Some(path("data").join("spool.bin")));
+        assert!(
+            matches!(found.root_key, RootKeySource::Passphrase(text) if text.expose() == "correct horse")
+        );
+        let custody = found.custody;
+        assert_eq!(
+            (
+                custody.kek_ttl,
+                custody.max_wraps,
+                custody.max_age,
+                custody.customer_keys.len()
+            ),
+            (seconds(61), 62, seconds(63), 1)
+        );
+        let proxy = found.proxy;
+        assert_eq!(proxy.hosts, ["ks.example"]);
+        assert_eq!(
+            (proxy.stall_timeout, proxy.drain_timeout, proxy.max_connections),
+            (seconds(64), seconds(65), 66)
+        );
+        assert_eq!(
+            (proxy.connect_timeout, proxy.head_timeout, proxy.idle_timeout),
+            (seconds(67), seconds(68), seconds(69))
+        );
+        assert!(proxy.allow_private.contains("127.0.0.1:70"));
+        assert_eq!(proxy.extra_ca, Some("/71.pem".into()));
+        assert_eq!((proxy.default_rpm, proxy.default_rpd), (72, 73));
+        assert!(matches!(
+            proxy.stray_keys,
+            keystore_proxy::config::StrayKeys::Pass
+        ));
+        for durability in [proxy.durability, found.store_options.durability] {
+            assert!(matches!(durability, keystore_store::Durability::Power));
+        }
+        let settings = found.settings;
+        assert!(matches!(settings.signup, crate::config::SignUp::Closed));
+        assert_eq!(settings.api_url, "https://api.example");
+        assert_eq!(settings.audit_retention, Some(seconds(74 * 86_400)));
+        assert!(found.payments.is_some() && !settings.dev && !proxy.dev);
+        assert_eq!(found.audit_sinks.refuse_after(), Some(seconds(75)));
+        let warned = of(&text.replace("\"refuse\"", "\"warn\""));
+        assert_eq!(warned.audit_sinks.refuse_after(), None);
+    }
 
     #[test]
     fn agents_are_told_an_address_that_they_reach() {

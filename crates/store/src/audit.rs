@@ -75,6 +75,17 @@ row! {
     }
 }
 
+row! {
+    /// How far the retention has gone.
+    #[derive(Debug, Clone)]
+    pub struct Pruned {
+        /// The number of the last entry whose leaf and payload it removed.
+        pub seq: i64,
+        /// The signed note that says so; none of a removal from before there were any.
+        pub note: Option<String>,
+    }
+}
+
 impl Stored {
     /// The entry.
     ///
@@ -111,11 +122,12 @@ sql! {
     ROWS = "SELECT seq, at, action, actor, subject, project, leaf, payload, sealed FROM audit_log \
         WHERE org = $1 AND seq > $2 ORDER BY seq LIMIT $3";
     STRAYS = "SELECT (SELECT COUNT(*) FROM audit_log WHERE seq < 1) + (SELECT COUNT(*) FROM journal WHERE seq < 1)";
-    PRUNED = "SELECT seq FROM audit_pruned WHERE org = $1";
+    PRUNED = "SELECT seq, note FROM audit_pruned WHERE org = $1";
     PRUNABLE = "SELECT t.org, COALESCE(p.seq, 0) AS pruned, t.seq AS taken FROM audit_taken t \
         LEFT JOIN audit_pruned p ON p.org = t.org JOIN audit_log l ON l.org = t.org AND l.seq = COALESCE(p.seq, 0) + 1 \
         WHERE l.at < $1 AND t.org > $2 ORDER BY t.org LIMIT $3";
-    MARK_PRUNED = "INSERT INTO audit_pruned (org, seq) VALUES ($1, $2) ON CONFLICT (org) DO UPDATE SET seq = excluded.seq";
+    MARK_PRUNED = "INSERT INTO audit_pruned (org, seq, note) VALUES ($1, $2, $3) \
+        ON CONFLICT (org) DO UPDATE SET seq = excluded.seq, note = excluded.note";
     REMOVE = "DELETE FROM audit_log WHERE org = $1 AND seq <= $2";
     LIST = "SELECT seq, leaf, payload, sealed FROM audit_log \
         WHERE org = $1 AND seq < $2 AND COALESCE($3, project) IS NOT DISTINCT FROM project \
@@ -198,13 +210,13 @@ pub async fn strays(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(strays)
 }
 
-/// Up to which entry of an organization the retention has removed what it said; 0 when nothing.
+/// How far the retention has gone in the log of an organization; `None` when it removed nothing.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
-pub async fn pruned(conn: &mut Conn, org: OrgId) -> Result<i64, StoreError> {
-    Ok(fetch_optional!(conn, (i64,), PRUNED, org)?.map_or(0, |(seq,)| seq))
+pub async fn pruned(conn: &mut Conn, org: OrgId) -> Result<Option<Pruned>, StoreError> {
+    Ok(fetch_optional!(conn, Pruned, PRUNED, org)?)
 }
 
 /// Organizations after `after` whose first entry is from before `before`: with the numbers up to which entries were removed and are in the
@@ -227,13 +239,13 @@ pub async fn prunable(
         .collect())
 }
 
-/// Removes the entries of an organization up to this number. Their hashes stay in the tree.
+/// Removes the entries of an organization up to this number. Their hashes stay in the tree. `note` is signed, and says so.
 ///
 /// # Errors
 ///
 /// `Unavailable`.
-pub async fn prune(tx: &mut Tx, org: OrgId, to: i64) -> Result<(), StoreError> {
-    execute!(tx, MARK_PRUNED, org, to)?;
+pub async fn prune(tx: &mut Tx, org: OrgId, to: i64, note: &str) -> Result<(), StoreError> {
+    execute!(tx, MARK_PRUNED, org, to, note)?;
     execute!(tx, REMOVE, org, to)?;
     Ok(())
 }

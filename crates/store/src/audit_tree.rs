@@ -8,7 +8,7 @@ use keystore_core::Micros;
 use keystore_core::ids::OrgId;
 use keystore_core::merkle::{Hash, Tile};
 
-use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
+use crate::db::{Conn, Tx, execute, fetch_all, fetch_one, fetch_optional, row, sql};
 use crate::error::StoreError;
 use crate::journal::batch;
 
@@ -95,6 +95,7 @@ row! {
 sql! {
     GET = "SELECT size, journal FROM audit_tree WHERE one = 1";
     ADVANCE = "UPDATE audit_tree SET size = $3, journal = $4 WHERE one = 1 AND size = $1 AND journal = $2";
+    NEWEST_OF_JOURNAL = "SELECT COALESCE(MAX(seq), 0) FROM journal";
     JOURNAL = "SELECT seq, at, body FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
     UNTAKEN = "SELECT h.org, COALESCE(t.seq, 0) AS taken FROM audit_heads h LEFT JOIN audit_taken t ON t.org = h.org \
         WHERE h.seq > COALESCE(t.seq, 0) ORDER BY h.org LIMIT $1";
@@ -109,6 +110,9 @@ sql! {
     SPAN_OF_LEAF = "SELECT first, count, org, since, until, at FROM audit_spans WHERE first <= $1 ORDER BY first DESC LIMIT 1";
     SPAN_OF_ENTRY = "SELECT first, count, org, since, until, at FROM audit_spans \
         WHERE org = $1 AND since <= $2 ORDER BY since DESC LIMIT 1";
+    FIRST_ENTRY = "SELECT COALESCE(MIN(seq), 0) FROM audit_log WHERE org = $1 \
+        AND seq > (SELECT COALESCE(MAX(seq), 0) FROM audit_log WHERE org = $1 AND at < $2)";
+    LAST_ENTRY = "SELECT COALESCE(MAX(seq), 0) FROM audit_log WHERE org = $1 AND at < $2";
     SPANS_OF_JOURNAL = "SELECT first, count, org, since, until, at FROM audit_spans \
         WHERE org IS NULL AND first >= $1 AND first < $2 ORDER BY first LIMIT $3";
     LEAF_AT = "SELECT first FROM audit_spans WHERE org IS NULL AND at <= $1 ORDER BY at DESC LIMIT 1";
@@ -132,6 +136,16 @@ sql! {
 /// `Unavailable`, `Damaged`.
 pub async fn taken(conn: &mut Conn) -> Result<Taken, StoreError> {
     fetch_optional!(conn, Taken, GET)?.ok_or_else(|| StoreError::damaged("the audit tree's row is gone"))
+}
+
+/// The number of the newest row of the journal; 0 when there is none.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn newest_of_journal(conn: &mut Conn) -> Result<i64, StoreError> {
+    let (newest,) = fetch_one!(conn, (i64,), NEWEST_OF_JOURNAL)?;
+    Ok(newest)
 }
 
 /// Journal rows after row `seq`, in order, at most `limit`.
@@ -302,6 +316,26 @@ pub async fn leaf_of_entry(conn: &mut Conn, org: OrgId, seq: u64) -> Result<Opti
         (behind < span.count).then_some(span.first + behind)
     };
     Ok(span.and_then(leaf))
+}
+
+/// The number of an organization's first entry behind all from before `since`; 0 when there is none.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn first_entry(conn: &mut Conn, org: OrgId, since: Micros) -> Result<u64, StoreError> {
+    let (seq,) = fetch_one!(conn, (i64,), FIRST_ENTRY, org, since)?;
+    Ok(seq.unsigned_abs())
+}
+
+/// The number of an organization's last entry from before `until`; 0 when there is none.
+///
+/// # Errors
+///
+/// `Unavailable`.
+pub async fn last_entry(conn: &mut Conn, org: OrgId, until: Micros) -> Result<u64, StoreError> {
+    let (seq,) = fetch_one!(conn, (i64,), LAST_ENTRY, org, until)?;
+    Ok(seq.unsigned_abs())
 }
 
 /// Spans of the journal among the leaves from `first` to before `end`, in order, at most `limit`.

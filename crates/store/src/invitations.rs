@@ -5,7 +5,7 @@ use keystore_core::Micros;
 use keystore_core::ids::{InvitationId, OrgId, UserId};
 
 use crate::db::{Conn, Tx, execute, fetch_all, fetch_optional, row, sql};
-use crate::error::StoreError;
+use crate::error::{StoreError, unique};
 use crate::members::Role;
 
 row! {
@@ -32,7 +32,6 @@ row! {
 }
 
 sql! {
-    REPLACE = "DELETE FROM invitations WHERE org = $1 AND email = $2";
     INSERT = "INSERT INTO invitations (id, org, email, role, hash, invited_by, created_at, expires_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     GET = "SELECT * FROM invitations WHERE org = $1 AND id = $2";
@@ -44,13 +43,12 @@ sql! {
     DELETE_EXPIRED = "DELETE FROM invitations WHERE expires_at <= $1";
 }
 
-/// Adds an invitation in place of one for the same address, whose link is good for nothing from then on.
+/// Adds an invitation.
 ///
 /// # Errors
 ///
-/// `Unavailable`.
+/// `Conflict` when there is one for the same address, which may have ended.
 pub async fn insert(tx: &mut Tx, new: &Invitation) -> Result<(), StoreError> {
-    execute!(tx, REPLACE, new.org, new.email)?;
     execute!(
         tx,
         INSERT,
@@ -62,7 +60,8 @@ pub async fn insert(tx: &mut Tx, new: &Invitation) -> Result<(), StoreError> {
         new.invited_by,
         new.created_at,
         new.expires_at
-    )?;
+    )
+    .map_err(unique("an invitation of this address"))?;
     Ok(())
 }
 

@@ -102,6 +102,14 @@ impl Engine {
         }
     }
 
+    /// Waits until another server has taken over: on SQLite, whose lock ends with the process, for ever.
+    pub(crate) async fn superseded(&self) {
+        match self {
+            Self::Sqlite(_) => std::future::pending().await,
+            Self::Postgres(postgres) => postgres.superseded().await,
+        }
+    }
+
     /// Moves the WAL into the database file, as far as readers allow. Nothing on PostgreSQL.
     pub(crate) async fn checkpoint(&self) -> sqlx::Result<()> {
         match self {

@@ -49,6 +49,7 @@ sql! {
     CLEAR_REQUEST_PAGES = "DELETE FROM request_pages";
     CLEAR_REQUEST_AGENTS = "DELETE FROM request_agents";
     CLEAR_REQUEST_IDS = "DELETE FROM request_ids";
+    CLEAR_REQUEST_HOURS = "DELETE FROM request_hours";
     CLEAR_BUDGET_SPEND = "DELETE FROM budget_spend";
     CLEAR_DAILY_REQUESTS = "DELETE FROM daily_requests";
     CLEAR_USAGE_DAILY = "DELETE FROM usage_daily";
@@ -207,6 +208,7 @@ impl Projector {
         execute!(tx, CLEAR_REQUEST_PAGES)?;
         execute!(tx, CLEAR_REQUEST_AGENTS)?;
         execute!(tx, CLEAR_REQUEST_IDS)?;
+        execute!(tx, CLEAR_REQUEST_HOURS)?;
         execute!(tx, CLEAR_BUDGET_SPEND)?;
         execute!(tx, CLEAR_DAILY_REQUESTS)?;
         execute!(tx, CLEAR_USAGE_DAILY)?;

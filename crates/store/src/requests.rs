@@ -14,8 +14,8 @@ use keystore_core::{Micros, NanoUsd, Usage};
 use self::page::Call;
 #[cfg(test)]
 pub(crate) use self::read::SQL;
-pub(crate) use self::read::{each_between, id_head, refused_of};
-pub use self::read::{get, list, newest, of_all, since_seq};
+pub use self::read::{Found, get, list, newest, of_all, since_seq};
+pub(crate) use self::read::{each_between, hour, id_head, refused_of};
 
 /// One attempt that ended, or a refusal.
 #[derive(Debug, Clone, PartialEq)]

@@ -190,6 +190,12 @@ impl Store {
         ))
     }
 
+    /// Waits until this server has lost the database to another one. It writes nothing from then on, and what it remembers is not true
+    /// any more: the process has to end. On PostgreSQL that is possible when the session that holds the lock is lost.
+    pub async fn superseded(&self) {
+        self.shared.engine.superseded().await;
+    }
+
     /// Where tests make the product fail.
     #[cfg(any(test, feature = "failpoints"))]
     pub fn failpoints(&self) -> &crate::failpoints::Failpoints {

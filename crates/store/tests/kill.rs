@@ -170,7 +170,8 @@ async fn rounds(url: &str, count: u64) {
         let all = requests::Filter::default();
         let rows = requests::list(&mut conn, org(), &all, None, 1_000_000)
             .await
-            .unwrap();
+            .unwrap()
+            .rows;
         let by_attempt: BTreeMap<AttemptId, &requests::RequestRow> =
             rows.iter().map(|row| (row.attempt.unwrap(), row)).collect();
         assert_eq!(by_attempt.len(), rows.len(), "one row an attempt");

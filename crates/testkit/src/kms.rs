@@ -215,11 +215,6 @@ impl FakeKms {
         self.state().mood = mood;
     }
 
-    /// From now on identities are good for so many seconds.
-    pub fn set_life(&self, seconds: u64) {
-        self.state().life = seconds;
-    }
-
     /// Calls that used the key so far, answered well or not.
     pub fn uses(&self) -> usize {
         self.state().uses

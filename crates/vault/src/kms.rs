@@ -26,6 +26,7 @@ use crate::secret::Secret;
 
 pub use ambient::{Ambient, VARIABLES};
 pub use context::Context;
+pub use http::may_carry_secrets;
 pub use name::{InvalidKeyName, KeyKind, KeyName};
 pub use transit::{TransitAuth, TransitSettings};
 

@@ -1,4 +1,4 @@
-//! Signed notes (C2SP signed-note) and the checkpoints of the audit log in them (C2SP tlog-checkpoint): Ed25519.
+//! Signed notes (C2SP signed-note) with the checkpoints of the audit log (C2SP tlog-checkpoint) and what its retention removed: Ed25519.
 //!
 //! A [`Verifier`] is all that who checks a checkpoint needs. The signing key is made once, sealed under the deployment key, which the KMS
 //! wraps, and never leaves this crate.
@@ -6,7 +6,7 @@
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use keystore_core::ids::DeploymentId;
+use keystore_core::ids::{DeploymentId, OrgId};
 use keystore_core::merkle::Hash;
 use keystore_core::{Micros, hex};
 
@@ -71,8 +71,18 @@ impl NoteSigner {
 
     /// The note that says that the log has this size and root.
     pub fn checkpoint(&self, size: u64, root: &Hash, at: Micros) -> String {
+        self.sign(&format!("{size}\n{}\ntime {}\n", BASE64.encode(root), at.0))
+    }
+
+    /// The note that says that the retention removed the entries of an organization up to this number.
+    pub fn removal(&self, org: OrgId, to: i64) -> String {
+        self.sign(&Removal { org, to }.to_string())
+    }
+
+    /// The note with these lines after the origin.
+    fn sign(&self, lines: &str) -> String {
         let origin = &self.verifier.name;
-        let text = format!("{origin}\n{size}\n{}\ntime {}\n", BASE64.encode(root), at.0);
+        let text = format!("{origin}\n{lines}");
         let mut signature = self.verifier.id.to_vec();
         signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
         format!("{text}\n{SIGNATURE}{origin} {}\n", BASE64.encode(signature))
@@ -120,6 +130,21 @@ pub struct Checkpoint {
     pub at: Micros,
 }
 
+/// What a note says of entries that were removed: those of an organization up to this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removal {
+    /// The organization.
+    pub org: OrgId,
+    /// The number of the last of them.
+    pub to: i64,
+}
+
+impl std::fmt::Display for Removal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "removed\n{}\n{}", self.org, self.to)
+    }
+}
+
 impl Verifier {
     fn new(name: String, public: [u8; 32]) -> Self {
         let hash = sha256(&[name.as_bytes(), b"\n", &[ED25519_TYPE], &public]);
@@ -158,6 +183,22 @@ impl Verifier {
     ///
     /// `Form`, `OtherKey`, `Signature`.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
+        let text = self.verified(note)?;
+        let mut lines = text.lines();
+        if lines.next() != Some(self.name.as_str()) {
+            return Err(NoteError::Form);
+        }
+        Checkpoint::read(lines)
+    }
+
+    /// Whether a note says that these entries were removed, and is signed by this key.
+    pub fn says(&self, removal: Removal, note: &str) -> bool {
+        self.verified(note)
+            .is_ok_and(|text| text == format!("{}\n{removal}", self.name))
+    }
+
+    /// The text of a note that is signed by this key.
+    fn verified(&self, note: &str) -> Result<String, NoteError> {
         let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Form)?;
         let text = format!("{text}\n");
         let mut found = NoteError::OtherKey;
@@ -175,19 +216,11 @@ impl Verifier {
             }
             let key = UnparsedPublicKey::new(&ED25519, &self.public);
             match key.verify(text.as_bytes(), signature) {
-                Ok(()) => return self.read(&text),
+                Ok(()) => return Ok(text),
                 Err(_) => found = NoteError::Signature,
             }
         }
         Err(found)
-    }
-
-    fn read(&self, text: &str) -> Result<Checkpoint, NoteError> {
-        let mut lines = text.lines();
-        if lines.next() != Some(self.name.as_str()) {
-            return Err(NoteError::Form);
-        }
-        Checkpoint::read(lines)
     }
 }
 
@@ -290,7 +323,18 @@ mod tests {
                 assert_ne!(key.open(&changed), Ok(said.clone()), "byte {at}");
             }
         }
+        let removal = Removal {
+            org: OrgId::new(uuid::Uuid::from_u128(1)),
+            to: 42,
+        };
+        let removed = signer.removal(removal.org, removal.to);
+        assert!(key.says(removal, &removed));
+        assert_eq!(key.open(&removed), Err(NoteError::Form), "it is no checkpoint");
+        assert!(!key.says(removal, &note));
+        assert!(!key.says(Removal { to: 43, ..removal }, &removed));
+        assert!(!key.says(removal, &removed.replace("\n42\n", "\n43\n")));
         let (other, _) = NoteSigner::generate(&mac, deployment).unwrap();
+        assert!(!other.verifier().says(removal, &removed));
         assert_eq!(other.verifier().open(&note), Err(NoteError::OtherKey));
     }
 }

@@ -14,7 +14,7 @@ use crate::schema;
 use crate::time::Time;
 
 /// The highest `rpmLimit`, `rpdLimit` and `maxConcurrency`.
-pub const MAX_RATE_LIMIT: u32 = 1_000_000;
+pub const MAX_RATE_LIMIT: u32 = keystore_core::rate::MAX_LIMIT;
 
 /// The highest `tpmLimit`.
 pub const MAX_TPM_LIMIT: u32 = 1_000_000_000;

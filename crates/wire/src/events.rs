@@ -57,7 +57,7 @@ kinds! {
     PoolRotationWaits = "pool.rotation_waits", "For the operator: the rotation of a pooled key waits for a person.";
     PoolKeyRotated = "pool.key_rotated", "For the operator: a pooled key was renewed.";
     PoolRotationUndone = "pool.rotation_undone", "For the operator: the rotation of a pooled key was undone.";
-    AuditSinkFailed = "audit.sink_failed", "For the operator: a checkpoint of the audit log did not reach a sink.";
+    AuditSinkFailed = "audit.sink_failed", "For the operator: a checkpoint of the audit log did not reach a sink, or none can be signed.";
     WebhookDisabled = "webhook.disabled", "A webhook took nothing for 72 hours, or answered 410, and is disabled.";
     WebhookTest = "webhook.test", "Somebody tests a webhook; sent to that one alone, whatever it is told of.";
 }

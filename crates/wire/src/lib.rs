@@ -38,7 +38,6 @@ pub mod prices;
 pub mod problem;
 pub mod projects;
 pub mod providers;
-pub mod refusal;
 pub mod requests;
 pub mod revocations;
 pub mod role;

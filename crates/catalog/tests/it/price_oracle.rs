@@ -240,7 +240,7 @@ fn usages(prices: &Prices, input: u64) -> Vec<Usage> {
         Bucket::ALL
             .into_iter()
             .filter(|bucket| prices.contains_key(bucket.name()))
-            .map(|bucket| Usage::ZERO.with(bucket, 1_234_567)),
+            .map(|bucket| Usage::ZERO.with(bucket, 123_457)),
     );
     usages
 }

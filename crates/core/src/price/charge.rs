@@ -37,6 +37,13 @@ pub(super) const OUTPUT: [Bucket; 5] = [
     Bucket::VideoOut,
 ];
 
+/// The most that one kind of unit is believed to cost a call, in nano-dollars: a million dollars. Sums of it fit, whatever an answer claims.
+const MOST_OF_A_LINE: i128 = 1_000_000_000_000_000;
+const _: () = assert!(
+    MOST_OF_A_LINE * (Bucket::COUNT as i128) < i64::MAX as i128,
+    "a charge fits"
+);
+
 /// Something was used that the row has no price for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Unpriced {
@@ -147,7 +154,7 @@ impl ModelPrice {
     ///
     /// No service tier is the base prices, and no place is anywhere. One that the row does not know is charged at the dearest
     /// prices of the row, and so is what a request chose and no choice says. A variant without tiers of its own costs at least
-    /// what the base prices' tier costs. A sum beyond the range of `NanoUsd` stops at its end.
+    /// what the base prices' tier costs. No kind of unit costs a call more than a million dollars: more is not used, whatever an answer claims.
     ///
     /// # Errors
     /// A bucket that was used has no price.
@@ -167,8 +174,7 @@ impl ModelPrice {
         }
     }
 
-    /// What makes up [`ModelPrice::charge`], a line for each bucket that was used and has a price. Their amounts sum to it unless one of
-    /// them is beyond the range of `NanoUsd`.
+    /// What makes up [`ModelPrice::charge`], a line for each bucket that was used and has a price. Their amounts sum to it.
     pub fn lines(&self, usage: &Usage, terms: &Terms<'_>) -> Vec<Line> {
         let mut lines = Vec::new();
         self.each_line(usage, terms, |bucket, units, amount| {
@@ -190,7 +196,7 @@ impl ModelPrice {
             let per_mille = if bucket.is_tokens() { surcharge } else { PLAIN };
             let amount = prices
                 .get(bucket)
-                .map(|price| line(units.into(), price, per_mille));
+                .map(|price| line(units.into(), price, per_mille).min(MOST_OF_A_LINE));
             see(bucket, units, amount);
         }
     }

@@ -186,7 +186,7 @@ fn the_served_tier_chooses_the_variant() {
 }
 
 #[test]
-fn sums_beyond_the_range_stop_at_its_end() {
+fn what_is_beyond_belief_is_not_believed() {
     let prices = UnitPrices::NONE
         .with(Bucket::InputUncached, i64::MAX)
         .with(Bucket::OutputText, i64::MAX);
@@ -197,7 +197,17 @@ fn sums_beyond_the_range_stop_at_its_end() {
     let usage = Usage::ZERO
         .with(Bucket::InputUncached, u64::MAX)
         .with(Bucket::OutputText, u64::MAX);
-    assert_eq!(row.charge(&usage, &Terms::default()), Ok(NanoUsd::MAX));
+    // A million dollars for each kind.
+    assert_eq!(
+        row.charge(&usage, &Terms::default()),
+        Ok(NanoUsd(2_000_000_000_000_000))
+    );
+    let lines = row.lines(&usage, &Terms::default());
+    assert_eq!(
+        lines.iter().map(|line| line.amount.0).sum::<i64>(),
+        2_000_000_000_000_000
+    );
+    // A bound is what it is: nothing is let through that could cost as much.
     let request = BoundInput {
         input_tokens: u64::MAX,
         n: u64::MAX / 2,
@@ -462,4 +472,46 @@ fn embeddings_have_no_output() {
     assert_eq!(row.bound(&request), Some(NanoUsd(20_024)));
     assert_eq!(row.affordable_output(&request, NanoUsd(20_024)), Some(u64::MAX));
     assert_eq!(row.affordable_output(&request, NanoUsd(20_023)), None);
+}
+
+/// Written out or not, a price costs the same.
+#[test]
+fn a_price_that_is_written_out_costs_what_it_did() {
+    let list = |output| {
+        UnitPrices::NONE
+            .with(Bucket::InputUncached, 1_000)
+            .with(Bucket::OutputText, output)
+    };
+    let tiers = |output| -> Cow<'static, [Tier]> {
+        Cow::Owned(vec![Tier {
+            above_input_tokens: 100,
+            prices: UnitPrices::NONE.with(Bucket::OutputText, output),
+        }])
+    };
+    let plain = ModelPrice {
+        tiers: tiers(7_000),
+        variants: Cow::Owned(vec![Variant {
+            service_tier: Cow::Borrowed("flex"),
+            prices: UnitPrices::NONE.with(Bucket::OutputText, 3_000),
+            tiers: tiers(5_000),
+        }]),
+        ..row(list(4_000).with(Bucket::CacheWrite5m, 1_250))
+    };
+    for bucket in [
+        Bucket::Reasoning,
+        Bucket::CacheWrite1h,
+        Bucket::CacheRead,
+        Bucket::WebSearches,
+    ] {
+        let written = plain.clone().with_written(bucket);
+        for (input, flex) in [(1, false), (200, false), (1, true), (200, true)] {
+            let usage = Usage::ZERO.with(Bucket::InputUncached, input).with(bucket, 50);
+            let terms = tier(flex.then_some("flex"));
+            assert_eq!(
+                written.charge(&usage, &terms),
+                plain.charge(&usage, &terms),
+                "{bucket:?}"
+            );
+        }
+    }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::find::MOST;
 use super::{Context, credentials};
 use crate::client::{self, Probe, Refused};
-use crate::output::table;
+use crate::output::{table, told};
 use crate::settings::Profile;
 
 /// Clocks may be this far apart before sessions and expiry times go wrong; a date header is exact to a second.
@@ -90,7 +90,9 @@ async fn examine(context: &Context<'_>) -> Vec<Check> {
         &api,
         "start the server with `ks dev` or `ks serve`, or correct `--api-url`",
     ));
-    let mut proxy_url = settings.proxy_url_or_default();
+    // What listens at the default address of this machine is not the proxy of a server elsewhere.
+    let is_known = settings.proxy_url.is_some() || context.client.is_local();
+    let mut proxy_url = is_known.then(|| settings.proxy_url_or_default());
     if reached {
         checks.extend(api.ok().and_then(|probe| probe.ahead_seconds).map(clock));
         let (check, me) = sign_in(context).await;
@@ -99,13 +101,21 @@ async fn examine(context: &Context<'_>) -> Vec<Check> {
             checks.push(keys(context).await);
         }
         if let (None, Some(me)) = (&settings.proxy_url, me) {
-            proxy_url = me.proxy_url;
+            proxy_url = Some(me.proxy_url);
         }
         checks.extend(own_checks(
             "api",
             client::probe(&settings.api_url, "/readyz").await,
         ));
     }
+    let Some(proxy_url) = proxy_url else {
+        checks.push(ill(
+            "proxy",
+            "the server was not asked where it is",
+            "sign in with `ks login`, or set KS_PROXY_URL to the proxy's address",
+        ));
+        return checks;
+    };
     let proxy = client::probe(&proxy_url, "/healthz").await;
     let proxy_reached = matches!(&proxy, Ok(probe) if probe.status == StatusCode::OK);
     checks.push(reach(
@@ -127,7 +137,7 @@ async fn keys(context: &Context<'_>) -> Check {
     };
     let keys: Vec<Credential> = match context.client.list(&["credentials"], &query, MOST).await {
         Ok(keys) => keys,
-        Err(error) => return well("keys", format!("not visible to this account: {error:#}")),
+        Err(error) => return well("keys", format!("not visible to this account: {}", told(&error))),
     };
     let stale: Vec<_> = keys
         .iter()
@@ -181,7 +191,7 @@ fn reach(name: &str, answer: &anyhow::Result<Probe>, remedy: &str) -> Check {
     match answer {
         Ok(probe) if probe.status == StatusCode::OK => well(name, "reached"),
         Ok(probe) => ill(name, format!("answered {}", probe.status), remedy),
-        Err(error) => ill(name, format!("{error:#}"), remedy),
+        Err(error) => ill(name, told(error), remedy),
     }
 }
 
@@ -218,7 +228,7 @@ async fn sign_in(context: &Context<'_>) -> (Check, Option<Me>) {
         Err(error) => {
             let detail = match error.downcast_ref::<Refused>() {
                 Some(refused) => refused.to_string(),
-                None => format!("{error:#}"),
+                None => told(&error),
             };
             (
                 ill(
@@ -237,7 +247,7 @@ fn own_checks(place: &str, answer: anyhow::Result<Probe>) -> Vec<Check> {
     let name = format!("{place} ready");
     let probe = match answer {
         Ok(probe) => probe,
-        Err(error) => return vec![ill(&name, format!("{error:#}"), "try again")],
+        Err(error) => return vec![ill(&name, told(&error), "try again")],
     };
     match serde_json::from_str::<Readiness>(&probe.body) {
         Ok(readiness) if !readiness.checks.is_empty() => {

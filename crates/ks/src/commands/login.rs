@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{Context, or_dash};
 use crate::cli::Global;
 use crate::client::{Client, Refused};
-use crate::output::{advice, facts, masked};
+use crate::output::{advice, facts, masked, told};
 use crate::secret_input;
 use crate::settings::Profile;
 
@@ -123,7 +123,7 @@ pub(crate) async fn logout(context: &Context<'_>) -> anyhow::Result<()> {
         if let Err(error) = session.act_quietly(&["auth", "logout"]).await {
             context
                 .output
-                .warn(&format!("the server was not told: {error:#}"));
+                .warn(&format!("the server was not told: {}", told(&error)));
         }
     }
     Profile::remove()?;

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::Context;
 use crate::client::Client;
-use crate::output::{Output, advice};
+use crate::output::{Output, advice, told};
 use crate::settings::Settings;
 
 const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -106,7 +106,7 @@ impl Bridge {
         let answer = match self.client.message("/mcp", headers, line.to_owned()).await {
             Ok(body) if body.is_empty() => return Ok(()),
             Ok(body) => readable(&message, &body),
-            Err(error) => fault(&message, &format!("{error:#}"), None),
+            Err(error) => fault(&message, &told(&error), None),
         };
         if message["method"] == "initialize"
             && let Some(revision) = answer["result"]["protocolVersion"].as_str()

@@ -11,7 +11,7 @@ use keystore_wire::requests::{ListRequests, Request, STREAM_EVENT, Steps};
 use super::{Context, moment, or_dash};
 use crate::complete;
 use crate::duration;
-use crate::output::{facts, table};
+use crate::output::{facts, table, told};
 
 /// `ks requests`.
 #[derive(Args)]
@@ -76,10 +76,12 @@ pub(crate) async fn run(args: RequestsArgs, context: &Context<'_>) -> anyhow::Re
         return follow(&query, context).await;
     }
     let most = usize::try_from(args.limit)?;
-    let requests: Vec<Request> = context.client.list(&["requests"], &query, most).await?;
+    let found = context.client.list_so_far(&["requests"], &query, most).await?;
+    let (requests, whole): (Vec<Request>, _) = found;
     context
         .output
-        .data(&requests, || table(HEADINGS, requests.iter().map(row)))
+        .data(&requests, || table(HEADINGS, requests.iter().map(row)))?;
+    whole
 }
 
 const HEADINGS: [&str; 10] = [
@@ -243,7 +245,9 @@ async fn follow(query: &ListRequests, context: &Context<'_>) -> anyhow::Result<(
                 continue;
             }
             Ok(None) => {}
-            Err(error) => context.output.warn(&format!("the stream broke: {error:#}")),
+            Err(error) => context
+                .output
+                .warn(&format!("the stream broke: {}", told(&error))),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
@@ -254,7 +258,7 @@ async fn follow(query: &ListRequests, context: &Context<'_>) -> anyhow::Result<(
         {
             Ok(again) => events = again,
             Err(error) if error.is::<crate::client::Refused>() => return Err(error),
-            Err(error) => context.output.warn(&format!("{error:#}")),
+            Err(error) => context.output.warn(&told(&error)),
         }
     }
 }

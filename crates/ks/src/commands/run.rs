@@ -19,7 +19,7 @@ use self::environment::{Environment, Variables};
 use super::Context;
 use crate::complete;
 use crate::duration;
-use crate::output::{advice, masked};
+use crate::output::{advice, masked, told};
 use crate::settings;
 
 /// `ks run`.
@@ -207,8 +207,9 @@ async fn run_as(args: &RunArgs, agent: &Agent, context: &Context<'_>) -> anyhow:
         .await
     {
         context.output.warn(&format!(
-            "the token {} of this run is not revoked ({error:#}); it ends by itself",
-            created.id
+            "the token {} of this run is not revoked ({}); it ends by itself",
+            created.id,
+            told(&error)
         ));
     }
     ended

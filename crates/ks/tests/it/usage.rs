@@ -137,6 +137,21 @@ fn the_doctor_finds_that_nothing_runs() {
     assert_eq!(failed, [("api", true), ("proxy", true)]);
 }
 
+/// Whatever listens at the default address of this machine is not its proxy.
+#[test]
+fn the_doctor_looks_for_no_proxy_of_a_server_elsewhere_here() {
+    // An address of which no machine can be.
+    let left = Home::new().ks(&["doctor", "--output", "json", "--api-url", "http://0.0.0.1:8401"]);
+    assert_eq!(left.code, Some(1));
+    let findings = left.json();
+    let proxy = findings["checks"].as_array().unwrap().last().unwrap();
+    assert_eq!((&proxy["name"], &proxy["ok"]), (&"proxy".into(), &false.into()));
+    assert!(
+        proxy["remedy"].as_str().unwrap().contains("KS_PROXY_URL"),
+        "{proxy}"
+    );
+}
+
 #[test]
 fn the_settings_of_the_server_can_be_shown() {
     let left = Home::new().ks(&["serve", "--print-config"]).ok();

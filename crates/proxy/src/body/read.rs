@@ -19,7 +19,7 @@ fn caps(member: OutputCap, own: OutputCap) -> bool {
 }
 
 /// The names that are read here and have no capitals.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 29] = [
     "model",
     "stream",
     "n",
@@ -45,6 +45,9 @@ const NAMES: [&str; 26] = [
     "generation_config",
     "candidate_count",
     "models",
+    "fallbacks",
+    "context_management",
+    "compaction",
     "num_generations",
 ];
 
@@ -161,22 +164,29 @@ impl<'a> Reader<'a> {
         if let Some((Some(config), cap)) = self.own.map(OutputCap::place)
             && same_name(name, config)
         {
-            return self.config(scanner, cap);
+            if name != config && !self.knows_two_spellings() {
+                return Err(NotJson);
+            }
+            return self.config(scanner, Some(cap));
         }
         let facts = &mut self.facts;
         match name {
             "model" => facts.model = text(scanner)?,
             "models" => return self.other_models(scanner),
+            "fallbacks" => return self.fallbacks(scanner),
             "stream" => facts.stream = boolean(scanner)? == Some(true),
             "background" => facts.background = boolean(scanner)? == Some(true),
             "n" | "best_of" | "candidateCount" | "candidate_count" | "num_generations" => {
                 facts.n = facts.n.max(count(scanner)?.unwrap_or(1));
             }
-            "generationConfig" | "generation_config" => return self.config(scanner, ""),
+            "generationConfig" | "generation_config" => return self.config(scanner, None),
             "max_tokens" | "max_completion_tokens" | "max_output_tokens" => {
                 return self.output_cap(scanner, name);
             }
-            "max_tool_calls" => self.max_tool_calls = count(scanner)?,
+            // Others than OpenAI's responses do not know it.
+            "max_tool_calls" if self.own == Some(OutputCap::MaxOutputTokens) => {
+                self.max_tool_calls = count(scanner)?;
+            }
             "stream_options" => return self.stream_options(scanner),
             "inference_geo" => facts.inference_geo = text(scanner)?,
             "service_tier" | "serviceTier" => return self.service_tier(scanner),
@@ -195,6 +205,9 @@ impl<'a> Reader<'a> {
             "additionalModelRequestFields" => return self.tools.read_model_fields(scanner),
             // Dearer, by a price that no row has.
             "performanceConfig" => return self.tools.served(scanner),
+            // The vendor reads everything once more to sum it up, as often as it likes.
+            "compaction" => return self.tools.served(scanner),
+            "context_management" => return self.tools.read_context(scanner),
             "web_search_options" => {
                 if scanner.kind()? == Kind::Object {
                     facts.calls.push((Bucket::WebSearches, Some(1)));
@@ -232,16 +245,22 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Whether the vendor knows names with capitals by underscores too. Others ignore them, and then they cap nothing.
+    fn knows_two_spellings(&self) -> bool {
+        self.own == Some(OutputCap::GenerationConfig)
+    }
+
     /// An object that holds the cap, and at Gemini the number of answers. Two spellings of one name are one name.
-    fn config(&mut self, scanner: &mut Scanner<'a>, cap: &str) -> Scan<()> {
-        if self.facts.layout.config.is_some() {
-            return Err(NotJson);
-        }
+    fn config(&mut self, scanner: &mut Scanner<'a>, cap: Option<&str>) -> Scan<()> {
+        let two_spellings = self.knows_two_spellings();
         let facts = &mut self.facts;
         let config = nested(
             scanner,
-            |name| same_name(name, cap),
+            |name| cap.is_some_and(|cap| same_name(name, cap)),
             |scanner, name, is_cap| {
+                if is_cap && cap != Some(name) && !two_spellings {
+                    return Err(NotJson);
+                }
                 if is_cap {
                     facts.max_output = number(scanner)?;
                 } else if same_name(name, "candidateCount") {
@@ -252,7 +271,9 @@ impl<'a> Reader<'a> {
                 Ok(())
             },
         )?;
-        facts.layout.config = Some(config);
+        if cap.is_some() && facts.layout.config.replace(config).is_some() {
+            return Err(NotJson);
+        }
         Ok(())
     }
 
@@ -273,20 +294,28 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// A text; or, at Bedrock, an object that holds it as its `type`.
+    /// A text; or, at Bedrock, an object that holds it as its `type`. What `speed` has said is dearer, and stays.
     fn service_tier(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
-        let tier = &mut self.facts.service_tier;
-        if scanner.kind()? != Kind::Object {
-            *tier = text(scanner)?;
-            return Ok(());
+        let mut seen = self.facts.names.iter();
+        if seen.any(|name| same_name(name, "service_tier")) {
+            return Err(NotJson);
         }
-        scanner.object(|scanner, name| {
-            if &*name.decode()? == "type" {
-                *tier = text(scanner)?;
-                return Ok(());
-            }
-            scanner.skip()
-        })
+        let mut tier = None;
+        if scanner.kind()? == Kind::Object {
+            scanner.object(|scanner, name| {
+                if &*name.decode()? == "type" {
+                    tier = text(scanner)?;
+                    return Ok(());
+                }
+                scanner.skip()
+            })?;
+        } else {
+            tier = text(scanner)?;
+        }
+        if self.facts.service_tier.is_none() {
+            self.facts.service_tier = tier;
+        }
+        Ok(())
     }
 
     fn other_models(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
@@ -298,6 +327,39 @@ impl<'a> Reader<'a> {
             models.extend(text(scanner)?);
             Ok(())
         })
+    }
+
+    /// Models that serve what the first one does not: in a list, or one alone. At Anthropic `default` leaves them to the vendor, and is
+    /// no model that has a price.
+    fn fallbacks(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        match scanner.kind()? {
+            Kind::Null => scanner.skip(),
+            Kind::Array => scanner.array(|scanner| self.fallback(scanner)),
+            _ => self.fallback(scanner),
+        }
+    }
+
+    /// The name of a model, or an object that has it. Where it has a cap or a speed of its own, nothing bounds the call.
+    fn fallback(&mut self, scanner: &mut Scanner<'a>) -> Scan<()> {
+        let models = &mut self.facts.other_models;
+        let tools = &mut self.tools;
+        if scanner.kind()? != Kind::Object {
+            models.push(text(scanner)?.ok_or(NotJson)?);
+            return Ok(());
+        }
+        let mut named = false;
+        scanner.object(|scanner, name| {
+            match &*name.decode()?.to_ascii_lowercase() {
+                "model" => {
+                    models.push(text(scanner)?.ok_or(NotJson)?);
+                    named = true;
+                }
+                "max_tokens" | "speed" => tools.served(scanner)?,
+                _ => scanner.skip()?,
+            }
+            Ok(())
+        })?;
+        if named { Ok(()) } else { Err(NotJson) }
     }
 
     /// A text; a list of texts or of lists of token ids, each answered apart; or the reference to a stored template.

@@ -256,15 +256,6 @@ fn rounds_are_bounded_by_the_calls_of_served_tools() {
             None,
         ),
         (
-            r#"{"max_tool_calls":3,"tools":[{"type":"web_search"},{"type":"mcp","server_url":"https://example.org"}]}"#,
-            Some(4),
-        ),
-        (
-            r#"{"max_tool_calls":3,"tools":[{"type":"code_interpreter"}]}"#,
-            None,
-        ),
-        (r#"{"max_tool_calls":3,"tools":[{"googleSearch":{}}]}"#, None),
-        (
             r#"{"tools":[{"functionDeclarations":[{"name":"f"}]},{"urlContext":{}}]}"#,
             None,
         ),
@@ -291,8 +282,91 @@ fn rounds_are_bounded_by_the_calls_of_served_tools() {
             None,
         ),
         (r#"{"performanceConfig":{"latency":"optimized"}}"#, None),
+        (
+            r#"{"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]},"compaction":null}"#,
+            Some(1),
+        ),
+        (
+            r#"{"context_management":{"edits":[{"type":"compact_20260112","trigger":{"type":"input_tokens","value":50000}}]}}"#,
+            None,
+        ),
+        (
+            r#"{"context_management":[{"type":"compaction","compact_threshold":200000}]}"#,
+            None,
+        ),
+        (r#"{"compaction":{"type":"summarize"}}"#, None),
     ] {
         assert_eq!(facts(body, CHAT).rounds, rounds, "{body}");
+    }
+}
+
+/// `max_tool_calls` is a member of OpenAI's responses: others ignore it.
+#[test]
+fn rounds_are_bounded_by_the_calls_that_openai_allows() {
+    const RESPONSES: UsageShape = UsageShape::OpenaiResponses;
+    let both = r#"{"max_tool_calls":3,"tools":[{"type":"web_search"},{"type":"mcp","server_url":"https://example.org"}]}"#;
+    assert_eq!(facts(both, RESPONSES).rounds, Some(4));
+    assert_eq!(facts(both, CHAT).rounds, None);
+    for body in [
+        r#"{"max_tool_calls":3,"tools":[{"type":"code_interpreter"}]}"#,
+        r#"{"max_tool_calls":3,"tools":[{"googleSearch":{}}]}"#,
+    ] {
+        assert_eq!(facts(body, RESPONSES).rounds, None, "{body}");
+    }
+}
+
+/// A tool that is not known may cost anything: its uses bound nothing.
+#[test]
+fn uses_bound_what_known_tools_cost() {
+    for (rounds, kinds) in [
+        (
+            Some(1),
+            &[
+                "function",
+                "custom",
+                "bash_20250124",
+                "text_editor_20250728",
+                "computer_20251124",
+                "computer_use_preview",
+                "memory_20250818",
+                "local_shell",
+                "apply_patch",
+            ][..],
+        ),
+        (
+            Some(3),
+            &[
+                "web_search",
+                "web_search_preview_2025_03_11",
+                "web_search_20250305",
+                "web_fetch_20250910",
+                "tool_search_tool_bm25_20251119",
+                "file_search",
+                "image_generation",
+                "mcp",
+            ][..],
+        ),
+        (
+            None,
+            &[
+                "advisor_20260301",
+                "openrouter:advisor",
+                "openrouter:web_search",
+                "bash_code_execution",
+                "code_execution_20250825",
+                "code_interpreter",
+                "shell",
+                "x_search",
+                "mcp_toolset",
+                "",
+            ][..],
+        ),
+    ] {
+        for kind in kinds {
+            let body =
+                format!(r#"{{"max_tool_calls":3,"tools":[{{"type":"{kind}","name":"a","max_uses":2}}]}}"#);
+            assert_eq!(facts(&body, UsageShape::OpenaiResponses).rounds, rounds, "{kind}");
+        }
     }
 }
 
@@ -304,6 +378,117 @@ fn whatever_else_may_serve_a_request_is_named() {
     );
     assert_eq!(facts.other_models, ["b", "c"]);
     assert_eq!(facts.service_tier.as_deref(), Some("flex"));
+}
+
+#[test]
+fn fallbacks_may_serve_a_request_too() {
+    for (body, models, rounds) in [
+        (r#"{"fallbacks":null}"#, vec![], Some(1)),
+        (r#"{"fallbacks":[{"model":"b"},"c"]}"#, vec!["b", "c"], Some(1)),
+        (
+            r#"{"models":["b"],"fallbacks":{"model":"c"}}"#,
+            vec!["b", "c"],
+            Some(1),
+        ),
+        // The vendor chooses: no list of models has it.
+        (r#"{"fallbacks":"default"}"#, vec!["default"], Some(1)),
+        (
+            r#"{"fallbacks":[{"model":"b","Model":"c","max_tokens":null}]}"#,
+            vec!["b", "c"],
+            Some(1),
+        ),
+        (
+            r#"{"fallbacks":[{"model":"b","max_tokens":128000}]}"#,
+            vec!["b"],
+            None,
+        ),
+        (r#"{"fallbacks":[{"model":"b","speed":"fast"}]}"#, vec!["b"], None),
+    ] {
+        let facts = facts(body, UsageShape::AnthropicMessages);
+        assert_eq!(facts.other_models, models, "{body}");
+        assert_eq!(facts.rounds, rounds, "{body}");
+    }
+    for body in [
+        r#"{"fallbacks":true}"#,
+        r#"{"fallbacks":{}}"#,
+        r#"{"fallbacks":[7]}"#,
+        r#"{"fallbacks":[["b"]]}"#,
+        r#"{"fallbacks":[{"model":7}]}"#,
+        r#"{"fallbacks":["b",{"max_tokens":9}]}"#,
+        r#"{"Fallbacks":["b"]}"#,
+    ] {
+        assert!(read(body.as_bytes(), own(CHAT)).is_err(), "{body}");
+    }
+}
+
+#[test]
+fn fast_stays_whatever_tier_is_asked_for() {
+    for body in [
+        r#"{"speed":"fast","service_tier":"standard_only"}"#,
+        r#"{"service_tier":"standard_only","speed":"fast"}"#,
+    ] {
+        let facts = facts(body, UsageShape::AnthropicMessages);
+        assert_eq!(facts.service_tier.as_deref(), Some("fast"), "{body}");
+    }
+    let twice = br#"{"service_tier":"flex","serviceTier":{"type":"priority"}}"#;
+    assert!(read(twice, None).is_err());
+}
+
+/// Without it a budget could not bound what the model says.
+#[test]
+fn operations_name_the_cap_that_stands_inside() {
+    for (slug, operation, cap) in [
+        ("aws-bedrock", "converse", OutputCap::InferenceConfig),
+        ("aws-bedrock", "converse_stream", OutputCap::InferenceConfig),
+        ("vertex-ai", "generate_content", OutputCap::GenerationConfig),
+        (
+            "vertex-ai",
+            "stream_generate_content",
+            OutputCap::GenerationConfig,
+        ),
+    ] {
+        let provider = keystore_catalog::provider(slug).unwrap();
+        let mut operations = provider.operations.iter();
+        let found = operations.find(|known| known.name == operation).unwrap();
+        assert_eq!(found.output_cap, Some(cap), "{slug} {operation}");
+    }
+}
+
+/// Only Gemini knows two spellings. Elsewhere the other one caps nothing, and is refused where it could seem to.
+#[test]
+fn a_cap_is_spelled_as_the_vendor_does() {
+    for (body, own, expected) in [
+        (
+            r#"{"inferenceConfig":{"maxTokens":9}}"#,
+            OutputCap::InferenceConfig,
+            Some(Some(9)),
+        ),
+        (
+            r#"{"max_tokens":9,"generationConfig":{"maxTokens":9,"":9}}"#,
+            OutputCap::InferenceConfig,
+            Some(None),
+        ),
+        (
+            r#"{"inferenceConfig":{"max_tokens":9}}"#,
+            OutputCap::InferenceConfig,
+            None,
+        ),
+        (
+            r#"{"inference_config":{"maxTokens":9}}"#,
+            OutputCap::InferenceConfig,
+            None,
+        ),
+        (
+            r#"{"inferenceConfig":{"maxTokens":9},"inference_config":{}}"#,
+            OutputCap::InferenceConfig,
+            None,
+        ),
+        (r#"{"options":{"numPredict":9}}"#, OutputCap::Options, None),
+        (r#"{"generationConfig":{"":9}}"#, OutputCap::MaxTokens, Some(None)),
+    ] {
+        let read = read(body.as_bytes(), Some(own)).ok();
+        assert_eq!(read.map(|facts| facts.max_output), expected, "{body}");
+    }
 }
 
 #[test]
@@ -374,6 +559,12 @@ fn caps_that_stand_inside() {
             r#"{"messages":[],"inferenceConfig":{}}"#,
             OutputCap::InferenceConfig,
             r#"{"messages":[],"inferenceConfig":{"maxTokens":512}}"#,
+        ),
+        // Another vendor's object is not the place.
+        (
+            r#"{"generationConfig":{}}"#,
+            OutputCap::InferenceConfig,
+            r#"{"inferenceConfig":{"maxTokens":512},"generationConfig":{}}"#,
         ),
         (
             r#"{"options":{"num_predict":-1}}"#,

@@ -32,7 +32,8 @@ enum Uses {
     Most(u64),
     /// No tool says; the request may.
     Unsaid,
-    /// Nothing that a request can say bounds what it costs: a container, agents of the vendor's, another price.
+    /// Nothing that a request can say bounds what it costs: a container, agents of the vendor's, another price, a tool that is not
+    /// known.
     Unbounded,
 }
 
@@ -109,6 +110,23 @@ impl Tools {
         })
     }
 
+    /// Reads how the vendor shall keep the context short. To sum it up it reads all of it once more, as often as it likes.
+    pub(super) fn read_context(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
+        match scanner.kind()? {
+            Kind::Object => scanner.object(|scanner, name| {
+                if &*name.decode()? != "type" || scanner.kind()? != Kind::String {
+                    return self.read_context(scanner);
+                }
+                if scanner.string()?.decode()?.starts_with("compact") {
+                    self.uses = Uses::Unbounded;
+                }
+                Ok(())
+            }),
+            Kind::Array => scanner.array(|scanner| self.read_context(scanner)),
+            _ => scanner.skip(),
+        }
+    }
+
     /// A value that, unless it is null or false, makes a request cost what nothing in it bounds.
     pub(super) fn served(&mut self, scanner: &mut Scanner<'_>) -> Scan<()> {
         if !matches!(scanner.slice()?, "null" | "false") {
@@ -162,18 +180,20 @@ impl Tools {
         Ok(())
     }
 
+    /// What runs at the vendor costs what its calls cost only where it is known: others run in a container that is charged by its
+    /// time, or ask another model.
     fn offer(&mut self, kind: &str, max_uses: Option<u64>) {
+        // Behind some of them stands a date.
         const CLIENT: [&str; 7] = [
-            "bash_",
-            "text_editor_",
+            "bash_2",
+            "text_editor_2",
             "computer_2",
-            "computer_use",
-            "memory_",
+            "computer_use_preview",
+            "memory_2",
             "local_shell",
             "apply_patch",
         ];
-        // They run in a container that is charged by its time.
-        const CONTAINED: [&str; 3] = ["code_interpreter", "code_execution", "shell"];
+        const SERVED: [&str; 3] = ["web_search", "web_fetch", "tool_search"];
         let begins = |kinds: &[&str]| kinds.iter().any(|prefix| kind.starts_with(prefix));
         if matches!(kind, "function" | "custom") {
             return;
@@ -182,7 +202,7 @@ impl Tools {
             self.tokens = self.tokens.saturating_add(TOKENS_PER_CLIENT_TOOL);
             return;
         }
-        if begins(&CONTAINED) {
+        if !begins(&SERVED) && !matches!(kind, "file_search" | "image_generation" | "mcp") {
             self.uses = Uses::Unbounded;
             return;
         }

@@ -11,8 +11,9 @@ use keystore_core::token;
 use memchr::memmem;
 
 /// Headers that never pass, sorted: hop-by-hop (RFC 9110, 7.6.1; RFC 9113, 8.2.2), framing, which is ours, credentials and
-/// cookies, the client's address and route, and ways to say another method, path or host than the request line does.
-const DROPPED: [&str; 45] = [
+/// cookies, the client's address and route, ways to say another method, path or host than the request line does, and what is
+/// charged by prices that no row has.
+const DROPPED: [&str; 46] = [
     "accept-encoding",
     "authorization",
     "cf-connecting-ip",
@@ -39,6 +40,7 @@ const DROPPED: [&str; 45] = [
     "upgrade",
     "via",
     "wl-proxy-client-ip",
+    "x-amzn-bedrock-performanceconfig-latency",
     "x-azure-clientip",
     "x-client-ip",
     "x-cluster-client-ip",
@@ -123,6 +125,13 @@ pub(crate) fn connection_named(headers: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nobody_asks_for_what_no_row_prices() {
+        assert!(NEVER.contains_key("x-amzn-bedrock-performanceconfig-latency"));
+        // The answer says which one served, and rows price them.
+        assert!(!NEVER.contains_key("x-amzn-bedrock-service-tier"));
+    }
 
     #[test]
     fn the_list_is_sorted_and_in_lower_case() {

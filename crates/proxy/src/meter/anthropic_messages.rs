@@ -2,7 +2,8 @@
 //!
 //! The input counter holds neither cache reads nor cache writes; the output counter includes thinking. A stream states the
 //! input in `message_start`, with a provisional output, and the final counters in `message_delta`: they are cumulative, and
-//! what they name replaces what was said before.
+//! what they name replaces what was said before. Compactions are in no counter but their own. What other models used on the way
+//! (`advisor_message`, `fallback_message`) is not read.
 
 use keystore_core::{Bucket, Usage};
 use memchr::memmem;
@@ -27,6 +28,10 @@ pub(super) struct Counters {
     service_tier: Option<String>,
     inference_geo: Option<String>,
     speed: Option<String>,
+    iterations: Option<Vec<Self>>,
+    /// Of an iteration.
+    #[serde(rename = "type")]
+    kind: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -136,9 +141,23 @@ impl Counters {
         self.service_tier = stated.service_tier.or(self.service_tier.take());
         self.inference_geo = stated.inference_geo.or(self.inference_geo.take());
         self.speed = stated.speed.or(self.speed.take());
+        self.iterations = stated.iterations.or(self.iterations.take());
     }
 
+    /// What was used: as the counters say, and by compactions, which they leave out.
     fn usage(&self) -> Usage {
+        let is_compaction = |iteration: &&Self| iteration.kind.as_deref() == Some("compaction");
+        let compactions = self.iterations.iter().flatten().filter(is_compaction);
+        compactions.fold(self.counted(), |sum, compaction| {
+            let used = compaction.counted();
+            used.iter().fold(sum, |sum, (bucket, units)| {
+                sum.with(bucket, sum.get(bucket).saturating_add(units))
+            })
+        })
+    }
+
+    /// What these counters say.
+    fn counted(&self) -> Usage {
         let created = self.cache_creation.unwrap_or_default();
         let one_hour = created.ephemeral_1h_input_tokens.units();
         let five_minutes = created.ephemeral_5m_input_tokens.units();

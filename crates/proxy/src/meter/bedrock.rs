@@ -15,23 +15,23 @@ use super::event_stream::Frame;
 use super::json::{self, Answer, Elements, find};
 use super::reading::{Reading, Vendor};
 
-/// Converse's counters, Nova's, those of `amazon-bedrock-invocationMetrics`, and those of OpenAI's shape.
+/// Converse's counters, Nova's, those of `amazon-bedrock-invocationMetrics`, and those of OpenAI's shape. An answer may state one
+/// number under two names.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, rename_all = "camelCase")]
 struct Counters {
-    #[serde(rename = "inputTokens", alias = "inputTokenCount", alias = "prompt_tokens")]
-    input: Count,
-    #[serde(
-        rename = "outputTokens",
-        alias = "outputTokenCount",
-        alias = "completion_tokens"
-    )]
-    output: Count,
-    #[serde(rename = "cacheReadInputTokens", alias = "cacheReadInputTokenCount")]
-    cache_read: Count,
-    #[serde(rename = "cacheWriteInputTokens", alias = "cacheWriteInputTokenCount")]
-    cache_write: Count,
-    #[serde(rename = "cacheDetails")]
+    input_tokens: Count,
+    input_token_count: Count,
+    #[serde(rename = "prompt_tokens")]
+    prompt_tokens: Count,
+    output_tokens: Count,
+    output_token_count: Count,
+    #[serde(rename = "completion_tokens")]
+    completion_tokens: Count,
+    cache_read_input_tokens: Count,
+    cache_read_input_token_count: Count,
+    cache_write_input_tokens: Count,
+    cache_write_input_token_count: Count,
     cache_details: Vec<CacheDetail>,
 }
 
@@ -110,8 +110,20 @@ fn counters(usage: &[u8]) -> Option<Usage> {
 
 impl Counters {
     fn usage(self) -> Option<Usage> {
-        self.input.0.or(self.output.0)?;
-        let written = self.cache_write.units();
+        let input = self
+            .input_tokens
+            .or(self.input_token_count)
+            .or(self.prompt_tokens);
+        let output = self
+            .output_tokens
+            .or(self.output_token_count)
+            .or(self.completion_tokens);
+        input.0.or(output.0)?;
+        let read = self.cache_read_input_tokens.or(self.cache_read_input_token_count);
+        let written = self
+            .cache_write_input_tokens
+            .or(self.cache_write_input_token_count)
+            .units();
         let for_an_hour = self
             .cache_details
             .iter()
@@ -120,11 +132,11 @@ impl Counters {
             .min(written);
         Some(
             Usage::ZERO
-                .with(Bucket::InputUncached, self.input.units())
-                .with(Bucket::CacheRead, self.cache_read.units())
+                .with(Bucket::InputUncached, input.units())
+                .with(Bucket::CacheRead, read.units())
                 .with(Bucket::CacheWrite1h, for_an_hour)
                 .with(Bucket::CacheWrite5m, written - for_an_hour)
-                .with(Bucket::OutputText, self.output.units()),
+                .with(Bucket::OutputText, output.units()),
         )
     }
 }

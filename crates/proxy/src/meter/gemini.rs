@@ -36,6 +36,8 @@ struct Counters {
     candidates_tokens_details: Vec<Details>,
     tool_use_prompt_tokens_details: Vec<Details>,
     service_tier: Option<String>,
+    /// Vertex's word for the tier.
+    traffic_type: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,7 +96,7 @@ fn take(reading: &mut Reading, answer: Answer<'_>) -> Read {
     }
     let stated = match (counters, images) {
         (Some(mut counters), _) => {
-            reading.name_served(None, counters.service_tier.take());
+            reading.name_served(None, counters.tier());
             Some(counters.usage())
         }
         (None, Some(images)) => Some(Usage::ZERO.with(Bucket::Images, images)),
@@ -171,6 +173,17 @@ fn charges_by_prompt(model: &str) -> bool {
 }
 
 impl Counters {
+    /// The tier that was served. Traffic that is bought otherwise is of none.
+    fn tier(&mut self) -> Option<String> {
+        let of_traffic = match self.traffic_type.as_deref() {
+            Some("ON_DEMAND") => Some("on_demand"),
+            Some("ON_DEMAND_PRIORITY") => Some("priority"),
+            Some("ON_DEMAND_FLEX") => Some("flex"),
+            _ => None,
+        };
+        self.service_tier.take().or(of_traffic.map(str::to_owned))
+    }
+
     fn usage(&self) -> Usage {
         let prompt = self.prompt_token_count.units();
         let tools = self.tool_use_prompt_token_count.units();

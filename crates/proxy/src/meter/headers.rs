@@ -10,6 +10,11 @@ pub(super) fn units(head: &HeaderMap, name: &str) -> Option<u64> {
     Count::of(head.get(name)?.as_bytes()).0
 }
 
+/// The text of a header.
+pub(super) fn text(head: &HeaderMap, name: &str) -> Option<String> {
+    Some(head.get(name)?.to_str().ok()?.to_owned())
+}
+
 /// Bedrock's counters: the input holds neither cache reads nor cache writes. Models of AI21 and Cohere come without.
 pub(super) fn bedrock(head: &HeaderMap) -> Option<Usage> {
     let count = |name: &str| units(head, name);

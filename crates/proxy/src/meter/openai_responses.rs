@@ -108,7 +108,7 @@ pub(super) fn body(reading: &mut Reading, answer: Answer<'_>) {
 impl Calls {
     fn count(&mut self, item: &[u8]) {
         match json::find(item, &["type"]) {
-            Some(b"\"web_search_call\"") => self.web_searches += 1,
+            Some(b"\"web_search_call\"") => self.web_searches += u64::from(is_search(item)),
             Some(b"\"file_search_call\"") => self.file_searches += 1,
             Some(b"\"image_generation_call\"") => self.images += 1,
             Some(b"\"code_interpreter_call\"") => self.sessions = 1,
@@ -124,6 +124,14 @@ impl Calls {
             .with(Bucket::Images, self.images)
             .with(Bucket::Sessions, self.sessions)
     }
+}
+
+/// Whether a call of web search is one: reading a page that a search found is no search, and not charged.
+fn is_search(call: &[u8]) -> bool {
+    !matches!(
+        json::find(call, &["action", "type"]),
+        Some(b"\"open_page\"" | b"\"find_in_page\"")
+    )
 }
 
 impl Counters {

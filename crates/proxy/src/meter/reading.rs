@@ -114,7 +114,10 @@ impl Reading {
                 let bucket = setup.asked.map_or(Bucket::Credits, |asked| asked.bucket);
                 reading.state(headers::units(head, name).map(|units| Usage::ZERO.with(bucket, units)));
             }
-            Vendor::Bedrock(_) => reading.state(headers::bedrock(head)),
+            Vendor::Bedrock(_) => {
+                reading.state(headers::bedrock(head));
+                reading.name_served(None, headers::text(head, "x-amzn-bedrock-service-tier"));
+            }
             _ => {}
         }
         reading

@@ -201,6 +201,25 @@ fn hostile_counters() {
     }
 }
 
+/// Vertex has its own words for the tier that served.
+#[test]
+fn traffic_of_vertex() {
+    for (traffic, tier) in [
+        ("ON_DEMAND", Some("on_demand")),
+        ("ON_DEMAND_PRIORITY", Some("priority")),
+        ("ON_DEMAND_FLEX", Some("flex")),
+        ("PROVISIONED_THROUGHPUT", None),
+    ] {
+        let answer = format!(
+            "{{\"usageMetadata\":{{\"promptTokenCount\":7,\"trafficType\":\"{traffic}\"}},\"modelVersion\":\"gemini-2.5-flash\"}}"
+        );
+        let case = Case::plain(UsageShape::Gemini, "application/json");
+        let (metered, _) = run(&case, [answer.as_bytes()]);
+        assert_eq!(metered.service_tier.as_deref(), tier, "{traffic}");
+        assert_eq!(metered.usage, Usage::ZERO.with(InputUncached, 7));
+    }
+}
+
 #[test]
 fn what_is_read() {
     assert!(reads(UsageShape::OpenaiChat) && reads(UsageShape::Gemini) && reads(UsageShape::Resend));

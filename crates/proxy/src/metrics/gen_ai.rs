@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use keystore_catalog::UsageShape;
+use keystore_catalog::{PriceRef, ProviderRef, UsageShape};
+use keystore_core::Micros;
 use keystore_core::record::Ending;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
@@ -16,7 +17,7 @@ use crate::lock::lock;
 use crate::reserve::Open;
 use crate::settle::{Charge, End};
 
-/// So many models have a name of their own among the metrics; agents name them, and memory is finite. The others are `_OTHER`.
+/// So many models have a name of their own among the metrics, because memory is finite. The others are `_OTHER`.
 const MAX_MODELS: usize = 500;
 const OTHER: &str = "_OTHER";
 
@@ -127,11 +128,11 @@ impl GenAi {
 
     /// A call was settled, so long after it was admitted.
     pub(super) fn settled(&self, open: &Open, end: &End, charge: &Charge, after: Duration) {
-        let Some(operation) = open.gen_ai.filter(|_| open.sent) else {
+        let Some((operation, model)) = open.gen_ai.filter(|_| open.sent) else {
             return;
         };
         let kind = (operation, open.provider, error(end.ending, open.status));
-        let series = self.series(open.model.as_deref().unwrap_or(OTHER), kind);
+        let series = self.series(model, kind);
         series.duration.observe(after.as_secs_f64());
         for (histogram, kind, tokens) in [
             (&series.input, "input", charge.usage.input_tokens()),
@@ -203,6 +204,21 @@ impl CallLabels {
             gen_ai_token_type: kind,
         }
     }
+}
+
+/// What a model is called among the metrics: as the catalog lists it. Any other name is an agent's to choose, or a customer's own.
+pub(crate) fn listed(
+    provider: &ProviderRef,
+    price: Option<&PriceRef>,
+    model: Option<&str>,
+    at: Micros,
+) -> &'static str {
+    let row = match (price, provider, model) {
+        (Some(PriceRef::Catalog(row)), ..) => Some(*row),
+        (_, ProviderRef::Catalog(provider), Some(model)) => provider.price(model, at),
+        _ => None,
+    };
+    row.map_or(OTHER, |row| &row.model)
 }
 
 /// What the conventions call an operation; `None` for those that they have no name for.

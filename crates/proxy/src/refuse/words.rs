@@ -74,16 +74,38 @@ fn failure(error: &ProxyError) -> Words {
     }
 }
 
+/// A table: each refusal has its own words, or it does not compile.
 fn denial(deny: &Deny, agent: &str) -> Words {
     match deny {
         Deny::Malformed(malformed) => form(*malformed),
-        Deny::MethodNotAllowed
-        | Deny::UriTooLong
-        | Deny::Misdirected
-        | Deny::HeadersTooLarge
-        | Deny::ExpectationFailed
-        | Deny::BodyTooLarge { .. }
-        | Deny::UnsupportedEncoding => size_or_kind(deny),
+        Deny::MethodNotAllowed => words(
+            "This method is not served.",
+            "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
+        ),
+        Deny::UriTooLong => words(
+            "Path and query are longer than 8 KiB.",
+            "Send long values in the body.",
+        ),
+        Deny::Misdirected => words(
+            "This Keystore does not answer to the name in `Host`.",
+            "Use one of its own names, or add this one to `proxy.hosts`.",
+        ),
+        Deny::HeadersTooLarge => words(
+            "The request has more than 64 headers, or more than 32 KiB of them.",
+            "Send fewer or shorter ones.",
+        ),
+        Deny::ExpectationFailed => words(
+            "`Expect` names something other than 100-continue.",
+            "Leave the header out.",
+        ),
+        Deny::BodyTooLarge { limit_bytes } => words(
+            format!("The body is larger than the {limit_bytes} bytes that this operation takes."),
+            "Split the request, or upload the data as a file where the provider has files.",
+        ),
+        Deny::UnsupportedEncoding => words(
+            "The request body has a `Content-Encoding`, which a metered operation does not take: what cannot be read cannot be priced.",
+            "Send the body as plain JSON.",
+        ),
         Deny::InvalidToken => words(
             "The token is missing, or it is not valid: exactly one `ks_` token is needed, in `Authorization: Bearer` or where this provider's own SDK puts its key.",
             "Make a new one with `ks token create`, or list tokens with `ks token list`.",
@@ -138,22 +160,6 @@ fn denial(deny: &Deny, agent: &str) -> Words {
             "This node cannot confirm that the token still holds.",
             "Try again in a few seconds; if it goes on, `ks doctor` checks the server.",
         ),
-        _ => rights(deny, agent),
-    }
-}
-
-/// What a rule against abuse found.
-const fn broken(rule: Kind) -> &'static str {
-    match rule {
-        Kind::Refusals => "too many of its requests were refused",
-        Kind::SpendRate => "its calls cost too much in too short a time",
-        Kind::IdenticalRequests => "it sent the same request over and over",
-    }
-}
-
-/// What the agent may not do.
-fn rights(deny: &Deny, agent: &str) -> Words {
-    match deny {
         Deny::AgentPaused(rule) => words(
             match rule {
                 None => format!("The agent `{agent}` is paused."),
@@ -196,20 +202,6 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The agent `{agent}` may not use {provider}."),
             format!("Grant it with `ks agent update {agent} --provider {provider}:byok`."),
         ),
-        Deny::ScopeDenied { provider, access } => {
-            let (verb, action) = match access {
-                Access::Read => ("read", "read"),
-                Access::Write => ("write", "write"),
-            };
-            words(
-                format!(
-                    "This operation of {provider} needs the right to {verb}, which the scopes of the agent `{agent}` do not give."
-                ),
-                format!(
-                    "Give it with `ks agent update {agent} --provider {provider} --scope provider:{provider}:{action}`, beside every scope that it is to keep."
-                ),
-            )
-        }
         Deny::OperationDenied { provider, operation } => words(
             format!("`{operation}` of {provider} is closed to agents: it makes or reveals credentials."),
             "Carry it out in the provider's own console.",
@@ -240,45 +232,32 @@ fn rights(deny: &Deny, agent: &str) -> Words {
             format!("The organization has not enabled {provider} at the marketplace, or has disabled it."),
             format!("Enable it with `ks marketplace enable {provider}`."),
         ),
+        Deny::UnknownAmount { budget, what } => words(
+            format!(
+                "`{}` does not say how much money it moves, and a budget limits that.",
+                shown(what)
+            ),
+            format!(
+                "Name the amount (and `currency`) in the form, use an operation that does, or lift the limit: `ks budget show {budget}`."
+            ),
+        ),
+        Deny::ScopeDenied { provider, access } => out_of_scope(provider, *access, agent),
         Deny::LabelForbids {
             label,
             provider,
             source,
-        } => words(
-            match source {
-                Source::Marketplace => format!(
-                    "The label `{label}` does not allow pooled credentials, and this call to {provider} would use one."
-                ),
-                Source::Byok => format!("The label `{label}` does not allow this call to {provider}."),
-            },
-            match source {
-                Source::Marketplace => {
-                    format!("Use a credential of your own: `ks migrate {provider} --to byok`.")
-                }
-                Source::Byok => "`ks label list` shows what each label allows.".to_owned(),
-            },
-        ),
+        } => forbidden_by(label, provider, *source),
         Deny::LabelDemands {
             label,
             provider,
-            demand: Demand::CustomerKey,
-        } => words(
-            format!(
-                "The label `{label}` demands a key that the organization holds itself, and the credential of {provider} is not under \
-                 one."
-            ),
-            "An owner names one: `ks kek customer-key <key>`.",
-        ),
-        Deny::LabelDemands {
-            label,
+            demand,
+        } => demanded_by(label, provider, demand),
+        Deny::UnpricedOperation {
             provider,
-            demand: Demand::Agreement(kind),
-        } => words(
-            format!(
-                "The label `{label}` demands a `{kind}` with the vendor, and none is on record with the credential of {provider}."
-            ),
-            format!("Once there is one: `ks provider update {provider} --agreement {kind}=<date>`."),
-        ),
+            what,
+            can_be_priced,
+            source: Source::Byok,
+        } => unpriced(provider, &shown(what), *can_be_priced, agent),
         Deny::UnpricedOperation {
             provider,
             what,
@@ -293,39 +272,81 @@ fn rights(deny: &Deny, agent: &str) -> Words {
                 "`ks marketplace show {provider}` lists what is sold; with a credential of your own it can be called: `ks migrate {provider} --to byok`."
             ),
         ),
-        Deny::UnpricedOperation {
-            provider,
-            what,
-            can_be_priced,
-            source: Source::Byok,
-        } => words(
-            format!(
-                "`{}` of {provider} has no known price, and a budget applies to this call.",
-                shown(what)
-            ),
-            match can_be_priced {
-                true => format!(
-                    "Price it with `ks price set {provider}/{} --input <dollars> --output-text <dollars> --context-window <tokens>` (by a \
-                     million), or use a model that has a price.",
-                    shown(what)
-                ),
-                false => format!(
-                    "Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."
-                ),
-            },
-        ),
-        Deny::UnknownAmount { budget, what } => words(
-            format!(
-                "`{}` does not say how much money it moves, and a budget limits that.",
-                shown(what)
-            ),
-            format!(
-                "Name the amount (and `currency`) in the form, use an operation that does, or lift the limit: `ks budget show {budget}`."
-            ),
-        ),
-        // Every other refusal has its words above.
-        _ => words("The request was refused.", "`ks requests` shows why."),
     }
+}
+
+/// What a rule against abuse found.
+const fn broken(rule: Kind) -> &'static str {
+    match rule {
+        Kind::Refusals => "too many of its requests were refused",
+        Kind::SpendRate => "its calls cost too much in too short a time",
+        Kind::IdenticalRequests => "it sent the same request over and over",
+    }
+}
+
+fn out_of_scope(provider: &str, access: Access, agent: &str) -> Words {
+    let verb = match access {
+        Access::Read => "read",
+        Access::Write => "write",
+    };
+    words(
+        format!(
+            "This operation of {provider} needs the right to {verb}, which the scopes of the agent `{agent}` do not give."
+        ),
+        format!(
+            "Give it with `ks agent update {agent} --provider {provider} --scope provider:{provider}:{verb}`, beside every scope that it is to keep."
+        ),
+    )
+}
+
+fn forbidden_by(label: &str, provider: &str, source: Source) -> Words {
+    match source {
+        Source::Marketplace => words(
+            format!(
+                "The label `{label}` does not allow pooled credentials, and this call to {provider} would use one."
+            ),
+            format!("Use a credential of your own: `ks migrate {provider} --to byok`."),
+        ),
+        Source::Byok => words(
+            format!("The label `{label}` does not allow this call to {provider}."),
+            "`ks label list` shows what each label allows.",
+        ),
+    }
+}
+
+fn demanded_by(label: &str, provider: &str, demand: &Demand) -> Words {
+    match demand {
+        Demand::CustomerKey => words(
+            format!(
+                "The label `{label}` demands a key that the organization holds itself, and the credential of {provider} is not under \
+                 one."
+            ),
+            "An owner names one: `ks kek customer-key <key>`.",
+        ),
+        Demand::Agreement(kind) => words(
+            format!(
+                "The label `{label}` demands a `{kind}` with the vendor, and none is on record with the credential of {provider}."
+            ),
+            format!("Once there is one: `ks provider update {provider} --agreement {kind}=<date>`."),
+        ),
+    }
+}
+
+fn unpriced(provider: &str, what: &str, can_be_priced: bool, agent: &str) -> Words {
+    words(
+        format!("`{what}` of {provider} has no known price, and a budget applies to this call."),
+        match can_be_priced {
+            true => format!(
+                "Price it with `ks price set {provider}/{what} --input <dollars> --output-text <dollars> --context-window <tokens>` (by a \
+                 million), or use a model that has a price."
+            ),
+            false => {
+                format!(
+                    "Use a priced model, or lift the budget with `ks agent update {agent} --budget none`."
+                )
+            }
+        },
+    )
 }
 
 /// A name that came with the request, short enough for a sentence.
@@ -411,39 +432,6 @@ fn credit(exceeded: &BudgetExceeded) -> Words {
         ),
         "Ask whoever runs this Keystore for more credit, ask for less, or use a credential of your own.",
     )
-}
-
-fn size_or_kind(deny: &Deny) -> Words {
-    match deny {
-        Deny::MethodNotAllowed => words(
-            "This method is not served.",
-            "Use GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS.",
-        ),
-        Deny::UriTooLong => words(
-            "Path and query are longer than 8 KiB.",
-            "Send long values in the body.",
-        ),
-        Deny::Misdirected => words(
-            "This Keystore does not answer to the name in `Host`.",
-            "Use one of its own names, or add this one to `proxy.hosts`.",
-        ),
-        Deny::HeadersTooLarge => words(
-            "The request has more than 64 headers, or more than 32 KiB of them.",
-            "Send fewer or shorter ones.",
-        ),
-        Deny::ExpectationFailed => words(
-            "`Expect` names something other than 100-continue.",
-            "Leave the header out.",
-        ),
-        Deny::BodyTooLarge { limit_bytes } => words(
-            format!("The body is larger than the {limit_bytes} bytes that this operation takes."),
-            "Split the request, or upload the data as a file where the provider has files.",
-        ),
-        _ => words(
-            "The request body has a `Content-Encoding`, which a metered operation does not take: what cannot be read cannot be priced.",
-            "Send the body as plain JSON.",
-        ),
-    }
 }
 
 fn form(malformed: Malformed) -> Words {

@@ -35,6 +35,7 @@ use crate::resolve::Served;
 pub(super) struct Plan {
     pub(super) model: Option<String>,
     pub(super) price: Option<PriceRef>,
+    pub(super) others: Vec<(String, Option<PriceRef>)>,
     /// What it uses as far as the request says.
     pub(super) asked: Usage,
     pub(super) hold: NanoUsd,
@@ -55,6 +56,7 @@ impl Plan {
     const UNBILLED: Self = Self {
         model: None,
         price: None,
+        others: Vec::new(),
         asked: Usage::ZERO,
         hold: NanoUsd::ZERO,
         budgets: Vec::new(),
@@ -80,6 +82,7 @@ impl Plan {
         Self {
             model: model.map(str::to_owned),
             price,
+            others: Vec::new(),
             asked: meter.asked.map_or(Usage::ZERO, AskedUnits::usage),
             hold: held.amount,
             budgets: held.budgets,
@@ -233,7 +236,9 @@ impl Proxy {
             input_tokens: meter::tokens_of_text(bytes.len() as u64),
             asked: needs.asked,
         };
+        let names = facts.other_models.iter().map(|name| name.clone().into_owned());
         let plan = Plan {
+            others: names.zip(others).collect(),
             // Gemini writes a list piece by piece, which its head does not tell.
             stream: facts.stream || path.ends_with(":streamGenerateContent"),
             ..Plan::metered(model, price, held, terms, meter, sent)

@@ -34,6 +34,7 @@ fn open(limited: bool) -> Open {
         provider: "openai",
         billing: Billing::Metered,
         price: Some(PriceRef::Catalog(&PRICE)),
+        others: Vec::new(),
         asked: Usage::ZERO,
         budgets: if limited { vec![held] } else { Vec::new() },
         limited: if limited { Limited::Strictly } else { Limited::No },
@@ -157,5 +158,39 @@ fn what_the_vendor_says_that_it_costs_is_what_it_costs() {
                 (over_hold, false)
             );
         }
+    }
+}
+
+static DEAR: ModelPrice = ModelPrice::flat(
+    Cow::Borrowed("dear"),
+    UnitPrices::from_parts(0b10_0001, &[9_000_000, 9_000_000]),
+);
+
+/// A request may let a cheap model fail, so that a dear one serves it.
+#[test]
+fn what_another_model_served_costs_what_that_one_costs() {
+    let cost = |served: Option<&str>| {
+        let open = Open {
+            model: Some("v/m".to_owned()),
+            others: vec![
+                ("v/dear".to_owned(), Some(PriceRef::Catalog(&DEAR))),
+                ("v/x".to_owned(), None),
+            ],
+            ..open(false)
+        };
+        let mut end = end(Ending::Complete, Basis::Reported);
+        end.metered.as_mut().unwrap().served_model = served.map(str::to_owned);
+        let charge = charge(&open, &end);
+        (charge.cost.0, charge.flags.unpriced)
+    };
+    assert_eq!(cost(Some("v/m")), (7, false));
+    assert_eq!(cost(Some("v/dear-2026-05-01")), (63, false));
+    assert_eq!(cost(Some("v/x")), (0, true), "of which nobody knows the price");
+    for unknown in [None, Some("else")] {
+        assert_eq!(
+            cost(unknown),
+            (63, false),
+            "{unknown:?}: the dearest that it may be"
+        );
     }
 }

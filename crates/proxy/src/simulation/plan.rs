@@ -457,7 +457,7 @@ impl Shift<'_> {
         let mut conn = store.read().await.unwrap();
         let all = Filter::default();
         let rows = requests::list(&mut conn, world.org, &all, None, 1_000).await;
-        let rows = rows.unwrap();
+        let rows = rows.unwrap().rows;
         let sums = compare(&mut self.run.truth(), &rows);
         let now = self.run.clock.now();
         for (policy, highest) in &self.run.budgets {

@@ -94,36 +94,26 @@ async fn readiness(app: &App) -> Readiness {
 /// Which sinks fail. Why stands in the log and in the operator's event: what a sink answers, and where it is, is nothing for anybody who
 /// asks.
 fn sink_check(standing: Standing) -> Check {
-    match standing {
-        Standing { failing: None, .. } => well("audit", "checkpoints of the audit log get to every sink"),
-        Standing {
-            failing: Some(why),
-            refusing,
-        } => ill(
-            "audit",
-            &match refusing {
-                true => format!(
-                    "checkpoints of the audit log do not get to {}, so calls are refused",
-                    failing_sinks(&why)
-                ),
-                false => format!(
-                    "checkpoints of the audit log do not get to {}",
-                    failing_sinks(&why)
-                ),
-            },
+    let Some(failure) = standing.failing else {
+        return well("audit", "checkpoints of the audit log get to every sink");
+    };
+    let (mut found, remedy) = match failure.sinks[..] {
+        [] => (
+            "nothing of the audit log is signed".to_owned(),
+            "the server's log says why; `ks audit verify` shows what is wrong with the log",
+        ),
+        _ => (
+            format!(
+                "checkpoints of the audit log do not get to {}",
+                failure.sinks.join(", ")
+            ),
             "make the sink reachable (`[audit]`), the server's log says why it is not; it recovers by itself",
         ),
-    }
-}
-
-/// The names in `<sink>: <reason>; <sink>: <reason>`; whatever else stands there, nothing but names comes out.
-fn failing_sinks(why: &str) -> String {
-    let names = ["file", "syslog", "s3"];
-    let fails = |name: &&str| {
-        let begins = |part: &str| part.strip_prefix(name).is_some_and(|rest| rest.starts_with(": "));
-        why.split("; ").any(begins)
     };
-    names.into_iter().filter(fails).collect::<Vec<_>>().join(", ")
+    if standing.refusing {
+        found.push_str(", so calls are refused");
+    }
+    ill("audit", &found, remedy)
 }
 
 fn well(name: &str, found: &str) -> Check {

@@ -12,7 +12,8 @@ use super::problem::{ApiError, ApiResult};
 pub(super) struct Slice<K> {
     /// The key of the last entry of the page before.
     pub(super) after: Option<K>,
-    limit: u32,
+    /// The most entries that the page holds.
+    pub(super) limit: u32,
 }
 
 impl<K: FromStr> Slice<K> {

@@ -36,7 +36,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// How many rows a stream reads at a time.
 const BATCH: u32 = 200;
 
-/// The requests, newest first: one row for each attempt at a provider and for each refusal.
+/// The requests, newest first: one row for each attempt at a provider and for each refusal. A page may have fewer than there are, or none,
+/// and yet a `next`: where few requests fit, they are looked for in several goes.
 #[utoipa::path(get, path = "/v1/requests", tag = "requests", params(ListRequests),
     responses((status = 200, body = Page<Request>)))]
 pub(super) async fn list_requests(
@@ -48,13 +49,12 @@ pub(super) async fn list_requests(
     app.store.project_now().await?;
     let mut conn = app.store.read().await?;
     let filter = filter(&app, &mut conn, &caller, query).await?;
-    let found = rows::list(&mut conn, caller.org, &filter, slice.after, slice.read()).await?;
-    let names = Names::of(&mut conn, caller.org, &found).await?;
-    Ok(Json(slice.page(
-        found,
-        |row| row.seq.to_string(),
-        |row| wire(row, &names),
-    )))
+    let found = rows::list(&mut conn, caller.org, &filter, slice.after, slice.limit).await?;
+    let names = Names::of(&mut conn, caller.org, &found.rows).await?;
+    Ok(Json(Page {
+        data: found.rows.into_iter().map(|row| wire(row, &names)).collect(),
+        next: found.next.map(|seq| seq.to_string()),
+    }))
 }
 
 /// The request. With several attempts, the last one.
@@ -192,13 +192,12 @@ impl Follow {
             let (found, names) = {
                 let mut conn = app.store.read().await?;
                 let found = rows::since_seq(&mut conn, self.org, &self.filter, self.after, BATCH).await?;
-                let names = Names::of(&mut conn, self.org, &found).await?;
+                let names = Names::of(&mut conn, self.org, &found.rows).await?;
                 (found, names)
             };
-            let whole = found.len() == BATCH as usize;
             // After the look-up: what is found once the right is gone is not sent.
             self.check(app).await?;
-            for row in found {
+            for row in found.rows {
                 let seq = row.seq;
                 let data = serde_json::to_string(&wire(row, &names)).map_err(ApiError::internal)?;
                 if self
@@ -210,9 +209,9 @@ impl Follow {
                 }
                 self.after = seq;
             }
-            if !whole {
-                // What the filter left out need not be looked at again.
-                self.after = self.after.max(newest);
+            // What the filter left out need not be looked at again.
+            self.after = found.next.unwrap_or(self.after.max(newest));
+            if found.next.is_none() {
                 return Ok(Ok(()));
             }
         }

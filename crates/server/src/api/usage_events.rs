@@ -30,10 +30,11 @@ pub(super) async fn get_usage_events(
         ..Filter::default()
     };
     let after = slice.after.unwrap_or(0);
-    let found = rows::since_seq(&mut conn, caller.org, &filter, after, slice.read() - 1).await?;
-    let next = found.last().map_or(after, |row| row.seq).to_string();
+    let found = rows::since_seq(&mut conn, caller.org, &filter, after, slice.limit).await?;
+    let last = found.rows.last().map(|row| row.seq);
+    let next = found.next.or(last).unwrap_or(after).to_string();
     Ok(Json(UsageEvents {
-        data: found.into_iter().filter_map(event).collect(),
+        data: found.rows.into_iter().filter_map(event).collect(),
         next,
     }))
 }

@@ -19,8 +19,6 @@ use keystore_store::{Conn, StoreError};
 use keystore_vault::commitment::sha256;
 use keystore_vault::note::{Checkpoint, Verifier};
 
-use super::retention::{PRUNE, pruned_by};
-
 /// Rows that are read at a time.
 const AT_A_TIME: u32 = 256;
 
@@ -82,17 +80,14 @@ struct Check<'a> {
     tree: Tree,
     /// The tile of stored leaf hashes that is being compared.
     stored: Option<Tile>,
-    /// Checkpoints to come, by size and time.
-    expected: BTreeMap<(u64, Micros), Checkpoint>,
+    /// Checkpoints to come, by size, time and root: what stands outside may say another root than the database does.
+    expected: BTreeMap<(u64, Micros, Hash), Checkpoint>,
     /// Up to which size those of the database were read.
     listed: Option<u64>,
     is_listed: bool,
     /// The newest row of the journal, and entry of each organization, that was looked at.
     journal: i64,
     seen: HashMap<OrgId, i64>,
-    /// The first record of each organization that was removed, up to which entry they were, and up to which an entry says so.
-    removed: HashMap<OrgId, (u64, i64)>,
-    said_removed: HashMap<OrgId, i64>,
     /// The newest version of each credential that a call was made with, and the first record that says so.
     versions: HashMap<CredentialId, (u32, u64)>,
     /// The newest checkpoint that the log agrees with: its size and time.
@@ -121,8 +116,6 @@ pub async fn check(
         is_listed: false,
         journal: 0,
         seen: HashMap::new(),
-        removed: HashMap::new(),
-        said_removed: HashMap::new(),
         versions: HashMap::new(),
         agreed: (0, None),
         report: Report {
@@ -170,13 +163,13 @@ impl Check<'_> {
         for note in outside {
             let said = self.open(note);
             let said = said.or_else(|error| wrong(0, format!("a checkpoint from outside: {error}")))?;
-            self.expected.insert((said.size, said.at), said);
+            self.expect(said);
         }
         // Before the size is read: what is signed by now is not more than what is there then.
         let newest = rows::newest_checkpoint(self.conn)
             .await?
             .map(|newest| newest.size);
-        let outside = self.expected.last_key_value().map(|((size, _), _)| *size);
+        let outside = self.expected.last_key_value().map(|((size, ..), _)| *size);
         let taken = rows::taken(self.conn).await?;
         let strays = entries::strays(self.conn).await?;
         self.checkpoints_of(0).await?;
@@ -207,7 +200,6 @@ impl Check<'_> {
                 format!("{strays} rows stand outside of the log's numbers"),
             );
         }
-        self.removals().await?;
         self.marks(taken).await?;
         self.versions().await
     }
@@ -248,7 +240,7 @@ impl Check<'_> {
         if self
             .expected
             .first_key_value()
-            .is_some_and(|((next, _), _)| *next <= size)
+            .is_some_and(|((next, ..), _)| *next <= size)
         {
             self.agree().await?;
         }
@@ -282,26 +274,6 @@ impl Check<'_> {
         let edge: Vec<Tile> = self.tree.edge().filter(|tile| tile.level > 0).collect();
         for tile in &edge {
             self.compare(tile).await?;
-        }
-        Ok(())
-    }
-
-    /// That what was removed was removed by the retention, which says so in the log.
-    async fn removals(&mut self) -> Result<(), Stop> {
-        for (org, (first, to)) in std::mem::take(&mut self.removed) {
-            // The newest entries may not be in the tree yet.
-            let after = self.seen.get(&org).copied().unwrap_or(0);
-            for row in entries::rows_after(self.conn, org, after, AT_A_TIME).await? {
-                if let Some(to) = pruned_by(&row.subject).filter(|_| row.action == PRUNE) {
-                    self.said_removed.insert(org, to);
-                }
-            }
-            if self.said_removed.get(&org).is_none_or(|said| *said < to) {
-                return wrong(
-                    first,
-                    format!("it was removed, and no entry of {org} says that the retention did it"),
-                );
-            }
         }
         Ok(())
     }

@@ -86,9 +86,27 @@ pub(crate) fn deployment_log(app: &App) -> OrgId {
 
 /// Runs until the server stops.
 pub(crate) async fn run(app: Arc<App>) {
+    let mut failing = None;
     while app.next_turn(TURN, pending()).await {
-        if let Err(error) = turn(&app, false).await {
-            tracing::warn!(%error, "the audit log was not signed; it is tried again in a second");
+        tend(&app, &mut failing).await;
+    }
+}
+
+/// One turn. `failing` says since when (boot time) they fail: what goes on for longer than a checkpoint is due is told of as a sink is
+/// that fails.
+async fn tend(app: &App, failing: &mut Option<Duration>) {
+    let Err(error) = turn(app, false).await else {
+        *failing = None;
+        return;
+    };
+    tracing::warn!(%error, "the audit log was not signed; it is tried again in a second");
+    let now = app.clock.boottime();
+    let since = *failing.get_or_insert(now);
+    if now.saturating_sub(since) >= EVERY {
+        let why = format!("nothing can be signed: {error}");
+        app.notary.sinks.nothing_signed(why, since);
+        if let Err(error) = app.notary.sinks.judge(app).await {
+            tracing::warn!(%error, "it could not be told that the audit log is not signed");
         }
     }
 }
@@ -152,7 +170,10 @@ impl App {
     pub async fn sign_to(&self, sinks: &Sinks) -> Result<Option<String>, ApiError> {
         let newest = up_to_date(self).await?;
         sinks.append(self, &newest).await;
-        Ok(sinks.standing().and_then(|standing| standing.failing))
+        Ok(sinks
+            .standing()
+            .and_then(|standing| standing.failing)
+            .map(|failure| failure.why))
     }
 }
 
@@ -219,6 +240,14 @@ pub(crate) async fn up_to_date(app: &App) -> ApiResult<Checkpoint> {
 /// # Errors
 /// The store's and the vault's.
 pub(crate) async fn verifier(app: &App) -> ApiResult<Verifier> {
+    Ok(signer_of(app).await?.verifier().clone())
+}
+
+/// What signs for this deployment.
+///
+/// # Errors
+/// The store's and the vault's.
+pub(crate) async fn signer_of(app: &App) -> ApiResult<Arc<NoteSigner>> {
     let mut turn = app.notary.turn.lock().await;
-    Ok(signer(app, &mut turn).await?.verifier().clone())
+    signer(app, &mut turn).await
 }

@@ -17,6 +17,7 @@ use keystore_vault::{
 use crate::api::problem::ApiResult;
 use crate::app::App;
 use crate::custody::wrapped;
+use crate::jobs::go_on_after;
 
 /// Organizations and payloads that are seen to at a time.
 const AT_A_TIME: u32 = 64;
@@ -137,17 +138,18 @@ impl Openers {
     }
 }
 
-/// Makes key pairs that are missing, moves those whose KEK is no longer the active one, and seals payloads that are not.
+/// Makes key pairs that are missing, moves those whose KEK is no longer the active one, and seals payloads that are not. An organization
+/// whose KMS does not answer holds none of the others up.
 ///
 /// # Errors
-/// The vault's and the store's; the next turn goes on.
+/// The store's; the next turn goes on.
 pub(crate) async fn keep(app: &App) -> ApiResult<()> {
     let mut after = None;
     loop {
         let orgs = audit_keys::without(&mut app.store.read().await?, after, AT_A_TIME).await?;
         let Some(last) = orgs.last().copied() else { break };
         for org in orgs {
-            make(app, org, 1).await?;
+            go_on_after(org, make(app, org, 1).await, "no audit key was made")?;
         }
         after = Some(last);
     }
@@ -156,7 +158,8 @@ pub(crate) async fn keep(app: &App) -> ApiResult<()> {
         let orgs = audit_keys::moved(&mut app.store.read().await?, after, AT_A_TIME).await?;
         let Some(last) = orgs.last().copied() else { break };
         for org in orgs {
-            follow(app, org).await?;
+            let what = "the audit keys were not moved to the active key";
+            go_on_after(org, follow(app, org).await, what)?;
         }
         after = Some(last);
     }
@@ -167,7 +170,8 @@ pub(crate) async fn keep(app: &App) -> ApiResult<()> {
             return Ok(());
         };
         for org in orgs {
-            seal_old(app, org).await?;
+            let what = "old payloads of the audit log were not sealed";
+            go_on_after(org, seal_old(app, org).await, what)?;
         }
         after = Some(last);
     }

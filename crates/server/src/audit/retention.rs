@@ -1,5 +1,6 @@
 //! What the audit log says is removed when it is older than the retention: leaves and payloads go, their hashes stay, so that everything
-//! else is proven as before. The removal is an entry, whose subject says how far it went; who checks the log looks for it.
+//! else is proven as before. The removal is an entry, whose subject says how far it went, and a signed note, which who checks the log
+//! looks for: an entry can be forged by whoever can write the database.
 //!
 //! Records of calls stay: the journal is what budgets, usage and the ledger are made from.
 
@@ -8,12 +9,12 @@ use keystore_core::ids::OrgId;
 use keystore_store::audit as rows;
 use serde_json::json;
 
-use super::Event;
+use super::{Event, notary};
 use crate::api::problem::ApiResult;
 use crate::app::App;
 
 /// The operation that removes.
-pub(crate) const PRUNE: &str = "prune_audit_log";
+const PRUNE: &str = "prune_audit_log";
 
 /// Entries that are removed at a time, because the journal waits for it on SQLite; and organizations.
 const AT_A_TIME: u32 = 500;
@@ -21,11 +22,6 @@ const ORGS: u32 = 64;
 
 /// In microseconds.
 const DAY: i64 = 86_400_000_000;
-
-/// How far an entry says that entries were removed: the last number of `entries 1 to 42`.
-pub(crate) fn pruned_by(subject: &str) -> Option<i64> {
-    subject.strip_prefix("entries 1 to ")?.parse().ok()
-}
 
 /// Removes what is older than the retention, as far as it is in the tree. An organization's turn comes when something is a day older, so
 /// that there are few entries about it.
@@ -66,23 +62,11 @@ async fn old(app: &App, org: OrgId, pruned: i64, (before, taken): (Micros, i64))
 }
 
 async fn remove(app: &App, org: OrgId, to: i64) -> ApiResult<()> {
+    let note = notary::signer_of(app).await?.removal(org, to);
     let mut tx = app.store.begin().await?;
-    rows::prune(&mut tx, org, to).await?;
+    rows::prune(&mut tx, org, to, &note).await?;
     Event::new(PRUNE, &format_args!("entries 1 to {to}"))
         .after(&json!({"removedTo": to}))?
         .by_system(&mut tx, org)?;
     Ok(tx.commit().await?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_entry_says_how_far_it_went() {
-        assert_eq!(pruned_by("entries 1 to 42"), Some(42));
-        for subject in ["", "entries 1 to ", "entries 2 to 42", "agt_x"] {
-            assert_eq!(pruned_by(subject), None, "{subject}");
-        }
-    }
 }

@@ -1,8 +1,8 @@
 //! Where checkpoints go besides the database: a file, syslog, or an S3-compatible bucket, set in the configuration file alone. Whoever
 //! can write the database cannot take back what stands there.
 //!
-//! A sink that fails is told of: in the log, by an event, in `/readyz` and `/metrics`. Where the configuration says so, calls are refused
-//! when no checkpoint got through for as long as the grace; they go on with the next one that does.
+//! A sink that fails is told of: in the log, by an event, in `/readyz` and `/metrics`; so is a log that cannot be signed. Where the
+//! configuration says so, calls are refused when no checkpoint got through for as long as the grace; they go on with the next one that does.
 
 mod file;
 mod s3;
@@ -47,18 +47,28 @@ pub struct Sinks {
 
 #[derive(Default)]
 struct State {
-    /// Why the newest checkpoint is not everywhere, and since when (boot time).
-    failing: Option<(String, Duration)>,
+    failing: Option<Failure>,
     /// The event about it is written.
     told: bool,
     refusing: bool,
 }
 
+/// Why the newest records are not signed, or their checkpoint is not everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// The names of the sinks that do not take it; none where no checkpoint could be made.
+    pub(crate) sinks: Vec<&'static str>,
+    /// In words, for the log and the operator.
+    pub(crate) why: String,
+    /// Since when, in boot time.
+    since: Duration,
+}
+
 /// How the sinks are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Standing {
-    /// Why the newest checkpoint is not everywhere; none where it is.
-    pub(crate) failing: Option<String>,
+    /// None where the newest checkpoint is everywhere.
+    pub(crate) failing: Option<Failure>,
     /// Calls are refused because of it.
     pub(crate) refusing: bool,
 }
@@ -98,29 +108,42 @@ impl Sinks {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) const fn refuse_after(&self) -> Option<Duration> {
+        self.refuse_after
+    }
+
     /// Hands a checkpoint to every sink, and notes which of them do not take it.
     pub(super) async fn append(&self, app: &App, new: &Checkpoint) {
-        let mut failed = Vec::new();
+        let (mut failed, mut why) = (Vec::new(), Vec::new());
         for sink in &self.sinks {
             if let Err(error) = sink.append(app, new).await {
-                failed.push(format!("{}: {error:#}", sink.name()));
+                failed.push(sink.name());
+                why.push(format!("{}: {error:#}", sink.name()));
             }
         }
-        let mut state = self.lock();
         if failed.is_empty() {
+            let mut state = self.lock();
             if state.failing.take().is_some() {
-                tracing::info!("the audit checkpoints get to their sinks again");
+                tracing::info!("the audit checkpoints are made and get to their sinks again");
             }
             state.told = false;
         } else {
-            let why = failed.join("; ");
+            let why = why.join("; ");
             tracing::error!(why, "an audit checkpoint did not get to every sink");
-            let since = state
-                .failing
-                .take()
-                .map_or(app.clock.boottime(), |(_, since)| since);
-            state.failing = Some((why, since));
+            self.fail(failed, why, app.clock.boottime());
         }
+    }
+
+    /// Notes that no checkpoint can be made, since then (boot time).
+    pub(super) fn nothing_signed(&self, why: String, since: Duration) {
+        self.fail(Vec::new(), why, since);
+    }
+
+    fn fail(&self, sinks: Vec<&'static str>, why: String, now: Duration) {
+        let mut state = self.lock();
+        let since = state.failing.take().map_or(now, |before| before.since);
+        state.failing = Some(Failure { sinks, why, since });
     }
 
     /// Whether a failure is still to be tried again at once.
@@ -138,7 +161,7 @@ impl Sinks {
             let failed_for = state
                 .failing
                 .as_ref()
-                .map(|(_, since)| app.clock.boottime().saturating_sub(*since));
+                .map(|failure| app.clock.boottime().saturating_sub(failure.since));
             let refuse = failed_for
                 .zip(self.refuse_after)
                 .is_some_and(|(so_far, most)| so_far >= most);
@@ -150,7 +173,7 @@ impl Sinks {
                 .failing
                 .as_ref()
                 .filter(|_| !state.told)
-                .map(|(why, _)| why.clone());
+                .map(|failure| failure.why.clone());
             (refuse, untold)
         };
         app.store.journal().withhold(refuse);
@@ -160,16 +183,14 @@ impl Sinks {
         Ok(())
     }
 
-    /// How they are; none where there are none.
+    /// How they are; none where there are none and all is signed.
     pub(super) fn standing(&self) -> Option<Standing> {
-        if self.sinks.is_empty() {
-            return None;
-        }
         let state = self.lock();
-        Some(Standing {
-            failing: state.failing.as_ref().map(|(why, _)| why.clone()),
+        let standing = Standing {
+            failing: state.failing.clone(),
             refusing: state.refusing,
-        })
+        };
+        Some(standing).filter(|standing| !self.sinks.is_empty() || standing.failing.is_some())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

@@ -49,13 +49,14 @@ impl Grown {
         Ok(Self { tree, taken })
     }
 
-    /// Takes in everything that is recorded now. Gives how many leaves came.
+    /// Takes in everything that is recorded now, and not what comes meanwhile: that has no end. Gives how many leaves came.
     ///
     /// # Errors
     /// The store's; what is in memory is of no use afterwards.
     pub(super) async fn catch_up(&mut self, store: &Store) -> Result<u64, StoreError> {
         let before = self.taken.size;
-        while self.take_journal(store).await? {}
+        let recorded = rows::newest_of_journal(&mut store.read().await?).await?;
+        while self.taken.journal < recorded && self.take_journal(store).await? {}
         while self.take_entries(store).await? {}
         Ok(self.taken.size - before)
     }

@@ -1,7 +1,8 @@
 //! Walks over the log and picks what one organization may see: its entries, its calls with all that followed, and its refusals.
 //!
 //! A time says when a call began; what followed belongs to it, whenever it came. The whole deployment's records of that time are read
-//! to find them, because the log is one.
+//! to find them, because the log is one. The tree takes in what waits of the journal before the entries that wait: an entry may stand
+//! behind calls of a later time, or before calls of an earlier one. So it is looked up where those of the organization are.
 
 use std::collections::HashSet;
 
@@ -44,6 +45,8 @@ pub(crate) struct Walk {
     next: u64,
     /// Nothing from here on is looked at.
     end: u64,
+    /// No entry of the time is from here on.
+    entries_end: u64,
     /// Attempts that were picked and have not ended.
     open: HashSet<AttemptId>,
 }
@@ -54,14 +57,33 @@ impl Walk {
     /// # Errors
     /// The store's.
     pub(crate) async fn begin(conn: &mut Conn, scope: Scope, end: u64) -> Result<Self, StoreError> {
-        let next = match scope.since {
-            Some(since) => rows::leaf_at(conn, Micros(since.0.saturating_sub(SLACK))).await?,
-            None => 0,
-        };
+        let mut next = 0;
+        if let Some(since) = scope.since {
+            let since = Micros(since.0.saturating_sub(SLACK));
+            next = rows::leaf_at(conn, since).await?;
+            let entry = rows::first_entry(conn, scope.org, since).await?;
+            let leaf = rows::leaf_of_entry(conn, scope.org, entry).await?;
+            if let Some(leaf) = leaf.filter(|leaf| *leaf < next) {
+                let span = rows::span_of_leaf(conn, leaf).await?;
+                next = span.map_or(0, |span| span.first);
+            }
+        }
+        let mut entries_end = end;
+        if let Some(until) = scope.until {
+            entries_end = match rows::last_entry(conn, scope.org, until).await? {
+                0 => 0,
+                // Where the last one is not in the tree yet, others may be.
+                entry => {
+                    let leaf = rows::leaf_of_entry(conn, scope.org, entry).await?;
+                    leaf.map_or(end, |leaf| leaf + 1)
+                }
+            };
+        }
         Ok(Self {
             scope,
             next,
             end,
+            entries_end,
             open: HashSet::new(),
         })
     }
@@ -80,11 +102,13 @@ impl Walk {
         }
         let mut found = Vec::new();
         for span in spans {
-            if self.is_over(&span) {
+            let is_late = self.is_late(&span);
+            if span.first >= self.end || (is_late && span.first >= self.entries_end) {
                 self.next = self.end;
                 break;
             }
             match span.org {
+                None if is_late => {}
                 None => self.calls(conn, &span, &mut found).await?,
                 Some(org) if org == self.scope.org => self.entries(conn, &span, &mut found).await?,
                 Some(_) => {}
@@ -96,12 +120,13 @@ impl Walk {
         Ok(Some(found))
     }
 
-    fn is_over(&self, span: &Span) -> bool {
-        let is_late = self
+    /// Whether neither this span of the journal nor what follows it there belongs to a call that is picked.
+    fn is_late(&self, span: &Span) -> bool {
+        let begins_late = self
             .scope
             .until
             .is_some_and(|until| span.at.0 > until.0.saturating_add(SLACK));
-        span.first >= self.end || (is_late && self.open.is_empty())
+        span.org.is_none() && begins_late && self.open.is_empty()
     }
 
     async fn entries(&self, conn: &mut Conn, span: &Span, found: &mut Vec<Found>) -> Result<(), StoreError> {

@@ -1,5 +1,6 @@
 //! `[limits]`: what holds for agents that set nothing of their own.
 
+use keystore_core::rate::{DEFAULT_RPD, DEFAULT_RPM};
 use serde::{Deserialize, Serialize};
 
 /// Default limits.
@@ -15,8 +16,8 @@ pub struct LimitsSection {
 impl Default for LimitsSection {
     fn default() -> Self {
         Self {
-            default_rpm: 60,
-            default_rpd: 10_000,
+            default_rpm: DEFAULT_RPM,
+            default_rpd: DEFAULT_RPD,
         }
     }
 }

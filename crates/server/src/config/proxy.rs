@@ -14,7 +14,7 @@ use super::tls::TlsFiles;
 pub struct ProxySection {
     /// Where it listens. Default `127.0.0.1:8400`.
     pub addr: SocketAddr,
-    /// The authorities (`host` or `host:port`) that a request may name. Empty accepts any, and is for loopback only.
+    /// The authorities (`host` or `host:port`) that a request may name. Empty accepts the names of this machine, and is for loopback only.
     pub hosts: Vec<String>,
     /// Its certificate.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,17 +2,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use keystore_core::rate::MAX_LIMIT;
+use keystore_vault::kms::may_carry_secrets;
+
 use super::{Config, MailTls, SecretText, SignUp};
 
 pub(super) const ONE_ROOT_KEY: &str = "give exactly one of `kms.root`, `kms.key_file`, `kms.key`, `kms.passphrase` and `kms.passphrase_file`: without a root \
      key nothing can be sealed or opened";
-
-/// Whether nobody else reads what is sent to this URL.
-fn is_private(url: &str) -> bool {
-    ["https://", "http://127.0.0.1:", "http://localhost:"]
-        .iter()
-        .any(|begin| url.starts_with(begin))
-}
 
 /// Every reason not to serve with `config`.
 pub(super) fn reasons(config: &Config) -> Vec<String> {
@@ -59,8 +55,16 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
              text; set it to \"starttls\" or \"implicit\""
         ));
     }
+    let has_password = mail.password.is_some() || mail.password_file.is_some();
+    if mail.user.is_some() != has_password {
+        reasons.push(
+            "`mail.user` and `mail.password` (or `mail.password_file`) go together: with one of them alone nobody is logged in at the mail \
+             server"
+                .to_owned(),
+        );
+    }
     if let Some(endpoint) = &config.telemetry.otlp_endpoint
-        && !is_private(endpoint)
+        && !may_carry_secrets(endpoint)
     {
         reasons.push(format!(
             "`telemetry.otlp_endpoint` ({endpoint}) does not begin with https:// and is not this machine: who calls whom would travel in \
@@ -87,9 +91,10 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
         if !given(&payments.stripe_key, payments.stripe_key_file.is_some()) {
             reasons.push("`[payments]` is set up and `payments.stripe_key` is missing or empty".to_owned());
         }
-        if !is_private(&payments.stripe_url) {
+        if !may_carry_secrets(&payments.stripe_url) {
             reasons.push(
-                "`payments.stripe_url` does not begin with https://: the account's key would travel in plain text".to_owned(),
+                "`payments.stripe_url` does not begin with https:// and is not this machine: the account's key would travel in plain text"
+                    .to_owned(),
             );
         }
     }
@@ -116,8 +121,8 @@ pub(super) fn reasons(config: &Config) -> Vec<String> {
         ("limits.default_rpm", config.limits.default_rpm),
         ("limits.default_rpd", config.limits.default_rpd),
     ] {
-        if limit > 1_000_000 {
-            reasons.push(format!("`{name}` is {limit}; the most is 1000000"));
+        if limit > MAX_LIMIT {
+            reasons.push(format!("`{name}` is {limit}; the most is {MAX_LIMIT}"));
         }
     }
     reasons
@@ -160,6 +165,10 @@ mod tests {
     #[test]
     fn loopback_with_a_key_elsewhere_is_safe() {
         assert_eq!(reasons_of(SAFE), Vec::<String>::new());
+        for here in ["http://localhost:4318", "http://[::1]:4318", "http://127.0.0.1/"] {
+            let telemetry = format!("{SAFE}[telemetry]\notlp_endpoint = \"{here}\"\n");
+            assert_eq!(reasons_of(&telemetry), Vec::<String>::new());
+        }
     }
 
     #[test]
@@ -193,6 +202,20 @@ mod tests {
                 "api.signup",
             ),
             ("[limits]\ndefault_rpm = 1000001\n", "limits.default_rpm"),
+            ("[limits]\ndefault_rpd = 1000001\n", "limits.default_rpd"),
+            (
+                "[telemetry]\notlp_endpoint = \"http://collector:4318\"\n",
+                "telemetry.otlp_endpoint",
+            ),
+            // A user before the host, which is elsewhere.
+            (
+                "[telemetry]\notlp_endpoint = \"http://localhost:4318@evil.example\"\n",
+                "telemetry.otlp_endpoint",
+            ),
+            (
+                "[mail]\nhost = \"mx.example\"\nfrom = \"a@b.example\"\nuser = \"ks\"\n",
+                "mail.password",
+            ),
             ("max_wraps = 4294967297\n", "kms.max_wraps"),
             ("[mail]\nhost = \"mx.example\"\n", "mail.from"),
             (

@@ -95,6 +95,7 @@ async fn batch(app: &App, job: KekJob) -> ApiResult<bool> {
         credential: last.credential,
         version: last.version,
         done: job.done + found.len() as u64,
+        problem: unopened(&job),
         ..job.clone()
     };
     let keks: HashMap<KekId, WrappedKek> = all.iter().map(|kek| (kek.id, wrapped(kek))).collect();
@@ -107,18 +108,15 @@ async fn batch(app: &App, job: KekJob) -> ApiResult<bool> {
         KekStep::Rewrap => work.rewrap(active, &found, &mut next).await?,
         KekStep::Verify => work.verify(&found, &mut next).await.map(|()| Vec::new()),
     };
-    let moved = match moved {
-        Ok(moved) => moved,
+    let (moved, next, went_on) = match moved {
+        Ok(moved) => (moved, next, true),
         Err(error) => {
             // Nothing of the batch is written: it is done again when the KMS is back.
             let waits = KekJob {
-                problem: Some(error.to_string()),
-                ..job
+                problem: unopened(&job).or_else(|| Some(error.to_string())),
+                ..job.clone()
             };
-            let mut tx = app.store.begin().await?;
-            kek_jobs::put(&mut tx, &waits).await?;
-            tx.commit().await?;
-            return Ok(false);
+            (Vec::new(), waits, false)
         }
     };
     let mut tx = app.store.begin().await?;
@@ -140,7 +138,12 @@ async fn batch(app: &App, job: KekJob) -> ApiResult<bool> {
     }
     kek_jobs::put(&mut tx, &next).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(went_on)
+}
+
+/// What a job has found that does not open. Without that, its problem is that it waits for a KMS, which passes.
+fn unopened(job: &KekJob) -> Option<String> {
+    job.problem.clone().filter(|_| job.failed > 0)
 }
 
 /// One batch.
@@ -251,7 +254,7 @@ async fn verify(app: &App, job: &KekJob) -> ApiResult<bool> {
 async fn end(app: &App, job: KekJob, problem: Option<String>) -> ApiResult<bool> {
     let now = app.clock.now();
     let ended = KekJob {
-        problem: problem.or(job.problem.clone().filter(|_| job.failed > 0)),
+        problem: problem.or(unopened(&job)),
         ended_at: Some(now),
         ..job.clone()
     };

@@ -286,7 +286,7 @@ async fn last_refusal(app: &App, agent: &AgentCaller) -> ApiResult<LastRefusal> 
         ..requests::Filter::default()
     };
     let found = requests::list(&mut app.store.read().await?, agent.org(), &filter, None, 1).await?;
-    let refusal = found.into_iter().next().map(|row| {
+    let refusal = found.rows.into_iter().next().map(|row| {
         let code = row.refusal.unwrap_or_default();
         let title = Code::of(&code).map_or("The call was refused", Code::title);
         RefusedCall {

@@ -11,6 +11,7 @@ use keystore_wire::problem::Code;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
 use crate::custody::wrapped;
+use crate::jobs::go_on_after;
 
 /// Organizations that are seen to at a time.
 const AT_A_TIME: u32 = 64;
@@ -116,13 +117,8 @@ pub(crate) async fn follow_all(app: &App) -> ApiResult<()> {
         let Some(last) = found.last() else { return Ok(()) };
         after = Some(*last);
         for org in found {
-            match follow(app, org).await {
-                Err(error) if error.code() == Code::StoreUnavailable => return Err(error),
-                Err(error) => {
-                    tracing::warn!(%org, %error, "secrets of webhooks were not moved to the active key");
-                }
-                Ok(()) => {}
-            }
+            let what = "secrets of webhooks were not moved to the active key";
+            go_on_after(org, follow(app, org).await, what)?;
         }
     }
 }

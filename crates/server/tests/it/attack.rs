@@ -123,8 +123,8 @@ async fn clients_that_leave_at_any_moment_leave_nothing_held() {
         upstream: Some(FakeUpstream::start().await),
         proxy: |proxy| {
             proxy.idle_timeout = Duration::from_millis(150);
-            proxy.drain_timeout = Duration::from_millis(200);
-            proxy.max_drains = 6;
+            proxy.metering_timeout = Duration::from_millis(200);
+            proxy.max_metered = 6;
         },
         ..Setup::default()
     })

@@ -5,6 +5,9 @@ mod put_back;
 mod retention;
 mod sinks;
 
+use std::time::Duration;
+
+use keystore_core::Clock as _;
 use keystore_server::audit::Verifier;
 use keystore_server::audit::exported::{Exported, check_proof};
 use keystore_server::audit::offline::check_database;
@@ -205,6 +208,29 @@ async fn every_call_and_change_is_proven_on_postgresql() {
     everything_is_proven(true).await;
 }
 
+/// What waits of the journal comes into the tree before the entries that wait, also calls of a later time.
+#[tokio::test]
+async fn an_export_of_a_time_has_the_changes_that_came_into_the_tree_behind_later_calls() {
+    let (app, clock) = TestApp::clocked().await;
+    let owner = app.owner_client();
+    app.create_credential("openai").await;
+    let token = app.create_token("a", &["openai"]).await;
+    app.do_jobs().await;
+    let until = clock.now().plus(Duration::from_secs(60));
+    let new = json!({"name": "made in time", "role": "viewer"});
+    owner.post("/v1/api-keys", &new).await.expect(201);
+    clock.advance(Duration::from_secs(600));
+    some_traffic(&app, &token, 0).await;
+    let text = export(owner, &format!("?until={until}")).await;
+    assert!(text.contains("made in time"), "{text}");
+    assert!(
+        !text.contains("key 0") && !text.contains("\"kind\":\"call\""),
+        "{text}"
+    );
+    checked(&text, &key_of(owner).await).unwrap();
+    app.finish().await;
+}
+
 /// The key of an organization is destroyed: what its changes said is gone for ever, and the log is whole.
 #[tokio::test]
 async fn an_organization_is_erased_and_the_log_stays_whole() {
@@ -242,6 +268,7 @@ async fn an_organization_is_erased_and_the_log_stays_whole() {
         .await
         .unwrap();
     assert_eq!(report.problem, None);
+    app.finish().await;
 }
 
 /// A database of an older version has payloads as they are: they are sealed where they lie.
@@ -262,4 +289,5 @@ async fn old_payloads_are_sealed_by_a_job_and_a_changed_key_is_not_used() {
     app.tamper("UPDATE audit_keys SET mac = SUBSTR(mac, 2)").await;
     let answer = owner.post("/v1/api-keys", &make("another")).await;
     assert_eq!(answer.status, 500, "{:#}", answer.body);
+    app.finish().await;
 }

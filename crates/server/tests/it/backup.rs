@@ -184,7 +184,7 @@ async fn nothing_is_overwritten_and_a_damaged_backup_is_refused() {
         std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
         0o600
     );
-    assert!(!folder.join("b.partial").exists());
+    assert!(!folder.join("b.db.partial").exists());
     let sum = std::fs::read_to_string(folder.join("b.db.sha256")).unwrap();
     assert_eq!(sum, format!("{}  b.db\n", made.sha256));
     let refused = |done: anyhow::Result<()>, words: &str| {
@@ -200,6 +200,16 @@ async fn nothing_is_overwritten_and_a_damaged_backup_is_refused() {
     );
     assert_eq!(std::fs::read(&to).unwrap(), b"mine");
     std::fs::remove_file(&to).unwrap();
+    // What another backup has begun, and what only has such a name, is left alone.
+    let (other, begun) = (folder.join("c.db"), folder.join("c.db.partial"));
+    std::fs::write(folder.join("c.partial"), "mine").unwrap();
+    std::fs::write(&begun, "theirs").unwrap();
+    let there = backup(&url, &other, &mut |_, _| {}).await;
+    refused(there.map(drop), "c.db.partial exists");
+    assert_eq!(std::fs::read(&begun).unwrap(), b"theirs");
+    std::fs::remove_file(&begun).unwrap();
+    backup(&url, &other, &mut |_, _| {}).await.unwrap();
+    assert_eq!(std::fs::read(folder.join("c.partial")).unwrap(), b"mine");
     let whole = std::fs::read(&file).unwrap();
     let mut damaged = whole.clone();
     damaged[whole.len() / 2] ^= 1;
@@ -238,4 +248,5 @@ async fn nothing_is_overwritten_and_a_damaged_backup_is_refused() {
             .any(|bytes| bytes == app.root_key()),
         "the root key is not in it"
     );
+    app.finish().await;
 }

@@ -221,6 +221,7 @@ async fn what_is_paid_in_is_spent_and_invoiced() {
     }
     let all = market.operator.get("/v1/operator/invoices").await.expect(200);
     assert_eq!(all["data"].as_array().unwrap().len(), 1);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -279,6 +280,7 @@ async fn a_limit_lets_a_customer_owe_until_it_pays() {
         (balance["receivable"].as_str(), balance["available"].as_str()),
         (Some("0.00"), Some("5.00"))
     );
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -313,6 +315,7 @@ async fn credit_that_is_given_away_ends_with_what_is_left_of_it() {
         .await
         .expect(200);
     assert_eq!(expiries["data"].as_array().unwrap().len(), 1);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -368,6 +371,7 @@ async fn what_the_operator_posts_is_checked_and_undone_once() {
         .post("/v1/operator/ledger", &own)
         .await
         .expect_problem(403, "forbidden");
+    market.app.finish().await;
 }
 
 /// A deployment that takes payments, with a customer who has begun one of 50 dollars; the payment, and the session.
@@ -484,6 +488,7 @@ async fn a_payment_is_credited_once_and_only_as_it_was_asked_for() {
             .expect(200);
         assert_eq!(entries["data"].as_array().unwrap().len(), 1, "{action}");
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -499,4 +504,5 @@ async fn without_stripe_nothing_is_taken() {
     for (key, webhook) in [("sk_test", ""), ("sk_test", " "), ("", "whsec")] {
         assert!(Stripe::new("https://api.stripe.com", secret(key), &secret(webhook)).is_err());
     }
+    app.finish().await;
 }

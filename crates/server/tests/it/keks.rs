@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keystore_store::failpoints::Action;
 use keystore_testkit::clock::MockClock;
 use keystore_testkit::kms::{FakeKms, Mood, Service, rsa_wrapped};
 use serde_json::{Value, json};
@@ -126,6 +127,63 @@ async fn what_does_not_open_is_named_and_keeps_the_old_key() {
     assert_eq!(status["job"]["failed"], 1);
     let retired = owner.post("/v1/kek/retire", &json!({"generation": 1})).await;
     retired.expect_problem(409, "conflict");
+    app.leave();
+}
+
+#[tokio::test]
+async fn a_damaged_key_of_the_audit_log_is_named_and_keeps_the_old_key() {
+    let app = TestApp::start().await;
+    let owner = app.owner_client();
+    app.tamper("UPDATE audit_keys SET sealed = SUBSTR(sealed, 2)")
+        .await;
+    act(owner, "rotate").await;
+    app.carry_keys_on().await;
+    let retired = owner.post("/v1/kek/retire", &json!({"generation": 1})).await;
+    let problem = retired.expect_problem(409, "conflict").to_string();
+    assert!(
+        problem.contains("the key 1 of the audit log's payloads was changed"),
+        "{problem}"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_says_that_it_waits_for_a_key_as_long_as_it_does_and_forgets_nothing_over_it() {
+    let (app, clock) = held(|_| {}).await;
+    let (owner, kms) = (app.owner_client(), app.kms());
+    app.create_credential("openai").await;
+    let key = json!({"key": Service::Aws.key()});
+    owner.post("/v1/kek/customer-key", &key).await.expect(200);
+    let verified_without_the_key = async || {
+        kms.set(Mood::Disabled);
+        clock.advance(TTL);
+        act(owner, "verify").await;
+        app.carry_keys_on().await;
+        let problem = status(owner).await["job"]["problem"].take();
+        assert_eq!(problem, "the organization's own key cannot be used");
+    };
+    verified_without_the_key().await;
+    kms.set(Mood::Well);
+    clock.advance(Duration::from_secs(1));
+    // The work ends behind its first batch.
+    app.failpoints().set_times("tx.after_commit", Action::Fail, 1);
+    app.carrying_keys_on().await.unwrap();
+    app.failpoints().clear("tx.after_commit");
+    assert_eq!(status(owner).await["job"]["problem"], Value::Null);
+
+    verified_without_the_key().await;
+    // As a batch before it has left it.
+    app.tamper("UPDATE kek_jobs SET failed = 1, problem = 'one does not open'")
+        .await;
+    app.carry_keys_on().await;
+    assert_eq!(status(owner).await["job"]["problem"], "one does not open");
+    kms.set(Mood::Well);
+    clock.advance(Duration::from_secs(1));
+    app.carry_keys_on().await;
+    let ended = status(owner).await;
+    assert!(ended["job"]["endedAt"].is_string(), "{ended:#}");
+    assert_eq!(ended["job"]["problem"], "one does not open");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -158,6 +216,7 @@ async fn a_key_is_rotated_by_itself_when_it_has_wrapped_often_or_is_old() {
     app.carry_keys_on().await;
     let rotated = states(&status(owner).await);
     assert_eq!(rotated[2], (3, "active".to_owned(), 1));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -239,6 +298,7 @@ async fn a_shredded_organization_opens_nothing_and_can_begin_anew() {
         0,
         "what was shredded is meant not to open"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -309,6 +369,31 @@ async fn a_customer_who_disables_their_key_closes_their_own_credentials_alone() 
     set(&json!({"key": null})).await.expect(200);
     kms.set(Mood::Disabled);
     calls(&app, &token).await.expect(200);
+    assert_eq!(kms.violations(), Vec::<String>::new());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_begins_anew_after_a_shredding_is_under_the_customers_key_as_well() {
+    let (app, _) = held(|_| {}).await;
+    let (owner, kms) = (app.owner_client(), app.kms());
+    let set = |key: Value| owner.post_owned("/v1/kek/customer-key", json!({"key": key}));
+    set(json!(Service::Aws.key())).await.expect(200);
+    let slug = owner.get("/v1/org").await.expect(200)["slug"].take();
+    let shred = json!({"confirm": slug});
+    owner.post("/v1/kek/shred", &shred).await.expect(200);
+    let anew = act(owner, "rotate").await;
+    assert_eq!(anew["generations"][1]["customerKey"], Service::Aws.key());
+    // Who has deleted that key begins without it, once they say so.
+    owner.post("/v1/kek/shred", &shred).await.expect(200);
+    kms.set(Mood::Disabled);
+    owner
+        .post("/v1/kek/rotate", &Value::Null)
+        .await
+        .expect_problem(503, "customer_key_unavailable");
+    set(Value::Null).await.expect(200);
+    let anew = act(owner, "rotate").await;
+    assert_eq!(anew["generations"][2]["customerKey"], Value::Null);
     assert_eq!(kms.violations(), Vec::<String>::new());
     app.finish().await;
 }

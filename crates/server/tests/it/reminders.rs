@@ -66,6 +66,7 @@ async fn owners_and_admins_get_each_reminder_once_whatever_happens_to_the_server
     app.do_jobs().await;
     assert_eq!(counts(&app), [2, 2, 0]);
     assert!(smtp.said().iter().all(|line| !line.contains(CANARY)));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -86,6 +87,7 @@ async fn a_key_that_was_rotated_meanwhile_is_not_written_about() {
     app.do_jobs().await;
     assert_eq!(reminders_to(&app, OWNER), 0);
     assert_eq!(app.number("SELECT COUNT(*) FROM event_mails").await, 0);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -96,4 +98,5 @@ async fn without_a_mail_server_no_mail_waits_for_one() {
     app.deliver_mails();
     app.do_jobs().await;
     assert_eq!(reminders_to(&app, OWNER), 0);
+    app.finish().await;
 }

@@ -108,7 +108,8 @@ impl Default for Setup {
     }
 }
 
-/// A running server with an owner, an organization, and a fake provider. Stops when it is dropped.
+/// A running server with an owner, an organization, and a fake provider. A test ends it: by `finish`, which checks everything that holds
+/// at the end of every test, by `stop`, or by `leave`.
 pub(crate) struct TestApp {
     app: Arc<App>,
     serving: JoinHandle<()>,
@@ -119,6 +120,21 @@ pub(crate) struct TestApp {
     folder: TempDir,
     base: Base,
     recorder: Recorder,
+    ending: Ending,
+}
+
+/// Whether the test has ended its server.
+#[derive(Default)]
+struct Ending(bool);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let is_ended = self.0 || std::thread::panicking();
+        assert!(
+            is_ended,
+            "the test does not end its server: `finish`, `stop` or `leave`"
+        );
+    }
 }
 
 /// What outlives a restart of the server.
@@ -206,7 +222,7 @@ impl TestApp {
         let mut proxy = ProxyConfig {
             dev: setup.dev,
             allow_private: allowed(&upstream, setup.receiver.as_ref()),
-            shutdown_timeout: Duration::from_secs(2),
+            drain_timeout: Duration::from_secs(2),
             ..ProxyConfig::default()
         };
         if let Some(ca_pem) = upstream.ca_pem() {
@@ -261,6 +277,7 @@ impl TestApp {
             folder,
             base,
             recorder,
+            ending: Ending::default(),
         }
     }
 
@@ -270,7 +287,8 @@ impl TestApp {
     }
 
     /// As [`TestApp::restart`], with something that happens to the data meanwhile.
-    pub(crate) async fn restart_after(self, between: impl AsyncFnOnce(&Store)) -> Self {
+    pub(crate) async fn restart_after(mut self, between: impl AsyncFnOnce(&Store)) -> Self {
+        self.ending.0 = true;
         self.app.shut_down();
         self.serving.await.unwrap();
         let (clock, ids) = (Arc::clone(&self.base.clock), Arc::clone(&self.base.ids));
@@ -521,10 +539,16 @@ impl TestApp {
     }
 
     /// Shuts the server down as SIGTERM does, and waits until it has drained and closed its database.
-    pub(crate) async fn stop(self) -> TempDir {
+    pub(crate) async fn stop(mut self) -> TempDir {
+        self.ending.0 = true;
         self.app.shut_down();
         self.serving.await.unwrap();
         self.folder
+    }
+
+    /// Leaves the server as it is, without a look at what it holds: for tests that have damaged it.
+    pub(crate) fn leave(mut self) {
+        self.ending.0 = true;
     }
 }
 

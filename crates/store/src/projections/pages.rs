@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use keystore_core::ids::{AgentId, OrgId, RequestId};
 
 use super::fold::EndedCall;
-use crate::requests::{id_head, page};
+use crate::requests::{hour, id_head, page};
 
 /// Calls of a page, the most: so that who reads one does not read many in vain.
 const CALLS: usize = 64;
@@ -40,6 +40,20 @@ pub(super) fn pages(calls: &[EndedCall<'_>]) -> Vec<NewPage> {
         pages[at].push(call);
     }
     pages.iter().filter_map(|calls| NewPage::of(calls)).collect()
+}
+
+/// The first and the last page of each organization and hour that a page's oldest or newest call is of. The pages come in their order.
+pub(super) fn hours(pages: &[NewPage]) -> BTreeMap<(OrgId, i64), (i64, i64)> {
+    let mut hours = BTreeMap::new();
+    for page in pages {
+        for at in [page.since, page.until] {
+            let (_, last) = hours
+                .entry((page.org, hour(at)))
+                .or_insert((page.first, page.first));
+            *last = page.first;
+        }
+    }
+    hours
 }
 
 impl NewPage {
@@ -152,6 +166,9 @@ mod tests {
         assert_eq!(one.agents.len(), 2);
         assert_eq!(one.ids[&1], (id(minute + 3), id(minute + 7)));
         assert_eq!(one.ids[&0], (id(9), id(9)));
+        let org = |org| OrgId::new(Uuid::from_u128(org));
+        let hours = hours(&pages).into_iter();
+        assert!(hours.eq([((org(1), 0), (10, 10)), ((org(2), 0), (11, 11))]));
     }
 
     #[test]
@@ -159,6 +176,7 @@ mod tests {
         let refusals: Vec<_> = (0..200).map(|id| refusal(id, 1, 1)).collect();
         let pages = paged(&refusals);
         assert_eq!(pages.len(), 4);
+        assert_eq!(hours(&pages).into_values().collect::<Vec<_>>(), [(10, 202)]);
         let seqs = pages.iter().flat_map(read).map(|(seq, _)| seq);
         assert!(seqs.eq(10..210));
     }

@@ -209,6 +209,20 @@ async fn insert_pages(conn: &mut Conn, pages: &[NewPage]) -> Result<(), StoreErr
         },
         ""
     );
+    insert_rows!(
+        conn,
+        pages::hours(pages),
+        "INSERT INTO request_hours (org, hour, least, greatest) ",
+        |values, ((org, hour), (least, greatest))| {
+            values
+                .push_bind(org.raw())
+                .push_bind(hour)
+                .push_bind(least)
+                .push_bind(greatest);
+        },
+        // Pages are written in their order.
+        "ON CONFLICT (org, hour) DO UPDATE SET greatest = excluded.greatest"
+    );
     Ok(())
 }
 

@@ -13,12 +13,20 @@ use crate::error::StoreError;
 /// Pages that are read at a time: some hundred kilobytes at most.
 const PAGES: i64 = 32;
 
+/// Pages that are looked at for one answer, about: whoever wants more comes again, and others get at the database meanwhile.
+const MOST_PAGES: usize = 1_024;
+
+/// Microseconds of an hour.
+const HOUR: i64 = 3_600_000_000;
+
 /// A page's first `seq`, and its body.
 type PageRow = (i64, Vec<u8>);
 
 sql! {
     NEWEST = "SELECT CAST(COALESCE(MAX(last), 0) AS BIGINT) FROM request_pages";
     PAGE_OF = "SELECT CAST(COALESCE(MAX(first), 0) AS BIGINT) FROM request_pages WHERE org = $1 AND first <= $2";
+    LEAST = "SELECT MIN(least) FROM request_hours WHERE org = $1 AND hour >= $2";
+    GREATEST = "SELECT MAX(greatest) FROM request_hours WHERE org = $1 AND hour <= $2";
     WITH_IDS = "SELECT p.first, p.body FROM request_ids i JOIN request_pages p ON p.first = i.page \
         WHERE i.org = $1 AND i.head = $2 AND i.least <= $3 AND i.greatest >= $4 ORDER BY i.page DESC";
     BETWEEN = "SELECT last, first, body FROM request_pages WHERE last > $1 AND first <= $2 ORDER BY last LIMIT $3";
@@ -35,6 +43,11 @@ pub(crate) fn id_head(id: RequestId) -> i64 {
     i64::from(u32::from_be_bytes([a, b, c, d]))
 }
 
+/// The hour of a time in microseconds, counted from 1970.
+pub(crate) fn hour(at: i64) -> i64 {
+    at.div_euclid(HOUR)
+}
+
 /// The number (`seq`) of the newest row; 0 when there is none.
 ///
 /// # Errors
@@ -45,7 +58,16 @@ pub async fn newest(conn: &mut Conn) -> Result<i64, StoreError> {
     Ok(newest)
 }
 
-/// The rows that fit, the newest first, from before `before` (a `seq`) on, at most `limit`.
+/// Some of the calls that fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The calls, in the order that was asked for.
+    pub rows: Vec<RequestRow>,
+    /// From which `seq` to look on; none where all was looked at. There may be one though no call was found so far.
+    pub next: Option<i64>,
+}
+
+/// The calls that fit, the newest first, from before `before` (a `seq`) on, at most `limit`.
 ///
 /// # Errors
 ///
@@ -56,30 +78,23 @@ pub async fn list(
     filter: &Filter,
     before: Option<i64>,
     limit: u32,
-) -> Result<Vec<RequestRow>, StoreError> {
+) -> Result<Found, StoreError> {
+    let order = Order::NewestFirst;
     let before = before.unwrap_or(i64::MAX);
-    let mut rows = Vec::new();
-    let mut next = Pages::Before(before);
-    loop {
-        let pages = pages(conn, org, filter, next).await?;
-        let Some((oldest, _)) = pages.last() else {
-            return Ok(rows);
-        };
-        next = Pages::Before(*oldest);
-        for (first, body) in &pages {
-            for (seq, call) in page::calls(*first, body)?.iter().rev() {
-                if rows.len() == limit as usize {
-                    return Ok(rows);
-                }
-                if *seq < before && filter.admits(call) {
-                    rows.push(RequestRow::of(*seq, call));
-                }
-            }
-        }
-    }
+    let (least, greatest) = span(conn, org, filter).await?;
+    find(
+        conn,
+        org,
+        filter,
+        order,
+        (least, greatest.min(before - 1)),
+        before,
+        limit,
+    )
+    .await
 }
 
-/// The rows that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
+/// The calls that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
 ///
 /// # Errors
 ///
@@ -90,27 +105,20 @@ pub async fn since_seq(
     filter: &Filter,
     after: i64,
     limit: u32,
-) -> Result<Vec<RequestRow>, StoreError> {
-    let mut rows = Vec::new();
+) -> Result<Found, StoreError> {
+    let order = Order::OldestFirst;
     let (begin,): (i64,) = fetch_one!(conn, (i64,), PAGE_OF, org, after)?;
-    let mut next = Pages::From(begin);
-    loop {
-        let pages = pages(conn, org, filter, next).await?;
-        let Some((newest, _)) = pages.last() else {
-            return Ok(rows);
-        };
-        next = Pages::From(newest + 1);
-        for (first, body) in &pages {
-            for (seq, call) in &page::calls(*first, body)? {
-                if rows.len() == limit as usize {
-                    return Ok(rows);
-                }
-                if *seq > after && filter.admits(call) {
-                    rows.push(RequestRow::of(*seq, call));
-                }
-            }
-        }
-    }
+    let (least, greatest) = span(conn, org, filter).await?;
+    find(
+        conn,
+        org,
+        filter,
+        order,
+        (least.max(begin), greatest),
+        after,
+        limit,
+    )
+    .await
 }
 
 /// The rows of a request, the newest first: one for each attempt.
@@ -187,21 +195,89 @@ pub(crate) async fn each_between(
     }
 }
 
-/// Which pages.
+/// In which order calls are looked for.
 #[derive(Clone, Copy)]
-enum Pages {
-    /// That begin before this `seq`, the newest first.
-    Before(i64),
-    /// That begin at this `seq` or after it, the oldest first.
-    From(i64),
+enum Order {
+    NewestFirst,
+    OldestFirst,
 }
 
-/// The next pages of the organization that may have what fits.
+impl Order {
+    /// Whether `seq` comes behind `from`.
+    fn is_behind(self, seq: i64, from: i64) -> bool {
+        match self {
+            Self::NewestFirst => seq < from,
+            Self::OldestFirst => seq > from,
+        }
+    }
+}
+
+/// From which page to which the calls of the filter's time stand; of these, not all have any.
+async fn span(conn: &mut Conn, org: OrgId, filter: &Filter) -> Result<(i64, i64), StoreError> {
+    let least = match filter.since {
+        Some(since) => fetch_one!(conn, (Option<i64>,), LEAST, org, hour(since.0))?.0,
+        None => Some(i64::MIN),
+    };
+    let greatest = match filter.until {
+        Some(until) => fetch_one!(conn, (Option<i64>,), GREATEST, org, hour(until.0))?.0,
+        None => Some(i64::MAX),
+    };
+    // Of such a time there is none.
+    Ok((least.unwrap_or(i64::MAX), greatest.unwrap_or(i64::MIN)))
+}
+
+/// Looks for calls behind `from` in the pages of `span`.
+async fn find(
+    conn: &mut Conn,
+    org: OrgId,
+    filter: &Filter,
+    order: Order,
+    mut span: (i64, i64),
+    from: i64,
+    limit: u32,
+) -> Result<Found, StoreError> {
+    let (mut rows, mut looked_at, mut far) = (Vec::new(), 0, from);
+    while looked_at < MOST_PAGES {
+        let pages = pages(conn, org, filter, order, span).await?;
+        let Some((end, _)) = pages.last() else {
+            return Ok(Found { rows, next: None });
+        };
+        span = match order {
+            Order::NewestFirst => (span.0, end - 1),
+            Order::OldestFirst => (end + 1, span.1),
+        };
+        for (first, body) in &pages {
+            let mut calls = page::calls(*first, body)?;
+            if let Order::NewestFirst = order {
+                calls.reverse();
+            }
+            for (seq, call) in calls {
+                far = seq;
+                if !order.is_behind(seq, from) || !filter.admits(&call) {
+                    continue;
+                }
+                if rows.len() == limit as usize {
+                    let next = rows.last().map(|row: &RequestRow| row.seq);
+                    return Ok(Found { rows, next });
+                }
+                rows.push(RequestRow::of(seq, &call));
+            }
+        }
+        looked_at += pages.len();
+    }
+    Ok(Found {
+        rows,
+        next: Some(far),
+    })
+}
+
+/// The next pages of the organization, between two of them, that may have what fits.
 async fn pages(
     conn: &mut Conn,
     org: OrgId,
     filter: &Filter,
-    which: Pages,
+    order: Order,
+    (least, greatest): (i64, i64),
 ) -> Result<Vec<PageRow>, StoreError> {
     let (head, first) = match filter.agent {
         Some(_) => (OF_AGENT, "a.page"),
@@ -218,15 +294,16 @@ async fn pages(
         if let Some(until) = filter.until {
             builder.push(" AND p.since < ").push_bind(until.raw());
         }
-        builder.push(" AND ").push(first);
-        match which {
-            Pages::Before(seq) => builder.push(" < ").push_bind(seq),
-            Pages::From(seq) => builder.push(" >= ").push_bind(seq),
-        };
+        builder
+            .push(" AND ")
+            .push(first)
+            .push(" BETWEEN ")
+            .push_bind(least);
+        builder.push(" AND ").push_bind(greatest);
         builder.push(" ORDER BY ").push(first);
-        builder.push(match which {
-            Pages::Before(_) => " DESC LIMIT ",
-            Pages::From(_) => " LIMIT ",
+        builder.push(match order {
+            Order::NewestFirst => " DESC LIMIT ",
+            Order::OldestFirst => " LIMIT ",
         });
         builder.push_bind(PAGES);
     })?;

@@ -17,6 +17,7 @@ mod outage;
 mod people;
 mod policies;
 mod resources;
+mod takeover;
 
 /// `on_both!(module { test, … })`: each `async fn test(bench: Bench)` of the module, on either engine.
 macro_rules! on_both {
@@ -96,6 +97,7 @@ on_both! {
         a_second_server_is_refused,
         requests_are_filtered_and_paged,
         requests_are_found_in_their_pages,
+        rare_requests_are_looked_for_in_several_goes,
         usage_is_grouped,
         what_an_answer_claims_stops_nothing,
         what_a_model_is_called_stops_nothing,

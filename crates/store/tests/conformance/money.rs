@@ -166,7 +166,8 @@ async fn compare(bench: &Bench, store: &Store, world: &World, budgets: &[BudgetI
     }
     let rows = requests::list(&mut conn, world.org, &requests::Filter::default(), None, 100_000)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let ended: Vec<_> = rows.iter().filter(|row| row.attempt.is_some()).collect();
     assert_eq!(ended.len(), model.ended.len());
     for (number, (cost, ending)) in &model.ended {
@@ -313,7 +314,8 @@ pub(crate) async fn a_crash_settles_at_the_hold_as_it_grew(bench: Bench) {
     assert_eq!(settled, 150 + 1_050 + 7);
     let rows = requests::list(&mut conn, world.org, &requests::Filter::default(), None, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let costs: BTreeSet<i64> = rows.iter().map(|row| row.cost.0).collect();
     assert_eq!(costs, BTreeSet::from([7, 150, 1_050]));
     drop(conn);
@@ -403,6 +405,7 @@ pub(crate) async fn a_new_version_makes_a_projection_anew(bench: Bench) {
         "DELETE FROM request_pages",
         "DELETE FROM request_agents",
         "DELETE FROM request_ids",
+        "DELETE FROM request_hours",
         "UPDATE watermarks SET seq = 0 WHERE projection = 'requests'",
     ] {
         bench.try_statement(statement).await.unwrap();

@@ -148,7 +148,8 @@ pub(crate) async fn a_restart_imports_the_spool(bench: Bench) {
     };
     let rows = requests::list(&mut store.read().await.unwrap(), world.org, &filter, None, 10)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     assert_eq!(rows.len(), 1);
     let spool = std::fs::read(bench.spool()).unwrap();
     assert_eq!(&spool[..8], [0; 8], "the spool is empty again");

@@ -4,8 +4,8 @@ use keystore_core::Micros;
 use keystore_core::ids::{ApiKeyId, InvitationId, OrgId, ProjectId, SessionId, UserId};
 use keystore_store::members::{Member, Role};
 use keystore_store::{
-    Store, agents, api_keys, credentials, invitations, keks, members, orgs, policies, projects, sessions,
-    users,
+    Store, StoreError, agents, api_keys, credentials, invitations, keks, members, orgs, policies, projects,
+    sessions, users,
 };
 
 use crate::bench::{Bench, World};
@@ -203,18 +203,20 @@ pub(crate) async fn an_invitation_is_found_by_its_link_until_it_ends(bench: Benc
     let store = bench.open().await;
     let world = bench.world(&store, "a").await;
     let user = person(&bench, &store, world.org, "ada@example.com", Role::Owner).await;
-    let (first, second) = (
+    let (other, second) = (
         invitation(&bench, world.org, "eve@example.com", user),
         invitation(&bench, world.org, "eve@example.com", user),
     );
     let mut tx = store.begin().await.unwrap();
-    for new in [&first, &second] {
-        invitations::insert(&mut tx, new).await.unwrap();
-    }
+    invitations::insert(&mut tx, &second).await.unwrap();
     tx.commit().await.unwrap();
     let mut tx = store.begin().await.unwrap();
+    let refused = invitations::insert(&mut tx, &other).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    drop(tx);
+    let mut tx = store.begin().await.unwrap();
     assert!(
-        invitations::by_hash(&mut tx, &first.hash, bench.now())
+        invitations::by_hash(&mut tx, &other.hash, bench.now())
             .await
             .unwrap()
             .is_none()

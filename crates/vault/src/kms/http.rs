@@ -166,9 +166,8 @@ fn jitter() -> f64 {
     0.5 + f64::from(byte) / 510.0
 }
 
-/// An address that credentials may be sent to: HTTPS, or this machine.
-pub(super) fn checked(url: &str) -> Result<String, KmsError> {
-    let parsed = reqwest::Url::parse(url).ok();
+/// Whether secrets may be sent to a URL: by HTTPS, or to this machine.
+pub fn may_carry_secrets(url: &str) -> bool {
     let is_here = |host: &str| {
         host == "localhost"
             || host
@@ -176,11 +175,15 @@ pub(super) fn checked(url: &str) -> Result<String, KmsError> {
                 .parse::<std::net::IpAddr>()
                 .is_ok_and(|address| address.is_loopback())
     };
-    let is_fit = parsed.is_some_and(|url| {
+    reqwest::Url::parse(url).is_ok_and(|url| {
         url.username().is_empty()
             && (url.scheme() == "https" || url.scheme() == "http" && url.host_str().is_some_and(is_here))
-    });
-    if is_fit {
+    })
+}
+
+/// An address that credentials may be sent to.
+pub(super) fn checked(url: &str) -> Result<String, KmsError> {
+    if may_carry_secrets(url) {
         return Ok(url.trim_end_matches('/').to_owned());
     }
     Err(KmsError::new(

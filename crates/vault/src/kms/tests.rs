@@ -268,12 +268,17 @@ async fn the_identities_of_aws_are_found_in_their_order() {
     write(
         folder.path(),
         ".aws/credentials",
-        &format!("[base]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"),
+        &["base", "own", "both"]
+            .map(|name| format!("[{name}]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n"))
+            .concat(),
     );
     write(
         folder.path(),
         ".aws/config",
-        "[profile ks]\nrole_arn = arn:aws:iam::111122223333:role/keystore\nsource_profile = base\n",
+        &[("ks", "base"), ("both", "base"), ("own", "own"), ("round", "round")].map(|(name, source)| {
+            format!("[profile {name}]\nrole_arn = arn:aws:iam::111122223333:role/keystore\nsource_profile = {source}\n")
+        })
+        .concat(),
     );
     let profile = |name: &str| {
         [
@@ -285,6 +290,8 @@ async fn the_identities_of_aws_are_found_in_their_order() {
     };
     assert_eq!(sign_ins(&profile("base")).await, 0, "a profile with keys");
     assert_eq!(sign_ins(&profile("ks")).await, 1, "a profile with a role");
+    assert_eq!(sign_ins(&profile("both")).await, 1, "a role comes before keys");
+    assert_eq!(sign_ins(&profile("own")).await, 1, "its own keys assume its role");
     let container = [
         (
             "AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -298,6 +305,7 @@ async fn the_identities_of_aws_are_found_in_their_order() {
     assert_eq!(sign_ins(&instance).await, 1, "an instance");
     for environment in [
         vec![off.clone()],
+        profile("round").to_vec(),
         vec![
             ("HOME", home.clone()),
             ("AWS_PROFILE", "none".to_owned()),

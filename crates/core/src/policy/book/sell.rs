@@ -129,9 +129,8 @@ fn with_markup(cost: &ModelPrice, rules: &[&PriceRule]) -> ModelPrice {
     for rule in rules {
         if let Rate::Markup(markup) = rule.rate
             && let Some(bucket) = markup.bucket()
-            && let Some(price) = cost.prices.get(bucket)
         {
-            row.prices = row.prices.with(bucket, price);
+            row = row.with_written(bucket);
         }
     }
     row.map_prices(|bucket, price| of(bucket).map_or(price, |markup| markup.on(price)))

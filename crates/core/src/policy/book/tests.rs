@@ -114,6 +114,29 @@ fn a_rule_for_one_kind_of_unit_reaches_a_price_that_stands_for_it() {
     let sold = sold_at(vec![reasoning], 0).unwrap().price.prices;
     assert_eq!(sold.get(Bucket::Reasoning), Some(16_000));
     assert_eq!(sold.get(Bucket::OutputText), Some(8_000));
+    // In a tier, too, whose own output stands for it: or it is sold for less than it costs.
+    let cost = rule(Rate::Cost {
+        units: vec![UnitPrice::new(Bucket::OutputText, 400)],
+        tiers: vec![PriceTier {
+            above_input_tokens: 100,
+            units: vec![UnitPrice::new(Bucket::OutputText, 2_000)],
+        }],
+        context_window: None,
+        max_output_tokens: None,
+    });
+    let reasoning = rule(Rate::Markup(Markup::new(Some(Bucket::Reasoning), 2_000, 0)));
+    let sold = sold_at(vec![cost, reasoning], 0).unwrap().price;
+    let of = |bucket, input| {
+        let usage = Usage::ZERO.with(bucket, 1_000_000);
+        let input = Usage::ZERO.with(Bucket::InputUncached, input);
+        let cost = |usage: &Usage| sold.charge(usage, &Terms::default()).unwrap().0;
+        cost(&usage.with(Bucket::InputUncached, input.input_tokens())) - cost(&input)
+    };
+    assert_eq!((of(Bucket::Reasoning, 0), of(Bucket::OutputText, 0)), (480, 400));
+    assert_eq!(
+        (of(Bucket::Reasoning, 200), of(Bucket::OutputText, 200)),
+        (2_400, 2_000)
+    );
 }
 
 #[test]

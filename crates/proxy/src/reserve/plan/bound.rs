@@ -382,8 +382,12 @@ impl Proxy {
         if bound.max_output.is_none() && caps {
             let headroom = self.counters.headroom(now, &budgets).unwrap_or(NanoUsd::ZERO);
             let caps = prices.all().map(|price| cap(price?, &bound, headroom));
-            output_cap = Some(least_of(caps).ok_or_else(unpriced)?);
-            bound.max_output = output_cap;
+            let cap = least_of(caps).ok_or_else(unpriced)?;
+            // A whole window is no length that a vendor takes for an answer, and what affords that needs no cap.
+            let is_window =
+                |price: &ModelPrice| price.max_output_tokens.is_none() && price.context_window == Some(cap);
+            output_cap = Some(cap).filter(|_| !prices.all().flatten().any(is_window));
+            bound.max_output = Some(cap);
         }
         let amount = prices
             .all()

@@ -8,8 +8,8 @@ use keystore_store::audit::{self as entries, EntryRow};
 use keystore_store::audit_tree::{self as rows, Span};
 use keystore_store::credentials;
 use keystore_vault::commitment::{commitment, sha256};
+use keystore_vault::note::Removal;
 
-use super::super::retention::{PRUNE, pruned_by};
 use super::{AT_A_TIME, Check, Stop, wrong};
 
 impl Check<'_> {
@@ -123,7 +123,7 @@ impl Check<'_> {
         if span.since != before + 1 || span.until - span.since + 1 != i64::try_from(span.count).unwrap_or(0) {
             return wrong(span.first, format!("entry {} of {org} is not next", span.since));
         }
-        let pruned = entries::pruned(self.conn, org).await?;
+        let pruned = self.pruned(org).await?;
         let mut next = span.since;
         while next <= span.until {
             let found = entries::rows_after(self.conn, org, next - 1, AT_A_TIME).await?;
@@ -141,6 +141,27 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// Up to which entry of an organization the retention removed what they said. The number itself is anybody's who can write the database:
+    /// the note beside it is signed.
+    async fn pruned(&mut self, org: OrgId) -> Result<i64, Stop> {
+        let Some(mark) = entries::pruned(self.conn, org).await? else {
+            return Ok(0);
+        };
+        let removal = Removal { org, to: mark.seq };
+        let is_said = match (self.key, &mark.note) {
+            (Some(key), Some(note)) => key.says(removal, note),
+            (Some(_), None) => false,
+            (None, _) => true,
+        };
+        match is_said {
+            true => Ok(mark.seq),
+            false => wrong(
+                self.tree.size(),
+                format!("entries of {org} were removed, and nothing signed says that the retention did it"),
+            ),
+        }
+    }
+
     /// Goes on to entry `to`, over entries of which the retention left the hash alone.
     async fn skip_pruned(&mut self, org: OrgId, next: &mut i64, to: i64, pruned: i64) -> Result<(), Stop> {
         while *next < to {
@@ -153,7 +174,6 @@ impl Check<'_> {
                 None => return wrong(index, "the tree has no hash of it"),
             }
             self.report.pruned += 1;
-            self.removed.entry(org).or_insert((index, 0)).1 = *next;
             *next += 1;
         }
         Ok(())
@@ -165,9 +185,6 @@ impl Check<'_> {
         let Ok(Leaf::Change(entry)) = Leaf::read(&row.leaf) else {
             return wrong(index, "it is no entry");
         };
-        if let Some(to) = pruned_by(&entry.subject).filter(|_| entry.action == PRUNE) {
-            self.said_removed.insert(org, to);
-        }
         let is_same = (entry.org, entry.seq, entry.at) == (org, row.seq.unsigned_abs(), row.at)
             && (&entry.action, &entry.actor, &entry.subject, entry.project)
                 == (&row.action, &row.actor, &row.subject, row.project);

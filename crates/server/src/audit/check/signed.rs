@@ -35,6 +35,11 @@ impl Check<'_> {
         self.checkpoints_of(size).await
     }
 
+    /// Has a checkpoint compared when the tree has its size.
+    pub(super) fn expect(&mut self, said: Checkpoint) {
+        self.expected.insert((said.size, said.at, said.root), said);
+    }
+
     pub(super) fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
         match self.key {
             Some(key) => key.open(note),
@@ -68,7 +73,7 @@ impl Check<'_> {
                 )));
             }
             self.listed = Some(row.size);
-            self.expected.insert((said.size, said.at), said);
+            self.expect(said);
         }
         Ok(())
     }

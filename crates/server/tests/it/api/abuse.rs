@@ -66,6 +66,7 @@ async fn rules_are_set_changed_and_taken_away_where_they_belong() {
         .await
         .expect(200);
     assert_eq!(log["data"].as_array().unwrap().len(), 2);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -116,6 +117,7 @@ async fn what_is_no_rule_is_refused_by_its_field() {
     }
     let after = owner.get(ORG).await.expect(200);
     assert_eq!(after["refusals"], Value::Null);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -134,4 +136,5 @@ async fn a_key_of_one_project_sees_what_watches_it_and_lifts_nothing() {
         let off = json!({"refusals": {"action": "off"}});
         bound.patch(place, &off).await.expect_problem(403, "forbidden");
     }
+    app.finish().await;
 }

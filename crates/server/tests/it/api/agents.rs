@@ -39,6 +39,7 @@ async fn an_agent_is_made_read_by_id_and_by_name_and_deleted() {
         .get(&format!("/v1/agents/{id}"))
         .await
         .expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -76,6 +77,7 @@ async fn a_patch_keeps_what_is_absent_and_resets_what_is_null() {
             .expect_problem(422, "invalid_request");
         assert_eq!(problem["errors"][0]["pointer"], "/rpmLimit", "{bad}");
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -106,6 +108,7 @@ async fn the_months_budget_is_one_row_that_survives_changes() {
         .expect(200);
     assert_eq!(lifted["budgetCentsMonthly"], Value::Null);
     assert_eq!(owner.get("/v1/budgets").await.expect(200)["data"], json!([]));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -138,6 +141,7 @@ async fn paused_resumed_and_revoked_for_good() {
         owner.post("/v1/agents/a/revoke", &none).await.expect(200)["status"],
         "revoked"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -185,6 +189,7 @@ async fn what_cannot_be_granted() {
         json!([]),
         "nothing was half made"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -192,7 +197,7 @@ async fn which_credential_a_grant_means() {
     let app = TestApp::start().await;
     let owner = app.owner_client();
     let store = |name: &'static str| {
-        let body = json!({"provider": "openai", "name": name, "secret": "sk-1"});
+        let body = json!({"provider": "openai", "name": name, "secret": "sk-the-first"});
         async move { owner.post("/v1/credentials", &body).await.expect(201)["id"].clone() }
     };
     let grant = |name: &'static str, credential: Option<&'static str>| {
@@ -232,6 +237,7 @@ async fn which_credential_a_grant_means() {
         grant("default", None).await.expect(201)["providers"][0]["credentialId"],
         default
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -270,4 +276,5 @@ async fn pages_hold_what_they_should_and_end() {
             .await
             .expect_problem(422, "invalid_request");
     }
+    app.finish().await;
 }

@@ -34,6 +34,7 @@ async fn a_key_works_until_it_is_deleted() {
         .await
         .expect_problem(401, "unauthenticated");
     owner.delete(&path).await.expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -59,6 +60,7 @@ async fn nobody_makes_a_key_that_may_do_more_or_lasts_longer_than_they_do() {
         .expect_problem(403, "forbidden");
     let within = json!({"name": "n", "role": "viewer", "expiresAt": "2098-01-01T00:00:00Z"});
     key.post("/v1/api-keys", &within).await.expect(201);
+    app.finish().await;
 }
 
 /// The operator's key is bound to nothing and does not end.
@@ -87,6 +89,7 @@ async fn a_key_with_bounds_does_not_set_the_operator_up() {
     }
     let again = owner.post("/v1/operator", &Value::Null).await.expect(200);
     assert_eq!((&again["orgId"], again.get("apiKey")), (&made["orgId"], None));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -103,4 +106,5 @@ async fn an_admin_cannot_end_an_owners_key() {
         .delete(&path)
         .await
         .expect_problem(403, "forbidden");
+    app.finish().await;
 }

@@ -323,4 +323,5 @@ async fn entries_are_numbered_without_gaps_and_paged() {
     let expected: Vec<u64> = (1..=7).rev().collect();
     assert_eq!(seen, expected, "the sign-up and six agents");
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), seen.len());
+    app.finish().await;
 }

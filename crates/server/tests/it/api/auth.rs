@@ -41,6 +41,7 @@ async fn signing_up_makes_a_person_an_organization_and_a_session() {
     let projects = app.owner_client().get("/v1/projects").await.expect(200);
     assert_eq!(projects["data"][0]["slug"], "default");
     assert!(app.owner_client().token().starts_with("kss_"));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -69,6 +70,7 @@ async fn fields_of_a_sign_up_are_checked_all_at_once() {
         .post("/v1/auth/signup", &taken)
         .await
         .expect_problem(409, "already_exists");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -83,6 +85,7 @@ async fn closed_sign_up_lets_the_first_person_in_and_nobody_else() {
         .post("/v1/auth/signup", &body)
         .await
         .expect_problem(403, "sign_up_closed");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -107,6 +110,7 @@ async fn signing_in_and_out() {
         .await
         .expect_problem(401, "unauthenticated");
     app.owner_client().get("/v1/org").await.expect(200);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -130,6 +134,7 @@ async fn a_wrong_password_and_an_unknown_address_answer_alike() {
     known["requestId"].take();
     unknown["requestId"].take();
     assert_eq!(known, unknown);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -160,6 +165,7 @@ async fn guesses_at_an_account_are_slowed_down_whether_it_exists_or_not() {
         .post("/v1/auth/login", &login("owner@example.com", "wrong password"))
         .await
         .expect_problem(401, "invalid_credentials");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -177,6 +183,7 @@ async fn guesses_from_one_address_at_many_accounts_are_slowed_down() {
         .await
         .expect_problem(429, "too_many_attempts");
     app.owner_client().get("/v1/org").await.expect(200);
+    app.finish().await;
 }
 
 /// A guess counts before it is looked at: those that come at once are no more than those that come one after the other.
@@ -193,6 +200,7 @@ async fn guesses_from_one_address_at_once_are_no_more_than_others() {
     let looked_at = answers.iter().filter(|status| **status == 401).count();
     let slowed = answers.iter().filter(|status| **status == 429).count();
     assert_eq!((looked_at, slowed), (20, 20), "{answers:?}");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -227,6 +235,7 @@ async fn a_right_password_takes_its_own_count_back_and_no_other() {
     right().await.expect(200);
     wrong().await.expect_problem(401, "invalid_credentials");
     wrong().await.expect_problem(429, "too_many_attempts");
+    app.finish().await;
 }
 
 /// Another password was not guessed: it opens the account again, and buys no guess at others.
@@ -261,6 +270,7 @@ async fn a_new_password_forgets_the_failures_of_the_account_alone() {
     guess("another@example.com")
         .await
         .expect_problem(429, "too_many_attempts");
+    app.leave();
 }
 
 #[tokio::test]
@@ -276,6 +286,7 @@ async fn a_session_slides_for_seven_days_and_then_ends() {
         .get("/v1/org")
         .await
         .expect_problem(401, "unauthenticated");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -292,6 +303,7 @@ async fn refreshing_ends_the_old_value() {
         .expect_problem(401, "unauthenticated");
     let fresh = app.anonymous().with_token(fresh["token"].as_str().unwrap());
     fresh.get("/v1/org").await.expect(200);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -302,6 +314,7 @@ async fn an_unknown_sign_in_code_is_refused() {
         .post("/v1/auth/exchange", &body)
         .await
         .expect_problem(401, "invalid_credentials");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -333,6 +346,7 @@ async fn the_cookie_counts_from_our_own_origin_alone() {
         .send(with("POST", "/v1/auth/refresh", Some("same-origin")))
         .await
         .expect(200);
+    app.finish().await;
 }
 
 /// A server that is reached through TLS.
@@ -449,6 +463,7 @@ async fn of_two_session_cookies_none_counts() {
         .header("cookie", &own)
         .header("cookie", &own);
     anonymous.send(lines).await.expect_problem(401, "unauthenticated");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -461,6 +476,7 @@ async fn an_agents_token_opens_nothing_here() {
         .get("/v1/agents")
         .await
         .expect_problem(401, "unauthenticated");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -498,4 +514,5 @@ async fn failed_sign_ins_are_recorded_where_the_account_belongs_and_do_not_flood
     assert_eq!(entries[0]["actor"], "anonymous");
     assert_eq!(entries[0]["subject"], me["user"]["id"]);
     assert_eq!(entries[0]["address"], "127.0.0.1");
+    app.finish().await;
 }

@@ -69,6 +69,7 @@ async fn a_value_has_the_form_that_the_catalog_knows() {
         .expect_problem(422, "invalid_request");
     assert_eq!(problem["errors"][0]["pointer"], "/secret/account_sid");
     assert!(!problem.to_string().contains("canary"), "{problem}");
+    app.finish().await;
 }
 
 /// Looks for the secret in every file; gives how many there were. SQLite may remove a file meanwhile.
@@ -90,7 +91,7 @@ fn scan(folder: &std::path::Path) -> usize {
 async fn where_a_credential_may_go_is_the_operators_word() {
     let app = TestApp::start().await;
     let owner = app.owner_client();
-    let base = |url: &str| json!({"provider": "openai", "secret": "sk-1", "baseUrl": url});
+    let base = |url: &str| json!({"provider": "openai", "secret": "sk-the-first", "baseUrl": url});
     for url in [
         "http://127.0.0.1:1",
         "https://attacker.example",
@@ -102,12 +103,13 @@ async fn where_a_credential_may_go_is_the_operators_word() {
             .expect_problem(422, "invalid_request");
         assert_eq!(problem["errors"][0]["pointer"], "/baseUrl", "{url}");
     }
-    let stray = json!({"provider": "openai", "secret": "sk-1", "params": {"region": "eu"}});
+    let stray = json!({"provider": "openai", "secret": "sk-the-first", "params": {"region": "eu"}});
     let problem = owner
         .post("/v1/credentials", &stray)
         .await
         .expect_problem(422, "invalid_request");
     assert_eq!(problem["errors"][0]["pointer"], "/params/region");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -121,6 +123,7 @@ async fn one_that_agents_use_is_deleted_only_by_force() {
     assert!(problem["detail"].as_str().unwrap().contains("agt_"), "{problem}");
     assert_eq!(owner.delete(&format!("{path}?force=true")).await.status, 204);
     owner.get(&path).await.expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -149,6 +152,7 @@ async fn a_test_asks_the_provider() {
         "{found}"
     );
     assert!(!found.to_string().contains("sk-another"), "{found}");
+    app.finish().await;
 }
 
 /// What was found out about one version says nothing of the next one.
@@ -189,6 +193,7 @@ async fn a_test_that_a_rotation_overtakes_is_noted_nowhere() {
         (&json!("invalid"), &json!("invalid")),
         "{found}"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -237,11 +242,12 @@ async fn what_the_provider_refuses_is_not_stored() {
     let silent = owner
         .post(
             "/v1/credentials?verify=true",
-            &json!({"provider": "exa", "secret": "x"}),
+            &json!({"provider": "exa", "secret": "exa-canary"}),
         )
         .await
         .expect(201);
     assert_eq!(silent["status"], "untested", "no way to ask is known");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -286,7 +292,7 @@ async fn what_is_known_beside_the_secret_can_be_changed() {
             json!({"agreements": {"dpa": {"date": "May"}}}),
             "/agreements/dpa/date",
         ),
-        (json!({"secret": "x"}), "/secret"),
+        (json!({"secret": "sk-never-stored"}), "/secret"),
     ] {
         let problem = owner
             .patch(&path, &wrong)
@@ -294,6 +300,7 @@ async fn what_is_known_beside_the_secret_can_be_changed() {
             .expect_problem(422, "invalid_request");
         assert_eq!(problem["errors"][0]["pointer"], pointer, "{wrong}");
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -487,6 +494,7 @@ async fn what_a_vendor_says_of_its_limits_is_shown() {
         (&json!(40_000), &json!(39_000))
     );
     assert!(of("requests")["resetsAt"].is_string() && of("requests")["observedAt"].is_string());
+    app.finish().await;
 }
 
 #[tokio::test]

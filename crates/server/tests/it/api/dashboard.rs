@@ -33,4 +33,5 @@ async fn the_page_says_what_it_may_load_and_shadows_nothing() {
     }
     let refused = anonymous.post("/", &serde_json::json!({})).await.expect(405);
     assert_eq!(refused["code"], "method_not_allowed");
+    app.finish().await;
 }

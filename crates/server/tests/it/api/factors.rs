@@ -137,6 +137,7 @@ async fn a_sign_in_has_two_steps_and_no_code_is_taken_twice() {
     let log = session.get("/v1/audit?limit=100").await.expect(200).to_string();
     assert!(log.contains("verify_second_factor") && log.contains("confirm_totp"));
     assert!(!log.contains(&factor.key) && !log.contains(&factor.codes[0]));
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -156,6 +157,7 @@ async fn a_code_in_many_hands_at_once_opens_one_session() {
     let mut statuses = [one.status, two.status, three.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [200, 401, 401]);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -180,6 +182,7 @@ async fn recovery_codes_stand_in_once_each_and_are_renewed_as_a_set() {
     old.expect_problem(401, "invalid_credentials");
     let new = second(&app, &challenge, renewed["recoveryCodes"][0].as_str().unwrap()).await;
     new.expect(200);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -203,6 +206,7 @@ async fn guesses_at_codes_are_slowed_down_and_the_password_does_not_buy_more() {
         recorded(app.owner_client(), "second_factor_failed").await["actor"],
         "anonymous"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -259,6 +263,7 @@ async fn a_factor_is_turned_on_by_its_first_code_and_off_by_the_password() {
         .post("/v1/auth/recovery-codes", &remove)
         .await
         .expect_problem(409, "conflict");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -294,6 +299,7 @@ async fn neither_a_reset_by_mail_nor_an_invitation_is_a_way_around() {
     wrong.expect_problem(401, "invalid_credentials");
     accept["secondFactor"] = factor.codes[0].as_str().into();
     app.anonymous().post(path, &accept).await.expect(200);
+    app.leave();
 }
 
 #[tokio::test]
@@ -330,6 +336,7 @@ async fn who_lacks_the_factor_that_their_organization_requires_only_sets_one_up(
         .await;
     last.expect_problem(409, "conflict");
     first(&app, "member@example.com").await;
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -357,4 +364,5 @@ async fn whoever_runs_the_machine_takes_lost_factors_away() {
         (&entry["actor"], &entry["after"]["endedSessions"]),
         (&json!("system"), &json!(1))
     );
+    app.finish().await;
 }

@@ -27,4 +27,5 @@ async fn what_needs_no_account() {
     }
     let document = anonymous.get("/openapi.json").await.expect(200);
     assert_eq!(document["info"]["title"], "Keystore");
+    app.finish().await;
 }

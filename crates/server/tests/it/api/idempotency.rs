@@ -41,6 +41,7 @@ async fn two_hundred_at_once_have_one_effect_on_either_engine() {
         assert_eq!(ids.len(), 1, "one agent");
         let all = owner.get("/v1/agents").await.expect(200);
         assert_eq!(all["data"].as_array().unwrap().len(), 1);
+        app.finish().await;
     }
 }
 
@@ -136,6 +137,7 @@ async fn a_key_stands_for_one_request_of_one_caller() {
     }
     let all = owner.get("/v1/agents").await.expect(200);
     assert_eq!(all["data"].as_array().unwrap().len(), 2, "a and b: {all}");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -151,6 +153,7 @@ async fn a_refused_request_may_be_corrected_under_its_key() {
         &right,
         &post(owner, "/v1/agents", "k", &json!({"name": "a", "providers": []})).await,
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -177,6 +180,7 @@ async fn a_key_is_kept_for_a_day_and_what_was_cut_off_is_not_repeated() {
     clock.advance(std::time::Duration::from_secs(24 * 3600));
     let anew = post(owner, "/v1/agents", "k", &body).await.expect(201);
     assert_ne!(anew["id"], first["id"]);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -200,4 +204,5 @@ async fn a_fault_of_ours_is_told_again_and_nothing_is_tried_twice() {
     let anew = post(owner, &path, "another", &Value::Null).await;
     assert!(!anew.headers.contains_key("idempotency-replayed"), "another try");
     anew.expect_problem(500, "internal");
+    app.finish().await;
 }

@@ -107,6 +107,7 @@ async fn what_is_another_organizations_does_not_exist() {
         "no credential of another organization was tried"
     );
     assert_eq!(all_lists(app.owner_client()).await, before, "nothing was changed");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -132,6 +133,7 @@ async fn what_is_another_projects_does_not_exist_for_a_key_that_is_bound_to_one(
         without_keys(before),
         "nothing was changed"
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -139,11 +141,12 @@ async fn a_grant_cannot_name_another_organizations_credential() {
     let app = TestApp::start().await;
     let credential = app.create_credential("openai").await;
     let stranger = app.stranger().await;
-    let own = json!({"provider": "openai", "secret": "sk-own"});
+    let own = json!({"provider": "openai", "secret": "sk-of-ones-own"});
     stranger.post("/v1/credentials", &own).await.expect(201);
     let grant = json!([{"name": "openai", "source": "byok", "credential": credential["id"]}]);
     stranger
         .post("/v1/agents", &json!({"name": "a", "providers": grant}))
         .await
         .expect_problem(404, "not_found");
+    app.finish().await;
 }

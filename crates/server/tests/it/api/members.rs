@@ -57,6 +57,7 @@ async fn an_invitation_is_taken_up_once_by_who_reads_the_mail() {
         )
         .await
         .expect_problem(409, "already_exists");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -84,6 +85,7 @@ async fn a_link_opens_no_account_that_exists() {
             .len(),
         2
     );
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -108,6 +110,7 @@ async fn a_new_invitation_takes_the_place_of_the_old_one_and_can_be_withdrawn() 
         .expect_problem(403, "forbidden");
     owner.delete(&path).await.expect(204);
     owner.delete(&path).await.expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -138,6 +141,7 @@ async fn who_cannot_withdraw_an_invitation_puts_none_in_its_place() {
     assert_eq!(withdrawn["data"][1]["subject"], first["id"]);
     let made = owner.get("/v1/audit?action=create_invitation").await.expect(200);
     assert_eq!(made["data"][0]["requestId"], withdrawn["data"][0]["requestId"]);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -170,6 +174,7 @@ async fn who_is_taken_out_is_out_with_everything_they_handed_out() {
         .await
         .expect_problem(401, "invalid_credentials");
     owner.delete(&path).await.expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -198,6 +203,7 @@ async fn who_may_less_keeps_no_key_that_may_more() {
         .post("/v1/agents", &json!({"name": "x"}))
         .await
         .expect_problem(403, "forbidden");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -236,6 +242,7 @@ async fn nobody_touches_who_may_more_and_somebody_owns_it() {
     owner.post("/v1/org/leave", &Value::Null).await.expect(200);
     owner.get("/v1/org").await.expect_problem(401, "unauthenticated");
     assert_eq!(admin.get("/v1/auth/me").await.expect(200)["role"], "owner");
+    app.leave();
 }
 
 #[tokio::test]
@@ -271,4 +278,5 @@ async fn a_stream_ends_with_the_right_to_see_it() {
         let seen = String::from_utf8(seen).unwrap();
         assert!(!seen.contains("event:"), "{seen}");
     }
+    app.finish().await;
 }

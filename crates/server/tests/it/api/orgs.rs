@@ -27,6 +27,7 @@ async fn a_person_has_several_organizations_and_acts_in_one() {
         .post("/v1/orgs", &json!({"name": "x", "slug": "acme-inc"}))
         .await
         .expect_problem(409, "already_exists");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -53,6 +54,7 @@ async fn its_names_and_time_zone_can_be_changed() {
             .expect_problem(422, "invalid_request");
         assert_eq!(problem["errors"][0]["pointer"], pointer);
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -113,6 +115,7 @@ async fn an_end_is_whole() {
     }
     let recorded = "SELECT COUNT(*) FROM audit_log WHERE action = 'delete_org'";
     assert_eq!(app.number(recorded).await, 1);
+    app.leave();
 }
 
 #[tokio::test]
@@ -135,4 +138,5 @@ async fn it_can_be_given_to_another_member() {
         .post("/v1/org/transfer", &json!({"userId": id}))
         .await
         .expect_problem(403, "forbidden");
+    app.finish().await;
 }

@@ -157,6 +157,7 @@ async fn a_passkey_signs_in_behind_a_password_and_alone_and_each_answer_once() {
     replayed.expect_problem(401, "invalid_credentials");
     let known = session.get("/v1/auth/factors").await.expect(200);
     assert!(known["passkeys"][0]["lastUsedAt"].is_string(), "{known}");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -212,6 +213,7 @@ async fn what_another_ceremony_person_or_copy_made_is_refused() {
     let body = authenticator.creation(owner).await;
     let taken = owner.post("/v1/auth/passkeys", &body).await;
     taken.expect_problem(409, "already_exists");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -244,4 +246,5 @@ async fn a_passkey_is_removed_by_its_person_with_their_password() {
         (&json!([]), &json!(10))
     );
     assert_eq!(first(&app).await["factors"], json!(["totp", "recovery_code"]));
+    app.finish().await;
 }

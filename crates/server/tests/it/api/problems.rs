@@ -52,6 +52,7 @@ async fn every_failure_has_one_shape() {
         .await;
     let problem = unknown.expect_problem(422, "invalid_request");
     assert_eq!(problem["errors"][0]["pointer"], "/rpmLimt");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -66,4 +67,5 @@ async fn answers_stay_out_of_caches_and_pages() {
             .unwrap()
             .starts_with("req_")
     );
+    app.finish().await;
 }

@@ -55,6 +55,7 @@ async fn a_project_is_made_changed_and_ended() {
         .get("/v1/projects/c42")
         .await
         .expect_problem(404, "not_found");
+    app.finish().await;
 }
 
 #[tokio::test]

@@ -128,6 +128,7 @@ async fn a_definition_is_read_strictly() {
         .post("/v1/providers", &acme())
         .await
         .expect_problem(409, "already_exists");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -204,6 +205,7 @@ async fn it_is_listed_shown_and_changed_in_its_organization_only() {
         .patch("/v1/providers/acme", &change)
         .await
         .expect_problem(403, "forbidden");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -344,21 +346,26 @@ async fn its_price_is_charged() {
 #[tokio::test]
 async fn who_writes_to_the_database_cannot_change_a_definition() {
     let app = TestApp::start().await;
-    if app.folder().join("keystore.db").exists() {
-        let token = defined(&app).await;
-        let caller = app.caller(&token);
-        caller.get("/v1/acme/v1/models").await.expect(200);
-        app.tamper(
-            "UPDATE custom_providers SET policy = CAST(replace(policy, 'x-acme-key', 'x-evil-key') AS BLOB)",
-        )
-        .await;
-        let app = app.restart().await;
-        let caller = app.caller(&token);
-        caller
-            .get("/v1/acme/v1/models")
-            .await
-            .refused(401, "invalid_token");
-        let shown = app.owner_client().get("/v1/providers/acme").await;
-        shown.expect_problem(500, "internal");
-    }
+    let token = defined(&app).await;
+    let caller = app.caller(&token);
+    caller.get("/v1/acme/v1/models").await.expect(200);
+    app.tamper(match app.is_postgres() {
+        true => {
+            "UPDATE custom_providers SET policy = \
+             convert_to(replace(convert_from(policy, 'UTF8'), 'x-acme-key', 'x-evil-key'), 'UTF8')"
+        }
+        false => {
+            "UPDATE custom_providers SET policy = CAST(replace(policy, 'x-acme-key', 'x-evil-key') AS BLOB)"
+        }
+    })
+    .await;
+    let app = app.restart().await;
+    let caller = app.caller(&token);
+    caller
+        .get("/v1/acme/v1/models")
+        .await
+        .refused(401, "invalid_token");
+    let shown = app.owner_client().get("/v1/providers/acme").await;
+    shown.expect_problem(500, "internal");
+    app.leave();
 }

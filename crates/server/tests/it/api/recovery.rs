@@ -44,6 +44,7 @@ async fn a_new_password_ends_every_session_and_its_code_is_good_once() {
     // A code for one thing is not good for another.
     let verify = json!({"code": app.mailed_code("owner@example.com", "verify-email").await, "password": NEW});
     post(verify).await.expect_problem(401, "invalid_credentials");
+    app.leave();
 }
 
 #[tokio::test]
@@ -77,6 +78,7 @@ async fn asking_tells_nothing_and_is_slowed_down() {
     // Asking for mails keeps nobody out.
     let login = json!({"email": "owner@example.com", "password": PASSWORD});
     app.anonymous().post("/v1/auth/login", &login).await.expect(200);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -103,4 +105,5 @@ async fn an_address_is_confirmed_by_its_mail() {
         .post("/v1/auth/send-verification", &json!(null))
         .await
         .expect_problem(409, "conflict");
+    app.finish().await;
 }

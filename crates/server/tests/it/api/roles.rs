@@ -56,6 +56,7 @@ async fn each_role_may_what_the_table_says_and_nothing_else() {
             .await;
         each_operation(&person, role, true).await;
     }
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -71,4 +72,5 @@ async fn nobody_who_is_not_signed_in_may_anything() {
             .await
             .expect_problem(401, "unauthenticated");
     }
+    app.finish().await;
 }

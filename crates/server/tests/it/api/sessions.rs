@@ -71,6 +71,7 @@ async fn a_person_sees_their_sessions_and_ends_them() {
     last.expect(200);
     is_out(&firefox).await;
     stranger.get("/v1/org").await.expect(200);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -100,4 +101,5 @@ async fn another_password_takes_the_one_before_and_ends_the_other_sessions() {
         .post("/v1/auth/login", &login(NEW))
         .await
         .expect(200);
+    app.finish().await;
 }

@@ -20,6 +20,7 @@ async fn the_seeds_call_makes_agent_and_token_in_one_step() {
     assert_eq!(listed["data"][0]["id"], made["id"]);
     assert_eq!(listed["data"][0]["agentName"], "production-agent");
     assert!(!listed.to_string().contains(token), "the value is shown once");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -54,6 +55,7 @@ async fn one_more_token_of_an_agent() {
         .post("/v1/tokens", &json!({"agentId": "a"}))
         .await
         .expect_problem(409, "conflict");
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -111,4 +113,5 @@ async fn revoking_and_rotating() {
         )
         .await
         .expect_problem(422, "invalid_request");
+    app.finish().await;
 }

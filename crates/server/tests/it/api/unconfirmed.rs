@@ -55,6 +55,7 @@ async fn who_did_not_confirm_their_address_looks_and_changes_nothing() {
     assert_eq!(me["user"]["emailVerified"], true);
     let body = json!({"provider": "anthropic", "secret": CANARY, "baseUrl": app.fake_upstream().url()});
     owner.post("/v1/credentials", &body).await.expect(201);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -66,6 +67,7 @@ async fn keys_from_before_there_was_a_mail_server_go_on_working() {
     let refused = app.owner_client().post("/v1/agents", &body).await;
     refused.expect_problem(403, "email_unverified");
     key.post("/v1/agents", &body).await.expect(201);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -83,6 +85,7 @@ async fn who_takes_up_an_invitation_reads_their_mail() {
     let new = app.member(app.owner_client(), "new@example.com", "admin").await;
     let body = json!({"name": "a", "providers": []});
     new.post("/v1/agents", &body).await.expect(201);
+    app.finish().await;
 }
 
 #[tokio::test]
@@ -96,4 +99,5 @@ async fn open_sign_up_is_slowed_down_from_one_address() {
     let slowed = app.anonymous().post("/v1/auth/signup", &body).await;
     slowed.expect_problem(429, "too_many_attempts");
     app.owner_client().get("/v1/org").await.expect(200);
+    app.finish().await;
 }

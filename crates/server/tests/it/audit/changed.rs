@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
 use keystore_core::audit::Leaf;
 use keystore_core::merkle::{Tree, leaf_hash};
 use keystore_server::audit::Verifier;
@@ -560,6 +561,28 @@ async fn whatever_is_changed_is_found_and_named() {
     }
     assert!(kinds.iter().all(|count| *count > 20), "{kinds:?}");
     assert_eq!(log.check().await, whole);
+}
+
+/// Who holds the signing key, too, can sign another history at the old sizes and times, but not where the checkpoints were kept.
+#[tokio::test]
+async fn what_was_signed_elsewhere_counts_beside_what_is_signed_here() {
+    let mut log = Log::make().await;
+    let kept = std::mem::take(&mut log.outside);
+    for note in &kept[..2] {
+        let said = log.key.open(note).unwrap();
+        let root = |root: &[u8]| base64::engine::general_purpose::STANDARD.encode(root);
+        log.outside = vec![note.replace(&root(&said.root), &root(&[7; 32]))];
+        let mut conn = log.look.read().await.unwrap();
+        let report = check(&mut conn, None, &log.outside, &mut |_, _| {})
+            .await
+            .unwrap();
+        let problem = report.problem.unwrap();
+        assert!(
+            problem.what.contains("is not the one that was signed"),
+            "{problem}"
+        );
+        assert_eq!(problem.last, said.size - 1);
+    }
 }
 
 /// Changes that a check which takes the spans at their word would never come to the end of.

@@ -109,6 +109,43 @@ async fn a_sink_that_fails_is_told_of_and_closes_the_door_when_its_time_is_over(
     app.finish().await;
 }
 
+/// Whoever can write the database can keep the log from being signed, and cannot keep that quiet.
+#[tokio::test]
+async fn a_log_that_cannot_be_signed_is_told_of_as_a_failing_sink_is() {
+    let clock = Arc::new(MockClock::default());
+    let app = TestApp::with(Setup {
+        clock: Some(Arc::clone(&clock)),
+        sinks: |folder| {
+            let file = Sink::File(FileSink::new(folder.join("checkpoints.txt")));
+            Sinks::new(vec![file], Some(Duration::from_secs(60)))
+        },
+        ..Setup::default()
+    })
+    .await;
+    let operator = app.operator().await;
+    app.do_jobs().await;
+    app.statement("UPDATE audit_tree SET size = size + 1").await;
+    let mut shown = String::new();
+    for number in 0..100 {
+        let new = json!({"name": format!("agent-{number}"), "providers": []});
+        app.owner_client().post("/v1/agents", &new).await.expect(201);
+        clock.advance(Duration::from_secs(31));
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        shown = app.anonymous().get("/readyz").await.body.to_string();
+        if shown.contains("nothing of the audit log is signed, so calls are refused") {
+            break;
+        }
+    }
+    assert!(shown.contains("so calls are refused"), "{shown}");
+    let events = operator
+        .get("/v1/events?kind=audit.sink_failed")
+        .await
+        .expect(200);
+    let why = events["data"][0]["data"]["why"].as_str().unwrap();
+    assert!(why.starts_with("nothing can be signed: "), "{why}");
+    app.leave();
+}
+
 #[tokio::test]
 async fn syslog_gets_them_by_every_way() {
     let folder = tempfile::tempdir().unwrap();
@@ -147,6 +184,7 @@ async fn syslog_gets_them_by_every_way() {
         let found = notes(message);
         assert!(key.open(&found[0]).unwrap().size > 0);
     }
+    app.finish().await;
 }
 
 /// A bucket that checks the signature, the checksum and the lock, once each way.
@@ -186,6 +224,7 @@ async fn a_bucket_gets_locked_objects_and_its_refusals_are_told() {
         assert!(key.open(body).unwrap().size > 0);
         the_request_is_signed(head, body, &host);
     }
+    app.finish().await;
 }
 
 async fn whole_request(stream: &mut tokio::net::TcpStream) -> String {

@@ -101,6 +101,7 @@ async fn a_crash_is_ruled_on_once_and_for_its_own_customer() {
     let undo = json!({"kind": "reversal", "org": market.org, "regards": crash});
     post(&undo).await.expect_problem(409, "already_exists");
     assert_eq!(available().await, 10_000_000_000 + charge);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -145,4 +146,5 @@ async fn a_ruling_after_the_month_was_invoiced_is_billed_in_the_next() {
     assert_eq!(second["total"], "0.30");
     let again = market.operator.post(LEDGER, &market.ruling(&crash, "0.3")).await;
     again.expect_problem(409, "already_exists");
+    market.app.finish().await;
 }

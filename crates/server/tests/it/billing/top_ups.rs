@@ -164,6 +164,7 @@ async fn credit_that_runs_low_is_topped_up_from_the_saved_card_up_to_the_months_
             .expect(200);
         assert!(!entries["data"].as_array().unwrap().is_empty(), "{action}");
     }
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -180,6 +181,7 @@ async fn what_calls_cost_brings_a_top_up_and_what_they_hold_does_not() {
     assert_eq!(market.call().await, 200);
     market.app.top_up().await;
     assert_eq!(market.app.fake_upstream().charged().len(), 1);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -223,6 +225,7 @@ async fn a_lost_answer_is_asked_for_again_by_the_next_process_and_charged_once()
     );
     market.after(3_600).await;
     assert_eq!(market.asked().len(), 2);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -259,6 +262,7 @@ async fn what_is_not_answered_for_a_day_is_the_operators_to_say() {
         .post(&path, &json!({"paid": true}))
         .await
         .expect_problem(409, "conflict");
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -338,6 +342,7 @@ async fn a_refused_card_is_told_and_tried_ever_more_seldom_and_then_not_at_all()
     market.app.top_up().await;
     let told = market.events(&market.customer, "top_up.failed").await;
     assert_eq!(told.last().unwrap()["reason"], "authentication_required");
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -360,6 +365,7 @@ async fn a_payment_that_takes_its_time_is_looked_at_and_credited_once() {
             market.events(&market.customer, "top_up.failed").await.len(),
             failed
         );
+        market.app.finish().await;
     }
 }
 
@@ -414,6 +420,7 @@ async fn without_stripe_the_operator_is_asked_and_says_what_came() {
         .await;
     market.after(60).await;
     assert_eq!(market.events(&market.operator, "top_up.waits").await.len(), 1);
+    market.app.finish().await;
 }
 
 #[tokio::test]
@@ -474,4 +481,5 @@ async fn a_rule_needs_a_card_where_cards_are_charged_and_nobody_else_can_write_i
     market.app.top_up().await;
     assert!(market.asked().is_empty());
     assert_eq!(market.customer.get(RULE).await.status, 500);
+    market.app.finish().await;
 }

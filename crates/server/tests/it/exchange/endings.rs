@@ -14,7 +14,7 @@ async fn impatient() -> TestApp {
         proxy: |config| {
             config.head_timeout = Duration::from_secs(1);
             config.idle_timeout = Duration::from_secs(1);
-            config.drain_timeout = Duration::from_millis(400);
+            config.metering_timeout = Duration::from_millis(400);
         },
         ..Setup::default()
     })

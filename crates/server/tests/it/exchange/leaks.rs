@@ -67,4 +67,5 @@ async fn no_form_of_a_credential_passes_however_it_is_cut() {
             );
         }
     }
+    app.leave();
 }

@@ -1,6 +1,7 @@
 //! Pooled credentials: one organization uses what another one, the operator, has stored; who pays, what is refused, what happens
 //! when a key fails.
 
+mod moves;
 mod reports;
 mod tenants;
 

@@ -21,14 +21,24 @@ async fn calls_of_models_are_counted_under_the_names_of_the_conventions() {
     ] {
         caller.post(CHAT, &chat(body)).await.expect(200);
     }
+    // A fine-tuned model's name says whose it is, and anybody may read the metrics.
+    for own in ["ft:gpt-4o-mini-2024-07-18:acme-corp::7p4lURel", "acme-1"] {
+        caller.post(CHAT, &chat(json!({"model": own}))).await.expect(200);
+    }
     let failing = caller.request("POST", CHAT).header("x-fake", "status=429");
     caller.send(failing.json(&chat(json!({})))).await.expect(429);
     let told = app.fake_upstream().log();
-    let (input, output) = told
+    let told = told
         .iter()
-        .fold((0, 0), |sum, call| (sum.0 + call.tokens.0, sum.1 + call.tokens.1));
+        .filter(|call| !String::from_utf8_lossy(&call.body).contains("acme"));
+    let (input, output) = told.fold((0, 0), |sum, call| (sum.0 + call.tokens.0, sum.1 + call.tokens.1));
     let metrics = app.anonymous().get("/metrics").await.expect(200);
     let metrics = metrics.as_str().unwrap();
+    assert!(!metrics.contains("acme"), "{metrics}");
+    for listed in ["ft:gpt-4o-mini", "_OTHER"] {
+        let listed = format!("gen_ai_request_model=\"{listed}\"");
+        assert!(metrics.contains(&listed), "{metrics}");
+    }
     let model = chat(json!({}))["model"].as_str().unwrap().to_owned();
     let call = format!(
         r#"gen_ai_operation_name="chat",gen_ai_provider_name="openai",gen_ai_request_model="{model}""#

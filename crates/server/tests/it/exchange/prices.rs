@@ -37,6 +37,11 @@ async fn a_model_without_a_price_passes_once_it_has_one() {
         .post(CHAT, &uncapped)
         .await
         .refused(403, "unpriced_operation");
+    set(&app, super::with(price.clone(), json!({"contextWindow": 8_000}))).await;
+    // A window bounds it, and is no length that a vendor takes for an answer.
+    let reply = caller.post_with(CHAT, OUTPUT, &uncapped).await.expect(200);
+    assert_eq!(reply.header("x-keystore-max-output"), None);
+    assert!(!app.fake_upstream().last().json().to_string().contains("max_"));
     set(
         &app,
         super::with(price, json!({"contextWindow": 8_000, "maxOutputTokens": 1_000})),

@@ -61,8 +61,8 @@ async fn a_stop_lets_running_answers_end() {
 async fn a_stop_cuts_what_does_not_end_and_settles_it() {
     let app = TestApp::with(Setup {
         proxy: |config| {
-            config.shutdown_timeout = Duration::from_millis(200);
             config.drain_timeout = Duration::from_millis(200);
+            config.metering_timeout = Duration::from_millis(200);
         },
         ..Setup::default()
     })

@@ -322,6 +322,7 @@ async fn a_budget_that_is_missing_stops_everything() {
             .await
             .refused(401, "invalid_token");
         assert_eq!(app.fake_upstream().count(), 0, "{statement}");
+        app.leave();
     }
 }
 
@@ -445,7 +446,7 @@ async fn a_stream_whose_client_left_is_cut_by_an_estimated_budget_too() {
 #[tokio::test]
 async fn what_running_calls_hold_is_listed() {
     let app = TestApp::with(Setup {
-        proxy: |config| config.drain_timeout = Duration::from_millis(200),
+        proxy: |config| config.metering_timeout = Duration::from_millis(200),
         ..Setup::default()
     })
     .await;

@@ -18,7 +18,7 @@ use crate::support::{Setup, TestApp};
 /// A server that does not wait long for the rest of abandoned streams.
 async fn brisk() -> TestApp {
     TestApp::with(Setup {
-        proxy: |config| config.drain_timeout = Duration::from_millis(100),
+        proxy: |config| config.metering_timeout = Duration::from_millis(100),
         ..Setup::default()
     })
     .await

@@ -147,7 +147,8 @@ async fn fails(fault: Fault, durability: Durability, killed: bool) -> Duration {
     let org = keystore_store::orgs::list(&mut conn, None, 1).await.unwrap()[0].id;
     let rows = requests::list(&mut conn, org, &streamed, None, 1_000_000)
         .await
-        .unwrap();
+        .unwrap()
+        .rows;
     let ended = rows
         .iter()
         .filter(|row| row.usage["output_text"] == OUTPUT_TOKENS);

@@ -482,7 +482,7 @@ fn parts(orders: &Value, urls: &Urls, points: Failpoints, clock: Arc<Ahead>) -> 
                 true => Durability::Power,
                 false => Durability::Process,
             },
-            shutdown_timeout: Duration::from_secs(5),
+            drain_timeout: Duration::from_secs(5),
             ..ProxyConfig::default()
         },
         settings: Settings {

@@ -93,4 +93,5 @@ async fn it_goes_on_where_it_ended_while_calls_go_on() {
         "{count} credentials, {rotations} rotations, {killed} ends, {} calls, none failed",
         answered.load(Ordering::Relaxed)
     );
+    Arc::into_inner(app).unwrap().leave();
 }

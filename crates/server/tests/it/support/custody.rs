@@ -136,7 +136,8 @@ impl TestApp {
     }
 
     /// Stops the server and starts it again as `ks serve` does, which waits for a root key that cannot be used.
-    pub(crate) async fn restart_waiting(self) -> Waiting {
+    pub(crate) async fn restart_waiting(mut self) -> Waiting {
+        self.ending.0 = true;
         self.app.shut_down();
         self.serving.await.unwrap();
         let (parts, sockets) = self.base.parts(self.folder.path(), &self.upstream).await;
@@ -185,7 +186,8 @@ impl TestApp {
     }
 
     /// Stops the server, stores `count` more credentials like the first one, and starts it again. The root key is in its file.
-    pub(crate) async fn filled(self, count: usize) -> Self {
+    pub(crate) async fn filled(mut self, count: usize) -> Self {
+        self.ending.0 = true;
         self.app.shut_down();
         self.serving.await.unwrap();
         fill(&self.base, self.folder.path(), count).await;

@@ -39,6 +39,31 @@ async fn secrets_move_to_another_generation_and_the_old_one_can_be_retired() {
 }
 
 #[tokio::test]
+async fn a_damaged_secret_is_named_and_keeps_the_old_generation_until_there_is_another() {
+    let site = Site::start().await;
+    let owner = site.app.owner_client();
+    let webhook = site.webhook(HOOK, json!(["agent.*"])).await;
+    site.app
+        .tamper("UPDATE webhooks SET secret = SUBSTR(secret, 2)")
+        .await;
+    owner.post("/v1/kek/rotate", &Value::Null).await.expect(200);
+    site.app.carry_keys_on().await;
+    let retire = json!({"generation": 1});
+    let refused = owner.post("/v1/kek/retire", &retire).await;
+    let refused = refused.expect_problem(409, "conflict").to_string();
+    let words = format!("a secret of the webhook {} was changed", super::id(&webhook));
+    assert!(refused.contains(&words), "{refused}");
+    // As the answer says.
+    let rotate = format!("/v1/webhooks/{}/rotate-secret", super::id(&webhook));
+    owner
+        .post(&rotate, &json!({"overlapSeconds": 0}))
+        .await
+        .expect(200);
+    owner.post("/v1/kek/retire", &retire).await.expect(200);
+    site.app.finish().await;
+}
+
+#[tokio::test]
 async fn without_its_secret_nothing_is_sent() {
     let site = Site::start().await;
     let owner = site.app.owner_client();

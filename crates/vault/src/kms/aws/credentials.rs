@@ -3,7 +3,7 @@
 //!
 //! Not here: `credential_process`, IAM Identity Center (SSO), and MFA, which need a person or another program.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -156,31 +156,35 @@ async fn by_profile(account: &Account, region: &str) -> Result<Option<Found>, Km
         (None, None) => return Ok(None),
         (None, Some(name)) => return Err(nobody(format!("there is no AWS profile {name}"))),
     };
-    let mut roles = Vec::new();
+    let (mut roles, mut seen, mut at) = (Vec::new(), BTreeSet::new(), name.to_owned());
     for _ in 0..MOST_PROFILES {
-        if let Some(found) = keys(&section) {
+        // A role comes before keys; but a profile that is its own source, or that of one before it, stands there for its keys.
+        let is_new = seen.insert(at);
+        let role = section.get("role_arn").filter(|_| is_new);
+        let Some(role) = role.map(|role| role.to_string()) else {
+            let Some(found) = keys(&section) else { break };
             return assume_all(account, region, (found, None), roles).await.map(Some);
-        }
-        let role = section.get("role_arn").map(|role| role.to_string());
-        if let (Some(role), Some(file)) = (&role, section.get("web_identity_token_file")) {
+        };
+        if let Some(file) = section.get("web_identity_token_file") {
             let session = section
                 .get("role_session_name")
                 .map_or(SESSION, |name| name.as_str());
-            let first = by_web_identity(account, region, (Path::new(file.as_str()), role, session)).await?;
+            let first = by_web_identity(account, region, (Path::new(file.as_str()), &role, session)).await?;
             return assume_all(account, region, first, roles).await.map(Some);
         }
-        let (Some(role), Some(source)) = (role, section.get("source_profile").cloned()) else {
+        let Some(source) = section.get("source_profile").cloned() else {
             break;
         };
         roles.push((role, section.get("external_id").cloned()));
         let next = files.profile(&source);
         section = next.ok_or_else(|| nobody(format!("there is no AWS profile {}", source.as_str())))?;
+        at = source.to_string();
     }
     match named {
         // A default profile that sets a region alone says nothing of who the server is.
         None => Ok(None),
         Some(name) => Err(nobody(format!(
-            "the AWS profile {name} has no keys, no role with a source_profile and no web identity"
+            "the AWS profile {name} leads to no keys: a role needs a source_profile or a web identity"
         ))),
     }
 }
