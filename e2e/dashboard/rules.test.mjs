@@ -44,9 +44,9 @@ describe('rules', { concurrency: 2 }, () => {
     await page.getByRole('button', { name: 'Grant it' }).click();
     await gone(page);
     await page.getByText('approved').first().waitFor();
-    const [asked] = (await api('access-requests')).data;
-    assert.deepEqual(asked.granted.scopes, ['provider:tavily:read']);
-    const agent = await api(`agents/${asked.agentId}`);
+    const [filed] = (await api('access-requests')).data;
+    assert.deepEqual(filed.granted.scopes, ['provider:tavily:read']);
+    const agent = await api(`agents/${filed.agentId}`);
     assert.deepEqual(agent.providers.find(({ name }) => name === 'tavily').scopes, ['provider:tavily:read']);
     await page.getByRole('button', { name: 'Approve' }).waitFor({ state: 'detached' });
 

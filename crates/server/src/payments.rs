@@ -147,7 +147,7 @@ pub(crate) async fn hear(app: &App, signature: &str, body: &[u8]) -> ApiResult<(
     }
     let happened = match news {
         News::Paid { card, .. } => {
-            let (subject, memo) = (session.as_str(), begun.way.memo());
+            let (subject, memo) = (session.as_str(), memo(begun.way));
             let card = card.filter(|_| begun.way == Way::SavingPage && lives);
             if let Some(card) = card {
                 rule::save_card(app, &mut tx, begun.org, card).await?;
@@ -184,7 +184,7 @@ pub(crate) async fn settle(
     let happened = is_open
         && match body.paid {
             true => {
-                let words = (body.subject.as_str(), payment.way.memo());
+                let words = (body.subject.as_str(), memo(payment.way));
                 ending::paid(app, &mut tx, payment, lives, words).await?
             }
             false => {
@@ -202,16 +202,10 @@ pub(crate) async fn settle(
 }
 
 /// What customers read about a payment in their ledger.
-trait Memo {
-    fn memo(&self) -> &'static str;
-}
-
-impl Memo for Way {
-    fn memo(&self) -> &'static str {
-        match self {
-            Self::Page | Self::SavingPage => "Stripe Checkout",
-            Self::Card => "topped up by itself, by card",
-            Self::Operator => "topped up by itself",
-        }
+const fn memo(way: Way) -> &'static str {
+    match way {
+        Way::Page | Way::SavingPage => "Stripe Checkout",
+        Way::Card => "topped up by itself, by card",
+        Way::Operator => "topped up by itself",
     }
 }

@@ -9,7 +9,7 @@ use keystore_wire::events::Kind;
 use serde_json::json;
 
 use super::stripe::Outcome;
-use super::{Memo, ending};
+use super::{ending, memo};
 use crate::agents::Forged;
 use crate::api::problem::{ApiError, ApiResult};
 use crate::app::App;
@@ -75,7 +75,7 @@ async fn end(app: &App, payment: &Payment, outcome: Outcome) -> ApiResult<()> {
                 tracing::error!(payment = %payment.id, intent, cents, "a payment is not what was asked for; nothing was credited");
                 return Ok(());
             }
-            let words = (intent.as_str(), payment.way.memo());
+            let words = (intent.as_str(), memo(payment.way));
             payments::open(&mut tx, payment.id, &intent).await?;
             ending::paid(app, &mut tx, payment, lives, words).await?
         }

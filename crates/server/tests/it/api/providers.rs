@@ -351,8 +351,8 @@ async fn who_writes_to_the_database_cannot_change_a_definition() {
     caller.get("/v1/acme/v1/models").await.expect(200);
     app.tamper(match app.is_postgres() {
         true => {
-            "UPDATE custom_providers SET policy = \
-             convert_to(replace(convert_from(policy, 'UTF8'), 'x-acme-key', 'x-evil-key'), 'UTF8')"
+            "UPDATE custom_providers SET policy = decode(replace(encode(policy, 'hex'), encode('x-acme-key', 'hex'), \
+             encode('x-evil-key', 'hex')), 'hex')"
         }
         false => {
             "UPDATE custom_providers SET policy = CAST(replace(policy, 'x-acme-key', 'x-evil-key') AS BLOB)"
