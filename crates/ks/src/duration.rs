@@ -29,6 +29,14 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// As [`parse`], and no time at all: `0s`.
+pub(crate) fn parse_or_none(text: &str) -> Result<Duration, String> {
+    match text {
+        "0s" => Ok(Duration::ZERO),
+        _ => parse(text),
+    }
+}
+
 /// The time so long after now.
 pub(crate) fn from_now(duration: Duration) -> Micros {
     SystemClock.now().plus(duration)
@@ -90,6 +98,8 @@ mod tests {
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
+        assert_eq!(parse_or_none("0s"), Ok(Duration::ZERO));
+        assert_eq!(parse_or_none("1s"), parse("1s"));
     }
 
     #[test]

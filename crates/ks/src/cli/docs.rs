@@ -233,6 +233,25 @@ fn every_command_that_the_sources_name_exists() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// What `--help` shows can be typed.
+#[test]
+fn every_example_of_the_help_parses() {
+    fn examples(command: &clap::Command, found: &mut Vec<String>) {
+        let help = command.get_after_help().map(ToString::to_string);
+        let lines = help.iter().flat_map(|help| help.lines()).map(str::trim);
+        // Behind some of them stands what they do.
+        let lines = lines.map(|line| line.split("  ").next().unwrap_or(line));
+        found.extend(lines.filter(|line| line.starts_with("ks ")).map(str::to_owned));
+        command.get_subcommands().for_each(|sub| examples(sub, found));
+    }
+    let mut lines = Vec::new();
+    examples(&Cli::command(), &mut lines);
+    assert!(lines.len() > 150, "only {} examples were found", lines.len());
+    let found = lines.iter().flat_map(|line| calls(line));
+    let faults: Vec<_> = found.filter_map(|words| fault(&words, true)).collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn every_command_has_an_example_on_its_page() {
     fn leaves(command: &clap::Command, name: &str, found: &mut Vec<String>) {

@@ -77,8 +77,8 @@ pub(crate) enum WebhookCommand {
     RotateSecret {
         /// Its name, address or id
         webhook: String,
-        /// For how long the secret before signs, too: a day by default, a week at most
-        #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+        /// For how long the secret before signs, too: a day by default, a week at most; 0s for one that got out
+        #[arg(long, value_name = "DURATION", value_parser = duration::parse_or_none)]
         overlap: Option<Duration>,
     },
     /// List the kinds of events
