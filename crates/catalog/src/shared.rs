@@ -49,6 +49,15 @@ impl ProviderRef {
         }
     }
 
+    /// Whether it is the same definition.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Catalog(one), Self::Catalog(other)) => std::ptr::eq(*one, *other),
+            (Self::Custom(one), Self::Custom(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Whether an organization defined it.
     pub const fn is_custom(&self) -> bool {
         matches!(self, Self::Custom(_))

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use keystore_catalog::{Billing, Operation, OperationMatch, ProviderRef, UsageShape};
-use keystore_core::Deny;
 use keystore_core::deny::Malformed;
 use keystore_core::policy::{Access, Source};
+use keystore_core::{Deny, Micros};
 
 use crate::Proxy;
 use crate::authenticate::Caller;
@@ -55,6 +55,23 @@ impl Permit {
     /// The grant that opens the provider to the agent.
     pub(crate) fn grant(&self) -> &ReadyGrant {
         &self.agent.grants[self.grant]
+    }
+
+    /// Goes on under the agent as it is now, where that is served in the same way.
+    pub(crate) fn renew(&mut self, agent: Arc<Agent>, now: Micros) -> Result<(), Deny> {
+        let slug = self.target.slug();
+        agent.token.check(now)?;
+        agent.check_status(now)?;
+        agent.check_provider(slug)?;
+        let grant = agent.grants.iter().position(|ready| ready.grant.provider == slug);
+        let grant = grant.ok_or_else(|| Deny::ProviderNotGranted {
+            provider: slug.to_owned(),
+        })?;
+        if !agent.grants[grant].is_as(self.grant()) || !agent.is_marked_as(&self.agent) {
+            return Err(Deny::AuthStale);
+        }
+        (self.agent, self.grant) = (agent, grant);
+        Ok(())
     }
 
     /// The provider.

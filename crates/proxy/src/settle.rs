@@ -152,7 +152,8 @@ fn market(sale: &Sale, open: &Open, end: &End, charge: &Charge) -> MarketCharge<
     };
     let at_cost = || {
         // What the operator pays is known of the model that was asked for.
-        let offer = sale.offer.as_ref().filter(|_| open.others.is_empty())?;
+        let (charged, asked) = price.zip(open.price.as_ref())?;
+        let offer = sale.offer.as_ref().filter(|_| std::ptr::eq(charged, asked))?;
         let cost = offer.cost.as_ref()?;
         // What has no price is not known to cost anything.
         Some(
@@ -322,10 +323,12 @@ fn row<'a>(open: &'a Open, read: &Metered, terms: &Terms<'_>) -> Option<&'a Pric
         .iter()
         .map(|(name, price)| (name.as_str(), price.as_ref()));
     let rows: Vec<_> = std::iter::once(asked).chain(others).collect();
-    // A vendor may add the date of a version.
-    let served = |(name, _): &&(&str, _)| {
+    // A vendor may add the date of a version, or name what an alias stands for.
+    let served = |(name, price): &&(&str, Option<&PriceRef>)| {
         let served = read.served_model.as_deref();
-        served.is_some_and(|served| served.starts_with(*name))
+        served.is_some_and(|served| {
+            served.starts_with(*name) || price.is_some_and(|row| served.starts_with(&*row.model))
+        })
     };
     match rows.iter().filter(served).max_by_key(|(name, _)| name.len()) {
         Some((_, price)) => *price,

@@ -159,6 +159,11 @@ impl Agent {
         self.calls.are_current()
     }
 
+    /// Whether the same labels and rules hold for its calls as for those of `other`, and the same has to be said of end users.
+    pub(crate) fn is_marked_as(&self, other: &Self) -> bool {
+        self.labels == other.labels && self.policy.end_users == other.policy.end_users
+    }
+
     /// Whether it is served at `now`, before anything else about a request is known.
     pub(crate) fn check_status(&self, now: Micros) -> Result<(), Deny> {
         self.policy.check_status(now)?;
@@ -293,6 +298,7 @@ impl Agent {
 }
 
 /// What an agent is marked with, and what that allows.
+#[derive(PartialEq)]
 struct Labels {
     rules: Vec<LabelRule>,
     /// Those of its project, then its own.

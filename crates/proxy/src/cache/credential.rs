@@ -101,6 +101,12 @@ impl ReadyGrant {
         rows.into_iter().find(|row| row.id == credential)
     }
 
+    /// Whether calls are served as under `other`: at the same provider, by the same version of the same credential.
+    pub(crate) fn is_as(&self, other: &Self) -> bool {
+        let stored = |grant: &Self| grant.stored.as_ref().map(|row| (row.id, row.version, row.status));
+        self.grant == other.grant && self.provider.is_same(&other.provider) && stored(self) == stored(other)
+    }
+
     /// Whether calls may run on pooled credentials: new ones, or those that began before the grant was moved.
     pub(crate) fn may_use_pool(&self) -> bool {
         let before = self.grant.former.map(|former| former.source);

@@ -185,6 +185,11 @@ fn what_another_model_served_costs_what_that_one_costs() {
     };
     assert_eq!(cost(Some("v/m")), (7, false));
     assert_eq!(cost(Some("v/dear-2026-05-01")), (63, false));
+    assert_eq!(
+        cost(Some("dear-2026-05-01")),
+        (63, false),
+        "as its price is listed"
+    );
     assert_eq!(cost(Some("v/x")), (0, true), "of which nobody knows the price");
     for unknown in [None, Some("else")] {
         assert_eq!(

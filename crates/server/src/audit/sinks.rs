@@ -162,8 +162,10 @@ impl Sinks {
                 .failing
                 .as_ref()
                 .map(|failure| app.clock.boottime().saturating_sub(failure.since));
+            // Without a sink nobody has said how long calls may go on.
+            let refuse_after = self.refuse_after.filter(|_| !self.sinks.is_empty());
             let refuse = failed_for
-                .zip(self.refuse_after)
+                .zip(refuse_after)
                 .is_some_and(|(so_far, most)| so_far >= most);
             if refuse != state.refusing {
                 tracing::warn!(refuse, "whether calls are refused because an audit sink fails");

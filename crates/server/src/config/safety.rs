@@ -165,8 +165,13 @@ mod tests {
     #[test]
     fn loopback_with_a_key_elsewhere_is_safe() {
         assert_eq!(reasons_of(SAFE), Vec::<String>::new());
-        for here in ["http://localhost:4318", "http://[::1]:4318", "http://127.0.0.1/"] {
-            let telemetry = format!("{SAFE}[telemetry]\notlp_endpoint = \"{here}\"\n");
+        for fit in [
+            "http://localhost:4318",
+            "http://[::1]:4318",
+            "http://127.0.0.1/",
+            "https://user:pass@collector.example",
+        ] {
+            let telemetry = format!("{SAFE}[telemetry]\notlp_endpoint = \"{fit}\"\n");
             assert_eq!(reasons_of(&telemetry), Vec::<String>::new());
         }
     }

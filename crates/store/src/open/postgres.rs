@@ -98,8 +98,13 @@ impl Postgres {
         postgres.found_schema = newest_migration(&mut *connection, &MIGRATIONS).await?;
         drop(connection);
         MIGRATIONS.run(&postgres.pool).await?;
+        // Given up there, too, when it is given up here.
+        sqlx::query("SET lock_timeout = '9s'")
+            .execute(&mut session)
+            .await?;
         let begun = sqlx::query_as(BEGIN_TERM).fetch_one(&mut session);
         (postgres.term,) = in_time(begun).await?;
+        sqlx::query("SET lock_timeout = 0").execute(&mut session).await?;
         *postgres.appender.lock().await = Some(session);
         Ok(postgres)
     }

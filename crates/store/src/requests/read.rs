@@ -87,7 +87,7 @@ pub async fn list(
         org,
         filter,
         order,
-        (least, greatest.min(before - 1)),
+        (least, greatest.min(before.saturating_sub(1))),
         before,
         limit,
     )

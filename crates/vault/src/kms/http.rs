@@ -176,14 +176,14 @@ pub fn may_carry_secrets(url: &str) -> bool {
                 .is_ok_and(|address| address.is_loopback())
     };
     reqwest::Url::parse(url).is_ok_and(|url| {
-        url.username().is_empty()
-            && (url.scheme() == "https" || url.scheme() == "http" && url.host_str().is_some_and(is_here))
+        let is_plain = url.scheme() == "http" && url.username().is_empty();
+        url.scheme() == "https" || is_plain && url.host_str().is_some_and(is_here)
     })
 }
 
 /// An address that credentials may be sent to.
 pub(super) fn checked(url: &str) -> Result<String, KmsError> {
-    if may_carry_secrets(url) {
+    if may_carry_secrets(url) && !url.contains('@') {
         return Ok(url.trim_end_matches('/').to_owned());
     }
     Err(KmsError::new(

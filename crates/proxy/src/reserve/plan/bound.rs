@@ -384,10 +384,11 @@ impl Proxy {
             let caps = prices.all().map(|price| cap(price?, &bound, headroom));
             let cap = least_of(caps).ok_or_else(unpriced)?;
             // A whole window is no length that a vendor takes for an answer, and what affords that needs no cap.
-            let is_window =
-                |price: &ModelPrice| price.max_output_tokens.is_none() && price.context_window == Some(cap);
+            let is_window = |price: &ModelPrice| {
+                price.context_window == Some(cap) && price.max_output_tokens.is_none_or(|most| most >= cap)
+            };
             output_cap = Some(cap).filter(|_| !prices.all().flatten().any(is_window));
-            bound.max_output = Some(cap);
+            bound.max_output = output_cap;
         }
         let amount = prices
             .all()

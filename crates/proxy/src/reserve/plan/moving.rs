@@ -45,7 +45,7 @@ impl Proxy {
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
-        let bytes = self.read_whole(permit, request.method, request.body).await?;
+        let bytes = self.read_under(permit, request.method, request.body).await?;
         let nanos = moved::read(request.headers, permit.target.query(), &bytes, field);
         if nanos.is_none() {
             allow_unknown(permit, budgets)?;

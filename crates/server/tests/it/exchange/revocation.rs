@@ -352,15 +352,36 @@ async fn a_budget_that_is_cut_while_a_body_arrives_counts_for_that_call() {
     let owner = app.owner_client();
     owner.patch("/v1/agents/agent", &nothing).await.expect(200);
     let answer = slow.end().await;
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert!(answer.contains("auth_stale"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 402 "), "{answer}");
+    assert!(answer.contains("budget_exceeded"), "{answer}");
     assert_eq!(app.fake_upstream().count(), 0);
-    // The client that asks again, as it is told to, is under the new budget.
-    let again = app
-        .caller(&token)
-        .post(CHAT, &chat(json!({"max_tokens": 100})))
-        .await;
-    again.refused(402, "budget_exceeded");
+    app.finish().await;
+}
+
+/// What does not concern a call is no reason to refuse it: agents are moved, and given other providers, while they work.
+#[tokio::test]
+async fn what_changes_elsewhere_while_a_body_arrives_fails_no_call() {
+    let app = TestApp::start().await;
+    app.create_credential("openai").await;
+    app.create_credential("anthropic").await;
+    let token = app.create_token("agent", &["openai"]).await;
+    let owner = app.owner_client();
+    let grants = |names: &[&str]| {
+        let grants = names.iter().map(|name| json!({"name": name, "source": "byok"}));
+        json!({"providers": grants.collect::<Vec<_>>()})
+    };
+    let slow = Slow::begin(&app, &token).await;
+    let wider = grants(&["anthropic", "openai"]);
+    owner.patch("/v1/agents/agent", &wider).await.expect(200);
+    let answer = slow.end().await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // Its own grant is another matter.
+    let slow = Slow::begin(&app, &token).await;
+    let without = grants(&["anthropic"]);
+    owner.patch("/v1/agents/agent", &without).await.expect(200);
+    let answer = slow.end().await;
+    assert!(answer.contains("provider_not_granted"), "{answer}");
+    assert_eq!(app.fake_upstream().count(), 1);
     app.finish().await;
 }
 
