@@ -76,6 +76,13 @@ impl Context<'_> {
             None => Ok(self.client.get::<Me>(&["auth", "me"], &()).await?.proxy_url),
         }
     }
+
+    /// Where the data plane is, as far as that is known without asking: what listens at the default address of this machine is not the proxy
+    /// of a server elsewhere.
+    pub(crate) fn proxy_url_unasked(&self) -> Option<String> {
+        let is_known = self.settings.proxy_url.is_some() || self.client.is_local();
+        is_known.then(|| self.settings.proxy_url_or_default())
+    }
 }
 
 /// Runs the command.

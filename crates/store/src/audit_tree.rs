@@ -95,7 +95,6 @@ row! {
 sql! {
     GET = "SELECT size, journal FROM audit_tree WHERE one = 1";
     ADVANCE = "UPDATE audit_tree SET size = $3, journal = $4 WHERE one = 1 AND size = $1 AND journal = $2";
-    NEWEST_OF_JOURNAL = "SELECT COALESCE(MAX(seq), 0) FROM journal";
     JOURNAL = "SELECT seq, at, body FROM journal WHERE seq > $1 ORDER BY seq LIMIT $2";
     UNTAKEN = "SELECT h.org, COALESCE(t.seq, 0) AS taken FROM audit_heads h LEFT JOIN audit_taken t ON t.org = h.org \
         WHERE h.seq > COALESCE(t.seq, 0) ORDER BY h.org LIMIT $1";
@@ -136,16 +135,6 @@ sql! {
 /// `Unavailable`, `Damaged`.
 pub async fn taken(conn: &mut Conn) -> Result<Taken, StoreError> {
     fetch_optional!(conn, Taken, GET)?.ok_or_else(|| StoreError::damaged("the audit tree's row is gone"))
-}
-
-/// The number of the newest row of the journal; 0 when there is none.
-///
-/// # Errors
-///
-/// `Unavailable`.
-pub async fn newest_of_journal(conn: &mut Conn) -> Result<i64, StoreError> {
-    let (newest,) = fetch_one!(conn, (i64,), NEWEST_OF_JOURNAL)?;
-    Ok(newest)
 }
 
 /// Journal rows after row `seq`, in order, at most `limit`.

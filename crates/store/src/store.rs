@@ -222,6 +222,15 @@ impl Store {
         &self.shared.journal
     }
 
+    /// The number of the journal's newest row; 0 when there is none.
+    ///
+    /// # Errors
+    ///
+    /// `Unavailable`.
+    pub async fn journal_head(&self) -> Result<i64, StoreError> {
+        self.shared.engine.head().await
+    }
+
     /// Calls `listener` on every commit that changed something a cache may hold, until the store is closed.
     pub fn on_change(&self, listener: Listener) {
         self.shared.changes.listen(listener);

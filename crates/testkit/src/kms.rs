@@ -95,6 +95,9 @@ pub struct FakeKms {
     _stop: DropGuard,
 }
 
+/// Seconds that an identity is good for.
+const LIFE: u64 = 3_600;
+
 /// What it keeps.
 struct State {
     service: Service,
@@ -103,8 +106,6 @@ struct State {
     uses: usize,
     /// How often it gave an identity out.
     sign_ins: usize,
-    /// Seconds that an identity is good for.
-    life: u64,
     violations: Vec<String>,
     keys: crypto::Keys,
 }
@@ -190,7 +191,6 @@ impl FakeKms {
             mood: Mood::Well,
             uses: 0,
             sign_ins: 0,
-            life: 3600,
             violations: Vec::new(),
             keys: crypto::Keys::generate(service),
         }));

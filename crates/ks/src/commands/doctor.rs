@@ -90,9 +90,7 @@ async fn examine(context: &Context<'_>) -> Vec<Check> {
         &api,
         "start the server with `ks dev` or `ks serve`, or correct `--api-url`",
     ));
-    // What listens at the default address of this machine is not the proxy of a server elsewhere.
-    let is_known = settings.proxy_url.is_some() || context.client.is_local();
-    let mut proxy_url = is_known.then(|| settings.proxy_url_or_default());
+    let mut proxy_url = context.proxy_url_unasked();
     if reached {
         checks.extend(api.ok().and_then(|probe| probe.ahead_seconds).map(clock));
         let (check, me) = sign_in(context).await;

@@ -145,23 +145,21 @@ async fn of_agent(agent: &Agent, context: &Context<'_>) -> anyhow::Result<Vec<Va
     Ok(all)
 }
 
-/// Where a token that was given may go. Without a management key the server does not tell where its proxy is, and a token of a server
-/// elsewhere is not for whatever listens at the default address of this machine.
+/// Where a token that was given may go. Without a management key the server does not tell where its proxy is.
 async fn proxy_for_token(context: &Context<'_>) -> anyhow::Result<String> {
     let settings = context.settings;
-    if settings.proxy_url.is_some() || settings.api_key.is_some() {
+    if settings.api_key.is_some() {
         return context.proxy_url().await;
     }
-    if context.client.is_local() {
-        return Ok(settings.proxy_url_or_default());
-    }
-    Err(advice(
-        format!(
-            "the proxy of {} is not known: without a management key the server does not tell it",
-            settings.api_url
-        ),
-        "set KS_PROXY_URL to the proxy's address, or sign in with `ks login`",
-    ))
+    context.proxy_url_unasked().ok_or_else(|| {
+        advice(
+            format!(
+                "the proxy of {} is not known: without a management key the server does not tell it",
+                settings.api_url
+            ),
+            "set KS_PROXY_URL to the proxy's address, or sign in with `ks login`",
+        )
+    })
 }
 
 fn prepare(token: &str, proxy_url: &str, variables: &[Variables], context: &Context<'_>) -> Environment {

@@ -55,7 +55,7 @@ impl Grown {
     /// The store's; what is in memory is of no use afterwards.
     pub(super) async fn catch_up(&mut self, store: &Store) -> Result<u64, StoreError> {
         let before = self.taken.size;
-        let recorded = rows::newest_of_journal(&mut store.read().await?).await?;
+        let recorded = store.journal_head().await?;
         while self.taken.journal < recorded && self.take_journal(store).await? {}
         while self.take_entries(store).await? {}
         Ok(self.taken.size - before)

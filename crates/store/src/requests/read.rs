@@ -79,19 +79,10 @@ pub async fn list(
     before: Option<i64>,
     limit: u32,
 ) -> Result<Found, StoreError> {
-    let order = Order::NewestFirst;
     let before = before.unwrap_or(i64::MAX);
     let (least, greatest) = span(conn, org, filter).await?;
-    find(
-        conn,
-        org,
-        filter,
-        order,
-        (least, greatest.min(before.saturating_sub(1))),
-        before,
-        limit,
-    )
-    .await
+    let span = (least, greatest.min(before.saturating_sub(1)));
+    find(conn, org, filter, Side::Before(before), span, limit).await
 }
 
 /// The calls that fit and came after `after` (a `seq`), the oldest first, at most `limit`: for following.
@@ -106,19 +97,10 @@ pub async fn since_seq(
     after: i64,
     limit: u32,
 ) -> Result<Found, StoreError> {
-    let order = Order::OldestFirst;
     let (begin,): (i64,) = fetch_one!(conn, (i64,), PAGE_OF, org, after)?;
     let (least, greatest) = span(conn, org, filter).await?;
-    find(
-        conn,
-        org,
-        filter,
-        order,
-        (least.max(begin), greatest),
-        after,
-        limit,
-    )
-    .await
+    let span = (least.max(begin), greatest);
+    find(conn, org, filter, Side::After(after), span, limit).await
 }
 
 /// The rows of a request, the newest first: one for each attempt.
@@ -195,19 +177,18 @@ pub(crate) async fn each_between(
     }
 }
 
-/// In which order calls are looked for.
+/// On which side of a `seq` calls are looked for, the nearest first.
 #[derive(Clone, Copy)]
-enum Order {
-    NewestFirst,
-    OldestFirst,
+enum Side {
+    Before(i64),
+    After(i64),
 }
 
-impl Order {
-    /// Whether `seq` comes behind `from`.
-    fn is_behind(self, seq: i64, from: i64) -> bool {
+impl Side {
+    fn has(self, seq: i64) -> bool {
         match self {
-            Self::NewestFirst => seq < from,
-            Self::OldestFirst => seq > from,
+            Self::Before(end) => seq < end,
+            Self::After(begin) => seq > begin,
         }
     }
 }
@@ -226,34 +207,33 @@ async fn span(conn: &mut Conn, org: OrgId, filter: &Filter) -> Result<(i64, i64)
     Ok((least.unwrap_or(i64::MAX), greatest.unwrap_or(i64::MIN)))
 }
 
-/// Looks for calls behind `from` in the pages of `span`.
+/// Looks for calls on this side in the pages of `span`.
 async fn find(
     conn: &mut Conn,
     org: OrgId,
     filter: &Filter,
-    order: Order,
+    side: Side,
     mut span: (i64, i64),
-    from: i64,
     limit: u32,
 ) -> Result<Found, StoreError> {
-    let (mut rows, mut looked_at, mut far) = (Vec::new(), 0, from);
+    let (mut rows, mut looked_at, mut far) = (Vec::new(), 0, None);
     while looked_at < MOST_PAGES {
-        let pages = pages(conn, org, filter, order, span).await?;
+        let pages = pages(conn, org, filter, side, span).await?;
         let Some((end, _)) = pages.last() else {
             return Ok(Found { rows, next: None });
         };
-        span = match order {
-            Order::NewestFirst => (span.0, end - 1),
-            Order::OldestFirst => (end + 1, span.1),
+        span = match side {
+            Side::Before(_) => (span.0, end - 1),
+            Side::After(_) => (end + 1, span.1),
         };
         for (first, body) in &pages {
             let mut calls = page::calls(*first, body)?;
-            if let Order::NewestFirst = order {
+            if let Side::Before(_) = side {
                 calls.reverse();
             }
             for (seq, call) in calls {
-                far = seq;
-                if !order.is_behind(seq, from) || !filter.admits(&call) {
+                far = Some(seq);
+                if !side.has(seq) || !filter.admits(&call) {
                     continue;
                 }
                 if rows.len() == limit as usize {
@@ -265,10 +245,7 @@ async fn find(
         }
         looked_at += pages.len();
     }
-    Ok(Found {
-        rows,
-        next: Some(far),
-    })
+    Ok(Found { rows, next: far })
 }
 
 /// The next pages of the organization, between two of them, that may have what fits.
@@ -276,7 +253,7 @@ async fn pages(
     conn: &mut Conn,
     org: OrgId,
     filter: &Filter,
-    order: Order,
+    side: Side,
     (least, greatest): (i64, i64),
 ) -> Result<Vec<PageRow>, StoreError> {
     let (head, first) = match filter.agent {
@@ -301,9 +278,9 @@ async fn pages(
             .push_bind(least);
         builder.push(" AND ").push_bind(greatest);
         builder.push(" ORDER BY ").push(first);
-        builder.push(match order {
-            Order::NewestFirst => " DESC LIMIT ",
-            Order::OldestFirst => " LIMIT ",
+        builder.push(match side {
+            Side::Before(_) => " DESC LIMIT ",
+            Side::After(_) => " LIMIT ",
         });
         builder.push_bind(PAGES);
     })?;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::json;
 
-use super::{Asked, Mood, Reply, State, secrets};
+use super::{Asked, LIFE, Mood, Reply, State, secrets};
 
 /// The key, as Keystore names it.
 pub(super) const KEY_NAME: &str = "azure:https://acme.vault.azure.net/keys/keystore";
@@ -71,7 +71,7 @@ fn token(state: &mut State, asked: &Asked) -> Reply {
     state.sign_ins += 1;
     Reply::json(
         200,
-        &json!({"token_type": "Bearer", "expires_in": state.life, "access_token": ACCESS}),
+        &json!({"token_type": "Bearer", "expires_in": LIFE, "access_token": ACCESS}),
     )
 }
 
@@ -90,7 +90,7 @@ fn managed(state: &mut State, asked: &Asked, holds: bool) -> Reply {
     // Here the number is a text.
     Reply::json(
         200,
-        &json!({"access_token": ACCESS, "expires_in": state.life.to_string(), "resource": RESOURCE, "token_type": "Bearer"}),
+        &json!({"access_token": ACCESS, "expires_in": LIFE.to_string(), "resource": RESOURCE, "token_type": "Bearer"}),
     )
 }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use super::crypto::crc32c;
-use super::{Asked, Mood, Reply, State, secrets};
+use super::{Asked, LIFE, Mood, Reply, State, secrets};
 
 /// The key, as Keystore names it.
 pub(super) const KEY_NAME: &str = "gcp:projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k";
@@ -44,7 +44,7 @@ fn given(state: &mut State) -> Reply {
     state.sign_ins += 1;
     Reply::json(
         200,
-        &json!({"access_token": ACCESS, "expires_in": state.life, "token_type": "Bearer"}),
+        &json!({"access_token": ACCESS, "expires_in": LIFE, "token_type": "Bearer"}),
     )
 }
 

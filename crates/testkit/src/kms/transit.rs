@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
-use super::{Asked, Mood, Reply, State, secrets};
+use super::{Asked, LIFE, Mood, Reply, State, secrets};
 
 /// The key, as Keystore names it.
 pub(super) const KEY_NAME: &str = "vault:transit/keystore";
@@ -48,7 +48,7 @@ fn login(state: &mut State, holds: bool) -> Reply {
     state.sign_ins += 1;
     Reply::json(
         200,
-        &json!({"auth": {"client_token": TOKEN, "lease_duration": state.life, "renewable": true}}),
+        &json!({"auth": {"client_token": TOKEN, "lease_duration": LIFE, "renewable": true}}),
     )
 }
 

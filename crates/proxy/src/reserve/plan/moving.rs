@@ -28,27 +28,28 @@ impl Proxy {
     /// An operation that may move money: the most that it moves is held, and confirmed by the answer where that says it.
     pub(super) async fn plan_moving(
         &self,
-        permit: &Permit,
+        permit: &mut Permit,
         request: Asked<'_>,
-        budgets: &[Applied<'_>],
         now: Micros,
     ) -> Result<Plan, Deny> {
-        let field = permit.known().and_then(|known| known.moves.as_deref());
-        let Some(field) = field.filter(|field| *field != MOVES_NOTHING) else {
+        let field = permit.known().and_then(|known| known.moves.clone());
+        let Some(field) = field.as_deref().filter(|field| *field != MOVES_NOTHING) else {
+            let budgets = beside_cost(permit);
             if field.is_none() {
-                allow_unknown(permit, budgets)?;
+                allow_unknown(permit, &budgets)?;
             }
             let mut plan = unbilled(permit, request)?;
-            plan.budgets = self.hold_call(budgets, now)?;
+            plan.budgets = self.hold_call(&budgets, now)?;
             return Ok(plan);
         };
         if request.headers.contains_key(CONTENT_ENCODING) {
             return Err(Deny::UnsupportedEncoding);
         }
-        let bytes = self.read_under(permit, request.method, request.body).await?;
+        let bytes = self.read_whole(permit, request.method, request.body).await?;
+        let budgets = beside_cost(permit);
         let nanos = moved::read(request.headers, permit.target.query(), &bytes, field);
         if nanos.is_none() {
-            allow_unknown(permit, budgets)?;
+            allow_unknown(permit, &budgets)?;
         }
         let moved = nanos.unwrap_or(0);
         let ask = Ask {
@@ -58,7 +59,7 @@ impl Proxy {
             },
             estimate: NanoUsd::ZERO,
         };
-        let held = self.counters.hold(now, budgets, &ask);
+        let held = self.counters.hold(now, &budgets, &ask);
         let shape = permit.operation.usage_shape;
         Ok(Plan {
             budgets: held.map_err(Deny::BudgetExceeded)?,
@@ -74,6 +75,13 @@ impl Proxy {
             ..Plan::UNBILLED
         })
     }
+}
+
+/// The budgets that count what a call does beside its cost.
+pub(super) fn beside_cost(permit: &Permit) -> Vec<Applied<'_>> {
+    let mut budgets = permit.budgets(&[]);
+    budgets.retain(|applied| applied.terms.policy.unit != Unit::Usd);
+    budgets
 }
 
 /// What moves nobody knows how much passes where budgets refuse nothing.

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use hyper::body::Body as _;
 use keystore_catalog::UsageShape;
 use keystore_core::budget::{Amounts, Applied, Ask};
-use keystore_core::policy::Unit;
 use keystore_core::price::{ModelPrice, Terms};
 use keystore_core::record::HeldBudget;
 use keystore_core::{Bucket, Deny, Micros, NanoUsd, Usage};
 
 use super::bound;
+use super::moving::{self, beside_cost};
 use super::whole::declared_length;
-use super::{Plan, model_in_path, moving, unpriced};
+use super::{Plan, model_in_path, unpriced};
 use crate::Proxy;
 use crate::authorize::Permit;
 use crate::body::chosen;
@@ -114,14 +114,14 @@ impl Proxy {
     /// An operation that the vendor bills in another way: it costs nothing here, counts as a call, and may move money.
     pub(super) async fn plan_external(
         &self,
-        permit: &Permit,
+        permit: &mut Permit,
         request: Asked<'_>,
         now: Micros,
     ) -> Result<Plan, Deny> {
-        let mut budgets = permit.budgets(&[]);
-        budgets.retain(|applied| applied.terms.policy.unit != Unit::Usd);
+        let budgets = beside_cost(permit);
         if moving::counts(&budgets, request.method) {
-            return self.plan_moving(permit, request, &budgets, now).await;
+            drop(budgets);
+            return self.plan_moving(permit, request, now).await;
         }
         let mut plan = unbilled(permit, request)?;
         plan.budgets = self.hold_call(&budgets, now)?;

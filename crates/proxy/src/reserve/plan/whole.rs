@@ -46,37 +46,14 @@ impl Proxy {
         method: &Method,
         body: Incoming,
     ) -> Result<Bytes, Deny> {
-        let read = self.read_body(permit, body).await?;
+        let limit = permit.operation.max_body_bytes.unwrap_or(u64::MAX);
+        let read = body::read_whole(body, limit).await?;
         while !permit.agent.is_current() {
             let current = self.agents.successor(&permit.agent).await?;
             permit.renew(current.ok_or(Deny::InvalidToken)?, self.clock.now())?;
         }
         self.watch_request(permit, method, &read);
         Ok(read)
-    }
-
-    /// As [`Proxy::read_whole`], of a call whose budgets were chosen before it.
-    ///
-    /// # Errors
-    ///
-    /// [`Deny::AuthStale`] where the agent changed meanwhile.
-    pub(super) async fn read_under(
-        &self,
-        permit: &Permit,
-        method: &Method,
-        body: Incoming,
-    ) -> Result<Bytes, Deny> {
-        let read = self.read_body(permit, body).await?;
-        if !permit.agent.is_current() {
-            return Err(Deny::AuthStale);
-        }
-        self.watch_request(permit, method, &read);
-        Ok(read)
-    }
-
-    async fn read_body(&self, permit: &Permit, body: Incoming) -> Result<Bytes, Deny> {
-        let limit = permit.operation.max_body_bytes.unwrap_or(u64::MAX);
-        body::read_whole(body, limit).await
     }
 }
 
